@@ -1,0 +1,259 @@
+"""What an analysis gives back: numbers with intervals, one long table, figures, words.
+
+The report, the CLI and the notebook know this protocol and no analysis. A Result is frozen and
+holds no model; its figures read its own fields, so a saved and reloaded Result draws the same.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, final
+
+import pandas as pd
+import plotly.graph_objects as go
+
+__all__ = [
+    "Attention",
+    "Figure",
+    "NotApplicable",
+    "Provenance",
+    "Result",
+    "Scalar",
+    "Skipped",
+    "Tile",
+    "document",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scalar:
+    """A named number of a summary: value, ends of its 95 % interval, and what it is a mean of.
+
+    A value that depends on weights alone is exact and has no ends; a name (a head, say) is a
+    string; what is undefined is None, never nan.
+    """
+
+    value: float | int | str | None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    n_clusters: int | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """The five fields as plain data, keys in this order."""
+        names = ("value", "low", "high", "n", "n_clusters")
+        return {name: finite_or_none(getattr(self, name)) for name in names}
+
+    @property
+    def digits(self) -> int:
+        """Decimals the interval deserves: two figures of its half width, one to four in all."""
+        if self.low is None or self.high is None or self.high <= self.low:
+            return 3
+        half = (self.high - self.low) / 2
+        return min(4, max(1, 1 - math.floor(math.log10(half))))
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "–"
+        return self.value if isinstance(self.value, str) else signed(self.value, self.digits)
+
+    @property
+    def interval(self) -> str:
+        """The interval in brackets, or an empty string where there is none."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"[{signed(self.low, self.digits)}, {signed(self.high, self.digits)}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention:
+    """A CircuitsVis component by name with its properties, all plain JSON data."""
+
+    component: str
+    props: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One picture: a plotly figure or an attention view, how to read it, and its numbers.
+
+    `key` is unique within its Result; `how_to_read` is one sentence that names axes, units and
+    what a null would look like; `table` is what the reader downloads as CSV.
+    """
+
+    key: str
+    title: str
+    how_to_read: str
+    plot: go.Figure | Attention
+    table: pd.DataFrame
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if isinstance(self.plot, go.Figure):
+            titled = go.Figure(self.plot).update_layout(title_text=self.title)
+            return titled._repr_mimebundle_(**kwargs)
+        from circuitsvis.utils.render import render
+
+        return {"text/html": str(render(self.plot.component, **self.plot.props))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One of the large figures at the head of a report; good or bad is said in `words`."""
+
+    label: str
+    scalar: Scalar
+    words: str
+
+
+class NotApplicable(Exception):
+    """Raised by an analysis that the model or the examples do not allow; says why in one line."""
+
+
+class Result(ABC):
+    """The answer of one analysis. Subclasses are final frozen dataclasses."""
+
+    name: ClassVar[str]
+    question: ClassVar[str]
+    reason: ClassVar[str] = ""
+
+    @property
+    @abstractmethod
+    def summary(self) -> Mapping[str, Scalar]:
+        """Named scalars, in the order in which they are shown."""
+
+    @property
+    @abstractmethod
+    def finding(self) -> str:
+        """What came out, in one or two plain sentences with interval and n."""
+
+    @property
+    @abstractmethod
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader must know before leaning on it: gauge, sample, kind of ablation."""
+
+    @abstractmethod
+    def frame(self) -> pd.DataFrame:
+        """One long table with every number behind the figures."""
+
+    @abstractmethod
+    def figures(self) -> tuple[Figure, ...]:
+        """The pictures, drawn from the fields of this Result alone."""
+
+    def tiles(self) -> tuple[Tile, ...]:
+        """Large figures for the head of a report; none by default."""
+        return ()
+
+    def _repr_html_(self) -> str:
+        rows = pd.DataFrame([{"": k, **s.plain()} for k, s in self.summary.items()])
+        table = rows.to_html(index=False, na_rep="", border=0, float_format="{:.4g}".format)
+        return f"<h3>{self.question}</h3><p>{self.finding}</p>{table}"
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Skipped(Result):
+    """In the place of a Result that the checkpoint does not allow."""
+
+    skipped: str
+    asked: str
+    reason: str  # type: ignore[misc]
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The analysis that was skipped."""
+        return self.skipped
+
+    @property
+    def question(self) -> str:  # type: ignore[override]
+        """Its question."""
+        return self.asked
+
+    @property
+    def summary(self) -> Mapping[str, Scalar]:
+        """Empty."""
+        return {}
+
+    @property
+    def finding(self) -> str:
+        """Why it does not apply."""
+        return f"Does not apply: {self.reason}"
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def frame(self) -> pd.DataFrame:
+        """An empty table."""
+        return pd.DataFrame()
+
+    def figures(self) -> tuple[Figure, ...]:
+        """None."""
+        return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where the results come from: the model by name, the command, date, versions, settings.
+
+    `settings` maps a heading (world, split, encoder, recipe, ...) to plain fields; `curves` is
+    the training history, one row a step, or None.
+    """
+
+    checkpoint: str
+    command: str
+    date: str
+    versions: Mapping[str, str]
+    sha256: str | None = None
+    seed: int | None = None
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    curves: pd.DataFrame | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """The `checkpoint` entry of a results document."""
+        return {
+            "name": self.checkpoint,
+            "sha256": self.sha256,
+            "seed": self.seed,
+            "command": self.command,
+            "date": self.date,
+            "versions": dict(self.versions),
+            **{key: dict(value) for key, value in self.settings.items()},
+        }
+
+
+def document(results: Mapping[str, Result], provenance: Provenance) -> dict[str, Any]:
+    """The results as strict JSON data: summaries with intervals, and every table as records."""
+    return {
+        "lrinterp": provenance.versions["lrinterp"],
+        "checkpoint": provenance.plain(),
+        "results": {name: _entry(result) for name, result in results.items()},
+    }
+
+
+def _entry(result: Result) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "summary": {key: scalar.plain() for key, scalar in result.summary.items()},
+        "table": records(result.frame()),
+    }
+    return {**entry, "not_applicable": result.reason} if result.reason else entry
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as plain dicts; undefined numbers become None."""
+    columns = {name: [finite_or_none(v) for v in frame[name].tolist()] for name in frame}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def finite_or_none(value: Any) -> Any:
+    """The value itself, or None where it is a number that strict JSON cannot hold."""
+    if value is pd.NA or value is pd.NaT:
+        return None
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def signed(value: float, digits: int) -> str:
+    """Fixed decimals with a true minus sign, and no minus before zero."""
+    text = f"{value:.{digits}f}"
+    return text.replace("-", "−") if float(text) else text.lstrip("-")
