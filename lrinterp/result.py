@@ -56,7 +56,11 @@ class Scalar:
     def __str__(self) -> str:
         if self.value is None:
             return "–"
-        return self.value if isinstance(self.value, str) else signed(self.value, self.digits)
+        if isinstance(self.value, str):
+            return self.value
+        if self.low is None or self.high is None:
+            return f"{self.value:.3g}".replace("-", "−")
+        return signed(self.value, self.digits)
 
     @property
     def interval(self) -> str:

@@ -1,0 +1,5 @@
+"""`python -m lrinterp`: the command line."""
+
+from lrinterp.cli import main
+
+main()

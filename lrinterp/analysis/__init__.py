@@ -1,0 +1,96 @@
+"""Analyses: each one question, a function of a recording, and a frozen Result.
+
+A new question is one file here, one test file and one line in ANALYSES; CLI and report need no
+change. The order of ANALYSES is the order of a report's sections.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from lrinterp.analysis.accuracy import Accuracy, accuracy
+from lrinterp.analysis.activation_patching import ActivationPatching, activation_patching
+from lrinterp.analysis.answer import Answer, answer
+from lrinterp.analysis.attention_terms import AttentionTerms, attention_terms
+from lrinterp.analysis.mechanism import Mechanism, mechanism
+from lrinterp.analysis.positional_gradient import PositionalGradient, positional_gradient
+from lrinterp.analysis.term_ablation import TermAblation, term_ablation
+from lrinterp.recording import Recording
+from lrinterp.result import NotApplicable, Result, Skipped
+from lrinterp.store import InputError
+
+__all__ = ["ANALYSES", "Analysis", "analyze", "check_names"]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A function of a recording, the Result it returns, and the Results it needs first."""
+
+    run: Callable[..., Result]
+    result: type[Result]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of other analyses: the function's keyword parameters that are analyses."""
+        return tuple(name for name in inspect.signature(self.run).parameters if name in ANALYSES)
+
+
+ANALYSES: dict[str, Analysis] = {
+    "answer": Analysis(answer, Answer),
+    "mechanism": Analysis(mechanism, Mechanism),
+    "accuracy": Analysis(accuracy, Accuracy),
+    "attention_terms": Analysis(attention_terms, AttentionTerms),
+    "positional_gradient": Analysis(positional_gradient, PositionalGradient),
+    "term_ablation": Analysis(term_ablation, TermAblation),
+    "activation_patching": Analysis(activation_patching, ActivationPatching),
+}
+
+
+def analyze(
+    recording: Recording, only: Iterable[str] | None = None, *, progress: bool | None = None
+) -> dict[str, Result]:
+    """Run some analyses, or all, on a recording; each is computed once, what it needs first.
+
+    Returns the Results asked for, in the order of ANALYSES. An analysis that the model or the
+    examples do not allow is a `Skipped` with its reason. Raises InputError for an unknown name.
+    """
+    asked = check_names(only)
+    done: dict[str, Result] = {}
+    order = list(dict.fromkeys(step for name in asked for step in in_order(name)))
+    hidden = None if progress is None else not progress
+    with tqdm(order, unit="analysis", disable=hidden) as bar:
+        for name in bar:
+            bar.set_description(name)
+            done[name] = run_one(name, recording, done)
+    return {name: done[name] for name in ANALYSES if name in asked}
+
+
+def check_names(only: Iterable[str] | None) -> list[str]:
+    """The analyses asked for, all for None; an unknown one is an InputError."""
+    asked = list(ANALYSES) if only is None else list(only)
+    if unknown := [name for name in asked if name not in ANALYSES]:
+        raise InputError(f"analysis {unknown[0]!r}: expected one of {', '.join(ANALYSES)}")
+    return asked
+
+
+def in_order(name: str) -> list[str]:
+    """An analysis behind everything it needs."""
+    return [step for need in ANALYSES[name].needs for step in in_order(need)] + [name]
+
+
+def run_one(name: str, recording: Recording, done: dict[str, Result]) -> Result:
+    """One analysis; it is skipped where it does not apply or what it needs was skipped."""
+    analysis = ANALYSES[name]
+    question = analysis.result.question
+    needs: dict[str, Any] = {need: done[need] for need in analysis.needs}
+    for need, result in needs.items():
+        if result.reason:
+            reason = f"it needs {need}, and {result.reason}"
+            return Skipped(skipped=name, asked=question, reason=reason)
+    try:
+        return analysis.run(recording, **needs)
+    except NotApplicable as error:
+        return Skipped(skipped=name, asked=question, reason=str(error))

@@ -1,0 +1,64 @@
+"""What the analyses look at: held-out pairs where there are any, and fresh twins of a model."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lrinterp.axes import Tokens
+from lrinterp.decomposition import Gauge, embedding_in, score_terms, why_not
+from lrinterp.encoders import DualEncoder, Tower
+from lrinterp.recording import Recording
+from lrinterp.result import NotApplicable
+from lrinterp.scenes import Examples
+
+__all__ = ["decomposable", "focus", "head_name", "pooled_terms", "relation_captions", "untrained"]
+
+PREFERENCE = ("unseen_pair", "seen_pair", "mixed_pair")
+
+
+def focus(examples: Examples) -> str:
+    """The set that mechanisms are measured on: the first of unseen, seen, mixed with pictures."""
+    for name in PREFERENCE:
+        if name in examples.image_set:
+            return name
+    raise NotApplicable("no pictures of several objects were recorded")
+
+
+def decomposable(recording: Recording, tower: str) -> Tower:
+    """A tower whose first layer has the nine terms; NotApplicable says why where it has not."""
+    model = recording.model.towers[tower]
+    if reason := why_not(model):
+        raise NotApplicable(f"the {tower} tower cannot be decomposed: {reason}")
+    return model
+
+
+def pooled_terms(
+    recording: Recording, tower: str, tokens: Tokens, gauge: Gauge
+) -> Float[Tensor, "term batch head 1 key"]:
+    """The nine terms of the pooled row of the first layer."""
+    model = decomposable(recording, tower)
+    space = embedding_in(model, recording.examples.occurs[tower], gauge)
+    return score_terms(model, tokens, space)
+
+
+def relation_captions(examples: Examples) -> np.ndarray:
+    """Indices of the captions that state a relation."""
+    return np.flatnonzero(np.array(examples.caption_template, dtype=object) != "single")
+
+
+def untrained(model: DualEncoder, seed: int) -> DualEncoder | None:
+    """A fresh model of the same preset; None where the model has no recipe."""
+    if model.config is None:
+        return None
+    return DualEncoder.build(model.config, model.sizes, seed).to(model.device)
+
+
+def head_name(layer: int, head: int) -> str:
+    """A head as it is written in figures and tables: L0H2."""
+    return f"L{layer}H{head}"
+
+
+def as_index(values: np.ndarray) -> Tensor:
+    """A numpy index for torch."""
+    return torch.from_numpy(np.asarray(values))

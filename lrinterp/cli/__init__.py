@@ -1,0 +1,63 @@
+"""The command line: `lrinterp train`, `evaluate`, `analyze`.
+
+One file a command: parse, call, write. Heavy packages load when a command runs, so `--help` is
+quick. Bad input is one line on standard error and exit code 2.
+"""
+
+import sys
+
+import click
+import typer
+
+from lrinterp.cli.analyze import AnalyzeCommand, analyze
+from lrinterp.cli.evaluate import evaluate
+from lrinterp.cli.train import train
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="lrinterp",
+    help="Do CLIP-style models know left from right, and by which mechanism?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(train)
+app.command()(evaluate)
+app.command(cls=AnalyzeCommand)(analyze)
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def main() -> None:
+    """Run the command line; bad input ends in one line and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        code = complain(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        complain("interrupted")
+        code = INTERRUPTED
+    except OSError as error:
+        code = complain(f"{error.filename or 'file'}: {error.strerror or error}")
+    except ValueError as error:
+        code = complain_of_input(error)
+    sys.exit(code or 0)
+
+
+def complain(message: str) -> int:
+    """One line on standard error; returns the exit code of bad input."""
+    line = " ".join(message.split())
+    typer.echo(f"lrinterp: error: {line}", err=True)
+    return BAD_INPUT
+
+
+def complain_of_input(error: ValueError) -> int:
+    """Complain of bad input; any other ValueError is a fault of ours and keeps its traceback."""
+    from lrinterp.store import InputError
+
+    if not isinstance(error, InputError):
+        raise error
+    return complain(str(error))

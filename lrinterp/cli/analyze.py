@@ -1,0 +1,78 @@
+"""`lrinterp analyze`: all analyses of a checkpoint and the report to share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperCommand
+
+import lrinterp as lr
+from lrinterp.cli.options import command_line, print_summary, writable
+
+__all__ = ["AnalyzeCommand", "analyze"]
+
+NAMES = (
+    "answer, mechanism, accuracy, attention_terms, positional_gradient, term_ablation, "
+    "activation_patching"
+)
+
+
+class AnalyzeCommand(TyperCommand):
+    """Lets `--only` take several names, as in `--only accuracy term_ablation`."""
+
+    def parse_args(self, ctx, args):  # noqa: ANN001, ANN201, D102
+        return super().parse_args(ctx, spread(args))
+
+
+def spread(args: list[str]) -> list[str]:
+    """Repeat `--only` before each name that follows it.
+
+    While the checkpoint has not been named, only analyses count as names, so that it may also
+    come last.
+    """
+    known = {name.strip() for name in NAMES.split(",")}
+    spread_out, only, seen_checkpoint, value_next = [], False, False, False
+    for arg in args:
+        if arg.startswith("-"):
+            only, value_next = arg == "--only", arg in ("--out", "--json")
+            spread_out += [] if only else [arg]
+        elif only and (seen_checkpoint or arg in known):
+            spread_out += ["--only", arg]
+        else:
+            seen_checkpoint = seen_checkpoint or not value_next
+            only = value_next = False
+            spread_out.append(arg)
+    return spread_out
+
+
+def analyze(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="Checkpoint folder.")],
+    out: Annotated[Path, typer.Option(help="The report.")] = Path("report.html"),
+    json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME ...", help=f"Some of: {NAMES}.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
+) -> None:
+    """Analyse a checkpoint and write one HTML report that explains what it does."""
+    from lrinterp.analysis import check_names
+    from lrinterp.store import write_json
+
+    for path in filter(None, (out, json)):
+        writable(path)
+    check_names(only)
+    loaded = lr.load_checkpoint(checkpoint)
+    data = loaded.metadata
+    examples = lr.Scenes.from_plain(data.world, data.split, str(checkpoint)).examples()
+    results = lr.analyze(lr.record(loaded.model, examples), only)
+    provenance = loaded.provenance(command_line())
+    lr.write_report(results, provenance, out)
+    if json:
+        write_json(json, lr.document(results, provenance))
+    print_summary((name, result.summary) for name, result in results.items())
+    for name, result in results.items():
+        if result.reason:
+            typer.echo(f"{name} does not apply: {result.reason}")
+    typer.echo(f"Report: {out.resolve()}")
+    if show:
+        typer.launch(out.resolve().as_uri())

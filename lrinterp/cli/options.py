@@ -1,0 +1,62 @@
+"""What several commands share: a device by name, a checked output path, a table on the screen."""
+
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lrinterp.result import Scalar
+
+__all__ = ["command_line", "pick_device", "print_summary", "writable"]
+
+
+def command_line() -> str:
+    """The command as it was typed."""
+    return shlex.join(["lrinterp", *sys.argv[1:]])
+
+
+def pick_device(name: str) -> str:
+    """A torch device: `auto` takes CUDA, then MPS, then the CPU."""
+    import torch
+
+    from lrinterp.store import InputError
+
+    if name == "auto":
+        mps = torch.backends.mps.is_available()
+        return "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--device {name}: not available here ({reason})") from error
+    return name
+
+
+def writable(path: Path) -> Path:
+    """Refuse an output path before any work is done for it."""
+    from lrinterp.store import InputError, check_writable
+
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected the name of a file to write")
+    check_writable(path)
+    return path
+
+
+def print_summary(rows: Iterable[tuple[str, Mapping[str, "Scalar"]]]) -> None:
+    """A table of named numbers with interval and n, by analysis."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for heading in ("value", "95 % interval", "n"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, scalars in rows:
+        table.add_row(f"[bold]{name}[/bold]")
+        for key, scalar in scalars.items():
+            n = "" if scalar.n is None else f"{scalar.n:,}"
+            table.add_row(f"  {key}", str(scalar), scalar.interval, n)
+    Console().print(table)

@@ -1,0 +1,86 @@
+"""`lrinterp train`: train a model of one's own into a checkpoint folder."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import lrinterp as lr
+from lrinterp.cli.options import pick_device
+
+__all__ = ["train"]
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Folder for the checkpoint; must be new or empty.")],
+    preset: Annotated[str | None, typer.Option(help="minimal or full.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML with [world], [split], [encoder], [fit]; flags win over it."),
+    ] = None,
+    n_pair: Annotated[int | None, typer.Option(help="Labels that form pairs.  [15]")] = None,
+    n_val: Annotated[int | None, typer.Option(help="Labels held out of pairs.  [5]")] = None,
+    layouts_per_pair: Annotated[
+        int | None, typer.Option(help="Layouts seen of each ordered pair.  [30]")
+    ] = None,
+    positions_per_label: Annotated[
+        int | None, typer.Option(help="Positions seen of each single label.  [8]")
+    ] = None,
+    template: Annotated[str | None, typer.Option(help="left or both.  [left]")] = None,
+    image_layers: Annotated[int | None, typer.Option(help="Image tower depth.  [1]")] = None,
+    text_layers: Annotated[int | None, typer.Option(help="Text tower depth.  [1]")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps.  [1500]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of split, weights, batches.  [0]")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    keep_every: Annotated[
+        int | None, typer.Option(help="Also keep a checkpoint every N steps.  [0: none]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Finish an interrupted run.")] = False,
+) -> None:
+    """Train a small dual encoder on the left-right world and write its checkpoint.
+
+    A killed run loses at most the steps since its last evaluation: repeat the command with
+    --resume.
+    """
+    flags: dict[str, dict[str, Any]] = {
+        "world": {"template": template},
+        "split": {
+            "n_pair": n_pair,
+            "n_val": n_val,
+            "layouts_per_pair": layouts_per_pair,
+            "positions_per_label": positions_per_label,
+            "seed": seed,
+        },
+        "encoder": {"preset": preset, "image_layers": image_layers, "text_layers": text_layers},
+        "fit": {"steps": steps, "seed": seed, "keep_every": keep_every},
+    }
+    plan = read_plan(config, flags)
+    try:
+        trained = lr.train(plan, out, resume=resume, device=pick_device(device))
+    except KeyboardInterrupt as stop:
+        typer.echo(f"Stopped. Finish it with the same command and --resume; so far: {out}")
+        raise typer.Exit(130) from stop
+    if not trained:
+        typer.echo(f"{out} is finished already; left as it is.")
+        return
+    order = final_order(out)
+    shown = "no held-out pairs" if order is None else f"unseen-pair order {order:.3f}"
+    typer.echo(f"Wrote {out}: {shown}. Next: lrinterp analyze {out}")
+
+
+def read_plan(config: Path | None, flags: dict[str, dict[str, Any]]) -> "lr.Plan":
+    """The plan of a run: defaults, then the TOML file, then the flags that were given."""
+    from lrinterp.store import read_toml
+
+    tree: dict[str, Any] = read_toml(config) if config else {}
+    for section, fields in flags.items():
+        given = {name: value for name, value in fields.items() if value is not None}
+        if given and isinstance(tree.get(section, {}), dict):
+            tree[section] = {**tree.get(section, {}), **given}
+    return lr.Plan.from_plain(tree, str(config) if config else "settings")
+
+
+def final_order(out: Path) -> float | None:
+    """Unseen-pair order of a finished run."""
+    rows = lr.load_checkpoint(out).metadata.scores
+    return next(r["value"] for r in rows if (r["set"], r["metric"]) == ("unseen_pair", "order"))

@@ -1,0 +1,185 @@
+"""Ablation of score terms: what is added to the scores before the softmax, as data.
+
+An `Ablation` says which terms, which heads and what kind; `score_delta` computes the change of
+the scores from the terms, `edited` applies it. Kinds, on the keys of each component (see gauge):
+
+- flatten: each value becomes the mean of its component; a lone key (CLS) keeps its own;
+- zero: the term is removed from all keys (raw gauge, to compare with the paper);
+- permute: each key gets the value of another position of its component;
+- resample: the terms come from another input;
+- keep: all *other* terms are flattened (is the term sufficient?);
+- placebo: the term stays; a random row, orthogonal to it within components and of the same
+  centred norm, is subtracted.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from einops import einsum
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lrinterp.axes import Occurrence, Tokens
+from lrinterp.decomposition.gauge import components
+from lrinterp.decomposition.terms import TERMS, total
+from lrinterp.encoders import Tower
+
+__all__ = ["KINDS", "Ablation", "Groups", "edited", "groups_of", "score_delta"]
+
+Kind = Literal["flatten", "zero", "permute", "resample", "keep", "placebo"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+Rows = Float[Tensor, "batch head query key"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """Which terms are taken away, how, and in which heads (None: all)."""
+
+    terms: tuple[str, ...]
+    kind: Kind = "flatten"
+    heads: tuple[int, ...] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")
+        if unknown := [term for term in self.terms if term not in TERMS]:
+            raise ValueError(f"term: expected some of {', '.join(TERMS)}, got {unknown[0]!r}")
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which keys may be averaged with which: the components, among the keys a query sees."""
+
+    of_key: Int[Tensor, "key"]
+    seen: Bool[Tensor, "batch query key"]
+
+    def means(self, rows: Rows) -> Rows:
+        """Each key's mean over the seen keys of its group."""
+        same = (self.of_key[:, None] == self.of_key).to(rows.dtype)
+        weight = self.seen[:, None].to(rows.dtype)
+        sums = einsum(rows * weight, same, "b h q key, key other -> b h q other")
+        counts = einsum(weight, same, "b h q key, key other -> b h q other")
+        return sums / counts.clamp(min=1)
+
+    def centred(self, rows: Rows) -> Rows:
+        """Each key minus the mean of its group; zero where unseen."""
+        return (rows - self.means(rows)) * self.seen[:, None]
+
+
+def groups_of(tower: Tower, tokens: Tokens, occurs: Occurrence, *, pooled: bool = True) -> Groups:
+    """The components of a tower's positions, and the keys that each query row sees.
+
+    A causal query sees no later key; padding behind the pooled position is seen by none.
+    """
+    n = tokens.ids.shape[1]
+    position = torch.arange(n, device=tokens.ids.device)
+    query = tokens.pool[:, None] if pooled else position.expand(len(tokens), n)
+    seen = position <= query.minimum(tokens.pool[:, None])[..., None]
+    if tower.cfg.attention_dir == "bidirectional":
+        seen = torch.ones_like(seen)
+    return Groups(components(occurs)[1][:n].to(tokens.ids.device), seen)
+
+
+def score_delta(
+    terms: Float[Tensor, "term batch head query key"],
+    ablation: Ablation,
+    groups: Groups,
+    donors: Float[Tensor, "term batch head query key"] | None = None,
+) -> Rows:
+    """What an ablation adds to the scores.
+
+    `donors` are the terms of other inputs, for `resample`. Raises ValueError where they equal the
+    input's own, naming the terms: such a term does not depend on the input.
+    """
+    term = total(terms, ablation.terms)
+    generator = torch.Generator().manual_seed(ablation.seed)
+    if ablation.kind == "resample":
+        delta = _resample(term, ablation, donors)
+    elif ablation.kind == "permute":
+        delta = term[..., _permutation(groups.of_key, generator)] - term
+    elif ablation.kind == "placebo":
+        delta = -_placebo(groups.centred(term), groups, generator)
+    elif ablation.kind == "zero":
+        delta = -term
+    else:
+        others = [name for name in TERMS if name not in ablation.terms]
+        removed = term if ablation.kind == "flatten" else total(terms, others)
+        delta = -groups.centred(removed)
+    return delta if ablation.heads is None else delta * _only(ablation.heads, delta)
+
+
+@contextmanager
+def edited(
+    tower: Tower,
+    *,
+    scores: Rows | None = None,
+    values: Float[Tensor, "batch pos head d_head"] | None = None,
+    pool: Int[Tensor, "batch"],
+) -> Iterator[None]:
+    """Inside, the first layer adds `scores` to its attention scores and `values` to its value
+    vectors; leaving restores the tower, also when the body raises.
+
+    One query row of scores is added to the pooled row `pool` of each example, a full square to
+    all rows. Keys that the causal mask hides stay hidden.
+    """
+
+    def add_scores(activation: Tensor, hook: object) -> Tensor:
+        if scores.shape[2] > 1:
+            return activation + scores
+        changed = activation.clone()
+        changed[torch.arange(len(pool), device=pool.device), :, pool] += scores[:, :, 0]
+        return changed
+
+    def add_values(activation: Tensor, hook: object) -> Tensor:
+        return activation + values
+
+    hooks = []
+    if scores is not None:
+        hooks.append(("blocks.0.attn.hook_attn_scores", add_scores))
+    if values is not None:
+        hooks.append(("blocks.0.attn.hook_v", add_values))
+    with tower.hooks(fwd_hooks=hooks):
+        yield
+
+
+def _resample(term: Rows, ablation: Ablation, donors: Tensor | None) -> Rows:
+    if donors is None:
+        raise ValueError("resample: expected the terms of other inputs as donors, got none")
+    change = total(donors, ablation.terms) - term
+    if change.abs().max() <= 1e-6 * term.abs().max():
+        names = "+".join(ablation.terms)
+        raise ValueError(f"resample: {names} does not depend on the input, nothing to resample")
+    return change
+
+
+def _permutation(of_key: Int[Tensor, "key"], generator: torch.Generator) -> Int[Tensor, "key"]:
+    """A cyclic shift by a random amount of a random order, inside each group: no key stays."""
+    permutation = torch.arange(len(of_key))
+    for group in of_key.unique():
+        keys = torch.nonzero(of_key.cpu() == group.cpu()).flatten()
+        shuffled = keys[torch.randperm(len(keys), generator=generator)]
+        permutation[shuffled] = shuffled.roll(1)
+    return permutation.to(of_key.device)
+
+
+def _placebo(centred: Rows, groups: Groups, generator: torch.Generator) -> Rows:
+    """One random row a head, made orthogonal to each centred row and given its norm."""
+    noise = torch.randn(1, centred.shape[1], 1, centred.shape[3], generator=generator)
+    noise = groups.centred(noise.to(centred).expand_as(centred))
+    power = centred.pow(2).sum(-1, keepdim=True)
+    along = (noise * centred).sum(-1, keepdim=True) / power.clamp(min=1e-30)
+    noise = noise - along * centred
+    return noise * (power.sqrt() / noise.norm(dim=-1, keepdim=True).clamp(min=1e-30))
+
+
+def _only(heads: tuple[int, ...], like: Rows) -> Float[Tensor, "1 head 1 1"]:
+    if bad := [head for head in heads if not 0 <= head < like.shape[1]]:
+        raise ValueError(f"head: expected 0 to {like.shape[1] - 1}, got {bad[0]}")
+    mask = torch.zeros(1, like.shape[1], 1, 1, dtype=like.dtype, device=like.device)
+    mask[:, list(heads)] = 1
+    return mask

@@ -1,0 +1,16 @@
+"""Encoders: configurations, presets and the dual encoder of two hooked transformers."""
+
+from lrinterp.encoders.config import PRESETS, EncoderConfig, preset, tower_from_plain, tower_plain
+from lrinterp.encoders.dual import DualEncoder, Tower, build_tower, initialise
+
+__all__ = [
+    "PRESETS",
+    "DualEncoder",
+    "EncoderConfig",
+    "Tower",
+    "build_tower",
+    "initialise",
+    "preset",
+    "tower_from_plain",
+    "tower_plain",
+]

@@ -1,0 +1,155 @@
+"""The dual encoder: two independent hooked transformers that meet in one embedding space.
+
+This package is the only place that names `HookedTransformer`; everything else goes by hook names
+and weights, so that a move to another TransformerLens touches one folder.
+"""
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformer_lens import HookedTransformer, HookedTransformerConfig
+
+from lrinterp.axes import Embeddings, Scores, Tokens
+from lrinterp.encoders.config import TOWERS, EncoderConfig, tower_config
+
+__all__ = ["DualEncoder", "Tower", "build_tower", "initialise"]
+
+Tower = HookedTransformer
+
+MAX_SCALE = math.log(100.0)
+"""CLIP's bound on the learned log scale."""
+
+
+class DualEncoder(nn.Module):
+    """An image tower and a text tower, each a `HookedTransformer`, and a learned temperature.
+
+    The embedding of an example is its pooled residual stream through the final norm and the
+    unembed, divided by its length; the score of a picture and a caption is their cosine.
+    """
+
+    def __init__(
+        self, towers: Mapping[str, Tower], log_scale: float, config: EncoderConfig | None
+    ) -> None:
+        super().__init__()
+        self.image, self.text = towers["image"], towers["text"]
+        self.log_scale = nn.Parameter(torch.tensor(log_scale))
+        self.config = config
+
+    @classmethod
+    def build(
+        cls, config: EncoderConfig, sizes: Mapping[str, tuple[int, int]], seed: int
+    ) -> Self:
+        """A fresh model. `sizes` gives (vocabulary, context) by tower.
+
+        Weights are drawn from a generator of their own; global random state is left alone.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        towers = {}
+        for name in TOWERS:
+            towers[name] = build_tower(tower_config(config, name, *sizes[name]))
+            initialise(towers[name], config, generator)
+            towers[name].unembed.b_U.requires_grad_(False)
+        return cls(towers, -math.log(config.temperature), config)
+
+    @classmethod
+    def from_hooked(cls, image: Tower, text: Tower, *, temperature: float = 0.07) -> Self:
+        """A model around anybody's own pair of hooked transformers; they are not copied.
+
+        Both must project (`d_vocab_out`) into one space. Raises ValueError where they do not.
+        """
+        if image.cfg.d_vocab_out != text.cfg.d_vocab_out:
+            got = f"{image.cfg.d_vocab_out} and {text.cfg.d_vocab_out}"
+            raise ValueError(f"d_vocab_out: expected equal widths of image and text, got {got}")
+        return cls({"image": image, "text": text}, -math.log(temperature), None)
+
+    @property
+    def towers(self) -> dict[str, Tower]:
+        """The two hooked transformers by name."""
+        return {"image": self.image, "text": self.text}
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """(vocabulary, context length) by tower."""
+        return {name: (t.cfg.d_vocab, t.cfg.n_ctx) for name, t in self.towers.items()}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.log_scale.device
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Move the weights, and tell the towers, which move their own inputs."""
+        moved = super().to(*args, **kwargs)
+        for tower in moved.towers.values():
+            tower.cfg.device = str(moved.device)
+        return moved
+
+    def prepare(self, examples: Any) -> dict[str, Tokens]:
+        """What each tower reads of some examples, on the model's device."""
+        return {name: getattr(examples, name).to(self.device) for name in self.towers}
+
+    def embed(self, tower: str, tokens: Tokens) -> Embeddings:
+        """Unit embeddings; only the pooled position passes the final norm and the projection."""
+        model = self.towers[tower]
+        residual = model(tokens.ids, stop_at_layer=model.cfg.n_layers)
+        return self.project(tower, residual, tokens.pool)
+
+    def project(
+        self,
+        tower: str,
+        residual: Float[Tensor, "batch pos d_model"],
+        pool: Int[Tensor, "batch"],
+    ) -> Embeddings:
+        """From the last residual stream to unit embeddings: pool, final norm, unembed."""
+        model = self.towers[tower]
+        pooled = residual[torch.arange(len(pool), device=residual.device), pool]
+        normed = pooled if model.cfg.normalization_type is None else model.ln_final(pooled)
+        return F.normalize(model.unembed(normed), dim=-1)
+
+    @torch.no_grad()
+    def embed_all(self, tower: str, tokens: Tokens, batch_size: int = 1024) -> Embeddings:
+        """`embed` in batches, without gradients."""
+        starts = range(0, len(tokens), batch_size)
+        parts = [self.embed(tower, tokens.at(slice(i, i + batch_size))) for i in starts]
+        width = self.towers[tower].cfg.d_vocab_out
+        return torch.cat(parts) if parts else torch.zeros(0, width, device=self.device)
+
+    def score(self, batch: Mapping[str, Tokens]) -> Scores:
+        """Cosine of every picture with every caption; no gradients."""
+        images, captions = (self.embed_all(name, batch[name]) for name in TOWERS)
+        return images @ captions.T
+
+    def trainable(self) -> dict[str, Tensor]:
+        """The weights by name: `image.blocks.0.attn.W_Q`, ..., `log_scale`; no buffers."""
+        return dict(self.named_parameters())
+
+    @torch.no_grad()
+    def clamp_scale(self) -> None:
+        """Keep the learned temperature above 1 / 100, as CLIP does."""
+        self.log_scale.clamp_(max=MAX_SCALE)
+
+
+def build_tower(config: HookedTransformerConfig) -> Tower:
+    """A `HookedTransformer`, without the notice that its class is going away."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="transformer_lens")
+        warnings.filterwarnings("ignore", ".*HookedTransformer.*", DeprecationWarning)
+        return HookedTransformer(config)
+
+
+@torch.no_grad()
+def initialise(tower: Tower, config: EncoderConfig, generator: torch.Generator) -> None:
+    """Normal matrices with the scales of the preset, zero biases, unit norms."""
+    scales = {"W_E": config.std_W_E, "W_pos": config.std_W_pos}
+    for name, weight in tower.named_parameters():
+        leaf = name.rsplit(".", 1)[-1]
+        if leaf.startswith("W_"):
+            weight.normal_(0.0, scales.get(leaf, config.std_weights), generator=generator)
+        else:
+            weight.fill_(1.0 if leaf == "w" else 0.0)

@@ -1,0 +1,99 @@
+"""Prepared examples: the contract between worlds and models.
+
+A model reads `image` and `text` tokens; an analysis reads what is true of them. Nothing here
+knows where the pictures came from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from lrinterp.axes import Occurrence, Tokens
+
+__all__ = ["Examples"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Examples:
+    """Pictures and captions with their meaning."""
+
+    image: Tokens
+    text: Tokens
+    words: Mapping[str, tuple[str, ...]]
+    """By tower: the word of each token id."""
+    occurs: Mapping[str, Occurrence]
+    """By tower: may this token stand at this position in any admissible input?"""
+    roles: Mapping[str, Mapping[str, Bool[Tensor, "batch pos"]]]
+    """By tower: masks of the positions that play a role (CLS, left, right, ...)."""
+    image_labels: Int[np.ndarray, "image object"]
+    """Labels from left to right, padded with -1."""
+    image_pixels: Int[np.ndarray, "image object"]
+    """Their pixels, counted from 0, padded with -1."""
+    image_set: tuple[str, ...]
+    caption_labels: Int[np.ndarray, "caption object"]
+    """What the caption states, from left to right, padded with -1."""
+    caption_set: tuple[str, ...]
+    caption_template: tuple[str, ...]
+    caption_text: tuple[str, ...]
+    label_words: tuple[str, ...]
+    empty: Mapping[str, str]
+    """Sets that the split leaves empty, with the reason."""
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    @cached_property
+    def image_meaning(self) -> Int[np.ndarray, "image"]:
+        """A number for the ordered labels; equal to `caption_meaning` where a caption is true."""
+        return meaning(self.image_labels, len(self.label_words))
+
+    @cached_property
+    def caption_meaning(self) -> Int[np.ndarray, "caption"]:
+        """A number for the ordered labels that a caption states."""
+        return meaning(self.caption_labels, len(self.label_words))
+
+    @cached_property
+    def image_label_set(self) -> Int[np.ndarray, "image"]:
+        """A number for the unordered labels: the cluster of a picture."""
+        return meaning(np.sort(self.image_labels, axis=1), len(self.label_words))
+
+    @cached_property
+    def caption_label_set(self) -> Int[np.ndarray, "caption"]:
+        """A number for the unordered labels that a caption names."""
+        return meaning(np.sort(self.caption_labels, axis=1), len(self.label_words))
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The relation templates, without the one of single objects."""
+        return tuple(t for t in dict.fromkeys(self.caption_template) if t != "single")
+
+    def at(self, index: Int[np.ndarray, "some"]) -> Self:
+        """The selected pictures, in the order asked for; all captions stay."""
+        roles = {name: mask[index] for name, mask in self.roles["image"].items()}
+        return replace(
+            self,
+            image=Tokens(self.image.ids[index], self.image.pool[index]),
+            roles={**self.roles, "image": roles},
+            image_labels=self.image_labels[index],
+            image_pixels=self.image_pixels[index],
+            image_set=tuple(self.image_set[i] for i in index),
+        )
+
+    def where(self, set_name: str) -> Int[np.ndarray, "some"]:
+        """Indices of the pictures of one set."""
+        return np.flatnonzero(np.array(self.image_set, dtype=object) == set_name)
+
+    def of(self, set_name: str) -> Self:
+        """The pictures of one set."""
+        return self.at(self.where(set_name))
+
+
+def meaning(labels: Int[np.ndarray, "row object"], n_labels: int) -> Int[np.ndarray, "row"]:
+    """Tuples of labels as numbers in base n_labels + 1; the padding -1 counts as digit 0."""
+    powers = (n_labels + 1) ** np.arange(labels.shape[1])[::-1]
+    return (labels + 1) @ powers

@@ -1,0 +1,190 @@
+"""Scenes: a world and a split brought together; training batches and evaluation examples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from lrinterp.axes import Occurrence, Tokens
+from lrinterp.scenes.captions import CaptionSet, all_captions
+from lrinterp.scenes.examples import Examples, meaning
+from lrinterp.scenes.layouts import draw_pictures
+from lrinterp.scenes.splits import (
+    SETS,
+    Pictures,
+    Split,
+    Training,
+    allocate,
+    evaluation_set,
+    set_of_labels,
+)
+from lrinterp.scenes.world import World, label_words, picture_words
+from lrinterp.store import InputError, from_plain
+
+__all__ = ["Scenes"]
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Everything that can be shown and said in a world, divided into training and the four sets.
+
+    Deterministic in (world, split). Raises ValueError where the split does not fit the world.
+    """
+
+    world: World = field(default_factory=World)
+    split: Split = field(default_factory=Split)
+    training: Training = field(init=False, repr=False, compare=False)
+    captions: CaptionSet = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "training", allocate(self.world, self.split))
+        object.__setattr__(self, "captions", all_captions(self.world))
+
+    @classmethod
+    def from_plain(
+        cls, world: Mapping[str, Any] | None, split: Mapping[str, Any] | None, where: str = "scenes"
+    ) -> Self:
+        """Scenes from plain data, as a checkpoint or a TOML file holds them.
+
+        Raises InputError for unknown fields, wrong types, or a split that does not fit the world;
+        `where` names the source.
+        """
+        if world is None or split is None:
+            raise InputError(f"{where}: has no world and split; prepare your own Examples for it")
+        parts = from_plain(World, world, f"{where}: world"), from_plain(Split, split, f"{where}: split")
+        try:
+            return cls(*parts)
+        except ValueError as error:
+            raise InputError(f"{where}: split: {error}") from error
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """(vocabulary, context length) that each tower needs."""
+        return {
+            "image": (self.world.n_labels + 2, self.world.n_pixels + 1),
+            "text": (len(self.captions.words), self.captions.tokens.ids.shape[1]),
+        }
+
+    def batch(
+        self, generator: torch.Generator, size: int | None = None
+    ) -> tuple[Tokens, Tokens]:
+        """A training batch: each thing a caption can state at most once, in a random layout.
+
+        `size` draws that many of them without replacement; None takes all. With both templates
+        one is drawn for each, so no two items mean the same.
+        """
+        items = torch.randperm(len(self.training.labels), generator=generator)[:size].numpy()
+        draw = torch.rand(2, len(items), generator=generator, dtype=torch.float64).numpy()
+        choice = (draw[0] * self.training.n_choices[items]).astype(int)
+        pictures = draw_pictures(
+            self.world, self.training.labels[items], self.training.pixels[items, choice]
+        )
+        options = self._captions_of_items[items]
+        caption = options[np.arange(len(items)), (draw[1] * options.shape[1]).astype(int)]
+        return pictures, self.captions.tokens.at(torch.from_numpy(caption))
+
+    @cached_property
+    def _captions_of_items(self) -> Int[np.ndarray, "item template"]:
+        """[item, template]: the captions that state each training item."""
+        stated = meaning(self.captions.labels, self.world.n_labels)
+        order = np.argsort(stated, kind="stable")
+        wanted = meaning(self.training.labels, self.world.n_labels)
+        first = order[np.searchsorted(stated[order], wanted)]
+        last = order[np.searchsorted(stated[order], wanted, side="right") - 1]
+        return np.stack([first, last], axis=1) if self.world.template == "both" else first[:, None]
+
+    def examples(self, sets: Sequence[str] = SETS) -> Examples:
+        """The pictures of some of the four sets with every caption of the world."""
+        if unknown := sorted(set(sets) - set(SETS)):
+            raise ValueError(f"set: expected one of {', '.join(SETS)}, got {unknown[0]!r}")
+        parts = [evaluation_set(self.world, self.split, self.training, name) for name in sets]
+        names = [name for name, part in zip(sets, parts, strict=True) for _ in part.labels]
+        labels = np.concatenate([part.labels for part in parts])
+        pixels = np.concatenate([part.pixels for part in parts])
+        image = draw_pictures(self.world, labels, pixels)
+        stated = self.captions.labels
+        return Examples(
+            image=image,
+            text=self.captions.tokens,
+            words={"image": picture_words(self.world), "text": self.captions.words},
+            occurs={"image": self._image_occurrence(), "text": text_occurrence(self.captions)},
+            roles={"image": image_roles(image, pixels), "text": text_roles(self.captions)},
+            image_labels=labels,
+            image_pixels=pixels,
+            image_set=tuple(names),
+            caption_labels=stated,
+            caption_set=tuple(set_of_labels(self.split, tuple(row)) for row in stated.tolist()),
+            caption_template=self.captions.templates,
+            caption_text=self.captions.texts,
+            label_words=label_words(self.world),
+            empty={n: self._why_empty(n) for n, p in zip(sets, parts, strict=True) if not _any(p)},
+        )
+
+    def _image_occurrence(self) -> Occurrence:
+        n_tokens, n_positions = self.sizes["image"]
+        occurs = torch.zeros(n_tokens, n_positions, dtype=torch.bool)
+        occurs[-1, 0] = True
+        occurs[:-1, 1:] = True
+        return occurs
+
+    def _why_empty(self, name: str) -> str:
+        split, n_objects = self.split, self.world.n_objects
+        return {
+            "single": f"positions_per_label = {split.positions_per_label} leaves no unseen position",
+            "seen_pair": f"layouts_per_pair = {split.layouts_per_pair} leaves no unseen layout",
+            "unseen_pair": f"n_val = {split.n_val} is fewer labels than the {n_objects} of a pair",
+            "mixed_pair": f"n_val = {split.n_val} leaves no label to mix in",
+        }[name]
+
+
+def text_occurrence(captions: CaptionSet) -> Occurrence:
+    """Which word stands where in the captions; padding after the pooled token does not count."""
+    ids, pool = captions.tokens.ids, captions.tokens.pool
+    occurs = torch.zeros(len(captions.words), ids.shape[1], dtype=torch.bool)
+    position = torch.arange(ids.shape[1]).expand_as(ids)
+    read = position <= pool[:, None]
+    occurs[ids[read], position[read]] = True
+    return occurs
+
+
+def image_roles(image: Tokens, pixels: Int[np.ndarray, "batch object"]) -> dict[str, Bool[Tensor, "batch pos"]]:
+    """CLS, left and right object (middle ones too, with more than two), background."""
+    n_objects = pixels.shape[1]
+    names = ["left", *(f"middle {i}" for i in range(1, n_objects - 1)), "right"]
+    position = torch.arange(image.ids.shape[1])
+    columns = [torch.from_numpy(pixels[:, i : i + 1]) for i in range(n_objects)]
+    objects = {
+        name: (position == column + 1) & (column >= 0)
+        for name, column in zip(names, columns, strict=True)
+    }
+    cls = (position == 0).expand(image.ids.shape)
+    taken = torch.stack([cls, *objects.values()]).any(0)
+    return {"CLS": cls, **objects, "background": ~taken}
+
+
+def text_roles(captions: CaptionSet) -> dict[str, Bool[Tensor, "batch pos"]]:
+    """SOT, the objects in the order of mention, the words between them, EOT; nothing after."""
+    ids, pool = captions.tokens.ids, captions.tokens.pool
+    position = torch.arange(ids.shape[1])
+    nouns = {text.split()[0] for text in captions.texts}
+    is_noun = torch.tensor([word in nouns for word in captions.words])[ids]
+    mention = is_noun.cumsum(1) * is_noun
+    n_objects = captions.labels.shape[1]
+    ordinal = ["first", "second", "third", *(f"object {i}" for i in range(4, n_objects + 1))]
+    objects = {name: mention == i for i, name in enumerate(ordinal[:n_objects], start=1)}
+    inside = (position > 0) & (position < pool[:, None])
+    return {
+        "SOT": (position == 0).expand(ids.shape),
+        **objects,
+        "words": inside & ~is_noun,
+        "EOT": position == pool[:, None],
+    }
+
+
+def _any(part: Pictures) -> bool:
+    return len(part.labels) > 0

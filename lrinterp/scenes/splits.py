@@ -1,0 +1,146 @@
+"""Splits: which labels are seen in relations, and in which layouts.
+
+`n_pair` labels form ordered pairs (tuples, with more objects) in training, `n_val` more are held
+out of every relation, all labels are seen alone. The four sets are enumerated exactly and share
+no picture with training:
+
+- single: a known label at an unseen position;
+- seen_pair: a trained pair in an unseen layout;
+- unseen_pair: held-out labels only, all layouts;
+- mixed_pair: trained and held-out labels together, all layouts.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+from jaxtyping import Int
+
+from lrinterp.scenes.captions import padded
+from lrinterp.scenes.layouts import line_layouts
+from lrinterp.scenes.world import World
+
+__all__ = ["SETS", "Pictures", "Split", "Training", "allocate", "evaluation_set", "set_of_labels"]
+
+SETS = ("single", "seen_pair", "unseen_pair", "mixed_pair")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Label diversity (n_pair, n_val) and layout diversity of the training pictures."""
+
+    n_pair: int = 15
+    """Labels that form ordered pairs in training."""
+    n_val: int = 5
+    """Labels held out of every relation."""
+    positions_per_label: int = 8
+    """Positions (n_1) at which a label is seen alone."""
+    layouts_per_pair: int = 30
+    """Layouts (n_2) in which an ordered pair is seen."""
+    seed: int = 0
+    """Draws the positions and layouts."""
+
+    def __post_init__(self) -> None:
+        least = {"n_pair": 2, "n_val": 0, "positions_per_label": 1, "layouts_per_pair": 1, "seed": 0}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise ValueError(f"{name}: expected at least {low}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Rows as data: labels from left to right and their pixels, both padded with -1."""
+
+    labels: Int[np.ndarray, "image object"]
+    pixels: Int[np.ndarray, "image object"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What training may show: one item for each thing a caption can state.
+
+    `labels[i]` are the objects of item i from left to right (-1 pads a single), `pixels[i, c]`
+    its c-th admissible layout, `n_choices[i]` how many it has.
+    """
+
+    labels: Int[np.ndarray, "item object"]
+    pixels: Int[np.ndarray, "item choice object"]
+    n_choices: Int[np.ndarray, "item"]
+
+
+def check(world: World, split: Split) -> None:
+    """Refuse a split that does not fit the world, naming the field."""
+    n_layouts = math.comb(world.n_pixels, world.n_objects)
+    if split.n_pair + split.n_val > world.n_labels:
+        total = f"{split.n_pair} + {split.n_val}"
+        raise ValueError(f"n_pair + n_val: expected at most n_labels={world.n_labels}, got {total}")
+    if split.n_pair < world.n_objects:
+        raise ValueError(f"n_pair: expected at least n_objects={world.n_objects}, got {split.n_pair}")
+    limits = {"positions_per_label": world.n_pixels, "layouts_per_pair": n_layouts}
+    for name, high in limits.items():
+        if getattr(split, name) > high:
+            raise ValueError(f"{name}: expected at most {high}, got {getattr(split, name)}")
+
+
+def allocate(world: World, split: Split) -> Training:
+    """Draw the training pictures. A larger n_1 or n_2 keeps what a smaller one had."""
+    check(world, split)
+    rng = np.random.default_rng([split.seed, 0x5CE7E])
+    layouts = line_layouts(world.n_pixels, world.n_objects)
+    singles = [(i,) for i in range(world.n_labels)]
+    tuples = list(permutations(range(split.n_pair), world.n_objects))
+    n_1, n_2 = split.positions_per_label, split.layouts_per_pair
+    pixels = np.full((len(singles) + len(tuples), max(n_1, n_2), world.n_objects), -1)
+    for item, _ in enumerate(singles):
+        pixels[item, :n_1, 0] = rng.permutation(world.n_pixels)[:n_1]
+    for item, _ in enumerate(tuples, start=len(singles)):
+        pixels[item, :n_2] = layouts[rng.permutation(len(layouts))[:n_2]]
+    return Training(
+        labels=padded([*singles, *tuples], world.n_objects),
+        pixels=pixels,
+        n_choices=np.array([n_1] * len(singles) + [n_2] * len(tuples)),
+    )
+
+
+def evaluation_set(world: World, split: Split, training: Training, name: str) -> Pictures:
+    """Enumerate one of the four sets."""
+    if name == "single":
+        return _unseen(training, slice(0, world.n_labels), line_layouts(world.n_pixels, 1))
+    layouts = line_layouts(world.n_pixels, world.n_objects)
+    if name == "seen_pair":
+        return _unseen(training, slice(world.n_labels, None), layouts)
+    known = range(split.n_pair + split.n_val)
+    orders = [m for m in permutations(known, world.n_objects) if set_of_labels(split, m) == name]
+    labels = padded(orders, world.n_objects)
+    return Pictures(
+        labels=np.repeat(labels, len(layouts), axis=0),
+        pixels=np.tile(layouts, (len(labels), 1)),
+    )
+
+
+def set_of_labels(split: Split, labels: tuple[int, ...]) -> str:
+    """The set a tuple of labels belongs to; `none` where a label is only ever seen alone."""
+    labels = tuple(label for label in labels if label >= 0)
+    if len(labels) == 1:
+        return "single"
+    if max(labels) >= split.n_pair + split.n_val:
+        return "none"
+    n_held_out = sum(label >= split.n_pair for label in labels)
+    return {0: "seen_pair", len(labels): "unseen_pair"}.get(n_held_out, "mixed_pair")
+
+
+def _unseen(
+    training: Training, items: slice, layouts: Int[np.ndarray, "layout object"]
+) -> Pictures:
+    """The pictures of some training items in the layouts that training never shows."""
+    width = training.labels.shape[1]
+    labels, pixels = [], []
+    for label, shown, count in zip(
+        training.labels[items], training.pixels[items], training.n_choices[items], strict=True
+    ):
+        seen = {tuple(row) for row in shown[:count, : layouts.shape[1]]}
+        fresh = [tuple(row) for row in layouts if tuple(row) not in seen]
+        labels += [tuple(label)] * len(fresh)
+        pixels += fresh
+    return Pictures(labels=padded(labels, width), pixels=padded(pixels, width))

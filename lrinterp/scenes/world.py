@@ -1,0 +1,51 @@
+"""The world: a row of pixels that holds one object or several, and the words for all of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["BACKGROUND", "World", "label_words", "picture_words"]
+
+Template = Literal["left", "both"]
+
+BACKGROUND = 0
+"""The token of an empty pixel; label `l` (counted from 0) is token l + 1, CLS the last token."""
+
+NOUNS = (
+    "apple bird cat dog egg fish goat hat iris jar kite lamp moon nest owl pear quill rose star "
+    "tree urn vase wolf yak zebra"
+).split()
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What pictures and captions exist, seen in training or not."""
+
+    n_pixels: int = 10
+    """Pixels in a row."""
+    n_labels: int = 20
+    """Object labels in the world, whatever a split trains on."""
+    n_objects: int = 2
+    """Objects in a row that holds several; other rows hold one."""
+    template: Template = "left"
+    """Relation captions: `left` only, or `both` left and right."""
+
+    def __post_init__(self) -> None:
+        if self.n_objects < 2:
+            raise ValueError(f"n_objects: expected at least 2, got {self.n_objects}")
+        for name in ("n_pixels", "n_labels"):
+            if getattr(self, name) < self.n_objects:
+                got = getattr(self, name)
+                raise ValueError(f"{name}: expected at least n_objects={self.n_objects}, got {got}")
+        if self.template not in ("left", "both"):
+            raise ValueError(f"template: expected 'left' or 'both', got {self.template!r}")
+
+
+def label_words(world: World) -> tuple[str, ...]:
+    """One noun a label; beyond the list they are numbered."""
+    extra = range(len(NOUNS), world.n_labels)
+    return (*NOUNS[: world.n_labels], *(f"thing{i}" for i in extra))
+
+
+def picture_words(world: World) -> tuple[str, ...]:
+    """The picture vocabulary: word of each image token id."""
+    return ("background", *label_words(world), "CLS")

@@ -1,0 +1,124 @@
+"""Scoring: a score matrix and candidate captions give order, retrieval and label-set accuracy.
+
+Used alike during training, by `lrinterp evaluate` and by the analyses. A k-way tie for the first
+place (within 1e-6) earns the share of the tied captions that are right: 1/k with one right one.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lrinterp.axes import Scores
+from lrinterp.scenes import Examples
+from lrinterp.stats import mean_interval
+
+__all__ = ["METRICS", "accuracy_rows", "credit", "credits", "order_credit"]
+
+METRICS = (
+    ("order", "pair"),
+    ("retrieval", "closed"),
+    ("retrieval", "open"),
+    ("label_set", "closed"),
+    ("label_set", "open"),
+)
+"""Each metric with its candidates: `pair` = the orders of the same labels, `closed` = the
+captions of the same set, `open` = every caption of the world."""
+
+TIE = 1e-6
+
+
+def credit(
+    scores: Float[Tensor, "image candidate"], good: Bool[Tensor, "image candidate"]
+) -> Float[Tensor, "image"]:
+    """The share of the best-scored candidates, ties included, that are good.
+
+    >>> credit(torch.tensor([[0.5, 0.5, 0.1]]), torch.tensor([[True, False, False]])).item()
+    0.5
+    """
+    best = scores >= scores.max(dim=1, keepdim=True).values - TIE
+    return (best & good).sum(1) / best.sum(1)
+
+
+def credits(
+    scores: Scores, examples: Examples, metric: str, candidates: str
+) -> Float[np.ndarray, "image"]:
+    """The credit of each picture under one metric. All pictures must be of one set.
+
+    Raises ValueError for an unknown pair of metric and candidates.
+    """
+    if (metric, candidates) not in METRICS:
+        known = ", ".join(f"{m} ({c})" for m, c in METRICS)
+        raise ValueError(f"metric: expected one of {known}, got {metric} ({candidates})")
+    if metric == "order":
+        return order_credit(scores, examples)
+    stated, true = {
+        "retrieval": (examples.caption_meaning, examples.image_meaning),
+        "label_set": (examples.caption_label_set, examples.image_label_set),
+    }[metric]
+    chosen = np.arange(scores.shape[1])
+    if candidates == "closed":
+        own = examples.image_set[0]
+        chosen = np.array([i for i, name in enumerate(examples.caption_set) if name == own])
+    good = torch.from_numpy(stated[chosen][None] == true[:, None]).to(scores.device)
+    return credit(scores[:, chosen], good).double().cpu().numpy()
+
+
+def order_credit(scores: Scores, examples: Examples) -> Float[np.ndarray, "image"]:
+    """Each true caption against the other orders of its labels, averaged over the templates."""
+    parts = []
+    for template in examples.templates:
+        rivals = orders(examples, template)
+        candidates = torch.from_numpy(rivals).to(scores.device)
+        good = examples.caption_meaning[rivals] == examples.image_meaning[:, None]
+        chosen = torch.gather(scores, 1, candidates)
+        parts.append(credit(chosen, torch.from_numpy(good).to(scores.device)))
+    return torch.stack(parts).double().mean(0).cpu().numpy()
+
+
+def orders(examples: Examples, template: str) -> Int[np.ndarray, "image order"]:
+    """The captions of one template that name each picture's labels, in any order."""
+    of_template = np.array([t == template for t in examples.caption_template])
+    captions = np.flatnonzero(of_template)
+    label_set = examples.caption_label_set[captions]
+    order = np.argsort(label_set, kind="stable")
+    first = np.searchsorted(label_set[order], examples.image_label_set)
+    n_orders = int(np.bincount(np.unique(label_set, return_inverse=True)[1]).max())
+    return captions[order[first[:, None] + np.arange(n_orders)]]
+
+
+def accuracy_rows(
+    scores: Scores, examples: Examples, sets: Iterable[str]
+) -> list[dict[str, Any]]:
+    """One row for each set, metric and candidates, with intervals clustered by label set.
+
+    A set without pictures, and order on single objects, give n = 0 and a reason.
+    """
+    rows = []
+    for name in sets:
+        index = examples.where(name)
+        part, matrix = examples.at(index), scores[torch.from_numpy(index).to(scores.device)]
+        for metric, candidates in METRICS:
+            row = {"set": name, "metric": metric, "candidates": candidates}
+            rows.append(row | _measure(matrix, part, metric, candidates, _missing(part, name, metric)))
+    return rows
+
+
+def _missing(part: Examples, name: str, metric: str) -> str | None:
+    if not len(part):
+        return part.empty.get(name, "no pictures of this set were recorded")
+    return "order is not defined for one object" if (name, metric) == ("single", "order") else None
+
+
+def _measure(
+    scores: Scores, part: Examples, metric: str, candidates: str, missing: str | None
+) -> dict[str, Any]:
+    if missing:
+        empty = {"value": None, "low": None, "high": None, "n": 0, "n_clusters": 0}
+        return {**empty, "reason": missing}
+    values = credits(scores, part, metric, candidates)
+    interval = mean_interval(values, part.image_label_set)
+    return {**vars(interval), "reason": None}

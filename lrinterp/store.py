@@ -1,0 +1,176 @@
+"""Frozen dataclasses on disk: JSON for what people read, safetensors for arrays, atomic writes.
+
+Nothing here pickles. A reader that finds an unknown key, a missing key or a wrong type says which.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from beartype.door import is_bearable
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+
+__all__ = [
+    "InputError",
+    "check_writable",
+    "from_plain",
+    "load",
+    "read_json",
+    "read_toml",
+    "save",
+    "sha256",
+    "to_plain",
+    "write_atomically",
+    "write_json",
+]
+
+T = TypeVar("T")
+
+
+class InputError(ValueError):
+    """A file, setting or name that is not what it should be; one line, written for the user."""
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that at every moment either the old or the new one is there, whole."""
+    path = Path(path)
+    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError if a file of this name could not be written; leaves nothing behind."""
+    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=Path(path).parent)
+    os.close(handle)
+    Path(name).unlink()
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write strict JSON (no NaN), readable, atomically."""
+    text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False)
+    write_atomically(path, (text + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a damaged one is a `InputError` that names it."""
+    try:
+        return json.loads(Path(path).read_bytes())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid JSON ({error})") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; a damaged one is a `InputError` that names it."""
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML ({error})") from error
+
+
+def sha256(data: bytes) -> str:
+    """Hexadecimal SHA-256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def to_plain(value: Any) -> Any:
+    """A flat dataclass as plain JSON data: dataclasses to dicts, tuples to lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: to_plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in value]
+    return value
+
+
+def from_plain(cls: type[T], data: Mapping[str, Any], where: str) -> T:
+    """Build a dataclass from plain data; `where` names the source in errors.
+
+    Raises `InputError` for an unknown field, a missing one, a wrong type, or a value that the
+    class itself refuses.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(cls)
+    if unknown := sorted(set(data) - set(fields)):
+        raise InputError(f"{where}: unknown field {unknown[0]!r}; expected {', '.join(fields)}")
+    required = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
+    if missing := sorted(set(required) - set(data)):
+        raise InputError(f"{where}: field {missing[0]!r} is missing")
+    values = {name: _coerce(value, hints[name], f"{where}.{name}") for name, value in data.items()}
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _coerce(value: Any, hint: Any, where: str) -> Any:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if isinstance(value, int) and not isinstance(value, bool) and float in options:
+        value = float(value) if int not in options else value
+    if isinstance(value, list) and any(typing.get_origin(o) is tuple for o in options):
+        value = tuple(value)
+    if isinstance(value, bool) and bool not in options or not is_bearable(value, hint):
+        expected = getattr(hint, "__name__", None) or str(hint).replace("typing.", "")
+        raise InputError(f"{where}: expected {expected}, got {value!r}")
+    return value
+
+
+def save(obj: Any, folder: Path) -> None:
+    """Save a frozen dataclass of plain values, numpy arrays and data frames to a folder.
+
+    `fields.json` holds the plain fields and the tables, `arrays.safetensors` the arrays.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = {f.name: getattr(obj, f.name) for f in dataclasses.fields(obj)}
+    arrays = {k: np.ascontiguousarray(v) for k, v in fields.items() if isinstance(v, np.ndarray)}
+    plain = {k: _pack(v) for k, v in fields.items() if k not in arrays}
+    write_atomically(folder / "arrays.safetensors", save_arrays(arrays))
+    write_json(folder / "fields.json", plain)
+
+
+def load(cls: type[T], folder: Path) -> T:
+    """Load what `save` wrote, as an equal dataclass."""
+    folder = Path(folder)
+    try:
+        arrays = load_arrays((folder / "arrays.safetensors").read_bytes())
+    except SafetensorError as error:
+        raise InputError(f"{folder / 'arrays.safetensors'}: damaged ({error})") from error
+    plain = {k: _unpack(v) for k, v in read_json(folder / "fields.json").items()}
+    return from_plain(cls, {**plain, **arrays}, str(folder))
+
+
+def _pack(value: Any) -> Any:
+    if isinstance(value, pd.DataFrame):
+        frame = value.astype(object).where(value.notna(), None)
+        dtypes = {name: str(dtype) for name, dtype in value.dtypes.items()}
+        return {"$columns": {name: frame[name].tolist() for name in frame}, "$dtypes": dtypes}
+    return to_plain(value)
+
+
+def _unpack(value: Any) -> Any:
+    if isinstance(value, dict) and "$columns" in value:
+        return pd.DataFrame(value["$columns"]).astype(value["$dtypes"])
+    return value

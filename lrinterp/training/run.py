@@ -1,0 +1,187 @@
+"""A training run in a folder: refused where it would overwrite, resumed where it was killed.
+
+Until it ends, a run lives in `training-state.safetensors` (weights, optimiser, random state,
+history, configuration), written atomically at every evaluation. At the end the checkpoint is
+written and the state removed. Checkpoints kept along the way lie in `steps/000100`, ...
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_tensors
+
+from lrinterp.checkpoint import METADATA, fill, read_metadata, save_checkpoint
+from lrinterp.encoders import PRESETS, DualEncoder, EncoderConfig
+from lrinterp.scenes import SETS, Scenes
+from lrinterp.scoring import accuracy_rows
+from lrinterp.store import InputError, from_plain, to_plain, write_atomically
+from lrinterp.training.fit import FitConfig, Fitter, fit
+
+__all__ = ["Plan", "train"]
+
+STATE = "training-state.safetensors"
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that determines a training run."""
+
+    scenes: Scenes
+    encoder: EncoderConfig
+    fit: FitConfig
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Mapping[str, Any]], where: str) -> Self:
+        """Read `world`, `split`, `encoder` (from its `preset`, `minimal` by default) and `fit`.
+
+        What is not given keeps its default. Raises InputError, naming `where` and the field.
+        """
+        sections = ("world", "split", "encoder", "fit")
+        for name, fields in plain.items():
+            if name not in sections:
+                raise InputError(f"{where}: unknown section {name!r}; expected {', '.join(sections)}")
+            if not isinstance(fields, Mapping):
+                raise InputError(f"{where}: {name}: expected a section of fields, got {fields!r}")
+        scenes = Scenes.from_plain(plain.get("world", {}), plain.get("split", {}), where)
+        encoder = dict(plain.get("encoder", {}))
+        name = encoder.get("preset", "minimal")
+        if name not in PRESETS:
+            expected = ", ".join(PRESETS)
+            raise InputError(f"{where}: encoder.preset: expected one of {expected}, got {name!r}")
+        whole = to_plain(PRESETS[name]) | encoder
+        return cls(
+            scenes=scenes,
+            encoder=from_plain(EncoderConfig, whole, f"{where}: encoder"),
+            fit=from_plain(FitConfig, plain.get("fit", {}), f"{where}: fit"),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """World, split, encoder and recipe as plain data."""
+        return {
+            "world": to_plain(self.scenes.world),
+            "split": to_plain(self.scenes.split),
+            "encoder": to_plain(self.encoder),
+            "fit": to_plain(self.fit),
+        }
+
+
+def train(
+    plan: Plan,
+    out: Path,
+    *,
+    resume: bool = False,
+    device: str | torch.device = "cpu",
+    progress: bool | None = None,
+) -> bool:
+    """Train a model into a folder; False says that it was finished already and left alone.
+
+    Raises InputError where `out` holds anything that `resume` does not allow to go on with.
+    """
+    if finished(plan, out, resume=resume):
+        return False
+    model = DualEncoder.build(plan.encoder, plan.scenes.sizes, plan.fit.seed).to(device)
+    fitter = Fitter(model, plan.scenes, plan.fit)
+    out.mkdir(parents=True, exist_ok=True)
+    if (out / STATE).exists():
+        restore(fitter, plan, out / STATE)
+    else:
+        keep(fitter, plan, out / STATE)
+
+    def save(fitter: Fitter) -> None:
+        every = plan.fit.keep_every
+        if every and fitter.step % every == 0:
+            keep_checkpoint(fitter, plan, out / "steps" / f"{fitter.step:06d}")
+        if fitter.step % plan.fit.evaluate_every == 0:
+            keep(fitter, plan, out / STATE)
+
+    fit(model, plan.scenes, plan.fit, fitter=fitter, after_evaluation=save, progress=progress)
+    finish(fitter, plan, out)
+    (out / STATE).unlink()
+    for leftover in out.glob(".tmp-*"):
+        leftover.unlink()
+    return True
+
+
+def finished(plan: Plan, out: Path, *, resume: bool) -> bool:
+    """Is the run in this folder complete? Refuses what is neither empty nor ours to resume."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    if not resume:
+        advice = "choose another --out, or add --resume to finish an interrupted run"
+        raise InputError(f"{out}: already exists and is not empty; {advice}")
+    if (out / STATE).is_file():
+        return False
+    if not (out / METADATA).is_file():
+        raise InputError(f"{out}: nothing to resume (no {STATE}); choose another --out")
+    metadata = read_metadata(out)
+    made = {"world": metadata.world, "split": metadata.split, "encoder": metadata.encoder}
+    compare(plan, {**made, "fit": metadata.recipe}, out)
+    return True
+
+
+def compare(plan: Plan, found: dict[str, Any], where: Path) -> None:
+    """Refuse to go on with another configuration, naming the first field that differs."""
+    for part, fields in plan.plain().items():
+        for name, value in fields.items():
+            if (old := (found.get(part) or {}).get(name)) != value:
+                what = f"{part}.{name} = {old!r}, not {value!r}"
+                raise InputError(f"{where}: was started with {what}; use the same configuration")
+
+
+def keep(fitter: Fitter, plan: Plan, path: Path) -> None:
+    """Write the state of a run, whole or not at all."""
+    moments = fitter.optimiser.state
+    tensors = {f"weight/{k}": v.detach() for k, v in fitter.model.trainable().items()}
+    for name, parameter in fitter.parameters.items():
+        for key in MOMENTS if parameter in moments else ():
+            tensors[f"{key}/{name}"] = moments[parameter][key]
+    tensors["generator"] = fitter.generator.get_state()
+    header = {"plan": plan.plain(), "step": fitter.step, "history": fitter.history}
+    plain = {k: v.contiguous().cpu() for k, v in tensors.items()}
+    write_atomically(path, save_tensors(plain, {"run": json.dumps(header)}))
+
+
+def restore(fitter: Fitter, plan: Plan, path: Path) -> None:
+    """Bring a fitter to the state that `keep` wrote; refuses another configuration."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads(file.metadata()["run"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: damaged ({error}); remove its folder and train again") from error
+    compare(plan, header["plan"], path.parent)
+    fitter.step, fitter.history = header["step"], header["history"]
+    weights = {k.removeprefix("weight/"): v for k, v in tensors.items() if k.startswith("weight/")}
+    fill(fitter.model, weights, path)
+    fitter.generator.set_state(tensors["generator"])
+    for name, parameter in fitter.parameters.items():
+        if f"step/{name}" in tensors:
+            own = {key: tensors[f"{key}/{name}"] for key in MOMENTS}
+            moved = {k: v if k == "step" else v.to(parameter.device) for k, v in own.items()}
+            fitter.optimiser.state[parameter] = moved
+
+
+def finish(fitter: Fitter, plan: Plan, folder: Path) -> None:
+    """Write the checkpoint of a fitter, with its scores on the four sets."""
+    examples = plan.scenes.examples()
+    scores = fitter.model.score(fitter.model.prepare(examples))
+    rows = accuracy_rows(scores, examples, SETS)
+    save_checkpoint(
+        folder, fitter.model, recipe=plan.plain(), scores=rows, history=fitter.history
+    )
+
+
+def keep_checkpoint(fitter: Fitter, plan: Plan, folder: Path) -> None:
+    """Write a checkpoint along the way; its folder appears whole or not at all."""
+    temporary = folder.with_name(f".tmp-{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    finish(fitter, plan, temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
