@@ -8,8 +8,8 @@ sha256 of the weights. `model.json` is written last: a folder without it is no c
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +138,9 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     metadata = read_metadata(folder)
     weights = read_weights(folder / WEIGHTS, metadata.sha256)
     encoder = metadata.encoder
-    config = from_plain(EncoderConfig, encoder, f"{folder / METADATA}: encoder") if encoder else None
+    config = (
+        from_plain(EncoderConfig, encoder, f"{folder / METADATA}: encoder") if encoder else None
+    )
     try:
         towers = {n: build_tower(tower_from_plain(p)) for n, p in metadata.towers.items()}
         model = DualEncoder(towers, 0.0, config)
@@ -154,13 +156,17 @@ def read_metadata(folder: Path) -> Metadata:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected a checkpoint made by lrinterp train")
     if not path.is_file():
-        raise InputError(f"{folder}: not a checkpoint (no {METADATA}); expected a folder made by "
-                         "lrinterp train, finish an interrupted one with --resume")
+        raise InputError(
+            f"{folder}: not a checkpoint (no {METADATA}); expected a folder made by "
+            "lrinterp train, finish an interrupted one with --resume"
+        )
     plain = read_json(path)
     found = plain.get("format") if isinstance(plain, dict) else None
     if found != FORMAT:
-        raise InputError(f"{path}: format version {found!r}, expected {FORMAT}; "
-                         "use the lrinterp version that wrote it, or train again")
+        raise InputError(
+            f"{path}: format version {found!r}, expected {FORMAT}; "
+            "use the lrinterp version that wrote it, or train again"
+        )
     return from_plain(Metadata, plain, str(path))
 
 
@@ -170,8 +176,10 @@ def read_weights(path: Path, expected: str) -> dict[str, Tensor]:
         raise InputError(f"{path}: missing; expected the weights beside {METADATA}")
     data = path.read_bytes()
     if (found := sha256(data)) != expected:
-        raise InputError(f"{path}: truncated or altered (sha256 {found[:12]}…, {METADATA} says "
-                         f"{expected[:12]}…); restore the file or train again")
+        raise InputError(
+            f"{path}: truncated or altered (sha256 {found[:12]}…, {METADATA} says "
+            f"{expected[:12]}…); restore the file or train again"
+        )
     try:
         return load_weights(data)
     except SafetensorError as error:
@@ -189,5 +197,7 @@ def fill(model: DualEncoder, weights: Mapping[str, Tensor], where: Path) -> None
         got = weights[name]
         if got.shape != parameter.shape or got.dtype != parameter.dtype:
             expected = f"{tuple(parameter.shape)} {parameter.dtype}"
-            raise InputError(f"{where}: {name}: expected {expected}, got {tuple(got.shape)} {got.dtype}")
+            raise InputError(
+                f"{where}: {name}: expected {expected}, got {tuple(got.shape)} {got.dtype}"
+            )
         parameter.data.copy_(got)

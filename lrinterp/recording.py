@@ -135,6 +135,7 @@ def hooks_of(model: Tower, tower: str, pattern: str) -> list[str]:
 def run(model: DualEncoder, tower: str, tokens: Tokens, names: list[str]) -> dict[str, Tensor]:
     """One full forward pass: the named activations and the pooled unit embeddings."""
     wanted = set(names)
+    logits: Any
     logits, cache = model.towers[tower].run_with_cache(
         tokens.ids, names_filter=lambda name: name in wanted, return_cache_object=False
     )

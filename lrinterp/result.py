@@ -4,6 +4,7 @@ The report, the CLI and the notebook know this protocol and no analysis. A Resul
 holds no model; its figures read its own fields, so a saved and reloaded Result draws the same.
 """
 
+import html
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ __all__ = [
     "Skipped",
     "Tile",
     "document",
+    "records",
 ]
 
 
@@ -39,6 +41,13 @@ class Scalar:
     high: float | None = None
     n: int | None = None
     n_clusters: int | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], value: str = "value") -> "Scalar":
+        """The number of a table row, in its column `value`, with interval and counts."""
+        names = ("low", "high", "n", "n_clusters")
+        plain = {name: finite_or_none(row[name]) for name in names if name in row}
+        return cls(value=finite_or_none(row[value]), **plain)
 
     def plain(self) -> dict[str, Any]:
         """The five fields as plain data, keys in this order."""
@@ -82,7 +91,7 @@ class Attention:
 class Figure:
     """One picture: a plotly figure or an attention view, how to read it, and its numbers.
 
-    `key` is unique within its Result; `how_to_read` is one sentence that names axes, units and
+    `key` is unique within its Result and holds no spaces; `how_to_read` is one sentence that names axes, units and
     what a null would look like; `table` is what the reader downloads as CSV.
     """
 
@@ -94,11 +103,11 @@ class Figure:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         if isinstance(self.plot, go.Figure):
-            titled = go.Figure(self.plot).update_layout(title_text=self.title)
+            titled = go.Figure(self.plot).update_layout(title_text=html.escape(self.title, quote=False))
             return titled._repr_mimebundle_(**kwargs)
-        from circuitsvis.utils.render import render
+        from circuitsvis.utils.render import render_local
 
-        return {"text/html": str(render(self.plot.component, **self.plot.props))}
+        return {"text/html": render_local(self.plot.component, **self.plot.props)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,7 +256,8 @@ def _entry(result: Result) -> dict[str, Any]:
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table as plain dicts; undefined numbers become None."""
     columns = {name: [finite_or_none(v) for v in frame[name].tolist()] for name in frame}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    names = [str(name) for name in columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def finite_or_none(value: Any) -> Any:

@@ -90,9 +90,7 @@ def orders(examples: Examples, template: str) -> Int[np.ndarray, "image order"]:
     return captions[order[first[:, None] + np.arange(n_orders)]]
 
 
-def accuracy_rows(
-    scores: Scores, examples: Examples, sets: Iterable[str]
-) -> list[dict[str, Any]]:
+def accuracy_rows(scores: Scores, examples: Examples, sets: Iterable[str]) -> list[dict[str, Any]]:
     """One row for each set, metric and candidates, with intervals clustered by label set.
 
     A set without pictures, and order on single objects, give n = 0 and a reason.
@@ -103,7 +101,9 @@ def accuracy_rows(
         part, matrix = examples.at(index), scores[torch.from_numpy(index).to(scores.device)]
         for metric, candidates in METRICS:
             row = {"set": name, "metric": metric, "candidates": candidates}
-            rows.append(row | _measure(matrix, part, metric, candidates, _missing(part, name, metric)))
+            rows.append(
+                row | _measure(matrix, part, metric, candidates, _missing(part, name, metric))
+            )
     return rows
 
 

@@ -115,7 +115,9 @@ def from_plain(cls: type[T], data: Mapping[str, Any], where: str) -> T:
     hints = typing.get_type_hints(cls)
     if unknown := sorted(set(data) - set(fields)):
         raise InputError(f"{where}: unknown field {unknown[0]!r}; expected {', '.join(fields)}")
-    required = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
+    required = [
+        n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING
+    ]
     if missing := sorted(set(required) - set(data)):
         raise InputError(f"{where}: field {missing[0]!r} is missing")
     values = {name: _coerce(value, hints[name], f"{where}.{name}") for name, value in data.items()}
@@ -126,12 +128,13 @@ def from_plain(cls: type[T], data: Mapping[str, Any], where: str) -> T:
 
 
 def _coerce(value: Any, hint: Any, where: str) -> Any:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    union = isinstance(hint, types.UnionType)
+    options: tuple[Any, ...] = typing.get_args(hint) if union else (hint,)
     if isinstance(value, int) and not isinstance(value, bool) and float in options:
         value = float(value) if int not in options else value
     if isinstance(value, list) and any(typing.get_origin(o) is tuple for o in options):
         value = tuple(value)
-    if isinstance(value, bool) and bool not in options or not is_bearable(value, hint):
+    if (isinstance(value, bool) and bool not in options) or not is_bearable(value, hint):
         expected = getattr(hint, "__name__", None) or str(hint).replace("typing.", "")
         raise InputError(f"{where}: expected {expected}, got {value!r}")
     return value

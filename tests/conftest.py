@@ -1,11 +1,16 @@
 """What all tests share: the number of threads, the real data, and what may be skipped where."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
+
+if TYPE_CHECKING:
+    from lrinterp.encoders import DualEncoder, Tower
+    from lrinterp.scenes import Examples
 
 CI = os.environ.get("CI") == "true"
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +28,96 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"no real data at {root}: set LRINTERP_DATA")
     return root
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread: a micro model gains nothing from a second, which waits for a busy core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def micro_examples() -> "Examples":
+    """A row of three pixels and four labels: apple and bird are trained as a pair, cat and dog
+    are held out.
+    """
+    from lrinterp.scenes import Scenes, Split, World
+
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=1)
+    return Scenes(World(n_pixels=3, n_labels=4), split).examples()
+
+
+@pytest.fixture
+def micro() -> "DualEncoder":
+    """A model small enough to work out by hand; fresh for each test.
+
+    The axes of its residual stream are x and y (what an object is), p (how much it draws) and a
+    constant. Scores of head 0 are plain dot products, those of head 1 minus half of them; only
+    head 0 moves values. The image tower draws p = 2 a pixel towards the right, the text tower
+    p = 4 towards the label named second, so both put e^4 times more weight on the right object
+    of two at the ends of the row, and the embedding is the weighted sum of the labels.
+    """
+    from lrinterp.encoders import DualEncoder, build_tower, tower_from_plain
+
+    common = {"n_layers": 1, "d_model": 4, "n_heads": 2, "d_head": 4, "d_vocab_out": 2}
+    common |= {"attn_only": True, "act_fn": "gelu", "normalization_type": None}
+    sizes = {
+        "image": {"n_ctx": 4, "d_vocab": 6, "attention_dir": "bidirectional"},
+        "text": {"n_ctx": 9, "d_vocab": 14, "attention_dir": "causal"},
+    }
+    towers = {n: build_tower(tower_from_plain(common | size)) for n, size in sizes.items()}
+    for tower in towers.values():
+        fill_attention(tower)
+    labels = torch.tensor([[1, 0, 1, 0], [0, 1, 1, 0], [-1, 0, 1, 0], [0, -1, 1, 0.0]])
+    image, text = (tower.embed.W_E.data for tower in towers.values())
+    image[:] = torch.cat([torch.zeros(1, 4), labels, torch.tensor([[0, 0, 1, 1.0]])])
+    text[:] = 0
+    text[2] = torch.tensor([0, 0, 1, 1])  # [EOT]
+    text[torch.tensor([3, 8, 9, 10])] = labels
+    places, slots = (tower.pos_embed.W_pos.data for tower in towers.values())
+    places[:] = torch.tensor([[0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 2, 0], [0, 0, 3, 0]])
+    slots[:] = 0
+    slots[7, 2], slots[8, 3] = 2, 1
+    return DualEncoder.from_hooked(towers["image"], towers["text"])
+
+
+def fill_attention(tower: "Tower") -> None:
+    """Attention and projection of the micro-model; the scale of its scores is sqrt(4) = 2."""
+    attn, eye = tower.blocks[0].attn, torch.eye(4)
+    weights = {
+        "W_Q": torch.stack([2 * eye, -eye]),
+        "W_K": torch.stack([eye, eye]),
+        "W_V": torch.stack([torch.diag(torch.tensor([1, 1, 1, 0.0])), 0 * eye]),
+        "W_O": torch.stack([eye, eye]),
+        "b_Q": torch.tensor([[0, 0, 2, 0], [0, 0, -1, 0]]),
+        "b_K": torch.tensor([[0, 0, 1, 2], [0, 0, 1, 2]]),
+        "b_V": torch.tensor([[0, 0, 0, 1], [0, 0, 0, 1]]),
+        "b_O": torch.tensor([0, 0, 1, 0]),
+    }
+    for name, weight in weights.items():
+        getattr(attn, name).data[:] = weight
+    tower.unembed.W_U.data[:] = eye[:, :2]
+    tower.unembed.b_U.data[:] = 0
+
+
+@pytest.fixture(scope="session")
+def regauge() -> Callable[["DualEncoder", "Examples"], None]:
+    """Moves a random vector for each component from the positions to its tokens, in place."""
+    from lrinterp.decomposition import components
+
+    def move(model: "DualEncoder", examples: "Examples") -> None:
+        generator = torch.Generator().manual_seed(5)
+        for name, tower in model.towers.items():
+            of_token, of_position = components(examples.occurs[name])
+            W_E, W_pos = tower.embed.W_E.data, tower.pos_embed.W_pos.data
+            shift = torch.randn(int(of_token.max()) + len(W_pos), W_E.shape[1], generator=generator)
+            W_E += W_E.std() * shift[of_token]
+            W_pos[: len(of_position)] -= W_E.std() * shift[of_position]
+
+    return move
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
+import numpy as np
 import pandas as pd
 
 from lrinterp.charts import bars
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar
+from lrinterp.result import Figure, Result, Scalar, records
 from lrinterp.scenes import SETS
-from lrinterp.scoring import accuracy_rows
+from lrinterp.scoring import METRICS, accuracy_rows
 
 __all__ = ["Accuracy", "accuracy"]
 
@@ -31,7 +32,7 @@ class Accuracy(Result):
     @property
     def summary(self) -> Mapping[str, Scalar]:
         """Order on each set of pairs, and what else tells a model's state at a glance."""
-        keyed = {key_of(row): scalar_of(row) for row in self.table.to_dict("records")}
+        keyed = {key_of(row): Scalar.of(row) for row in records(self.table)}
         return {key: keyed[key] for key in SUMMARY}
 
     @property
@@ -42,9 +43,9 @@ class Accuracy(Result):
             row = self.table.query("set == 'unseen_pair'").iloc[0]
             return f"There are no held-out pairs: {row['reason']}."
         return (
-            f"On {order.n} pictures of {order.n_clusters} label pairs never seen together, the true "
-            f"caption beats its swap in {order} {order.interval} of cases (chance 0.5), and the "
-            f"first caption names the right objects in {labels} {labels.interval}."
+            f"On {order.n} pictures of {order.n_clusters} label pairs never seen together, the "
+            f"true caption beats its swap in {order} {order.interval} of cases (chance 0.5), and "
+            f"the first caption names the right objects in {labels} {labels.interval}."
         )
 
     @property
@@ -65,14 +66,16 @@ class Accuracy(Result):
     def figures(self) -> tuple[Figure, ...]:
         """One panel a metric, one bar a set."""
         shown = self.table.dropna(subset=["value"]).copy()
-        shown["metric and candidates"] = [
-            f"{METRIC_WORDS[m]}, {c} candidates"
-            for m, c in zip(shown["metric"], shown["candidates"], strict=True)
+        place = [
+            METRICS.index(pair) for pair in zip(shown["metric"], shown["candidates"], strict=True)
         ]
-        shown["pictures"] = [SET_WORDS[name] for name in shown["set"]]
-        columns = {"value": "share of pictures right"}
-        panels = shown.rename(columns=columns)
-        plot = bars(panels, x=columns["value"], y="pictures", facet="metric and candidates")
+        panels = shown.assign(
+            measure=[f"{METRIC_WORDS[METRICS[i][0]]} ({METRICS[i][1]})" for i in place],
+            pictures=[SET_WORDS[name] for name in shown["set"]],
+        ).iloc[np.argsort(place, kind="stable")]
+        panels = panels.rename(columns={"value": "share of pictures right"})
+        columns = ["measure", "pictures", "share of pictures right", "low", "high", "n"]
+        plot = bars(panels[columns], x="share of pictures right", y="pictures", facet="measure")
         return (
             Figure(
                 key="sets",
@@ -112,14 +115,7 @@ def accuracy(recording: Recording) -> Accuracy:
     return Accuracy(table=pd.DataFrame(rows, columns=COLUMNS))
 
 
-def key_of(row: Mapping[str, object]) -> str:
+def key_of(row: Mapping[str, Any]) -> str:
     """The summary key of a row: set and metric, and the candidates where a metric has several."""
     parts = (row["set"], row["metric"], row["candidates"])
     return "_".join(str(part) for part in parts if part != "pair")
-
-
-def scalar_of(row: Mapping[str, object]) -> Scalar:
-    """The number of a row with its interval; undefined is None."""
-    names = ("value", "low", "high")
-    plain = {name: None if pd.isna(row[name]) else float(row[name]) for name in names}
-    return Scalar(**plain, n=int(row["n"]), n_clusters=int(row["n_clusters"]))

@@ -15,7 +15,7 @@ from lrinterp.analysis.subject import as_index, focus, head_name
 from lrinterp.axes import Embeddings, Tokens
 from lrinterp.charts import heatmap
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar
+from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
 from lrinterp.scenes import Examples
 from lrinterp.stats import ratio_intervals
 
@@ -51,8 +51,7 @@ class ActivationPatching(Result):
         for encoder in dict.fromkeys(self.table["encoder"]):
             row = self.strongest(encoder)
             where = head_name(row["layer"], row["head"])
-            names = ("low", "high", "n", "n_clusters")
-            effect = Scalar(value=row["effect"], **{name: row[name] for name in names})
+            effect = Scalar.of(row, "effect")
             summary |= {f"{encoder}_z_head": Scalar(value=where), f"{encoder}_z_effect": effect}
         return summary
 
@@ -60,7 +59,7 @@ class ActivationPatching(Result):
         """The head output whose denoising patch restores most of the margin."""
         chosen = (self.table["site"] == "z") & (self.table["direction"] == "denoising")
         part = self.table[chosen & (self.table["encoder"] == encoder)]
-        return part.loc[part["effect"].abs().idxmax()].to_dict()
+        return max(records(part), key=lambda row: abs(row["effect"]))
 
     @property
     def finding(self) -> str:
@@ -100,7 +99,7 @@ class ActivationPatching(Result):
     def _sites(self, encoder: str) -> Figure:
         part = self.table[(self.table["encoder"] == encoder) & ~self.table["site"].isin(MAP_SITES)]
         shown = part.assign(
-            place=[place_of(row) for row in part.to_dict("records")],
+            place=[place_of(row) for row in records(part)],
         )[["role", "place", "effect", "direction", "identical"]]
         return Figure(
             key=f"sites-{encoder}",
@@ -117,7 +116,7 @@ class ActivationPatching(Result):
         pooled = {"image": "CLS", "text": "EOT"}.get(encoder)
         pooled_rows = part[part["query"] == pooled]
         shown = pooled_rows.assign(
-            head=[head_name(r["layer"], r["head"]) for r in pooled_rows.to_dict("records")],
+            head=[head_name(r["layer"], r["head"]) for r in records(pooled_rows)],
             key_role=pooled_rows["role"],
         )[["key_role", "head", "effect", "site", "identical"]]
         return Figure(
@@ -171,28 +170,29 @@ class Contrast:
 
     recording: Recording
     tower: str
-    clean: Tokens
-    corrupted: Tokens
+    inputs: tuple[Tokens, Tokens]
+    """Clean and corrupted."""
     direction: Embeddings
     roles: Roles
     clusters: Int[np.ndarray, "example"]
 
     def bench(self, direction: str) -> PatchBench:
         """Denoising runs the corrupted input and patches from the clean one; noising reverses."""
-        tokens = (self.corrupted, self.clean)
-        base, source = tokens if direction == "denoising" else tokens[::-1]
+        clean, corrupted = self.inputs
+        base, source = (corrupted, clean) if direction == "denoising" else (clean, corrupted)
         return PatchBench(self.recording.model, self.tower, (base, source), self.direction)
 
     def too_weak(self) -> str | None:
         """Why patching means nothing here, or None."""
         bench = self.bench("denoising")
-        gap = (bench.margin(self.clean) - bench.margin(self.corrupted)).cpu().numpy()
+        clean, corrupted = map(bench.margin, self.inputs)
+        gap = (clean - corrupted).cpu().numpy()
         error = gap.std(ddof=1) / np.sqrt(len(gap))
         if abs(gap.mean()) >= ENOUGH_ERRORS * error and abs(gap.mean()) > EXACT:
             return None
         return (
-            f"The {self.tower} tower hardly tells a picture from its swap (margins {gap.mean():.2g} "
-            f"apart, standard error {error:.1g}), so there is no effect to divide."
+            f"The {self.tower} tower hardly tells a picture from its swap (margins "
+            f"{gap.mean():.2g} apart, standard error {error:.1g}), so there is no effect to divide."
         )
 
 
@@ -215,16 +215,21 @@ def contrasts(recording: Recording, n: int, seed: int) -> list[Contrast]:
         "image": {name: mask[as_index(chosen)] for name, mask in examples.roles["image"].items()},
         "text": {name: mask[as_index(true)] for name, mask in examples.roles["text"].items()},
     }
+    pairs = {"image": (clean, corrupted), "text": (captions[0], captions[1])}
+    directions = {"image": text[0] - text[1], "text": image[0] - image[1]}
     return [
-        Contrast(recording, "image", clean, corrupted, text[0] - text[1], roles["image"], clusters),
-        Contrast(recording, "text", *captions, image[0] - image[1], roles["text"], clusters),
+        Contrast(recording, tower, pairs[tower], directions[tower], roles[tower], clusters)
+        for tower in pairs
     ]
 
 
 def twins(examples: Examples) -> Int[np.ndarray, "image"]:
     """For each picture the one with the same layout and the objects in reverse, or -1."""
     reverse = examples.image_labels[:, ::-1]
-    keys = [(*p, *labels) for p, labels in zip(examples.image_pixels, examples.image_labels, strict=True)]
+    keys = [
+        (*p, *labels)
+        for p, labels in zip(examples.image_pixels, examples.image_labels, strict=True)
+    ]
     place = {key: i for i, key in enumerate(keys)}
     wanted = [(*p, *labels) for p, labels in zip(examples.image_pixels, reverse, strict=True)]
     return np.array([place.get(key, -1) for key in wanted])
@@ -252,9 +257,7 @@ def patch(contrast: Contrast, direction: str, cells: Sequence[Cell]) -> list[dic
     moved = bench.patched(changed, contrast.roles) - base
     gained: Float[Tensor, "cell example"] = torch.zeros(len(cells), len(base), dtype=torch.float64)
     gained[[i for i, identical in enumerate(same) if not identical]] = moved.cpu()
-    intervals = ratio_intervals(
-        gained.numpy(), (target - base).cpu().numpy(), contrast.clusters
-    )
+    intervals = ratio_intervals(gained.numpy(), (target - base).cpu().numpy(), contrast.clusters)
     rows = []
     for cell, identical, interval in zip(cells, same, intervals, strict=True):
         if cell.site == "resid_pre" and cell.role == ALL:
@@ -282,6 +285,6 @@ def check_full(cell: Cell, effect: float, direction: str) -> None:
 
 def place_of(row: Mapping[str, Any]) -> str:
     """A residual site or a head's site in words, such as "L0H3 z"."""
-    if pd.isna(row["head"]):
+    if row["head"] is None:
         return f"L{row['layer']} {row['site']}"
     return f"{head_name(row['layer'], row['head'])} {row['site']}"

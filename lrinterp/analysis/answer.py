@@ -10,7 +10,7 @@ from lrinterp.analysis.accuracy import Accuracy
 from lrinterp.analysis.positional_gradient import NO_GRADIENT, PositionalGradient
 from lrinterp.analysis.term_ablation import TermAblation
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, Tile
+from lrinterp.result import Figure, NotApplicable, Result, Scalar, Tile, records
 
 __all__ = ["Answer", "answer"]
 
@@ -37,10 +37,7 @@ class Answer(Result):
 
     def scalar(self, key: str) -> Scalar:
         """One of the four numbers."""
-        row = self.table[self.table["key"] == key].iloc[0]
-        names = ("value", "low", "high", "n", "n_clusters")
-        plain = {name: None if pd.isna(row[name]) else row[name].item() for name in names}
-        return Scalar(**plain)
+        return Scalar.of(next(row for row in records(self.table) if row["key"] == key))
 
     @property
     def summary(self) -> Mapping[str, Scalar]:

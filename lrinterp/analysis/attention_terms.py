@@ -1,40 +1,22 @@
 """Which products of token and position embeddings make the attention scores?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
-from lrinterp.analysis.subject import decomposable, focus, head_name, relation_captions
-from lrinterp.axes import Tokens
+from lrinterp.analysis.subject import decomposable, head_name, relation_captions
+from lrinterp.analysis.term_shares import SPLIT, Part, mean_rows, shares
 from lrinterp.charts import heatmap
-from lrinterp.decomposition import (
-    GAUGES,
-    KEY_CONTENT,
-    KEY_POSITION,
-    TERMS,
-    Groups,
-    embedding_in,
-    groups_of,
-    score_terms,
-)
+from lrinterp.decomposition import GAUGES, TERMS
 from lrinterp.recording import Recording
-from lrinterp.result import Attention, Figure, NotApplicable, Result, Scalar
-from lrinterp.stats import ratio_intervals
+from lrinterp.result import Attention, Figure, NotApplicable, Result, Scalar, records
 
 __all__ = ["AttentionTerms", "attention_terms"]
-
-SPLIT = {"+".join(KEY_CONTENT): KEY_CONTENT, "+".join(KEY_POSITION): KEY_POSITION}
-"""What the inputs identify: all that depends on the key's content, and on its position."""
-ROUNDING = 1e-9
-"""Part of the variance below which a covariance is rounding: that of terms constant in a row."""
-LARGEST_SQUARE = 512
-"""Examples on which all query rows are checked; the pooled row is checked on every one."""
 
 
 @final
@@ -61,11 +43,9 @@ class AttentionTerms(Result):
     def summary(self) -> Mapping[str, Scalar]:
         """The reconstruction error and the identified split of the image tower."""
         image = self.table.query("encoder == 'image' and gauge == 'canonical' and head.isna()")
-        shares = {row["term"]: row for row in image.to_dict("records")}
+        shares = {row["term"]: row for row in records(image)}
         split = {
-            f"image_{name}_share": Scalar(
-                **{k: shares[term][k] for k in ("value", "low", "high", "n", "n_clusters")}
-            )
+            f"image_{name}_share": Scalar.of(shares[term])
             for name, term in zip(("key_content", "key_position"), SPLIT, strict=True)
             if term in shares
         }
@@ -95,8 +75,9 @@ class AttentionTerms(Result):
             "PP and bP is a convention: a vector can move between token and position embeddings "
             "without changing any output. The canonical gauge centres the position embeddings; the "
             "raw gauge shows the weights as training left them.",
-            "A share is cov(term, scores) / var(scores), centred within the row over the keys that "
-            "are seen. It may be negative; shares sum to 1. Eb, Pb and bb are constant along a row.",
+            "A share is cov(term, scores) / var(scores), centred within the row over the keys "
+            "that are seen. It may be negative; shares sum to 1. Eb, Pb and bb are constant along "
+            "a row.",
             *self.notes,
         )
 
@@ -112,7 +93,9 @@ class AttentionTerms(Result):
         part = self.table[(self.table["gauge"] == gauge) & self.table["term"].isin(TERMS)]
         part = part.dropna(subset=["head"])
         shown = part.assign(
-            head=[head_name(layer, h) for layer, h in zip(part["layer"], part["head"], strict=True)],
+            head=[
+                head_name(layer, h) for layer, h in zip(part["layer"], part["head"], strict=True)
+            ],
             encoder=[f"{name} tower" for name in part["encoder"]],
         ).rename(columns={"value": "share of variance"})
         return Figure(
@@ -121,7 +104,9 @@ class AttentionTerms(Result):
             how_to_read="One row a head, one column a term (first letter: query, second: key; E "
             "token, P position, b bias); a cell is the term's share of the variance of the pooled "
             "row's scores, 0 where the term does nothing.",
-            plot=heatmap(shown, x="term", y="head", z="share of variance", facet="encoder", limit=1),
+            plot=heatmap(
+                shown, x="term", y="head", z="share of variance", facet="encoder", limit=1
+            ),
             table=part.rename(columns={"value": "share"}),
         )
 
@@ -160,8 +145,8 @@ class AttentionTerms(Result):
             key="text",
             title=f"Attention of the text tower on “{caption}”",
             how_to_read="Each square is one head: rows are the tokens that look, columns the "
-            "tokens looked at, darker is more attention; the last row, [EOT], is what the caption's "
-            "embedding is read from. Choose a head to enlarge it, hover to read a value.",
+            "tokens looked at, darker is more attention; the last row, [EOT], is what the "
+            "caption's embedding is read from. Choose a head to enlarge it, hover to read a value.",
             plot=Attention(component="AttentionHeads", props=props),
             table=table,
         )
@@ -176,6 +161,7 @@ def attention_terms(recording: Recording) -> AttentionTerms:
     Source: arXiv 2601.12809, section 4. Raises NotApplicable where neither tower can be split.
     """
     tables, rows, errors, notes = [], [], [], []
+    n_examples = 0
     for tower in recording.model.towers:
         try:
             decomposable(recording, tower)
@@ -184,6 +170,7 @@ def attention_terms(recording: Recording) -> AttentionTerms:
             continue
         part = Part.of(recording, tower)
         errors.append(part.error())
+        n_examples += len(part.tokens)
         for gauge in GAUGES:
             terms = part.terms(gauge)
             tables += list(shares(part, terms, gauge))
@@ -202,98 +189,6 @@ def attention_terms(recording: Recording) -> AttentionTerms:
         pattern=pattern[:, :length, :length].float().cpu().numpy(),
         words=tuple(vocabulary[i] for i in text.ids[0, :length].tolist()),
         error=max(errors),
-        n_examples=sum(len(tokens) for tokens in recording.inputs.values()),
+        n_examples=n_examples,
         notes=tuple(notes),
     )
-
-
-@dataclass(frozen=True)
-class Part:
-    """One tower with the examples its terms are measured on, and their clusters."""
-
-    recording: Recording
-    tower: str
-    index: np.ndarray
-    clusters: np.ndarray
-    tokens: Tokens
-    groups: Groups
-
-    @classmethod
-    def of(cls, recording: Recording, tower: str) -> "Part":
-        """Focus pictures for the image tower, relation captions for the text tower."""
-        examples = recording.examples
-        if tower == "image":
-            index, clusters = examples.where(focus(examples)), examples.image_label_set
-        else:
-            index, clusters = relation_captions(examples), examples.caption_label_set
-        tokens = recording.inputs[tower].at(torch.from_numpy(index))
-        groups = groups_of(recording.model.towers[tower], tokens, examples.occurs[tower])
-        return cls(recording, tower, index, clusters[index], tokens, groups)
-
-    @property
-    def model(self) -> Any:
-        """The tower itself."""
-        return self.recording.model.towers[self.tower]
-
-    def terms(self, gauge: Any) -> Float[Tensor, "term batch head 1 key"]:
-        """The nine terms of the pooled rows."""
-        space = embedding_in(self.model, self.recording.examples.occurs[self.tower], gauge)
-        return score_terms(self.model, self.tokens, space)
-
-    def error(self) -> float:
-        """Largest relative error of the sum, over all query rows, in the worse gauge."""
-        some = torch.from_numpy(self.index[:LARGEST_SQUARE])
-        tokens = self.recording.inputs[self.tower].at(some)
-        cached = self.recording.caches[self.tower]["attn_scores", 0][some]
-        occurs = self.recording.examples.occurs[self.tower]
-        seen = groups_of(self.model, tokens, occurs, pooled=False).seen[:, None].expand_as(cached)
-        differences = []
-        for gauge in GAUGES:
-            space = embedding_in(self.model, occurs, gauge)
-            summed = score_terms(self.model, tokens, space, pooled=False).sum(0)
-            valid = seen & torch.isfinite(cached)
-            differences.append((summed - cached)[valid].abs().max() / cached[valid].abs().max())
-        return float(max(differences))
-
-
-def shares(
-    part: Part, terms: Float[Tensor, "term batch head 1 key"], gauge: str
-) -> Iterator[dict[str, Any]]:
-    """Rows of shares: nine terms and the identified split, by head and over all heads."""
-    centred = _centre(part, terms)
-    whole = centred.sum(0)
-    covariance = (centred * whole).sum((-1, -2)).double().cpu().numpy()
-    names = [*TERMS, *SPLIT]
-    split = [covariance[[TERMS.index(t) for t in group]].sum(0) for group in SPLIT.values()]
-    covariance = np.concatenate([covariance, np.stack(split)])
-    variance = covariance[: len(TERMS)].sum(0)
-    covariance[np.abs(covariance) < ROUNDING * variance] = 0.0
-    for head in (*range(variance.shape[1]), None):
-        cov, var = (x.sum(-1) if head is None else x[..., head] for x in (covariance, variance))
-        for name, interval in zip(names, ratio_intervals(cov, var, part.clusters), strict=True):
-            place = {"encoder": part.tower, "layer": 0, "head": head, "term": name, "gauge": gauge}
-            yield {**place, **vars(interval)}
-
-
-def mean_rows(
-    part: Part, terms: Float[Tensor, "term batch head 1 key"], gauge: str
-) -> Iterator[dict[str, Any]]:
-    """The mean pooled row of key-content and key-position, centred, by head and position."""
-    centred = _centre(part, terms)
-    length = int(part.tokens.pool.min()) + 1 if part.tower == "text" else centred.shape[-1]
-    for label, group in zip(("key-content", "key-position"), SPLIT.values(), strict=True):
-        mean = centred[[TERMS.index(t) for t in group]].sum(0).mean(0)[:, 0]
-        for head, row in enumerate(mean.tolist()):
-            for key, value in enumerate(row[:length]):
-                position = key if part.tower == "text" else ("CLS" if key == 0 else f"{key}")
-                place = {"encoder": part.tower, "head": head_name(0, head), "gauge": gauge}
-                yield {**place, "part": label, "position": str(position), "value": value}
-
-
-def _centre(
-    part: Part, terms: Float[Tensor, "term batch head 1 key"]
-) -> Float[Tensor, "term batch head 1 key"]:
-    """Terms minus their row mean over seen keys; zero where unseen."""
-    seen = part.groups.seen[:, None].to(terms.dtype)
-    mean = (terms * seen).sum(-1, keepdim=True) / seen.sum(-1, keepdim=True)
-    return (terms - mean) * seen

@@ -107,9 +107,10 @@ class Mechanism(Result):
         return Figure(
             key="row",
             title=f"Where the pooled token looks: “{self.caption}”",
-            how_to_read="Columns are the positions of the row with what stands there (· is an empty "
-            f"pixel), rows are heads, {self.heads[0]} first because order needs it most; a cell is "
-            "the share of CLS's attention. Without a positional preference both objects get alike.",
+            how_to_read="Columns are the positions of the row with what stands there (· is an "
+            f"empty pixel), rows are heads, {self.heads[0]} first because order needs it most; a "
+            "cell is the share of CLS's attention. Without a positional preference both objects "
+            "get about alike.",
             plot=heatmap(table, x="position", y="head", z="attention", facet="run", limit=1),
             table=table,
         )

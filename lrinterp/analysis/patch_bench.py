@@ -49,8 +49,9 @@ class Cell:
 
 
 def cells_of(layers: range, heads: range, roles: Sequence[str]) -> list[Cell]:
-    """Every cell of some layers: residual sites by role, head sites by head and role, maps by
-    head, query role and key role.
+    """Every cell of some layers.
+
+    Residual sites by role, head sites by head and role, maps by head, query role and key role.
     """
     cells = []
     for layer in layers:

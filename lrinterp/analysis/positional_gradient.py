@@ -4,32 +4,31 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
-import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
-from scipy.stats import spearmanr
 
+from lrinterp.analysis.gradient_fit import (
+    PERMUTATIONS,
+    TERM_SETS,
+    UNTRAINED_MODELS,
+    WHOLE,
+    PositionalRows,
+    fit_row,
+    permuted_null,
+    positional_rows,
+    untrained_null,
+)
 from lrinterp.analysis.subject import decomposable, focus, head_name
 from lrinterp.analysis.term_ablation import TermAblation
-from lrinterp.axes import Tokens
 from lrinterp.charts import bars, lines
-from lrinterp.decomposition import GAUGES, KEY_POSITION, TERMS, embedding_in, score_terms
-from lrinterp.encoders import DualEncoder, Tower, build_tower, initialise
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar
+from lrinterp.result import Figure, Result, Scalar, records
 from lrinterp.stats import mean_interval
 
 __all__ = ["PositionalGradient", "positional_gradient"]
 
-TERM_SETS = {"EP": ("EP",), "PP": ("PP",), "bP": ("bP",), "EP+PP+bP": KEY_POSITION}
-WHOLE = "EP+PP+bP"
-UNTRAINED_MODELS = 100
-PERMUTATIONS = 1000
-CONSTANT = 1e-6
-"""Logits from largest to smallest below which a row counts as constant."""
-
-Rows = Float[np.ndarray, "head pixel"]
+NO_GRADIENT = 0.1
+"""Span in logits under which a head is said to have no gradient."""
 
 
 @final
@@ -55,26 +54,20 @@ class PositionalGradient(Result):
 
     def fit_of(self, head: int, term: str = WHOLE, gauge: str = "canonical") -> dict[str, Any]:
         """The table row of one head, term and gauge."""
-        rows = self.table.to_dict("records")
         wanted = {"head": head, "term": term, "gauge": gauge}
-        return next(row for row in rows if wanted.items() <= row.items())
+        return next(row for row in records(self.table) if wanted.items() <= row.items())
 
     @property
     def summary(self) -> Mapping[str, Scalar]:
         """The headline head: its name, slope, span, and the attention the right object gains."""
         row = self.fit_of(self.headline)
-        gain = Scalar(
-            value=row["attention_gain"],
-            low=none_if_nan(row["gain_low"]),
-            high=none_if_nan(row["gain_high"]),
-            n=int(row["n"]),
-            n_clusters=int(row["n_clusters"]),
-        )
+        gained = {"low": row["gain_low"], "high": row["gain_high"]}
+        gain = Scalar.of(row | gained, "attention_gain")
         return {
             "headline_head": Scalar(value=head_name(0, self.headline)),
             "headline_slope": Scalar(value=row["slope"]),
             "headline_span": Scalar(value=row["span"]),
-            "headline_spearman": Scalar(value=none_if_nan(row["spearman"])),
+            "headline_spearman": Scalar(value=row["spearman"]),
             "null_slope": Scalar(value=row["null_high"]),
             "null_span": Scalar(value=row["null_span"]),
             "right_object_attention_gain": gain,
@@ -85,6 +78,7 @@ class PositionalGradient(Result):
         """The gradient of the headline head against its null."""
         row, gain = self.fit_of(self.headline), self.summary["right_object_attention_gain"]
         side = "right" if row["slope"] > 0 else "left"
+        rho = "–" if row["spearman"] is None else f"{row['spearman']:.2f}"
         verdict = (
             f"rises towards the {side} by {abs(row['slope']):.2f} logits a pixel"
             if row["span"] >= NO_GRADIENT
@@ -92,7 +86,7 @@ class PositionalGradient(Result):
         )
         return (
             f"Key-position in {head_name(0, self.headline)} ({self.headline_by}) {verdict}: span "
-            f"{row['span']:.3g} logits from end to end, Spearman {show(row['spearman'])}; the null "
+            f"{row['span']:.3g} logits from end to end, Spearman {rho}; the null "
             f"({NULL_WORDS[self.null]}) reaches {row['null_span']:.2g}. The right object gets "
             f"{gain} {gain.interval} more attention than the left one (n = {gain.n}, "
             f"{gain.n_clusters} pairs)."
@@ -106,7 +100,7 @@ class PositionalGradient(Result):
             "Heads may disagree in sign, and the sign of a head differs between training seeds.",
             "In the canonical gauge CLS carries no position part, so PP is 0 and EP + bP is all of "
             "key-position; in the raw gauge the same rows divide as initialisation left them.",
-            f"Null: {NULL_WORDS[self.null]}. A span under {NO_GRADIENT} logits is called no gradient.",
+            f"Null: {NULL_WORDS[self.null]}. A span under {NO_GRADIENT} logits counts as none.",
             *self.notes,
         )
 
@@ -124,13 +118,16 @@ class PositionalGradient(Result):
         shown = part.rename(columns={"value": "score (logits)"})[
             ["pixel", "score (logits)", "head", "term"]
         ]
-        where = {"canonical": "key-position", "raw": "EP, PP, bP and their sum as the weights stand"}
+        where = {
+            "canonical": "key-position",
+            "raw": "EP, PP, bP and their sum as the weights stand",
+        }
         return Figure(
             key=f"rows-{gauge}",
             title=f"Score of each pixel's position, {gauge} gauge: {where[gauge]}",
             how_to_read="Each line is one head: what the pooled token's score gains, in logits, "
-            f"from a key standing at that pixel; the accented head is {head_name(0, self.headline)}. "
-            f"A model without a gradient lies flat (null span "
+            f"from a key standing at that pixel; the accented head is "
+            f"{head_name(0, self.headline)}. A model without a gradient lies flat (null span "
             f"{self.fit_of(self.headline, gauge=gauge)['null_span']:.2g} logits).",
             plot=lines(
                 shown,
@@ -165,10 +162,9 @@ class PositionalGradient(Result):
         )
 
 
-NO_GRADIENT = 0.1
 NULL_WORDS = {
     "untrained": f"the largest |slope| of {UNTRAINED_MODELS} untrained models",
-    "permuted": f"95 % quantile of the largest |slope| of {PERMUTATIONS} permutations of the pixels",
+    "permuted": f"95 % quantile of the largest |slope| over {PERMUTATIONS} permuted rows",
 }
 SET_WORDS = {
     "unseen_pair": "held-out pairs",
@@ -217,53 +213,8 @@ def positional_gradient(
     )
 
 
-def positional_rows(tower: Tower, tokens: Tokens, occurs: Any) -> dict[tuple[str, str], Rows]:
-    """By gauge and term: the pooled row over the patch keys, mean over pictures."""
-    if tower.cfg.normalization_type is None:
-        tokens = tokens.at(slice(0, 1))
-    rows = {}
-    for gauge in GAUGES:
-        terms = score_terms(tower, tokens, embedding_in(tower, occurs, gauge))[..., 0, 1:]
-        for name, group in TERM_SETS.items():
-            picked = terms[[TERMS.index(term) for term in group]].sum(0).mean(0)
-            rows[gauge, name] = picked.double().cpu().numpy()
-    return rows
-
-
-def slopes(rows: Float[np.ndarray, "*batch pixel"]) -> Float[np.ndarray, "*batch"]:
-    """Least-squares slope over the pixels; 0 for a constant row."""
-    x = np.arange(rows.shape[-1]) - (rows.shape[-1] - 1) / 2
-    return (rows - rows.mean(-1, keepdims=True)) @ x / (x @ x)
-
-
-def untrained_null(
-    model: DualEncoder, tokens: Tokens, occurs: Any
-) -> tuple[str, dict[tuple[str, str], float]]:
-    """Largest |slope| over heads of freshly initialised image towers, by gauge and term."""
-    tower = build_tower(model.towers["image"].cfg).to(model.device, print_details=False)
-    highs: dict[tuple[str, str], float] = {}
-    sample = tokens.at(slice(0, 16))
-    for seed in range(UNTRAINED_MODELS):
-        generator = torch.Generator().manual_seed(UNTRAINED_MODELS + seed)
-        initialise(tower, model.config, generator)  # type: ignore[arg-type]
-        for key, rows in positional_rows(tower, sample, occurs).items():
-            highs[key] = max(highs.get(key, 0.0), float(np.abs(slopes(rows)).max()))
-    return "untrained", highs
-
-
-def permuted_null(
-    own: dict[tuple[str, str], Rows], seed: int
-) -> tuple[str, dict[tuple[str, str], float]]:
-    """95 % quantile of the largest |slope| over heads when pixels are permuted."""
-    rng = np.random.default_rng(seed)
-    n_pixels = next(iter(own.values())).shape[1]
-    orders = np.argsort(rng.random((PERMUTATIONS, n_pixels)), axis=1)
-    largest = {key: np.abs(slopes(rows[:, orders])).max(0) for key, rows in own.items()}
-    return "permuted", {key: float(np.quantile(values, 0.95)) for key, values in largest.items()}
-
-
 def fitted(
-    rows: dict[tuple[str, str], Rows],
+    rows: PositionalRows,
     highs: dict[tuple[str, str], float],
     null: str,
     gains: list[dict[str, Any]],
@@ -274,20 +225,10 @@ def fitted(
             place = {"encoder": "image", "layer": 0, "head": head, "term": term, "gauge": gauge}
             high = highs[gauge, term]
             against = {"null": null, "null_high": high, "null_span": high * (len(row) - 1)}
-            gained = gains[head] if (gauge, term) == ("canonical", WHOLE) else dict.fromkeys(gains[0])
+            gained = (
+                gains[head] if (gauge, term) == ("canonical", WHOLE) else dict.fromkeys(gains[0])
+            )
             yield {**place, **fit_row(row), **against, **gained}
-
-
-def fit_row(row: Float[np.ndarray, "pixel"]) -> dict[str, Any]:
-    """Slope, span, range, R^2 and Spearman rho of one row; a constant row has no correlation."""
-    reach = float(np.ptp(row))
-    if reach < CONSTANT:
-        return {"slope": 0.0, "span": 0.0, "range": reach, "r2": None, "spearman": None}
-    slope, x = float(slopes(row)), np.arange(len(row))
-    rho = float(spearmanr(x, row).statistic)
-    r2 = float(np.corrcoef(x, row)[0, 1] ** 2)
-    span = abs(slope) * (len(row) - 1)
-    return {"slope": slope, "span": span, "range": reach, "r2": r2, "spearman": rho}
 
 
 def attention_gains(recording: Recording) -> list[dict[str, Any]]:
@@ -319,24 +260,14 @@ def choose(ablation: TermAblation, fits: pd.DataFrame) -> tuple[int, str]:
         best = max(lost, key=lambda head: lost[head].value)  # type: ignore[arg-type, return-value]
         return best, "its removal costs most order"
     part = fits[(fits["term"] == WHOLE) & (fits["gauge"] == "canonical")]
-    steepest = part.loc[part["slope"].abs().idxmax(), "head"]
-    return int(steepest), "the largest |slope|: no head's removal costs order beyond its interval"
+    steepest = max(records(part), key=lambda row: abs(row["slope"]))["head"]
+    return steepest, "the largest |slope|: no head's removal costs order beyond its interval"
 
 
-def long_rows(rows: dict[tuple[str, str], Rows]) -> Iterator[dict[str, Any]]:
+def long_rows(rows: PositionalRows) -> Iterator[dict[str, Any]]:
     """The fitted values as a long table, pixels counted from 1."""
     for (gauge, term), values in rows.items():
         for head, row in enumerate(values):
             for pixel, value in enumerate(row.tolist(), start=1):
                 place = {"gauge": gauge, "term": term, "head": head_name(0, head)}
                 yield {**place, "pixel": pixel, "value": value}
-
-
-def none_if_nan(value: Any) -> Any:
-    """None for what a table holds as missing."""
-    return None if value is None or value != value else value  # noqa: PLR0124
-
-
-def show(value: Any) -> str:
-    """A correlation with two decimals, or a dash."""
-    return "–" if none_if_nan(value) is None else f"{value:.2f}"

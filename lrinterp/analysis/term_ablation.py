@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 
 from lrinterp.analysis.ablation_bench import Bench, Row, standard_rows
 from lrinterp.analysis.subject import decomposable, focus, head_name, untrained
-from lrinterp.charts import bars
+from lrinterp.charts import bars, reference
 from lrinterp.decomposition import KEY_POSITION
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar
+from lrinterp.result import Figure, Result, Scalar, records
 from lrinterp.scenes import SETS
 from lrinterp.stats import mean_interval
 
@@ -58,6 +58,8 @@ class TermAblation(Result):
     credits: Float[np.ndarray, "ablation image"]
     """Order credit of each picture, kept so that ablations can be paired."""
     clusters: Int[np.ndarray, "image"]
+    on_objects: Float[np.ndarray, "run head"]
+    """Mean attention of the pooled token on the objects: intact, and with key-position alone."""
     focus: str
     notes: tuple[str, ...]
 
@@ -88,11 +90,7 @@ class TermAblation(Result):
         """Closed label-set accuracy of the trained model under an ablation."""
         wanted = {**row.cells, "model": "trained", "set": self.focus}
         wanted |= {"metric": "label_set", "candidates": "closed"}
-        found = self.table
-        for column, value in wanted.items():
-            found = found[found[column] == value]
-        names = ("value", "low", "high", "n", "n_clusters")
-        return Scalar(**{name: found.iloc[0][name].item() for name in names})
+        return Scalar.of(next(row for row in records(self.table) if wanted.items() <= row.items()))
 
     @property
     def finding(self) -> str:
@@ -101,15 +99,19 @@ class TermAblation(Result):
         spread, lost = self.order(PLACEBO, WITHOUT), self.order(INTACT, ONLY)
         text = (
             f"Order on {SET_WORDS[self.focus]} is {intact} {intact.interval} intact, {without} "
-            f"{without.interval} without key-position, {placebo} {placebo.interval} under a placebo "
-            f"of the same size ({spread} {spread.interval} above the removal, paired), and {only} "
-            f"{only.interval} with key-position alone (n = {intact.n}, {intact.n_clusters} pairs)."
+            f"{without.interval} without key-position, {placebo} {placebo.interval} under a "
+            f"placebo of the same size ({spread} {spread.interval} above the removal, paired), and "
+            f"{only} {only.interval} with key-position alone (n = {intact.n}, "
+            f"{intact.n_clusters} pairs)."
         )
         if float(lost.value or 0) > ENOUGH:
+            head = max(self.order_lost, key=lambda h: float(self.order_lost[h].value or 0))
+            before, after = self.on_objects[:, head]
             text += (
-                f" Key-position alone loses {lost} {lost.interval} of order: with key-content "
-                "flattened an object gets no more attention than the empty pixel beside it, so "
-                "order is still written, but weaker than what else the embedding holds."
+                f" Key-position alone loses {lost} {lost.interval} of order because nothing tells "
+                f"objects from empty pixels any more: the two objects hold {after:.2f} of the "
+                f"attention of {head_name(0, head)} instead of {before:.2f}, and what order is "
+                "still written is smaller than the model's liking for one caption of the pair."
             )
         return text
 
@@ -140,18 +142,22 @@ class TermAblation(Result):
     def _ablations(self) -> Figure:
         chosen = (self.table["set"] == self.focus) & (self.table["metric"] == "order")
         part = self.table[chosen & (self.table["heads"] == "all")]
-        records = part.to_dict("records")
         shown = part.assign(
-            ablation=[ablation_words(row) for row in records],
-            group=[group_words(row) for row in records],
-        ).rename(columns={"value": "order accuracy"})
+            ablation=[ablation_words(row) for row in records(part)],
+            group=[group_words(row) for row in records(part)],
+        ).rename(columns={"value": "order accuracy", "group": "tower and gauge"})
+        columns = ["tower and gauge", "ablation", "order accuracy", "low", "high", "terms", "kind"]
         return Figure(
             key="order",
             title="Order accuracy when terms of the pooled row are taken away",
             how_to_read=f"Each bar is the share of {SET_WORDS[self.focus]} whose true caption "
             "beats its swap, with its 95 % interval; 0.5 is chance, where the removal of a term "
             "that order needs ends.",
-            plot=bars(shown, x="order accuracy", y="ablation", facet="group"),
+            plot=reference(
+                bars(shown[columns], x="order accuracy", y="ablation", facet="tower and gauge"),
+                0.5,
+                "chance",
+            ),
             table=part,
         )
 
@@ -194,14 +200,13 @@ def term_ablation(
         ablations=tuple(orders),
         credits=np.stack(list(orders.values())),
         clusters=examples.image_label_set,
+        on_objects=np.stack([on_objects(bench, row) for row in (INTACT, ONLY)]),
         focus=examples.image_set[0],
         notes=tuple(notes),
     )
 
 
-def comparisons(
-    recording: Recording, examples: Any
-) -> tuple[list[dict[str, Any]], list[str]]:
+def comparisons(recording: Recording, examples: Any) -> tuple[list[dict[str, Any]], list[str]]:
     """The main ablations on the other sets, and on a model that was never trained."""
     rows, notes = [], []
     for part in other_sets(recording):
@@ -228,6 +233,13 @@ def other_sets(recording: Recording) -> Iterator[Any]:
         if name != focus(recording.examples) and len(index):
             chosen = rng.permutation(len(index))[:LARGEST_SET]
             yield recording.examples.at(index[np.sort(chosen)])
+
+
+def on_objects(bench: Bench, row: Row) -> Float[np.ndarray, "head"]:
+    """Mean attention of the pooled token on all objects, by head, under an ablation."""
+    empty = bench.examples.roles["image"]
+    elsewhere = (empty["CLS"] | empty["background"]).numpy()
+    return (bench.attention(row) * ~elsewhere[:, None]).sum(-1).mean(0).astype(float)
 
 
 def name_of(row: Row) -> str:
@@ -258,5 +270,7 @@ TERM_WORDS = {"EP+PP+bP": "key-position", "EE+PE+bE": "key-content"}
 
 def ablation_words(row: Mapping[str, Any]) -> str:
     """A table row in words, such as "without key-position"."""
-    terms = TERM_WORDS.get(row["terms"], row["terms"]) if row["gauge"] == "canonical" else row["terms"]
+    terms = (
+        TERM_WORDS.get(row["terms"], row["terms"]) if row["gauge"] == "canonical" else row["terms"]
+    )
     return KIND_WORDS[row["kind"]].format(terms)

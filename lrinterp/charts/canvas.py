@@ -145,7 +145,7 @@ def reference(figure: go.Figure, at: float | tuple[float, float], label: str) ->
     figure = go.Figure(figure)
     low, high = at if isinstance(at, tuple) else (at, at)
     _widen(figure, axis, low, high)
-    traces = figure.select_traces()
+    traces: Any = figure.select_traces()
     for x, y in dict.fromkeys((trace.xaxis or "x", trace.yaxis or "y") for trace in traces):
         figure.add_shape(**_across(axis, x, y, low, high))
         if axis == "y" and _axis(figure, x).domain[1] < 0.99:
@@ -168,12 +168,14 @@ def _across(axis: str, x: str, y: str, low: float, high: float) -> dict[str, Any
 
 
 def _widen(figure: go.Figure, axis: str, low: float, high: float) -> None:
-    for one in figure.select_xaxes() if axis == "x" else figure.select_yaxes():
+    across: list[Any] = list(figure.select_xaxes())
+    up: list[Any] = list(figure.select_yaxes())
+    for one in across if axis == "x" else up:
         least, most = one.range
         if low < least or high > most:
             one.range = _padded(min(least, low), max(most, high))
     if axis == "x":  # the label takes one more row above the first bar
-        for one in figure.select_yaxes():
+        for one in up:
             one.range = [one.range[0], -1.3]
 
 

@@ -20,7 +20,7 @@ NAMES = (
 class AnalyzeCommand(TyperCommand):
     """Lets `--only` take several names, as in `--only accuracy term_ablation`."""
 
-    def parse_args(self, ctx, args):  # noqa: ANN001, ANN201, D102
+    def parse_args(self, ctx, args):  # noqa: D102
         return super().parse_args(ctx, spread(args))
 
 

@@ -121,14 +121,15 @@ def edited(
     values: Float[Tensor, "batch pos head d_head"] | None = None,
     pool: Int[Tensor, "batch"],
 ) -> Iterator[None]:
-    """Inside, the first layer adds `scores` to its attention scores and `values` to its value
-    vectors; leaving restores the tower, also when the body raises.
+    """Inside, the first layer adds `scores` to its attention scores and `values` to its values.
 
+    Leaving restores the tower, also when the body raises.
     One query row of scores is added to the pooled row `pool` of each example, a full square to
     all rows. Keys that the causal mask hides stay hidden.
     """
 
     def add_scores(activation: Tensor, hook: object) -> Tensor:
+        assert scores is not None
         if scores.shape[2] > 1:
             return activation + scores
         changed = activation.clone()
@@ -136,6 +137,7 @@ def edited(
         return changed
 
     def add_values(activation: Tensor, hook: object) -> Tensor:
+        assert values is not None
         return activation + values
 
     hooks = []

@@ -7,6 +7,7 @@ Above the first layer this split does not exist.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from einops import einsum
@@ -109,15 +110,13 @@ def total(terms: TermScores, names: Iterable[str]) -> Float[Tensor, "batch head 
     return terms[index].sum(0)
 
 
-def _inputs(
-    tower: Tower, tokens: Tokens, embedding: Embedding
-) -> tuple[Tensor, Tensor, Tensor]:
+def _inputs(tower: Tower, tokens: Tokens, embedding: Embedding) -> tuple[Tensor, Tensor, Tensor]:
     """Token part, position part and constant part of what the first attention layer reads."""
     E = embedding.W_E[tokens.ids]
     P = embedding.W_pos[: tokens.ids.shape[1]].expand_as(E)
     if tower.cfg.normalization_type is None:
         return E, P, torch.zeros_like(E[:1, :1])
-    norm = tower.blocks[0].ln1
+    norm: Any = tower.blocks[0].ln1
     residual = E + P
     centred = residual - residual.mean(-1, keepdim=True)
     scale = (centred.pow(2).mean(-1, keepdim=True) + tower.cfg.eps).sqrt()

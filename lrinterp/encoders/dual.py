@@ -42,9 +42,7 @@ class DualEncoder(nn.Module):
         self.config = config
 
     @classmethod
-    def build(
-        cls, config: EncoderConfig, sizes: Mapping[str, tuple[int, int]], seed: int
-    ) -> Self:
+    def build(cls, config: EncoderConfig, sizes: Mapping[str, tuple[int, int]], seed: int) -> Self:
         """A fresh model. `sizes` gives (vocabulary, context) by tower.
 
         Weights are drawn from a generator of their own; global random state is left alone.

@@ -6,6 +6,7 @@
   window.addEventListener("unhandledrejection", (event) => errors.push(String(event.reason)));
 
   const FIRST_ROWS = 200;
+  const SHEET = 680; // pixels across a sheet of paper; a wider figure is printed smaller
   const $ = (selector, root = document) => Array.from(root.querySelectorAll(selector));
   const byId = (id) => document.getElementById(id);
 
@@ -134,6 +135,8 @@
     if (least) plot.style.minWidth = `${least}px`;
     if (most) plot.style.maxWidth = `${Math.max(least ?? 0, most)}px`;
     if (layout.height) plot.style.height = `${layout.height}px`;
+    plot.style.width = printing ? `${Math.max(least ?? 0, SHEET)}px` : "";
+    plot.style.zoom = printing ? Math.min(1, SHEET / (least ?? SHEET)) : "";
   }
 
   function reachable(box) {

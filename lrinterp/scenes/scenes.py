@@ -56,7 +56,10 @@ class Scenes:
         """
         if world is None or split is None:
             raise InputError(f"{where}: has no world and split; prepare your own Examples for it")
-        parts = from_plain(World, world, f"{where}: world"), from_plain(Split, split, f"{where}: split")
+        parts = (
+            from_plain(World, world, f"{where}: world"),
+            from_plain(Split, split, f"{where}: split"),
+        )
         try:
             return cls(*parts)
         except ValueError as error:
@@ -70,9 +73,7 @@ class Scenes:
             "text": (len(self.captions.words), self.captions.tokens.ids.shape[1]),
         }
 
-    def batch(
-        self, generator: torch.Generator, size: int | None = None
-    ) -> tuple[Tokens, Tokens]:
+    def batch(self, generator: torch.Generator, size: int | None = None) -> tuple[Tokens, Tokens]:
         """A training batch: each thing a caption can state at most once, in a random layout.
 
         `size` draws that many of them without replacement; None takes all. With both templates
@@ -135,8 +136,8 @@ class Scenes:
     def _why_empty(self, name: str) -> str:
         split, n_objects = self.split, self.world.n_objects
         return {
-            "single": f"positions_per_label = {split.positions_per_label} leaves no unseen position",
-            "seen_pair": f"layouts_per_pair = {split.layouts_per_pair} leaves no unseen layout",
+            "single": f"positions_per_label = {split.positions_per_label} leaves no position",
+            "seen_pair": f"layouts_per_pair = {split.layouts_per_pair} leaves no layout",
             "unseen_pair": f"n_val = {split.n_val} is fewer labels than the {n_objects} of a pair",
             "mixed_pair": f"n_val = {split.n_val} leaves no label to mix in",
         }[name]
@@ -152,7 +153,9 @@ def text_occurrence(captions: CaptionSet) -> Occurrence:
     return occurs
 
 
-def image_roles(image: Tokens, pixels: Int[np.ndarray, "batch object"]) -> dict[str, Bool[Tensor, "batch pos"]]:
+def image_roles(
+    image: Tokens, pixels: Int[np.ndarray, "batch object"]
+) -> dict[str, Bool[Tensor, "batch pos"]]:
     """CLS, left and right object (middle ones too, with more than two), background."""
     n_objects = pixels.shape[1]
     names = ["left", *(f"middle {i}" for i in range(1, n_objects - 1)), "right"]

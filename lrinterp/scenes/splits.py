@@ -42,7 +42,13 @@ class Split:
     """Draws the positions and layouts."""
 
     def __post_init__(self) -> None:
-        least = {"n_pair": 2, "n_val": 0, "positions_per_label": 1, "layouts_per_pair": 1, "seed": 0}
+        least = {
+            "n_pair": 2,
+            "n_val": 0,
+            "positions_per_label": 1,
+            "layouts_per_pair": 1,
+            "seed": 0,
+        }
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name}: expected at least {low}, got {getattr(self, name)}")
@@ -76,7 +82,9 @@ def check(world: World, split: Split) -> None:
         total = f"{split.n_pair} + {split.n_val}"
         raise ValueError(f"n_pair + n_val: expected at most n_labels={world.n_labels}, got {total}")
     if split.n_pair < world.n_objects:
-        raise ValueError(f"n_pair: expected at least n_objects={world.n_objects}, got {split.n_pair}")
+        raise ValueError(
+            f"n_pair: expected at least n_objects={world.n_objects}, got {split.n_pair}"
+        )
     limits = {"positions_per_label": world.n_pixels, "layouts_per_pair": n_layouts}
     for name, high in limits.items():
         if getattr(split, name) > high:

@@ -93,7 +93,7 @@ def fit(
     config: FitConfig,
     *,
     fitter: Fitter | None = None,
-    after_evaluation: Callable[[Fitter], None] = lambda fitter: None,
+    after_evaluation: Callable[[Fitter], None] | None = None,
     progress: bool | None = None,
 ) -> list[dict[str, Any]]:
     """Train a model in place; returns its history. The last weights stay, whatever they score.
@@ -118,6 +118,6 @@ def fit(
                 shown = "no held-out pairs" if order is None else f"{order:.3f}"
                 bar.set_postfix({"loss": f"{row['loss']:.3f}", "unseen-pair order": shown})
             kept = config.keep_every and fitter.step % config.keep_every == 0
-            if last or kept or fitter.step % every == 0:
+            if after_evaluation and (last or kept or fitter.step % every == 0):
                 after_evaluation(fitter)
     return fitter.history

@@ -46,7 +46,9 @@ class Plan:
         sections = ("world", "split", "encoder", "fit")
         for name, fields in plain.items():
             if name not in sections:
-                raise InputError(f"{where}: unknown section {name!r}; expected {', '.join(sections)}")
+                raise InputError(
+                    f"{where}: unknown section {name!r}; expected {', '.join(sections)}"
+                )
             if not isinstance(fields, Mapping):
                 raise InputError(f"{where}: {name}: expected a section of fields, got {fields!r}")
         scenes = Scenes.from_plain(plain.get("world", {}), plain.get("split", {}), where)
@@ -173,9 +175,7 @@ def finish(fitter: Fitter, plan: Plan, folder: Path) -> None:
     examples = plan.scenes.examples()
     scores = fitter.model.score(fitter.model.prepare(examples))
     rows = accuracy_rows(scores, examples, SETS)
-    save_checkpoint(
-        folder, fitter.model, recipe=plan.plain(), scores=rows, history=fitter.history
-    )
+    save_checkpoint(folder, fitter.model, recipe=plan.plain(), scores=rows, history=fitter.history)
 
 
 def keep_checkpoint(fitter: Fitter, plan: Plan, folder: Path) -> None:

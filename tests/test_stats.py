@@ -1,0 +1,126 @@
+"""The bootstrap against a plain loop, theory and simulation."""
+
+import numpy as np
+import pytest
+
+from lrinterp.stats import Interval, mean_interval, ratio_interval, ratio_intervals
+
+
+def ends(interval: Interval) -> tuple[float, float]:
+    assert interval.low is not None
+    assert interval.high is not None
+    return interval.low, interval.high
+
+
+def width(interval: Interval) -> float:
+    low, high = ends(interval)
+    return high - low
+
+
+def by_hand(
+    top: np.ndarray, bottom: np.ndarray, clusters: np.ndarray, draws: int, seed: int
+) -> tuple[float, float]:
+    """The same resamples, example by example: every copy of a cluster brings all its examples."""
+    names = sorted(set(clusters.tolist()))
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(len(names), [1 / len(names)] * len(names), size=draws)
+    replicates = []
+    for count in counts:
+        copies = [i for n, k in zip(names, count, strict=True) for i in [n] * k]
+        chosen = [i for name in copies for i in np.flatnonzero(clusters == name)]
+        replicates.append(sum(top[i] for i in chosen) / sum(bottom[i] for i in chosen))
+    low, high = np.percentile(replicates, [2.5, 97.5])
+    return float(low), float(high)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def test_the_mean_agrees_with_a_plain_loop(rng: np.random.Generator):
+    values, clusters = rng.normal(size=17), rng.choice([3, 10, 11, 40, 7], size=17)
+    got = mean_interval(values, clusters, draws=60, seed=5)
+    assert got.value == pytest.approx(values.mean())
+    assert (got.n, got.n_clusters) == (17, 5)
+    assert ends(got) == pytest.approx(by_hand(values, np.ones(17), clusters, 60, 5))
+
+
+def test_ratios_agree_with_a_plain_loop(rng: np.random.Generator):
+    tops, bottom = rng.normal(size=(3, 12)), rng.uniform(1, 2, size=12)
+    clusters = np.repeat([5, 1, 9], [2, 7, 3])
+    many = ratio_intervals(tops, bottom, clusters, draws=40, seed=2)
+    for top, got in zip(tops, many, strict=True):
+        assert got.value == pytest.approx(top.sum() / bottom.sum())
+        assert ends(got) == pytest.approx(by_hand(top, bottom, clusters, 40, 2))
+        assert got == ratio_interval(top, bottom, clusters, draws=40, seed=2)
+
+
+def test_independent_examples_give_the_analytic_standard_error(rng: np.random.Generator):
+    values = rng.normal(2.0, 3.0, size=400)
+    got = mean_interval(values, np.arange(400))
+    expected = 2 * 1.96 * values.std() / np.sqrt(400)
+    assert width(got) == pytest.approx(expected, rel=0.06)
+    low, high = ends(got)
+    assert (low + high) / 2 == pytest.approx(values.mean(), abs=0.1 * expected)
+
+
+def test_examples_that_agree_in_a_cluster_widen_the_interval(rng: np.random.Generator):
+    values, clusters = np.repeat(rng.normal(size=40), 9), np.repeat(np.arange(40), 9)
+    honest = width(mean_interval(values, clusters))
+    naive = width(mean_interval(values, np.arange(360)))
+    assert honest / naive == pytest.approx(np.sqrt(9), rel=0.1)
+
+
+def test_twins_that_disagree_narrow_it(rng: np.random.Generator):
+    first = rng.normal(size=40)
+    values, clusters = np.concatenate([first, 1 - first]), np.tile(np.arange(40), 2)
+    assert width(mean_interval(values, clusters)) < 1e-12
+    assert width(mean_interval(values, np.arange(80))) > 0.3
+
+
+def test_clusters_that_tell_nothing_change_little(rng: np.random.Generator):
+    values, clusters = rng.normal(size=600), np.repeat(np.arange(200), 3)
+    clustered = width(mean_interval(values, clusters))
+    assert clustered == pytest.approx(width(mean_interval(values, np.arange(600))), rel=0.15)
+
+
+def test_nineteen_of_twenty_intervals_hold_the_truth(rng: np.random.Generator):
+    clusters = np.repeat(np.arange(40), 4)
+    samples = rng.normal(size=(300, 40, 1)) + rng.normal(size=(300, 40, 4))
+    intervals = [mean_interval(s.ravel(), clusters, draws=300) for s in samples]
+    held = np.mean([low <= 0 <= high for low, high in map(ends, intervals)])
+    assert 0.90 <= held <= 0.98
+
+
+def test_nothing_has_no_mean():
+    nothing, none = np.zeros(0), np.zeros(0, dtype=int)
+    assert mean_interval(nothing, none) == Interval(value=None, n=0, n_clusters=0)
+    assert ratio_intervals(np.zeros((2, 0)), nothing, none) == [Interval(value=None)] * 2
+
+
+def test_one_cluster_has_a_mean_and_no_ends():
+    got = mean_interval(np.array([1.0, 0.0, 0.5]), np.array([4, 4, 4]))
+    assert got == Interval(value=0.5, low=None, high=None, n=3, n_clusters=1)
+
+
+def test_values_without_variance_have_an_interval_without_width():
+    got = mean_interval(np.full(6, 0.75), np.array([0, 0, 1, 1, 2, 3]))
+    assert got == Interval(value=0.75, low=0.75, high=0.75, n=6, n_clusters=4)
+
+
+def test_the_seed_alone_decides(rng: np.random.Generator):
+    values, clusters = rng.normal(size=30), np.arange(30)
+    state = np.random.get_state()[1].tolist()  # noqa: NPY002 - the global state must stay
+    one, same, other = (mean_interval(values, clusters, seed=s) for s in (0, 0, 1))
+    assert one == same
+    assert ends(one) != ends(other)
+    assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
+
+
+def test_inputs_are_left_as_they_were(rng: np.random.Generator):
+    values, clusters = rng.normal(size=10), np.arange(10) // 2
+    before = values.copy(), clusters.copy()
+    mean_interval(values, clusters)
+    np.testing.assert_array_equal(values, before[0])
+    np.testing.assert_array_equal(clusters, before[1])

@@ -1,0 +1,247 @@
+import errno
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lrinterp import store
+from lrinterp.store import InputError, from_plain, to_plain, write_atomically, write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    name: str
+    count: int = 1
+    rate: float = 0.5
+    size: int | None = None
+    tags: tuple[str, ...] = ()
+    loud: bool = False
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise ValueError(f"count: expected at least 0, got {self.count}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    title: str
+    words: tuple[str, ...]
+    low: float | None
+    grid: np.ndarray
+    mask: np.ndarray
+    table: pd.DataFrame
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.fixture
+def saved() -> Saved:
+    table = pd.DataFrame(
+        {
+            "share": [0.25, np.nan, -1 / 3],
+            "layer": pd.array([0, None, 2], dtype="Int64"),
+            "n": [1, 2, 3],
+            "head": np.array(["L0H0", None, "−"], dtype=object),
+            "identical": [True, False, True],
+        }
+    )
+    return Saved(
+        title="Größe – “ok”",
+        words=("a", "b"),
+        low=None,
+        grid=np.arange(6.0).reshape(2, 3).T / 7,
+        mask=np.array([True, False]),
+        table=table,
+        extra={"list": [1, 2.5, None], "deep": {"a": "b"}},
+    )
+
+
+def full(*_: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# Writing.
+
+
+def test_a_write_replaces_the_file_and_leaves_nothing_else(tmp_path: Path):
+    path = tmp_path / "file"
+    for data in (b"old", b"new"):
+        write_atomically(path, data)
+    assert path.read_bytes() == b"new"
+    assert listing(tmp_path) == ["file"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("failure", [full, interrupted])
+@pytest.mark.parametrize(("owner", "name"), [(os, "fsync"), (Path, "replace"), (Path, "chmod")])
+def test_a_failed_write_leaves_the_old_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, failure: Any
+):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, failure)
+        with pytest.raises((OSError, KeyboardInterrupt)):
+            write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert listing(tmp_path) == ["file"]
+
+
+def test_the_new_file_is_on_disk_before_it_takes_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    seen: list[bytes] = []
+    monkeypatch.setattr(os, "fsync", lambda _: seen.append(path.read_bytes()))
+    write_atomically(path, b"new")
+    assert seen == [b"old"]
+
+
+def test_a_place_that_cannot_be_written_is_noticed_beforehand(tmp_path: Path):
+    store.check_writable(tmp_path / "report.html")
+    assert listing(tmp_path) == []
+    with pytest.raises(FileNotFoundError):
+        store.check_writable(tmp_path / "missing" / "report.html")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_json_is_strict(tmp_path: Path, number: float):
+    path = tmp_path / "a.json"
+    write_json(path, {"word": "−", "list": [1, None]})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, {"a": number})
+    assert store.read_json(path) == {"word": "−", "list": [1, None]}
+    assert "−" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("data", [b'{"a": ', b"\xff\xfe\xfa", b""])
+def test_a_damaged_json_file_is_named(tmp_path: Path, data: bytes):
+    path = tmp_path / "model.json"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="model.json: not valid JSON"):
+        store.read_json(path)
+
+
+def test_toml(tmp_path: Path):
+    path = tmp_path / "study.toml"
+    path.write_text("[fit]\nsteps = 3\n")
+    assert store.read_toml(path) == {"fit": {"steps": 3}}
+    for damaged in (b"[fit\n", b"\xff\xfe"):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="study.toml: not valid TOML"):
+            store.read_toml(path)
+
+
+def test_sha256_of_abc():
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert store.sha256(b"abc") == expected
+
+
+# Plain data.
+
+
+def test_plain_data_and_back():
+    settings = Settings(name="a", rate=2.0, size=3, tags=("x", "y"), loud=True)
+    plain = json.loads(json.dumps(to_plain(settings)))
+    assert plain == {
+        "name": "a", "count": 1, "rate": 2.0, "size": 3, "tags": ["x", "y"], "loud": True,
+    }  # fmt: skip
+    assert from_plain(Settings, plain, "here") == settings
+
+
+def test_plain_data_reaches_into_containers():
+    inner = Settings(name="a")
+    assert to_plain({"k": (inner, [inner])}) == {"k": [to_plain(inner), [to_plain(inner)]]}
+
+
+def test_defaults_fill_what_is_not_given():
+    assert from_plain(Settings, {"name": "a"}, "here") == Settings(name="a")
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"name": "a", "colour": 1, "zip": 2}, "file: unknown field 'colour'; expected name, count"),
+        ({"count": 1}, "file: field 'name' is missing"),
+        ({"name": 3}, "file.name: expected str, got 3"),
+        ({"name": "a", "count": "2"}, "file.count: expected int, got '2'"),
+        ({"name": "a", "count": 2.0}, "file.count: expected int, got 2.0"),
+        ({"name": "a", "count": True}, "file.count: expected int, got True"),
+        ({"name": "a", "rate": False}, "file.rate: expected float, got False"),
+        ({"name": "a", "rate": None}, "file.rate: expected float, got None"),
+        ({"name": "a", "size": 1.5}, "file.size: expected int | None, got 1.5"),
+        ({"name": "a", "loud": 1}, "file.loud: expected bool, got 1"),
+        ({"name": "a", "tags": ["x", 1]}, "file.tags: expected tuple"),
+        ({"name": "a", "count": -1}, "file: count: expected at least 0, got -1"),
+    ],
+)
+def test_plain_data_that_does_not_fit_is_named(plain: dict[str, Any], message: str):
+    with pytest.raises(InputError) as caught:
+        from_plain(Settings, plain, "file")
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_integer_is_fine_for_a_float():
+    rate = from_plain(Settings, {"name": "a", "rate": 2}, "here").rate
+    assert rate == 2.0
+    assert isinstance(rate, float)
+
+
+def test_an_integer_stays_one_where_it_may():
+    size = from_plain(Settings, {"name": "a", "size": 2}, "here").size
+    assert isinstance(size, int)
+
+
+# Folders.
+
+
+def test_a_dataclass_survives_the_disk(tmp_path: Path, saved: Saved):
+    store.save(saved, tmp_path / "deep" / "folder")
+    loaded = store.load(Saved, tmp_path / "deep" / "folder")
+    plain = ("title", "words", "low", "extra")
+    assert [getattr(loaded, k) for k in plain] == [getattr(saved, k) for k in plain]
+    np.testing.assert_array_equal(loaded.grid, saved.grid, strict=True)
+    np.testing.assert_array_equal(loaded.mask, saved.mask, strict=True)
+    pd.testing.assert_frame_equal(loaded.table, saved.table)
+    assert listing(tmp_path / "deep" / "folder") == ["arrays.safetensors", "fields.json"]
+
+
+def test_a_table_without_rows_keeps_its_columns(tmp_path: Path, saved: Saved):
+    empty = saved.table.iloc[:0]
+    store.save(Saved(**{**vars(saved), "table": empty}), tmp_path)
+    pd.testing.assert_frame_equal(store.load(Saved, tmp_path).table, empty)
+
+
+def test_saving_changes_nothing(tmp_path: Path, saved: Saved):
+    before = saved.table.copy()
+    store.save(saved, tmp_path)
+    pd.testing.assert_frame_equal(saved.table, before)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 60, -1])
+def test_truncated_arrays_are_named(tmp_path: Path, saved: Saved, keep: int):
+    store.save(saved, tmp_path)
+    path = tmp_path / "arrays.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(InputError, match="arrays.safetensors: damaged"):
+        store.load(Saved, tmp_path)
+
+
+def test_a_folder_of_another_class_is_refused(tmp_path: Path, saved: Saved):
+    store.save(saved, tmp_path)
+    with pytest.raises(InputError, match="unknown field"):
+        store.load(Settings, tmp_path)
