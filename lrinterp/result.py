@@ -25,6 +25,7 @@ __all__ = [
     "Tile",
     "document",
     "records",
+    "signed",
 ]
 
 
@@ -56,11 +57,12 @@ class Scalar:
 
     @property
     def digits(self) -> int:
-        """Decimals the interval deserves: two figures of its half width, one to four in all."""
+        """Decimals the interval deserves: one figure of its half width, two where it is under 3."""
         if self.low is None or self.high is None or self.high <= self.low:
             return 3
         half = (self.high - self.low) / 2
-        return min(4, max(1, 1 - math.floor(math.log10(half))))
+        first = math.floor(math.log10(half))
+        return min(6, max(1, -first + (half < 3 * 10.0**first)))
 
     def __str__(self) -> str:
         if self.value is None:
@@ -91,8 +93,8 @@ class Attention:
 class Figure:
     """One picture: a plotly figure or an attention view, how to read it, and its numbers.
 
-    `key` is unique within its Result and holds no spaces; `how_to_read` is one sentence that names axes, units and
-    what a null would look like; `table` is what the reader downloads as CSV.
+    `key` is unique within its Result and holds no spaces; `how_to_read` is one sentence that names
+    axes, units and what a null would look like; `table` is what the reader downloads as CSV.
     """
 
     key: str
@@ -103,7 +105,9 @@ class Figure:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         if isinstance(self.plot, go.Figure):
-            titled = go.Figure(self.plot).update_layout(title_text=html.escape(self.title, quote=False))
+            titled = go.Figure(self.plot).update_layout(
+                title_text=html.escape(self.title, quote=False)
+            )
             return titled._repr_mimebundle_(**kwargs)
         from circuitsvis.utils.render import render_local
 

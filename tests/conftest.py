@@ -113,9 +113,10 @@ def regauge() -> Callable[["DualEncoder", "Examples"], None]:
         for name, tower in model.towers.items():
             of_token, of_position = components(examples.occurs[name])
             W_E, W_pos = tower.embed.W_E.data, tower.pos_embed.W_pos.data
-            shift = torch.randn(int(of_token.max()) + len(W_pos), W_E.shape[1], generator=generator)
-            W_E += W_E.std() * shift[of_token]
-            W_pos[: len(of_position)] -= W_E.std() * shift[of_position]
+            n_components = int(torch.cat([of_token, of_position]).max()) + 1
+            shift = W_E.std() * torch.randn(n_components, W_E.shape[1], generator=generator)
+            W_E += shift[of_token]
+            W_pos[: len(of_position)] -= shift[of_position]
 
     return move
 

@@ -7,6 +7,7 @@ from typing import ClassVar, final
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import plotly.io as pio
 import pytest
 
 from lrinterp.result import (
@@ -21,6 +22,7 @@ from lrinterp.result import (
 )
 
 MINUS = "−"
+BUG = pytest.mark.xfail(reason="formatted with .3g")
 
 
 @final
@@ -93,6 +95,8 @@ def provenance() -> Provenance:
         (Scalar(value=3.8e-7), f"3.8e{MINUS}07", ""),
         (Scalar(value=7), "7", ""),
         (Scalar(value="L0H2"), "L0H2", ""),
+        pytest.param(Scalar(value=1500), "1500", "", marks=BUG),
+        pytest.param(Scalar(value=-0.0), "0", "", marks=BUG),
         (Scalar(value=None), "–", ""),
         (Scalar(value=0.5, low=0.4), "0.5", ""),
     ],
@@ -191,7 +195,8 @@ def test_a_result_shows_its_numbers(table: pd.DataFrame):
     assert "0.9731" in html
 
 
-def test_a_figure_shows_itself_and_stays_as_it_was():
+def test_a_figure_shows_itself_and_stays_as_it_was(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pio.renderers, "default", "plotly_mimetype")
     plot = go.Figure(go.Scatter(y=[1, 2]))
     before = plot.to_json()
     figure = Figure(key="a", title="Order", how_to_read="Up.", plot=plot, table=pd.DataFrame())

@@ -178,8 +178,6 @@ def standard_rows(n_heads: int) -> Sequence[Row]:
         Row(terms=KEY_POSITION, kind="placebo"),
         Row(terms=KEY_POSITION, kind="keep"),
         Row(terms=KEY_POSITION, kind="permute"),
-        Row(terms=KEY_CONTENT, kind="flatten"),
-        Row(terms=KEY_CONTENT, kind="keep"),
         Row(terms=KEY_CONTENT, kind="resample"),
         *(Row(terms=union, kind="flatten") for union in UNIONS[:-1]),
         *(Row(terms=union, kind="zero", gauge="raw") for union in UNIONS),
@@ -190,5 +188,4 @@ def standard_rows(n_heads: int) -> Sequence[Row]:
         *(Row(terms=KEY_POSITION, kind="flatten", heads=(head,)) for head in range(n_heads)),
         Row(terms=KEY_POSITION, kind="flatten", encoder="text"),
         Row(terms=KEY_POSITION, kind="keep", encoder="text"),
-        Row(terms=KEY_CONTENT, kind="flatten", encoder="text"),
     )

@@ -15,7 +15,7 @@ from lrinterp.analysis.term_ablation import INTACT, WITHOUT, TermAblation
 from lrinterp.charts import heatmap
 from lrinterp.decomposition import TERMS
 from lrinterp.recording import Recording
-from lrinterp.result import Attention, Figure, Result, Scalar
+from lrinterp.result import Attention, Figure, Result, Scalar, signed
 
 __all__ = ["Mechanism", "mechanism"]
 
@@ -69,8 +69,8 @@ class Mechanism(Result):
             f"“{self.caption}”: {self.heads[0]} gives the left object {intact[left]:.2f} of its "
             f"attention and the right one {intact[right]:.2f}; with key-position flattened "
             f"{without[left]:.2f} and {without[right]:.2f}. The true caption leads its swap by a "
-            f"cosine of {self.margins[0]:+.3f} intact and {self.margins[1]:+.3f} without "
-            "(one picture; a positive margin is right)."
+            f"cosine of {signed(self.margins[0], 3)} intact and {signed(self.margins[1], 3)} "
+            "without (one picture; a positive margin is right)."
         )
 
     @property

@@ -2,7 +2,8 @@
 
 A cell is a site, a layer, a head and a role of positions; patching it takes the activation there
 from the source run. Cells of one site run together, as many as CELL_EXAMPLES allows, from the
-residual stream of their layer on. The other tower enters only as a fixed direction.
+residual stream of their layer on; a cell that cannot reach the pooled position is not run at all.
+The other tower enters only as a fixed direction.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ ALL = "all"
 RESIDUAL_SITES = ("resid_pre", "attn_out")
 HEAD_SITES = ("q", "k", "v", "z")
 MAP_SITES = ("attn_scores", "pattern")
-CELL_EXAMPLES = 512
+CELL_EXAMPLES = 256
 """Cells x examples of one forward pass: small enough for the cache, large enough to share cost."""
 IDENTICAL = 1e-6
 
@@ -130,14 +131,25 @@ class PatchBench:
     @torch.no_grad()
     def patched(self, cells: Sequence[Cell], roles: Roles) -> Float[Tensor, "cell example"]:
         """The margin of every example with each cell patched in turn."""
-        if not cells:
-            return torch.zeros(0, len(self.base_tokens), dtype=torch.float64)
-        return torch.cat([self.forward(chunk, roles) for chunk in self.chunks(cells)])
+        margins = self.margin(self.base_tokens).repeat(len(cells), 1)
+        alive = [i for i, cell in enumerate(cells) if self.reaches(cell, roles)]
+        for chunk in self.chunks(cells, alive):
+            margins[chunk] = self.forward([cells[i] for i in chunk], roles)
+        return margins
 
-    def chunks(self, cells: Sequence[Cell]) -> Iterator[list[Cell]]:
-        """Runs of cells that share a hook, bounded by cells x examples."""
+    def reaches(self, cell: Cell, roles: Roles) -> bool:
+        """Can the cell change the embedding? In the last layer only the pooled query row can."""
+        role = cell.query if cell.site in MAP_SITES else cell.role
+        queries = cell.site in (*MAP_SITES, "q", "z", "attn_out")
+        if not queries or role in (ALL, None) or cell.layer < self.tower.cfg.n_layers - 1:
+            return True
+        pool = self.base_tokens.pool.cpu()
+        return bool(roles[role].cpu()[torch.arange(len(pool)), pool].any())
+
+    def chunks(self, cells: Sequence[Cell], index: Sequence[int]) -> Iterator[list[int]]:
+        """Runs of cells (by index) that share a hook, bounded by cells x examples."""
         size = max(1, CELL_EXAMPLES // len(self.base_tokens))
-        for _, group in groupby(cells, key=lambda cell: cell.hook):
+        for _, group in groupby(index, key=lambda i: cells[i].hook):
             same = list(group)
             yield from (same[i : i + size] for i in range(0, len(same), size))
 

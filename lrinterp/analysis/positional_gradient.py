@@ -22,7 +22,7 @@ from lrinterp.analysis.subject import decomposable, focus, head_name
 from lrinterp.analysis.term_ablation import TermAblation
 from lrinterp.charts import bars, lines
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar, records
+from lrinterp.result import Figure, Result, Scalar, records, signed
 from lrinterp.stats import mean_interval
 
 __all__ = ["PositionalGradient", "positional_gradient"]
@@ -78,7 +78,7 @@ class PositionalGradient(Result):
         """The gradient of the headline head against its null."""
         row, gain = self.fit_of(self.headline), self.summary["right_object_attention_gain"]
         side = "right" if row["slope"] > 0 else "left"
-        rho = "–" if row["spearman"] is None else f"{row['spearman']:.2f}"
+        rho = "–" if row["spearman"] is None else signed(row["spearman"], 2)
         verdict = (
             f"rises towards the {side} by {abs(row['slope']):.2f} logits a pixel"
             if row["span"] >= NO_GRADIENT

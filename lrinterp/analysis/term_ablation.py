@@ -136,27 +136,46 @@ class TermAblation(Result):
         return self.table
 
     def figures(self) -> tuple[Figure, ...]:
-        """Order under each ablation, and order lost by head."""
-        return (self._ablations(), self._heads())
+        """Order under each ablation, the raw split beside the canonical one, order by head."""
+        return (self._ablations(), self._split(), self._heads())
 
-    def _ablations(self) -> Figure:
+    def _order_rows(self) -> pd.DataFrame:
+        """Order on the focus set, all heads, each ablation in words."""
         chosen = (self.table["set"] == self.focus) & (self.table["metric"] == "order")
         part = self.table[chosen & (self.table["heads"] == "all")]
-        shown = part.assign(
-            ablation=[ablation_words(row) for row in records(part)],
-            group=[group_words(row) for row in records(part)],
-        ).rename(columns={"value": "order accuracy", "group": "tower and gauge"})
-        columns = ["tower and gauge", "ablation", "order accuracy", "low", "high", "terms", "kind"]
+        words = [ablation_words(row) for row in records(part)]
+        return part.assign(ablation=words).rename(columns={"value": "order accuracy"})
+
+    def _ablations(self) -> Figure:
+        part = self._order_rows()
+        whole = ~part["terms"].isin(PIECES) & (part["gauge"] == "canonical")
+        shown = part[whole][["ablation", "order accuracy", "low", "high", "terms", "kind"]]
         return Figure(
             key="order",
             title="Order accuracy when terms of the pooled row are taken away",
             how_to_read=f"Each bar is the share of {SET_WORDS[self.focus]} whose true caption "
-            "beats its swap, with its 95 % interval; 0.5 is chance, where the removal of a term "
-            "that order needs ends.",
+            "beats its swap, with its 95 % interval; 0.5 is chance, where the removal of what "
+            "order needs ends, and a placebo of the same size should not.",
+            plot=reference(bars(shown, x="order accuracy", y="ablation"), 0.5, "chance"),
+            table=part[whole],
+        )
+
+    def _split(self) -> Figure:
+        part = self._order_rows()
+        part = part[part["terms"].isin((*PIECES, *TERM_WORDS)) & part["kind"].isin(SPLIT_KINDS)]
+        part = part[(part["encoder"] == "image") & (part["model"] == "trained")]
+        kinds = [SPLIT_KINDS[kind] for kind in part["kind"]]
+        shown = part.assign(split=kinds, removed=part["terms"])
+        columns = ["split", "removed", "order accuracy", "low", "high"]
+        return Figure(
+            key="split",
+            title="The same preference, divided in two ways",
+            how_to_read="Each bar is order accuracy without some terms: on the left in the "
+            "canonical gauge (flattened over the patches), on the right as the raw weights stand "
+            "(set to zero). Only EP+PP+bP as a whole means the same in both; how it divides "
+            "depends on initialisation. 0.5 is chance.",
             plot=reference(
-                bars(shown[columns], x="order accuracy", y="ablation", facet="tower and gauge"),
-                0.5,
-                "chance",
+                bars(shown[columns], x="order accuracy", y="removed", facet="split"), 0.5, "chance"
             ),
             table=part,
         )
@@ -247,15 +266,6 @@ def name_of(row: Row) -> str:
     return "/".join(row.cells.values())
 
 
-def group_words(row: Mapping[str, Any]) -> str:
-    """The panel that a table row belongs to."""
-    if row["model"] == "untrained":
-        return "untrained model"
-    if row["encoder"] == "text":
-        return "text tower"
-    return "raw split (zero)" if row["gauge"] == "raw" else "canonical"
-
-
 KIND_WORDS = {
     "none": "intact",
     "flatten": "without {}",
@@ -266,11 +276,17 @@ KIND_WORDS = {
     "placebo": "placebo for {}",
 }
 TERM_WORDS = {"EP+PP+bP": "key-position", "EE+PE+bE": "key-content"}
+PIECES = ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP", "EE", "PE", "bE")
+SPLIT_KINDS = {"flatten": "canonical, flattened", "zero": "raw, zero"}
+MODEL_WORDS = {"trained": "", "untrained": "untrained model, "}
+TOWER_WORDS = {"image": "", "text": "text tower, "}
 
 
 def ablation_words(row: Mapping[str, Any]) -> str:
-    """A table row in words, such as "without key-position"."""
-    terms = (
-        TERM_WORDS.get(row["terms"], row["terms"]) if row["gauge"] == "canonical" else row["terms"]
-    )
-    return KIND_WORDS[row["kind"]].format(terms)
+    """A table row in words, such as "text tower, without key-position"."""
+    terms = [TERM_WORDS.get(row["terms"], row["terms"])]
+    if row["terms"].endswith("+VP"):
+        whole = row["terms"].removesuffix("+VP")
+        terms = [f"{TERM_WORDS.get(whole, whole)} and VP"]
+    where = MODEL_WORDS[row["model"]] + TOWER_WORDS[row["encoder"]]
+    return where + KIND_WORDS[row["kind"]].format(*terms)

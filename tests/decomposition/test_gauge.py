@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lrinterp import Scenes, World, load_checkpoint
+from lrinterp import Scenes, Split, World, load_checkpoint
 from lrinterp.axes import Tokens
 from lrinterp.decomposition import (
     GAUGES,
@@ -73,7 +73,9 @@ def test_components_of_the_captions(micro_examples):
 
 
 def test_components_of_three_objects_and_both_templates():
-    examples = Scenes(World(n_pixels=4, n_labels=5, n_objects=3, template="both")).examples(())
+    world = World(n_pixels=4, n_labels=5, n_objects=3, template="both")
+    split = Split(n_pair=3, n_val=2, positions_per_label=2, layouts_per_pair=2)
+    examples = Scenes(world, split).examples()
     by_word = {word: positions for words, positions in parts(examples, "text") for word in words}
     # X is on the left of Y which is on the left of Z [EOT]: slots 1, 7, 14.
     assert by_word["apple"] == {1, 7, 14}
@@ -136,7 +138,7 @@ def test_positions_behind_the_longest_input_stay(micro_examples):
     assert torch.equal(moved.W_pos[:4], expected.W_pos)
 
 
-def test_an_unknown_gauge_is_named(micro, micro_examples):
+def test_an_unknown_gauge_is_named(micro_examples):
     raw = random_embedding(micro_examples, "image")
     with pytest.raises(ValueError, match="gauge: expected one of canonical, raw, got 'cooked'"):
         in_gauge(raw, micro_examples.occurs["image"], "cooked")  # type: ignore[arg-type]
@@ -160,11 +162,15 @@ def test_a_vector_moved_inside_each_component_changes_raw_terms_alone(tower: str
     examples = Scenes.from_plain(world.world, world.split).examples(["unseen_pair"])
     tokens = getattr(examples, tower)
     some = Tokens(tokens.ids[::29], tokens.pool[::29])
+    read = torch.ones_like(some.ids, dtype=torch.bool)
+    if tower == "text":
+        read = torch.arange(some.ids.shape[1]) <= some.pool[:, None]
 
     def measure():
         output = model.embed_all(tower, some)
         spaces = [embedding_in(model.towers[tower], examples.occurs[tower], g) for g in GAUGES]
         terms = [score_terms(model.towers[tower], some, space) for space in spaces]
+        terms = [term * read[:, None, None] for term in terms]
         return output, *terms, spaces[0].W_pos
 
     output, canonical, raw, rows = measure()

@@ -1,0 +1,69 @@
+"""How much faster is the batched patching map than one run_with_hooks a cell?
+
+Usage: python analyses/patching_speed/run.py [--checkpoint checkpoints/left-right] [--blocks 5]
+
+Both map every cell of one layer that differs between the runs (all sites, patched tower only, the
+other tower's embeddings reused), alternating in one process on two threads; the ratio of medians
+is printed for each number of examples. The largest difference between their margins is printed too.
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+
+import lrinterp as lr
+from lrinterp.analysis.activation_patching import Contrast, contrasts
+from lrinterp.analysis.patch_bench import Cell, PatchBench, Roles, cells_of
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", default="checkpoints/left-right")
+    parser.add_argument("--blocks", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(2)
+    checkpoint = lr.load_checkpoint(options.checkpoint)
+    data = checkpoint.metadata
+    examples = lr.Scenes.from_plain(data.world, data.split).examples(["unseen_pair"])
+    recording = lr.record(checkpoint.model, examples, progress=False)
+    for n in (8, 64, 256):
+        for contrast in contrasts(recording, n, seed=0):
+            compare(contrast, n, options.blocks)
+
+
+def compare(contrast: Contrast, n: int, blocks: int) -> None:
+    bench, roles = contrast.bench("denoising"), contrast.roles
+    heads = range(bench.tower.cfg.n_heads)
+    cells = [c for c in cells_of(range(1), heads, list(roles)) if not bench.identical(c, roles)]
+    times: dict[str, list[float]] = {"batched": [], "one by one": []}
+    for _ in range(blocks):
+        start = time.perf_counter()
+        batched = bench.patched(cells, roles)
+        middle = time.perf_counter()
+        single = torch.stack([one(bench, cell, roles) for cell in cells])
+        times["batched"].append(middle - start)
+        times["one by one"].append(time.perf_counter() - middle)
+    fast, slow = (statistics.median(times[name]) for name in ("batched", "one by one"))
+    gap = (batched - single).abs().max().item()
+    print(
+        f"{contrast.tower} tower, {n} examples, {len(cells)} cells: batched {fast:.2f} s, "
+        f"one by one {slow:.2f} s, ratio {slow / fast:.2f}, largest difference {gap:.1e}"
+    )
+
+
+@torch.no_grad()
+def one(bench: PatchBench, cell: Cell, roles: Roles) -> torch.Tensor:
+    """One cell the plain way: a whole forward pass under run_with_hooks."""
+    mask, source, tokens = bench.mask(cell, roles), bench.source[cell.hook], bench.base_tokens
+    logits = bench.tower.run_with_hooks(
+        tokens.ids, fwd_hooks=[(cell.hook, lambda act, hook: torch.where(mask, source, act))]
+    )
+    pooled = logits[torch.arange(len(tokens)), tokens.pool]
+    embedded = torch.nn.functional.normalize(pooled, dim=-1).double()
+    return (embedded * bench.direction.double()).sum(-1)
+
+
+if __name__ == "__main__":
+    main()

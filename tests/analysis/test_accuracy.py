@@ -1,0 +1,130 @@
+"""Every accuracy of the micro-model, by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from lrinterp import Scenes, Split, World, record
+from lrinterp.analysis.accuracy import accuracy
+from lrinterp.scoring import METRICS, credits
+from lrinterp.stats import mean_interval
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+BY_HAND = {
+    # A picture of two labels at right angles points where its caption does, nowhere else.
+    **{("seen_pair", *pair): 1.0 for pair in METRICS},
+    **{("unseen_pair", *pair): 1.0 for pair in METRICS},
+    # Opposite labels cancel: cat at the right end of apple is -1 times apple, and so are the
+    # captions "cat" and "apple is on the left of cat". This tie earns a half, on 12 of 24.
+    ("mixed_pair", "order", "pair"): 1.0,
+    ("mixed_pair", "retrieval", "closed"): 1.0,
+    ("mixed_pair", "retrieval", "open"): 0.75,
+    ("mixed_pair", "label_set", "closed"): 1.0,
+    ("mixed_pair", "label_set", "open"): 0.75,
+    # One object: tied with the caption that puts its opposite on its left.
+    ("single", "order", "pair"): None,
+    ("single", "retrieval", "closed"): 1.0,
+    ("single", "retrieval", "open"): 0.5,
+    ("single", "label_set", "closed"): 1.0,
+    ("single", "label_set", "open"): 0.5,
+}
+
+
+def test_every_accuracy_of_the_micro_model_by_hand(micro_recording):
+    table = accuracy(micro_recording).frame().to_dict("records")
+    values = {(row["set"], row["metric"], row["candidates"]): row["value"] for row in table}
+    assert set(values) == set(BY_HAND)
+    for key, expected in BY_HAND.items():
+        got = values[key]
+        assert got == pytest.approx(expected) if expected is not None else np.isnan(got), key
+
+
+def test_counts_and_clusters_of_the_micro_world(micro_recording):
+    table = accuracy(micro_recording).frame().set_index(["set", "metric", "candidates"])
+    counts = table[["n", "n_clusters"]]
+    assert counts.loc["unseen_pair", "order", "pair"].tolist() == [6, 1]
+    assert counts.loc["seen_pair", "order", "pair"].tolist() == [4, 1]
+    assert counts.loc["mixed_pair", "order", "pair"].tolist() == [24, 4]
+    assert counts.loc["single", "label_set", "open"].tolist() == [4, 4]
+    assert counts.loc["single", "order", "pair"].tolist() == [0, 0]
+    reasons = table["reason"].dropna().to_dict()
+    assert reasons == {("single", "order", "pair"): "order is not defined for one object"}
+
+
+def test_the_table_is_that_of_the_scoring_code(left_right):
+    table = accuracy(left_right).frame()
+    examples = left_right.examples
+    for row in table[table["metric"] != "order"].to_dict("records"):
+        index = examples.where(row["set"])
+        part, scores = examples.at(index), left_right.scores[index]
+        expected = mean_interval(
+            credits(scores, part, row["metric"], row["candidates"]), part.image_label_set
+        )
+        assert {k: row[k] for k in ("value", "low", "high")} == {
+            k: getattr(expected, k) for k in ("value", "low", "high")
+        }
+
+
+def test_order_of_a_trained_model_against_a_loop(left_right):
+    """Each caption against its own swap, picture by picture."""
+    examples, scores = left_right.examples, left_right.scores.numpy()
+    text = {caption: i for i, caption in enumerate(examples.caption_text)}
+    right = []
+    for i in examples.where("unseen_pair"):
+        left, other = (examples.label_words[label] for label in examples.image_labels[i])
+        true, swap = (text[f"{a} is on the left of {b}"] for a, b in ((left, other), (other, left)))
+        right.append(scores[i, true] > scores[i, swap])
+    summary = accuracy(left_right).summary
+    assert summary["unseen_pair_order"].value == pytest.approx(np.mean(right))
+    assert summary["unseen_pair_order"].n == len(right)
+    assert summary["unseen_pair_order"].n_clusters == 10
+
+
+def test_the_shipped_models_do_what_their_names_say(left_right_results, no_gradient_results):
+    knows, guesses = (r["accuracy"].summary for r in (left_right_results, no_gradient_results))
+    assert knows["unseen_pair_order"].value >= 0.9
+    assert 0.45 <= guesses["unseen_pair_order"].value <= 0.55
+    for summary in (knows, guesses):
+        assert summary["unseen_pair_label_set_closed"].value >= 0.95
+
+
+def test_a_model_that_cannot_tell_scores_a_half(micro, micro_examples):
+    """Without any positional preference all orders tie."""
+    micro.image.pos_embed.W_pos.data[1:] = 0
+    summary = accuracy(record(micro, micro_examples)).summary
+    assert summary["unseen_pair_order"].value == 0.5
+    assert summary["seen_pair_order"].value == 0.5
+
+
+def test_no_held_out_pairs_gives_nulls_and_the_reason(micro):
+    split = Split(n_pair=4, n_val=0, positions_per_label=2, layouts_per_pair=1)
+    examples = Scenes(World(n_pixels=3, n_labels=4), split).examples()
+    result = accuracy(record(micro, examples))
+    order = result.summary["unseen_pair_order"]
+    assert (order.value, order.low, order.high, order.n) == (None, None, None, 0)
+    assert result.summary["seen_pair_order"].value == 1
+    assert "n_val = 0" in result.finding
+    assert result.figures()[0].table["set"].tolist().count("unseen_pair") == 0
+
+
+def test_a_set_that_was_not_recorded_says_so(micro, micro_examples):
+    recording = record(micro, micro_examples.of("unseen_pair"))
+    rows = accuracy(recording).frame().to_dict("records")
+    missing = {row["set"]: row["reason"] for row in rows if row["n"] == 0 and row["reason"]}
+    assert missing["seen_pair"] == "no pictures of this set were recorded"
+
+
+@pytest.mark.parametrize(("right", "expected"), [("good", 1.0), ("blind", 0.75), ("wrong", 0.5)])
+def test_two_templates_count_each_against_its_own_swap(micro_recording, right, expected):
+    """The left template is the micro-model's; the right one as good, blind to order, or wrong."""
+    world = World(n_pixels=3, n_labels=4, template="both")
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=1)
+    both = Scenes(world, split).examples(["unseen_pair"])
+    single, left = micro_recording.scores[micro_recording.examples.where("unseen_pair")].split(
+        [4, 12], dim=1
+    )
+    meaning = both.caption_meaning.tolist()
+    same = left[:, [meaning[4:16].index(m) for m in meaning[16:]]]
+    scores = torch.cat([single, left, {"good": same, "blind": 0 * same, "wrong": -same}[right]], 1)
+    assert credits(scores, both, "order", "pair").mean() == pytest.approx(expected)

@@ -1,0 +1,78 @@
+"""What the analyses look at."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lrinterp import DualEncoder, Scenes, Split, World, preset, record
+from lrinterp.analysis.subject import (
+    as_index,
+    decomposable,
+    focus,
+    head_name,
+    relation_captions,
+    untrained,
+)
+from lrinterp.result import NotApplicable
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_the_focus_is_the_first_set_with_pictures(micro_examples):
+    parts = {name: micro_examples.of(name) for name in ("single", "seen_pair", "mixed_pair")}
+    assert focus(micro_examples) == "unseen_pair"
+    assert focus(micro_examples.at(np.flatnonzero(held_out_free(micro_examples)))) == "seen_pair"
+    assert focus(parts["mixed_pair"]) == "mixed_pair"
+    with pytest.raises(NotApplicable, match="no pictures of several objects were recorded"):
+        focus(parts["single"])
+
+
+def held_out_free(examples) -> np.ndarray:
+    return np.array([name != "unseen_pair" for name in examples.image_set])
+
+
+def test_relation_captions_state_two_labels(micro_examples):
+    index = relation_captions(micro_examples)
+    assert len(index) == 12
+    assert all("is on the left of" in micro_examples.caption_text[i] for i in index)
+
+
+def test_a_tower_that_cannot_be_split_is_named(micro, micro_examples):
+    recording = record(micro, micro_examples)
+    assert decomposable(recording, "image") is micro.image
+    micro.text.cfg.normalization_type = "RMS"
+    with pytest.raises(NotApplicable, match="the text tower cannot be decomposed: normalization"):
+        decomposable(recording, "text")
+
+
+def test_an_untrained_twin_comes_from_the_recipe_alone(micro):
+    scenes = Scenes(
+        World(n_pixels=3, n_labels=4),
+        Split(n_pair=2, n_val=2, layouts_per_pair=1, positions_per_label=2),
+    )
+    config = preset("minimal", d_model=4, n_heads=2, d_head=2, d_embed=4)
+    model = DualEncoder.build(config, scenes.sizes, 0)
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    first, again, other = (untrained(model, seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert first is not None
+    assert again is not None
+    assert other is not None
+    assert torch.equal(first.image.W_E, again.image.W_E)
+    assert not torch.equal(first.image.W_E, other.image.W_E)
+    assert not torch.equal(first.image.W_E, model.image.W_E)
+    assert first.sizes == model.sizes
+    assert untrained(micro, 1) is None
+
+
+def test_names_and_indices():
+    assert head_name(0, 2) == "L0H2"
+    assert as_index(np.array([3, 1])).tolist() == [3, 1]
+
+
+def test_the_focus_does_not_depend_on_the_order_of_pictures(micro_examples):
+    backwards = replace(micro_examples, image_set=micro_examples.image_set[::-1])
+    assert focus(backwards) == "unseen_pair"

@@ -1,0 +1,286 @@
+"""The dual encoder against TransformerLens's own forward pass and a computation by hand."""
+
+import math
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import normalize
+from transformer_lens import HookedTransformerConfig
+
+from lrinterp.axes import Tokens
+from lrinterp.encoders import DualEncoder, EncoderConfig, Tower, build_tower, preset
+from lrinterp.scenes import Examples, Scenes, Split, World
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SMALL: dict[str, Any] = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
+KINDS = {
+    "minimal": preset("minimal", **SMALL),
+    "full": preset("full", **SMALL),
+    "deep": preset("full", image_layers=3, text_layers=2, **SMALL),
+}
+
+
+@pytest.fixture(scope="module")
+def examples() -> Examples:
+    return scenes().examples()
+
+
+def scenes() -> Scenes:
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=3)
+    return Scenes(World(n_pixels=4, n_labels=4), split)
+
+
+def build(config: EncoderConfig, seed: int = 0) -> DualEncoder:
+    return DualEncoder.build(config, scenes().sizes, seed)
+
+
+@torch.no_grad()
+def shaken(model: DualEncoder) -> DualEncoder:
+    """Biases and norms away from 0 and 1, as after training; b_U stays 0."""
+    generator = torch.Generator().manual_seed(5)
+    for name, weight in model.named_parameters():
+        if weight.requires_grad and name != "log_scale":
+            weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.3)
+    return model
+
+
+def difference(a: torch.Tensor, b: torch.Tensor) -> float:
+    return (a - b).abs().max().item()
+
+
+# Construction.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sizes_are_those_asked_for(kind: str):
+    model = build(KINDS[kind])
+    assert model.sizes == scenes().sizes
+    assert list(model.towers) == ["image", "text"]
+    for name, tower in model.towers.items():
+        assert tower.cfg.n_layers == getattr(KINDS[kind], f"{name}_layers") == len(tower.blocks)
+        assert tower.W_E.shape == (scenes().sizes[name][0], 8)
+        assert tower.W_U.shape == (8, 6)
+
+
+def test_the_initial_scales_are_those_of_the_preset():
+    model = build(preset("full", d_head=16, std_W_E=0.3, std_W_pos=0.02, std_weights=0.1))
+    for name, weight in model.named_parameters():
+        leaf = name.rsplit(".", 1)[-1]
+        if not leaf.startswith("W_"):
+            continue
+        expected = {"W_E": 0.3, "W_pos": 0.02}.get(leaf, 0.1)
+        error = 5 / math.sqrt(2 * weight.numel())
+        assert weight.std().item() == pytest.approx(expected, rel=error), name
+        assert abs(weight.mean().item()) < 5 * expected / math.sqrt(weight.numel()), name
+
+
+def test_biases_start_at_zero_and_norms_at_one():
+    for name, weight in build(KINDS["deep"]).named_parameters():
+        leaf = name.rsplit(".", 1)[-1]
+        if leaf == "w":
+            assert (weight == 1).all(), name
+        elif leaf.startswith("b"):
+            assert (weight == 0).all(), name
+
+
+def test_the_temperature_starts_where_the_preset_says():
+    model = build(preset("minimal", temperature=0.05, **SMALL))
+    assert model.log_scale.exp().item() == pytest.approx(20)
+
+
+def test_the_seed_decides_and_the_towers_differ():
+    one, same, other = (build(KINDS["full"], seed).state_dict() for seed in (0, 0, 1))
+    assert all(one[name].equal(same[name]) for name in one)
+    drawn = [name for name in one if ".W_" in name]
+    assert not any(one[name].equal(other[name]) for name in drawn)
+    assert not one["image.unembed.W_U"].equal(one["text.unembed.W_U"])
+
+
+def test_building_leaves_global_random_state_alone(monkeypatch: pytest.MonkeyPatch):
+    for module, name in ((torch, "manual_seed"), (np.random, "seed"), (random, "seed")):
+        monkeypatch.setattr(module, name, never)
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    build(KINDS["full"])
+    assert torch.get_rng_state().equal(before[0])
+    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+
+
+def never(*_: Any) -> None:
+    raise AssertionError("global random state was seeded")
+
+
+def test_the_projection_has_a_bias_of_zero_that_does_not_train():
+    for tower in build(KINDS["full"]).towers.values():
+        assert (tower.unembed.b_U == 0).all()
+        assert not tower.unembed.b_U.requires_grad
+
+
+def test_trainable_names_weights_and_no_buffers():
+    names = set(build(KINDS["minimal"]).trainable())
+    assert {"image.blocks.0.attn.W_Q", "text.pos_embed.W_pos", "log_scale"} <= names
+    assert not any("mask" in name or "IGNORE" in name for name in names)
+
+
+# Embeddings.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_embeddings_are_the_full_forward_pooled_and_normalised(kind: str, examples: Examples):
+    model = shaken(build(KINDS[kind]))
+    for name, tokens in model.prepare(examples).items():
+        logits = model.towers[name](tokens.ids)
+        pooled = torch.stack([row[p] for row, p in zip(logits, tokens.pool, strict=True)])
+        expected = pooled / pooled.norm(dim=1, keepdim=True)
+        assert difference(model.embed(name, tokens), expected) < 1e-6
+
+
+def by_hand(weights: Mapping[str, np.ndarray], ids: list[int], pool: int) -> np.ndarray:
+    """One attention layer of two heads, written out for one example in float64."""
+    x = weights["embed.W_E"][ids] + weights["pos_embed.W_pos"][: len(ids)]
+    out = x[pool] + weights["blocks.0.attn.b_O"]
+    for head in range(2):
+        q, k, v = (
+            x @ weights[f"blocks.0.attn.W_{m}"][head] + weights[f"blocks.0.attn.b_{m}"][head]
+            for m in "QKV"
+        )
+        scores = k @ q[pool] / math.sqrt(4)
+        pattern = np.exp(scores) / np.exp(scores).sum()
+        out = out + pattern @ v @ weights["blocks.0.attn.W_O"][head]
+    y = out @ weights["unembed.W_U"]
+    return y / np.linalg.norm(y)
+
+
+def test_a_minimal_tower_by_hand(examples: Examples):
+    model = shaken(build(KINDS["minimal"]))
+    for name, tokens in model.prepare(examples).items():
+        state = model.towers[name].state_dict()
+        weights = {key: value.double().numpy() for key, value in state.items()}
+        got = model.embed(name, tokens).detach().numpy()
+        for i in (0, len(tokens) - 1):
+            pool = int(tokens.pool[i])
+            # The text tower is causal: what follows the pooled token is not read.
+            read = tokens.ids[i].tolist()[: pool + 1] if name == "text" else tokens.ids[i].tolist()
+            np.testing.assert_allclose(got[i], by_hand(weights, read, pool), atol=1e-6)
+
+
+def test_padding_changes_no_caption(examples: Examples):
+    model = shaken(build(KINDS["deep"]))
+    text = examples.text
+    after = torch.arange(text.ids.shape[1]) > text.pool[:, None]
+    assert after.any()
+    other = Tokens(torch.where(after, 5, text.ids), text.pool)
+    assert difference(model.embed("text", text), model.embed("text", other)) < 1e-6
+
+
+def test_the_image_tower_reads_every_pixel(examples: Examples):
+    model = shaken(build(KINDS["minimal"]))
+    tokens = examples.image.at(slice(0, 1))
+    before = model.embed("image", tokens)
+    for pixel in range(1, 5):
+        ids = tokens.ids.clone()
+        ids[0, pixel] = 3 if ids[0, pixel] != 3 else 2
+        assert difference(before, model.embed("image", Tokens(ids, tokens.pool))) > 1e-4
+
+
+def test_scores_are_cosines(examples: Examples):
+    model = shaken(build(KINDS["full"]))
+    batch = model.prepare(examples)
+    scores = model.score(batch)
+    images, captions = (model.embed(name, batch[name]) for name in ("image", "text"))
+    lengths = torch.cat([images, captions]).norm(dim=1)
+    assert difference(lengths, torch.ones_like(lengths)) < 1e-6
+    assert difference(scores, torch.cosine_similarity(images[:, None], captions[None], -1)) < 1e-6
+    assert scores.shape == (len(examples.image), len(examples.text))
+    assert not scores.requires_grad
+
+
+def test_batches_give_the_same_as_one(examples: Examples):
+    model = shaken(build(KINDS["full"]))
+    whole = model.embed_all("image", examples.image)
+    assert difference(model.embed_all("image", examples.image, batch_size=7), whole) < 1e-6
+    assert not whole.requires_grad
+    nothing = model.embed_all("image", examples.image.at(slice(0, 0)))
+    assert nothing.shape == (0, 6)
+
+
+def test_gradients_reach_every_weight_but_the_bias_of_the_projection(examples: Examples):
+    model = shaken(build(KINDS["full"]))
+    batch = model.prepare(examples)
+    images, captions = (model.embed(name, batch[name]) for name in ("image", "text"))
+    (model.log_scale.exp() * images[:5] @ captions[:5].T).square().sum().backward()
+    without = {name for name, weight in model.named_parameters() if weight.grad is None}
+    assert without == {"image.unembed.b_U", "text.unembed.b_U"}
+
+
+def test_the_scale_is_bounded_as_in_clip():
+    model = build(KINDS["minimal"])
+    for start, end in ((7.0, math.log(100)), (2.0, 2.0)):
+        model.log_scale.data.fill_(start)
+        model.clamp_scale()
+        assert model.log_scale.item() == pytest.approx(end)
+
+
+def test_the_model_says_where_it_is(examples: Examples):
+    model = build(KINDS["minimal"])
+    assert model.to("cpu") is model
+    assert model.device == torch.device("cpu")
+    assert {tower.cfg.device for tower in model.towers.values()} == {"cpu"}
+    assert model.prepare(examples)["image"].ids.device == model.device
+
+
+@pytest.mark.gpu
+def test_another_device_gives_the_same_scores(examples: Examples):
+    model = shaken(build(KINDS["deep"]))
+    here = model.score(model.prepare(examples))
+    there = model.to("cuda").score(model.prepare(examples))
+    assert there.is_cuda
+    assert difference(here, there.cpu()) < 1e-4
+
+
+# A user's own towers.
+
+
+def own_tower(n_ctx: int, d_vocab: int, seed: int, **changes: Any) -> Tower:
+    config = HookedTransformerConfig(
+        **{
+            "n_layers": 1, "d_model": 12, "n_heads": 3, "d_head": 4, "n_ctx": n_ctx,
+            "d_vocab": d_vocab, "d_vocab_out": 5, "attn_only": True, "init_weights": False,
+            "normalization_type": None, "device": "cpu", **changes,
+        }
+    )  # fmt: skip
+    tower = build_tower(config)
+    generator = torch.Generator().manual_seed(seed)
+    for weight in tower.parameters():
+        weight.data.normal_(0, 0.3, generator=generator)
+    return tower
+
+
+def test_from_hooked_takes_any_pair(examples: Examples):
+    sizes = scenes().sizes
+    image = own_tower(sizes["image"][1], sizes["image"][0], 1, attention_dir="bidirectional")
+    text = own_tower(
+        sizes["text"][1] + 3, sizes["text"][0], 2, d_model=8, n_layers=2, attn_only=False,
+        d_mlp=8, act_fn="relu", normalization_type="LNPre",
+    )  # fmt: skip
+    model = DualEncoder.from_hooked(image, text, temperature=0.5)
+    assert model.image is image
+    assert model.text is text
+    assert model.config is None
+    assert model.log_scale.item() == pytest.approx(math.log(2))
+    batch = model.prepare(examples)
+    logits = {name: model.towers[name](batch[name].ids) for name in batch}
+    rows = {name: torch.arange(len(batch[name])) for name in batch}
+    pooled = {n: normalize(logits[n][rows[n], batch[n].pool], dim=-1) for n in batch}
+    assert difference(model.score(batch), pooled["image"] @ pooled["text"].T) < 1e-6
+
+
+def test_from_hooked_needs_one_common_space():
+    image, text = own_tower(5, 6, 1), own_tower(9, 10, 2, d_vocab_out=7)
+    expected = "d_vocab_out: expected equal widths of image and text, got 5 and 7"
+    with pytest.raises(ValueError, match=f"^{expected}$"):
+        DualEncoder.from_hooked(image, text)

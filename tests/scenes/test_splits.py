@@ -1,0 +1,200 @@
+"""The four sets: counted by formula, compared picture by picture with what training may show."""
+
+from dataclasses import replace
+from math import comb, perm
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lrinterp.scenes import SETS, Scenes, Split, World, draw_pictures
+from lrinterp.scenes.splits import Training, allocate, evaluation_set, set_of_labels
+
+MICRO = (
+    World(n_pixels=5, n_labels=7),
+    Split(n_pair=3, n_val=3, positions_per_label=3, layouts_per_pair=4),
+)
+CASES = [
+    (World(), Split()),
+    MICRO,
+    (
+        World(n_pixels=4, n_labels=30, n_objects=3),
+        Split(n_pair=4, n_val=3, positions_per_label=3, layouts_per_pair=3),
+    ),
+    (
+        World(n_pixels=2, n_labels=4, template="both"),
+        Split(n_pair=2, n_val=2, positions_per_label=1, layouts_per_pair=1, seed=9),
+    ),
+]
+
+Row = tuple[int, ...]
+
+
+def rows(world: World, labels: np.ndarray, pixels: np.ndarray) -> list[Row]:
+    return [tuple(row) for row in draw_pictures(world, labels, pixels).ids.tolist()]
+
+
+def shown(world: World, training: Training) -> list[Row]:
+    """Every picture that training can draw."""
+    pairs = [(i, c) for i, n in enumerate(training.n_choices) for c in range(n)]
+    item, choice = np.array(pairs).T
+    return rows(world, training.labels[item], training.pixels[item, choice])
+
+
+def evaluated(world: World, split: Split) -> dict[str, list[Row]]:
+    training = allocate(world, split)
+    parts = {name: evaluation_set(world, split, training, name) for name in SETS}
+    return {name: rows(world, part.labels, part.pixels) for name, part in parts.items()}
+
+
+def objects(row: Row) -> Row:
+    """The labels in a picture, from left to right."""
+    return tuple(token - 1 for token in row[1:] if token)
+
+
+def expected_counts(world: World, split: Split) -> dict[str, int]:
+    k, layouts = world.n_objects, comb(world.n_pixels, world.n_objects)
+    seen, unseen = perm(split.n_pair, k), perm(split.n_val, k)
+    mixed = perm(split.n_pair + split.n_val, k) - seen - unseen
+    return {
+        "single": world.n_labels * (world.n_pixels - split.positions_per_label),
+        "seen_pair": seen * (layouts - split.layouts_per_pair),
+        "unseen_pair": unseen * layouts,
+        "mixed_pair": mixed * layouts,
+    }
+
+
+def test_the_default_counts():
+    counts = {"single": 40, "seen_pair": 3150, "unseen_pair": 900, "mixed_pair": 6750}
+    assert expected_counts(*CASES[0]) == counts
+
+
+@pytest.mark.parametrize(("world", "split"), CASES)
+def test_counts_by_formula(world: World, split: Split):
+    sets = evaluated(world, split)
+    expected = {name: n for name, n in expected_counts(world, split).items() if n}
+    assert {name: len(part) for name, part in sets.items() if part} == expected
+
+
+@pytest.mark.parametrize(("world", "split"), CASES)
+def test_no_set_holds_a_training_picture_or_one_of_another_set(world: World, split: Split):
+    sets = evaluated(world, split)
+    everything = [
+        *shown(world, allocate(world, split)),
+        *(r for part in sets.values() for r in part),
+    ]
+    assert len(everything) == len(set(everything))
+
+
+@pytest.mark.parametrize(("world", "split"), CASES)
+def test_training_and_the_sets_cover_the_world(world: World, split: Split):
+    """Nothing is left over: every picture of admissible labels is in training or in one set."""
+    known = split.n_pair + split.n_val
+    n_single = world.n_labels * world.n_pixels
+    n_several = perm(known, world.n_objects) * comb(world.n_pixels, world.n_objects)
+    sets = evaluated(world, split)
+    n_shown = len(shown(world, allocate(world, split)))
+    assert n_shown + sum(map(len, sets.values())) == n_single + n_several
+
+
+@pytest.mark.parametrize(("world", "split"), CASES)
+def test_every_training_picture_is_admissible(world: World, split: Split):
+    training = allocate(world, split)
+    items = np.repeat(training.labels, training.n_choices, axis=0).tolist()
+    for labels, row in zip(items, shown(world, training), strict=True):
+        assert row[0] == world.n_labels + 1
+        assert objects(row) == tuple(label for label in labels if label >= 0)
+        assert len(objects(row)) in (1, world.n_objects)
+        assert len(objects(row)) == 1 or max(objects(row)) < split.n_pair
+        assert len(set(objects(row))) == len(objects(row))
+
+
+@pytest.mark.parametrize(("world", "split"), CASES)
+def test_each_set_holds_what_its_name_says(world: World, split: Split):
+    for name, part in evaluated(world, split).items():
+        for labels in {objects(row) for row in part}:
+            held_out = sum(label >= split.n_pair for label in labels)
+            fits = {
+                "single": len(labels) == 1,
+                "seen_pair": len(labels) > 1 and held_out == 0,
+                "unseen_pair": len(labels) > 1 and held_out == len(labels),
+                "mixed_pair": 0 < held_out < len(labels),
+            }
+            assert [key for key, fit in fits.items() if fit] == [name]
+
+
+def test_diversity_is_what_the_split_says():
+    world, split = MICRO
+    training = allocate(world, split)
+    pictures: dict[Row, set[Row]] = {}
+    for row in shown(world, training):
+        pictures.setdefault(objects(row), set()).add(row)
+    n_1, n_2 = split.positions_per_label, split.layouts_per_pair
+    assert {len(labels): len(rows) for labels, rows in pictures.items()} == {1: n_1, 2: n_2}
+    assert len(pictures) == world.n_labels + perm(split.n_pair, 2)
+
+
+@pytest.mark.parametrize("name", ["positions_per_label", "layouts_per_pair"])
+def test_more_diversity_keeps_what_less_had(name: str):
+    world, split = MICRO
+    smaller = [set(shown(world, allocate(world, replace(split, **{name: n})))) for n in range(1, 6)]
+    for less, more in zip(smaller, smaller[1:], strict=False):
+        assert less < more
+
+
+def test_the_seed_decides():
+    world, split = MICRO
+    one, same = allocate(world, split), allocate(world, split)
+    other = allocate(world, replace(split, seed=1))
+    np.testing.assert_array_equal(one.pixels, same.pixels)
+    assert (one.pixels != other.pixels).any()
+    np.testing.assert_array_equal(one.labels, other.labels)
+
+
+def test_two_pairs_differ_in_their_layouts():
+    world, split = World(), Split(layouts_per_pair=5)
+    training = allocate(world, split)
+    pairs = training.pixels[world.n_labels :, :5]
+    assert len({tuple(sorted(map(tuple, rows))) for rows in pairs.tolist()}) > 200
+
+
+@pytest.mark.parametrize(
+    ("labels", "name"),
+    [
+        ((0, -1), "single"),
+        ((6, -1), "single"),
+        ((0, 2), "seen_pair"),
+        ((3, 5), "unseen_pair"),
+        ((0, 5), "mixed_pair"),
+        ((5, 0), "mixed_pair"),
+        ((6, 0), "none"),
+        ((6, 5), "none"),
+    ],
+)
+def test_the_set_of_some_labels(labels: Row, name: str):
+    assert set_of_labels(MICRO[1], labels) == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_pair": 1}, "n_pair: expected at least 2, got 1"),
+        ({"n_val": -1}, "n_val: expected at least 0, got -1"),
+        ({"positions_per_label": 0}, "positions_per_label: expected at least 1, got 0"),
+        ({"layouts_per_pair": 0}, "layouts_per_pair: expected at least 1, got 0"),
+        ({"seed": -1}, "seed: expected at least 0, got -1"),
+        ({"n_pair": 5}, "n_pair [+] n_val: expected at most n_labels=7, got 5 [+] 3"),
+        ({"positions_per_label": 6}, "positions_per_label: expected at most 5, got 6"),
+        ({"layouts_per_pair": 11}, "layouts_per_pair: expected at most 10, got 11"),
+    ],
+)
+def test_a_split_that_does_not_fit_names_the_field(changes: dict[str, Any], message: str):
+    world, split = MICRO
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Scenes(world, replace(split, **changes))
+
+
+def test_a_split_needs_as_many_labels_as_objects():
+    world = World(n_pixels=4, n_labels=5, n_objects=3)
+    with pytest.raises(ValueError, match="^n_pair: expected at least n_objects=3, got 2$"):
+        Scenes(world, Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2))

@@ -1,0 +1,353 @@
+"""Runs in a folder: killed at any moment and resumed, a run ends as if nothing had happened."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from lrinterp.checkpoint import load_checkpoint
+from lrinterp.encoders import DualEncoder, preset
+from lrinterp.scenes import Scenes, Split, World
+from lrinterp.store import InputError
+from lrinterp.training import FitConfig, Fitter, Plan, fit, run, train
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+STATE = "training-state.safetensors"
+WRITES = 3 + 2 + 2
+"""Of one run: the state at steps 0, 2 and 4, two files of one kept checkpoint, two at the end."""
+PLAN = Plan(
+    scenes=Scenes(
+        World(n_pixels=4, n_labels=5),
+        Split(n_pair=3, n_val=2, positions_per_label=2, layouts_per_pair=4),
+    ),
+    encoder=preset("minimal", d_model=8, n_heads=2, d_head=4, d_embed=8),
+    fit=FitConfig(steps=5, evaluate_every=2, warmup=3, learning_rate=1e-2, keep_every=3),
+)
+
+
+class Killed(Exception):
+    """Stands for a kill: nothing in the package catches it."""
+
+
+def go(out: Path, plan: Plan = PLAN, *, resume: bool = False) -> bool:
+    return train(plan, out, resume=resume, progress=False)
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    return {name: w.detach() for name, w in load_checkpoint(folder).model.trainable().items()}
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {
+        path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in files
+    }
+
+
+def refused(out: Path, plan: Plan = PLAN, *, resume: bool = False) -> str:
+    before = contents(out.parent)
+    with pytest.raises(InputError) as caught:
+        go(out, plan, resume=resume)
+    assert contents(out.parent) == before
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    assert go(out)
+    torch.set_num_threads(threads)
+    return out
+
+
+def assert_same_end(out: Path, undisturbed: Path) -> None:
+    """Bitwise the same weights, history and scores, and no other file."""
+    got, expected = contents(out), contents(undisturbed)
+    assert listing(out) == listing(undisturbed)
+    assert [name for name in got if got[name][0] != expected[name][0]] == []
+
+
+class Stop:
+    """Kill a run in the n-th call of something, until `undo`."""
+
+    def __init__(
+        self, owner: Any, name: str, call: int | None, error: type[BaseException] = Killed
+    ) -> None:
+        self.calls, self.patch = 0, pytest.MonkeyPatch()
+        original = getattr(owner, name)
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            self.calls += 1
+            if self.calls == call:
+                raise error(f"in call {call} of {name}")
+            return original(*args, **kwargs)
+
+        self.patch.setattr(owner, name, counted)
+
+    def __enter__(self) -> "Stop":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.patch.undo()
+
+
+def kill(out: Path, step: int, *, resume: bool = False) -> None:
+    with Stop(Fitter, "advance", step), pytest.raises(Killed):
+        go(out, resume=resume)
+
+
+# An undisturbed run.
+
+
+def test_a_run_leaves_checkpoints_and_nothing_else(undisturbed: Path):
+    files = ["model.json", "model.safetensors"]
+    kept = ["steps", "steps/000003", *(f"steps/000003/{name}" for name in files)]
+    assert listing(undisturbed) == [*files, *kept]
+
+
+@pytest.mark.parametrize(("steps", "folder"), [(5, "."), (3, "steps/000003")])
+def test_a_run_ends_where_a_fit_ends(undisturbed: Path, steps: int, folder: str):
+    model = DualEncoder.build(PLAN.encoder, PLAN.scenes.sizes, PLAN.fit.seed)
+    fit(model, PLAN.scenes, replace(PLAN.fit, steps=steps), progress=False)
+    got = weights(undisturbed / folder)
+    assert all(got[name].equal(weight) for name, weight in model.trainable().items())
+
+
+def test_the_checkpoint_holds_recipe_history_and_scores(undisturbed: Path):
+    metadata = load_checkpoint(undisturbed).metadata
+    plain = PLAN.plain()
+    assert (metadata.world, metadata.split) == (plain["world"], plain["split"])
+    assert (metadata.encoder, metadata.recipe) == (plain["encoder"], plain["fit"])
+    assert [row["step"] for row in metadata.history] == [2, 4, 5]
+    assert len(metadata.scores) == 4 * 5
+    order = next(r for r in metadata.scores if r["set"] == "unseen_pair" and r["metric"] == "order")
+    assert order["value"] == metadata.history[-1]["unseen_pair_order"]
+
+
+def test_without_keep_every_nothing_is_kept_along_the_way(tmp_path: Path, undisturbed: Path):
+    assert go(tmp_path / "a", replace(PLAN, fit=replace(PLAN.fit, keep_every=0)))
+    assert listing(tmp_path / "a") == ["model.json", "model.safetensors"]
+    got, expected = weights(tmp_path / "a"), weights(undisturbed)
+    assert all(got[name].equal(expected[name]) for name in expected)
+
+
+# Kills.
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
+def test_a_killed_run_resumes_to_the_same_end(tmp_path: Path, undisturbed: Path, step: int):
+    kill(tmp_path / "a", step)
+    assert not (tmp_path / "a" / "model.json").exists()
+    assert go(tmp_path / "a", resume=True)
+    assert_same_end(tmp_path / "a", undisturbed)
+
+
+def test_a_run_killed_many_times_resumes_to_the_same_end(tmp_path: Path, undisturbed: Path):
+    for step, saved in ((2, 0), (3, 2), (2, 2), (3, 4), (1, 4)):
+        kill(tmp_path / "a", step, resume=True)
+        assert saved_step(tmp_path / "a") == saved
+    assert go(tmp_path / "a", resume=True)
+    assert_same_end(tmp_path / "a", undisturbed)
+
+
+def saved_step(out: Path) -> int:
+    with safe_open(out / STATE, "pt") as file:
+        found = re.search(r'"step": (\d+), "history"', file.metadata()["run"])
+    assert found is not None
+    return int(found[1])
+
+
+def test_no_more_than_the_last_interval_is_lost(tmp_path: Path):
+    for step, expected in ((2, 0), (3, 2), (4, 2), (5, 4)):
+        kill(tmp_path / str(step), step)
+        assert saved_step(tmp_path / str(step)) == expected
+
+
+@pytest.mark.parametrize("call", [*range(1, WRITES + 1), None])
+def test_a_write_that_fails_leaves_a_run_that_can_go_on(
+    tmp_path: Path, undisturbed: Path, call: int | None
+):
+    """Every write in turn: the states, both files of each checkpoint; None as the control."""
+    with Stop(os, "fsync", call, OSError) as writes:
+        if call is None:
+            assert go(tmp_path / "a")
+        else:
+            with pytest.raises(OSError, match=f"in call {call} of fsync"):
+                go(tmp_path / "a")
+            assert not (tmp_path / "a" / "model.json").exists()
+    assert writes.calls == (call or WRITES)
+    assert go(tmp_path / "a", resume=True) is (call is not None)
+    assert_same_end(tmp_path / "a", undisturbed)
+
+
+def test_a_run_killed_before_its_state_is_removed_ends_the_same(tmp_path: Path, undisturbed: Path):
+    with Stop(Path, "unlink", 1), pytest.raises(Killed):
+        go(tmp_path / "a")
+    assert (tmp_path / "a" / "model.json").exists()
+    assert go(tmp_path / "a", resume=True)
+    assert_same_end(tmp_path / "a", undisturbed)
+
+
+@pytest.mark.slow
+def test_a_process_killed_for_good_resumes_to_the_same_end(tmp_path: Path):
+    """SIGKILL between two steps of a run in a process of its own, as soon as a state is there."""
+    plan = replace(PLAN, fit=replace(PLAN.fit, steps=400, evaluate_every=20, keep_every=0))
+    out = tmp_path / "a"
+    source = (
+        "import sys, torch; from pathlib import Path; from lrinterp.training import Plan, train\n"
+        "torch.set_num_threads(1)\n"
+        f"train(Plan.from_plain({plan.plain()!r}, 'here'), Path(sys.argv[1]), progress=False)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", source, str(out)])
+    deadline = time.monotonic() + 120
+    while not (out / STATE).exists() or saved_step(out) < 40:
+        assert process.poll() is None, "the run ended before it was killed"
+        assert time.monotonic() < deadline, "the run did not start"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 40 <= saved_step(out) < 400
+    assert go(out, plan, resume=True)
+    assert go(tmp_path / "b", plan)
+    got, expected = weights(out), weights(tmp_path / "b")
+    assert all(got[name].equal(expected[name]) for name in expected)
+    assert listing(out) == listing(tmp_path / "b") == ["model.json", "model.safetensors"]
+
+
+# Refusals.
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    kill(tmp_path / "a", 4)
+    return tmp_path / "a"
+
+
+CHANGED = [
+    (replace(PLAN, fit=replace(PLAN.fit, learning_rate=0.5)), "fit.learning_rate = 0.01, not 0.5"),
+    (replace(PLAN, fit=replace(PLAN.fit, steps=11)), "fit.steps = 5, not 11"),
+    (replace(PLAN, encoder=replace(PLAN.encoder, std_W_pos=0.5)), "encoder.std_W_pos = 0.02, not"),
+    (
+        replace(PLAN, scenes=replace(PLAN.scenes, split=replace(PLAN.scenes.split, seed=4))),
+        "split.seed = 0, not 4",
+    ),
+    (
+        replace(PLAN, scenes=replace(PLAN.scenes, world=World(n_pixels=4, n_labels=6))),
+        "world.n_labels = 5, not 6",
+    ),
+]
+
+
+@pytest.mark.parametrize(("plan", "field"), CHANGED)
+def test_another_configuration_does_not_resume(killed: Path, plan: Plan, field: str):
+    message = refused(killed, plan, resume=True)
+    assert f"was started with {field}" in message
+    assert message.startswith(str(killed))
+
+
+@pytest.mark.parametrize(("plan", "field"), CHANGED)
+def test_another_configuration_is_no_finished_run(undisturbed: Path, plan: Plan, field: str):
+    assert field in refused(undisturbed, plan, resume=True)
+
+
+def test_a_finished_run_is_left_alone(undisturbed: Path):
+    before = contents(undisturbed)
+    assert go(undisturbed, resume=True) is False
+    assert contents(undisturbed) == before
+
+
+def test_a_folder_that_holds_anything_is_refused(tmp_path: Path, killed: Path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "notes.txt").write_text("mine")
+    for out in (tmp_path / "b", killed, tmp_path / "b" / "notes.txt"):
+        message = refused(out)
+        assert f"{out}: already exists and is not empty" in message
+        assert "--resume" in message
+
+
+def test_a_folder_of_something_else_has_nothing_to_resume(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "notes.txt").write_text("mine")
+    assert f"nothing to resume (no {STATE})" in refused(tmp_path / "a", resume=True)
+
+
+def test_an_empty_or_missing_folder_is_a_fresh_start(tmp_path: Path, undisturbed: Path):
+    (tmp_path / "a").mkdir()
+    for out, resume in ((tmp_path / "a", False), (tmp_path / "deep" / "b", True)):
+        assert go(out, resume=resume)
+        assert_same_end(out, undisturbed)
+
+
+@pytest.mark.parametrize("damage", [lambda d: d[:200], lambda d: b"", lambda d: d[:-9]])
+def test_a_damaged_state_is_named(killed: Path, damage: Any):
+    path = killed / STATE
+    path.write_bytes(damage(path.read_bytes()))
+    message = refused(killed, resume=True)
+    assert f"{STATE}: damaged" in message
+
+
+# Plans.
+
+
+def test_a_plan_as_plain_data_and_back():
+    assert Plan.from_plain(PLAN.plain(), "here") == PLAN
+
+
+def test_what_a_plan_does_not_say_keeps_its_default():
+    plan = Plan.from_plain({"encoder": {"preset": "full", "d_model": 16}}, "a.toml")
+    assert plan.encoder == preset("full", d_model=16)
+    assert plan.scenes == Scenes()
+    assert plan.fit == FitConfig()
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"fitt": {}}, "a.toml: unknown section 'fitt'; expected world, split, encoder, fit"),
+        pytest.param(
+            {"fit": 3},
+            "a.toml: fit: expected a section of fields, got 3",
+            marks=pytest.mark.xfail(reason="annotated as a mapping of mappings"),
+        ),
+        ({"fit": {"step": 3}}, "a.toml: fit: unknown field 'step'; expected steps"),
+        ({"fit": {"steps": "3"}}, "a.toml: fit.steps: expected int, got '3'"),
+        ({"fit": {"steps": 0}}, "a.toml: fit: steps: expected at least 1, got 0"),
+        ({"encoder": {"preset": "tiny"}}, "a.toml: encoder.preset: expected one of minimal, full"),
+        ({"encoder": {"depth": 1}}, "a.toml: encoder: unknown field 'depth'"),
+        ({"world": {"n_pixels": 2.5}}, "a.toml: world.n_pixels: expected int, got 2.5"),
+        ({"split": {"n_pair": 99}}, "a.toml: split: n_pair + n_val: expected at most n_labels=20"),
+    ],
+)
+def test_a_plan_that_does_not_fit_is_named(plain: dict[str, Any], message: str):
+    with pytest.raises(InputError) as caught:
+        Plan.from_plain(plain, "a.toml")
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_says_which_steps_of_the_history_are_done(killed: Path):
+    fitter = Fitter(
+        DualEncoder.build(PLAN.encoder, PLAN.scenes.sizes, PLAN.fit.seed), PLAN.scenes, PLAN.fit
+    )
+    run.restore(fitter, PLAN, killed / STATE)
+    assert fitter.step == 2
+    assert [row["step"] for row in fitter.history] == [2]
