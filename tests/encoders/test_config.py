@@ -45,9 +45,9 @@ def test_a_preset_with_changes_leaves_the_preset_alone():
 
 
 def test_an_unknown_preset_is_refused():
-    with pytest.raises(ValueError, match="^preset: expected one of minimal, full, got 'tiny'$"):
+    with pytest.raises(ValueError, match=r"^preset: expected one of minimal, full, got 'tiny'$"):
         preset("tiny")
-    with pytest.raises(ValueError, match="^preset: expected 'minimal' or 'full', got 'tiny'$"):
+    with pytest.raises(ValueError, match=r"^preset: expected 'minimal' or 'full', got 'tiny'$"):
         EncoderConfig(preset="tiny")
 
 

@@ -1,6 +1,7 @@
 """The four sets: counted by formula, compared picture by picture with what training may show."""
 
 from dataclasses import replace
+from itertools import pairwise
 from math import comb, perm
 from typing import Any
 
@@ -138,7 +139,7 @@ def test_diversity_is_what_the_split_says():
 def test_more_diversity_keeps_what_less_had(name: str):
     world, split = MICRO
     smaller = [set(shown(world, allocate(world, replace(split, **{name: n})))) for n in range(1, 6)]
-    for less, more in zip(smaller, smaller[1:], strict=False):
+    for less, more in pairwise(smaller):
         assert less < more
 
 
@@ -196,5 +197,5 @@ def test_a_split_that_does_not_fit_names_the_field(changes: dict[str, Any], mess
 
 def test_a_split_needs_as_many_labels_as_objects():
     world = World(n_pixels=4, n_labels=5, n_objects=3)
-    with pytest.raises(ValueError, match="^n_pair: expected at least n_objects=3, got 2$"):
+    with pytest.raises(ValueError, match=r"^n_pair: expected at least n_objects=3, got 2$"):
         Scenes(world, Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2))

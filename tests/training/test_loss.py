@@ -25,7 +25,7 @@ def in_numpy(images: Tensor, captions: Tensor, log_scale: float) -> float:
     n = len(scores)
     rows = [np.log(np.exp(scores[i]).sum()) - scores[i, i] for i in range(n)]
     columns = [np.log(np.exp(scores[:, i]).sum()) - scores[i, i] for i in range(n)]
-    return (np.mean(rows) + np.mean(columns)) / 2
+    return float(np.mean(rows) + np.mean(columns)) / 2
 
 
 @pytest.mark.parametrize("log_scale", [0.0, 1.5, math.log(100)])

@@ -297,7 +297,7 @@ def test_an_empty_or_missing_folder_is_a_fresh_start(tmp_path: Path, undisturbed
         assert_same_end(out, undisturbed)
 
 
-@pytest.mark.parametrize("damage", [lambda d: d[:200], lambda d: b"", lambda d: d[:-9]])
+@pytest.mark.parametrize("damage", [lambda d: d[:200], lambda d: d[:0], lambda d: d[:-9]])
 def test_a_damaged_state_is_named(killed: Path, damage: Any):
     path = killed / STATE
     path.write_bytes(damage(path.read_bytes()))
