@@ -141,11 +141,15 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     config = (
         from_plain(EncoderConfig, encoder, f"{folder / METADATA}: encoder") if encoder else None
     )
+    if sorted(metadata.towers) != ["image", "text"]:
+        found = ", ".join(sorted(metadata.towers)) or "none"
+        raise InputError(f"{folder / METADATA}: towers: expected image and text, got {found}")
     try:
         towers = {n: build_tower(tower_from_plain(p)) for n, p in metadata.towers.items()}
         model = DualEncoder(towers, 0.0, config)
-    except (TypeError, KeyError, ValueError, AssertionError) as error:
-        raise InputError(f"{folder / METADATA}: towers: {error}; restore the file") from error
+    except (TypeError, KeyError, ValueError, AssertionError, RuntimeError, OSError) as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{folder / METADATA}: towers: {line}; restore the file") from error
     fill(model, weights, folder / WEIGHTS)
     return Checkpoint(folder.resolve().name, model, metadata)
 

@@ -79,17 +79,24 @@ def record(
     matches no hook, or a hook that never fires.
     """
     wanted = {name: match_hooks(model.towers, names, name) for name in model.towers}
+    if not len(examples):
+        raise InputError("no pictures to record: every set that was asked for is empty")
     inputs = model.prepare(examples)
     temporary = fresh_folder(Path(folder)) if folder else None
     stores = {tower: Store(temporary, tower, len(inputs[tower])) for tower in inputs}
     hidden = None if progress is None else not progress
     total = sum(len(tokens) for tokens in inputs.values())
-    with tqdm(total=total, unit="example", desc="recording", disable=hidden) as bar:
-        for tower, tokens in inputs.items():
-            for start in range(0, len(tokens), batch_size):
-                part = tokens.at(slice(start, start + batch_size))
-                stores[tower].put(start, run(model, tower, part, wanted[tower]))
-                bar.update(len(part))
+    try:
+        with tqdm(total=total, unit="example", desc="recording", disable=hidden) as bar:
+            for tower, tokens in inputs.items():
+                for start in range(0, len(tokens), batch_size):
+                    part = tokens.at(slice(start, start + batch_size))
+                    stores[tower].put(start, run(model, tower, part, wanted[tower]))
+                    bar.update(len(part))
+    except BaseException:
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise
     if temporary:
         for tower, tokens in inputs.items():
             np.save(file_of(temporary, tower, "ids"), tokens.ids.cpu().numpy())
@@ -203,5 +210,8 @@ def publish(temporary: Path, target: Path, names: Mapping[str, Any]) -> None:
 
 
 def open_array(path: Path) -> Tensor:
-    """A memory-mapped array; writes to it stay in memory."""
-    return torch.from_numpy(np.load(path, mmap_mode="c"))
+    """A memory-mapped array; writes to it stay in memory. A damaged file is an InputError."""
+    try:
+        return torch.from_numpy(np.load(path, mmap_mode="c"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: missing or damaged ({error}); record again") from error

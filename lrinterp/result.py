@@ -70,7 +70,7 @@ class Scalar:
         if isinstance(self.value, str):
             return self.value
         if self.low is None or self.high is None:
-            return f"{self.value:.3g}".replace("-", "−")
+            return str(self.value) if isinstance(self.value, int) else plain_number(self.value)
         return signed(self.value, self.digits)
 
     @property
@@ -269,6 +269,11 @@ def finite_or_none(value: Any) -> Any:
     if value is pd.NA or value is pd.NaT:
         return None
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def plain_number(value: float) -> str:
+    """Three significant figures with a true minus sign."""
+    return f"{value + 0.0:.3g}".replace("-", "−")
 
 
 def signed(value: float, digits: int) -> str:

@@ -87,7 +87,10 @@ def ratio_intervals(
         return [Interval(value=float(v), n=n, n_clusters=n_clusters) for v in values]
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=draws)
-    replicates = (totals @ counts.T) / (weights @ counts.T)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        replicates = (totals @ counts.T) / (weights @ counts.T)
+    if not np.isfinite(replicates).all():
+        return [Interval(value=float(v), n=n, n_clusters=n_clusters) for v in values]
     tail = (1 - LEVEL) / 2
     lows, highs = np.quantile(replicates, [tail, 1 - tail], axis=1)
     return [

@@ -134,10 +134,28 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
         value = float(value) if int not in options else value
     if isinstance(value, list) and any(typing.get_origin(o) is tuple for o in options):
         value = tuple(value)
-    if (isinstance(value, bool) and bool not in options) or not is_bearable(value, hint):
+    if (isinstance(value, bool) and bool not in options) or not fits(value, hint):
         expected = getattr(hint, "__name__", None) or str(hint).replace("typing.", "")
-        raise InputError(f"{where}: expected {expected}, got {value!r}")
+        raise InputError(f"{where}: expected {expected}, got {shortened(value)}")
     return value
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Is a value of a type? Unlike beartype alone, looks at every item of a container."""
+    inner, origin = typing.get_args(hint), typing.get_origin(hint)
+    if isinstance(hint, types.UnionType):
+        return any(fits(value, option) for option in inner)
+    if not is_bearable(value, hint):
+        return False
+    if origin is dict:
+        return all(fits(item, inner[1]) for item in value.values())
+    return origin not in (list, tuple) or all(fits(item, inner[0]) for item in value)
+
+
+def shortened(value: Any) -> str:
+    """A value as it would be written, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def save(obj: Any, folder: Path) -> None:

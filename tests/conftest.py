@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 Report = pytest.TestReport | pytest.CollectReport
 Wrapper = Generator[None, Report, Report]
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # waiting for a busy core costs micro models most
 
 
 @pytest.fixture(scope="session")

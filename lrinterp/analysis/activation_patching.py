@@ -106,7 +106,7 @@ class ActivationPatching(Result):
             title=f"Patching the {encoder} tower: residual stream and heads",
             how_to_read="Each cell is the part of the margin that follows when this activation is "
             "taken from the other run, by position role; 1 is all of it, 0 none.",
-            plot=heatmap(shown, x="role", y="place", z="effect", facet="direction", limit=1),
+            plot=heatmap(shown, x="role", y="place", z="effect", facet="direction", limit=1.0),
             table=part,
         )
 
@@ -125,7 +125,7 @@ class ActivationPatching(Result):
             how_to_read=f"Each cell is the part of the margin restored when one head's attention "
             f"from {pooled} to one role is taken from the clean run; 0 means that this attention "
             "does not carry order. All query roles are in the table.",
-            plot=heatmap(shown, x="key_role", y="head", z="effect", facet="site", limit=1),
+            plot=heatmap(shown, x="key_role", y="head", z="effect", facet="site", limit=1.0),
             table=part,
         )
 

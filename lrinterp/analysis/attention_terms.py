@@ -94,7 +94,8 @@ class AttentionTerms(Result):
         part = part.dropna(subset=["head"])
         shown = part.assign(
             head=[
-                head_name(layer, h) for layer, h in zip(part["layer"], part["head"], strict=True)
+                head_name(int(layer), int(h))
+                for layer, h in zip(part["layer"], part["head"], strict=True)
             ],
             encoder=[f"{name} tower" for name in part["encoder"]],
         ).rename(columns={"value": "share of variance"})
@@ -105,7 +106,7 @@ class AttentionTerms(Result):
             "token, P position, b bias); a cell is the term's share of the variance of the pooled "
             "row's scores, 0 where the term does nothing.",
             plot=heatmap(
-                shown, x="term", y="head", z="share of variance", facet="encoder", limit=1
+                shown, x="term", y="head", z="share of variance", facet="encoder", limit=1.0
             ),
             table=part.rename(columns={"value": "share"}),
         )

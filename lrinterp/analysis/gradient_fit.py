@@ -48,7 +48,7 @@ def positional_rows(tower: Tower, tokens: Tokens, occurs: Occurrence) -> Positio
     return rows
 
 
-def slopes(rows: Float[np.ndarray, "*batch pixel"]) -> Float[np.ndarray, "*batch"]:
+def slopes(rows: Float[np.ndarray, "row pixel"]) -> Float[np.ndarray, "row"]:
     """Least-squares slope over the pixels; 0 for a constant row."""
     x = np.arange(rows.shape[-1]) - (rows.shape[-1] - 1) / 2
     return (rows - rows.mean(-1, keepdims=True)) @ x / (x @ x)
@@ -74,7 +74,9 @@ def permuted_null(own: PositionalRows, seed: int) -> tuple[str, dict[tuple[str, 
     rng = np.random.default_rng(seed)
     n_pixels = next(iter(own.values())).shape[1]
     orders = np.argsort(rng.random((PERMUTATIONS, n_pixels)), axis=1)
-    largest = {key: np.abs(slopes(rows[:, orders])).max(0) for key, rows in own.items()}
+    largest = {
+        key: np.abs([slopes(row[orders]) for row in rows]).max(0) for key, rows in own.items()
+    }
     return "permuted", {key: float(np.quantile(values, 0.95)) for key, values in largest.items()}
 
 
@@ -83,7 +85,7 @@ def fit_row(row: Float[np.ndarray, "pixel"]) -> dict[str, Any]:
     reach = float(np.ptp(row))
     if reach < CONSTANT:
         return {"slope": 0.0, "span": 0.0, "range": reach, "r2": None, "spearman": None}
-    slope, x = float(slopes(row)), np.arange(len(row))
+    slope, x = float(slopes(row[None])[0]), np.arange(len(row))
     rho = float(np.asarray(spearmanr(x, row))[0])
     r2 = float(np.corrcoef(x, row)[0, 1] ** 2)
     span = abs(slope) * (len(row) - 1)

@@ -111,7 +111,7 @@ class Mechanism(Result):
             f"empty pixel), rows are heads, {self.heads[0]} first because order needs it most; a "
             "cell is the share of CLS's attention. Without a positional preference both objects "
             "get about alike.",
-            plot=heatmap(table, x="position", y="head", z="attention", facet="run", limit=1),
+            plot=heatmap(table, x="position", y="head", z="attention", facet="run", limit=1.0),
             table=table,
         )
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lrinterp.axes import Tokens
@@ -42,7 +42,7 @@ def pooled_terms(
     return score_terms(model, tokens, space)
 
 
-def relation_captions(examples: Examples) -> np.ndarray:
+def relation_captions(examples: Examples) -> Int[np.ndarray, "relation"]:
     """Indices of the captions that state a relation."""
     return np.flatnonzero(np.array(examples.caption_template, dtype=object) != "single")
 
@@ -59,6 +59,6 @@ def head_name(layer: int, head: int) -> str:
     return f"L{layer}H{head}"
 
 
-def as_index(values: np.ndarray) -> Tensor:
+def as_index(values: Int[np.ndarray, "some"]) -> Tensor:
     """A numpy index for torch."""
     return torch.from_numpy(np.asarray(values))

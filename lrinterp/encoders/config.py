@@ -1,5 +1,6 @@
 """Encoders as data: presets, and the `HookedTransformerConfig` of each tower."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -14,8 +15,13 @@ ESSENTIAL = (
     "n_layers d_model n_heads d_head n_ctx d_vocab d_vocab_out d_mlp attn_only act_fn "
     "normalization_type attention_dir eps"
 ).split()
-IGNORED = ("device", "dtype", "init_weights", "seed", "n_devices", "initializer_range")
-"""Fields about where and how weights are made, not about what they compute."""
+IGNORED = (
+    "device dtype init_weights seed n_devices initializer_range tokenizer_name "
+    "tokenizer_prepends_bos default_prepend_bos n_params"
+).split()
+"""Fields about where and how weights are made or text is read, not about what they compute."""
+SIZES = ("n_layers", "d_model", "n_heads", "d_head", "n_ctx", "d_vocab", "d_vocab_out")
+LARGEST = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +55,9 @@ class EncoderConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         for name in ("mlp_ratio", "std_W_E", "std_W_pos", "std_weights"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
-        if self.temperature <= 0:
+        if not 0 < self.temperature < math.inf:
             raise ValueError(f"temperature: expected more than 0, got {self.temperature}")
         if self.normalization not in ("none", "LN"):
             raise ValueError(f"normalization: expected 'none' or 'LN', got {self.normalization!r}")
@@ -113,4 +119,12 @@ def tower_plain(config: HookedTransformerConfig) -> dict[str, Any]:
 
 def tower_from_plain(plain: Mapping[str, Any]) -> HookedTransformerConfig:
     """The TransformerLens configuration that `tower_plain` wrote; on the CPU, weights unset."""
+    if plain.get("attention_dir") not in ("causal", "bidirectional"):
+        got = plain.get("attention_dir")
+        raise ValueError(f"attention_dir: expected causal or bidirectional, got {got!r}")
+    for name in SIZES:
+        if not isinstance(plain.get(name), int) or not 1 <= plain[name] <= LARGEST:
+            raise ValueError(f"{name}: expected 1 to {LARGEST}, got {plain.get(name)!r}")
+    if ignored := sorted({"device", "init_weights", "tokenizer_name"} & set(plain)):
+        raise ValueError(f"unknown field {ignored[0]!r}")
     return HookedTransformerConfig(**plain, init_weights=False, device="cpu")

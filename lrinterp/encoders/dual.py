@@ -40,6 +40,9 @@ class DualEncoder(nn.Module):
         self.image, self.text = towers["image"], towers["text"]
         self.log_scale = nn.Parameter(torch.tensor(log_scale))
         self.config = config
+        if config is not None:
+            for tower in self.towers.values():
+                tower.unembed.b_U.requires_grad_(False)
 
     @classmethod
     def build(cls, config: EncoderConfig, sizes: Mapping[str, tuple[int, int]], seed: int) -> Self:
@@ -52,7 +55,6 @@ class DualEncoder(nn.Module):
         for name in TOWERS:
             towers[name] = build_tower(tower_config(config, name, *sizes[name]))
             initialise(towers[name], config, generator)
-            towers[name].unembed.b_U.requires_grad_(False)
         return cls(towers, -math.log(config.temperature), config)
 
     @classmethod

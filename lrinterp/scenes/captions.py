@@ -78,4 +78,5 @@ def tokenise(texts: tuple[str, ...], words: tuple[str, ...]) -> Tokens:
 
 def padded(rows: list[tuple[int, ...]], width: int) -> Int[np.ndarray, "row width"]:
     """Short tuples as one array, filled up with -1."""
-    return np.array([(*row, *(-1,) * (width - len(row))) for row in rows]).reshape(-1, width)
+    full = [(*row, *(-1,) * (width - len(row))) for row in rows]
+    return np.array(full, dtype=np.int64).reshape(-1, width)

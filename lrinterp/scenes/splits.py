@@ -144,11 +144,10 @@ def _unseen(
     """The pictures of some training items in the layouts that training never shows."""
     width = training.labels.shape[1]
     labels, pixels = [], []
-    for label, shown, count in zip(
-        training.labels[items], training.pixels[items], training.n_choices[items], strict=True
-    ):
-        seen = {tuple(row) for row in shown[:count, : layouts.shape[1]]}
-        fresh = [tuple(row) for row in layouts if tuple(row) not in seen]
-        labels += [tuple(label)] * len(fresh)
+    for item in np.arange(len(training.labels))[items]:
+        count, width_of_layout = training.n_choices[item], layouts.shape[1]
+        shown = training.pixels[item, :count, :width_of_layout].tolist()
+        fresh = [tuple(row) for row in layouts.tolist() if row not in shown]
+        labels += [tuple(training.labels[item].tolist())] * len(fresh)
         pixels += fresh
     return Pictures(labels=padded(labels, width), pixels=padded(pixels, width))

@@ -1,5 +1,6 @@
 """Fitting one model in place: AdamW on the contrastive loss, evaluated along the way."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +23,8 @@ class FitConfig:
 
     steps: int = 1500
     """Optimiser steps."""
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.1
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
     warmup: int = 100
     """Steps over which the learning rate rises linearly."""
     batch_size: int | None = None
@@ -40,7 +41,7 @@ class FitConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         for name in ("warmup", "seed", "keep_every", "learning_rate", "weight_decay"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
         if self.batch_size is not None and self.batch_size < 2:
             raise ValueError(f"batch_size: expected at least 2, got {self.batch_size}")

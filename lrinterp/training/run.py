@@ -38,7 +38,7 @@ class Plan:
     fit: FitConfig
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Mapping[str, Any]], where: str) -> Self:
+    def from_plain(cls, plain: Mapping[str, Any], where: str) -> Self:
         """Read `world`, `split`, `encoder` (from its `preset`, `minimal` by default) and `fit`.
 
         What is not given keeps its default. Raises InputError, naming `where` and the field.

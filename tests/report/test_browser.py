@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,22 +14,7 @@ from lrinterp.result import document
 
 pytestmark = pytest.mark.browser
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 DRAWN = "[...document.querySelectorAll('.plot')].map(p => p.dataset.drawn === 'true')"
-AT_END = "innerHeight + scrollY >= document.documentElement.scrollHeight - 2"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    found = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES)]
-    path = next((candidate for candidate in found if candidate), None)
-    if path is None:
-        pytest.skip("needs Chromium: install it or set CHROMIUM to its path")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +45,6 @@ def opened(browser: Any, report: Path, request: pytest.FixtureRequest) -> Iterat
     assert not complaints
 
 
-def scroll_through(page: Any) -> None:
-    for _ in range(100):
-        page.mouse.wheel(0, 600)
-        page.wait_for_timeout(40)
-        if page.evaluate(AT_END):
-            break
-    page.wait_for_timeout(300)
-
-
 def saved(page: Any, selector: str) -> bytes:
     with page.expect_download() as download:
         page.locator(selector).click()
@@ -84,7 +58,7 @@ def column(page: Any, place: int) -> list[str]:
 @pytest.mark.parametrize(
     "opened", [(w, s) for w in (400, 1600) for s in ("light", "dark")], indirect=True
 )
-def test_everything_is_drawn_and_nothing_overflows(opened: Any):
+def test_everything_is_drawn_and_nothing_overflows(opened: Any, scroll_through: Any):
     scroll_through(opened)
     drawn = opened.evaluate(DRAWN)
     assert len(drawn) == 7
@@ -110,7 +84,7 @@ def test_printing_draws_them_all_in_light_colours(opened: Any):
     assert opened.evaluate(ink) == "#e8eaed"
 
 
-def test_the_theme_has_three_states_and_reaches_figures(opened: Any):
+def test_the_theme_has_three_states_and_reaches_figures(opened: Any, scroll_through: Any):
     scroll_through(opened)
     button, states = opened.locator("#theme"), []
     ink = "document.querySelector('#mechanism-lines').layout.template.layout.font.color"
@@ -158,7 +132,7 @@ def test_results_and_configuration_are_saved_as_json(opened: Any, fakes: Any):
     assert saved(opened, "[data-json=configuration]").decode() == plain
 
 
-def test_the_contents_mark_the_section_being_read(opened: Any):
+def test_the_contents_mark_the_section_being_read(opened: Any, scroll_through: Any):
     marked = "document.querySelector('nav [aria-current]').getAttribute('href')"
     assert opened.evaluate(marked) == "#answer"
     opened.evaluate("document.querySelector('#view').scrollIntoView()")
