@@ -23,7 +23,7 @@ from transformer_lens import ActivationCache
 from lrinterp.axes import Embeddings, Scores, Tokens
 from lrinterp.encoders import DualEncoder, Tower
 from lrinterp.scenes import Examples
-from lrinterp.store import InputError, read_json, write_json
+from lrinterp.store import InputError, read_json, sha256, write_json
 
 __all__ = ["ATTENTION", "Recording", "load_recording", "record"]
 
@@ -45,6 +45,12 @@ class Recording:
     caches: Mapping[str, ActivationCache]
     """By tower; `caches["image"]["pattern", 0]` and the long form both work."""
 
+    def site(self, tower: str, name: str) -> Tensor:
+        """A cached activation by its full name; InputError, with the remedy, where it is not."""
+        if name not in self.caches[tower].cache_dict:
+            raise InputError(f"{name} of the {tower} tower was not recorded; ask record() for it")
+        return self.caches[tower].cache_dict[name]
+
     @property
     def scores(self) -> Scores:
         """Cosine of every picture with every caption."""
@@ -60,7 +66,7 @@ class Recording:
             names[tower] = list(self.caches[tower].cache_dict)
             for name, tensor in {"ids": tokens.ids, **arrays}.items():
                 np.save(file_of(temporary, tower, name), tensor.cpu().numpy())
-        publish(temporary, target, names)
+        publish(temporary, target, names, fingerprint(self.model))
 
 
 def record(
@@ -100,7 +106,7 @@ def record(
     if temporary:
         for tower, tokens in inputs.items():
             np.save(file_of(temporary, tower, "ids"), tokens.ids.cpu().numpy())
-        publish(temporary, Path(str(folder)), wanted)
+        publish(temporary, Path(str(folder)), wanted, fingerprint(model))
         return load_recording(Path(str(folder)), model, examples)
     tensors = {tower: store.tensors for tower, store in stores.items()}
     return assemble(model, examples, inputs, tensors)
@@ -113,7 +119,10 @@ def load_recording(folder: str | Path, model: DualEncoder, examples: Examples) -
         raise InputError(f"{folder}: not a recording (no {INDEX})")
     inputs = model.prepare(examples)
     tensors: dict[str, dict[str, Tensor]] = {}
-    for tower, names in read_json(folder / INDEX).items():
+    index = read_json(folder / INDEX)
+    if index["weights"] != fingerprint(model):
+        raise InputError(f"{folder}: recorded from another model than the one given")
+    for tower, names in index["hooks"].items():
         read = {name: open_array(file_of(folder, tower, name)) for name in (EMBEDDING, *names)}
         if not torch.equal(open_array(file_of(folder, tower, "ids")), inputs[tower].ids.cpu()):
             raise InputError(f"{folder}: recorded from other {tower} examples than those given")
@@ -203,9 +212,15 @@ def fresh_folder(target: Path) -> Path:
     return temporary
 
 
-def publish(temporary: Path, target: Path, names: Mapping[str, Any]) -> None:
+def fingerprint(model: DualEncoder) -> str:
+    """A hash of the weights, by which a recording knows its model."""
+    weights = model.trainable()
+    return sha256(b"".join(weights[name].detach().cpu().numpy().tobytes() for name in weights))
+
+
+def publish(temporary: Path, target: Path, names: Mapping[str, Any], weights: str) -> None:
     """Write the index and let the complete folder appear."""
-    write_json(temporary / INDEX, names)
+    write_json(temporary / INDEX, {"weights": weights, "hooks": names})
     temporary.rename(target)
 
 

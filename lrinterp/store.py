@@ -135,9 +135,16 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
     if isinstance(value, list) and any(typing.get_origin(o) is tuple for o in options):
         value = tuple(value)
     if (isinstance(value, bool) and bool not in options) or not fits(value, hint):
-        expected = getattr(hint, "__name__", None) or str(hint).replace("typing.", "")
-        raise InputError(f"{where}: expected {expected}, got {shortened(value)}")
+        raise InputError(f"{where}: expected {hint_words(hint)}, got {shortened(value)}")
     return value
+
+
+def hint_words(hint: Any) -> str:
+    """A type as a user would say it: `int`, `int | None`, or the words that are allowed."""
+    if typing.get_origin(hint) is typing.Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(hint)))
+    plain = isinstance(hint, type) and not typing.get_args(hint)
+    return hint.__name__ if plain else str(hint).replace("typing.", "")
 
 
 def fits(value: Any, hint: Any) -> bool:

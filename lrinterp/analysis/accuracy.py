@@ -45,7 +45,7 @@ class Accuracy(Result):
         return (
             f"On {order.n} pictures of {order.n_clusters} label pairs never seen together, the "
             f"true caption beats its swap in {order} {order.interval} of cases (chance 0.5), and "
-            f"the first caption names the right objects in {labels} {labels.interval}."
+            f"the first caption names the objects correctly in {labels} {labels.interval}."
         )
 
     @property

@@ -66,8 +66,9 @@ class Answer(Result):
         lost = abs(number(self.scalar(WITHOUT)) - CHANCE) <= NEAR_CHANCE
         side = "right" if number(self.scalar(GAIN)) > 0 else "left"
         mechanism = (
-            f"it does so by where a pixel stands: {self.head} attends more to the {side} object, "
-            "and without that preference the model is at chance."
+            f"it does so by a preference for one side of the row: head {self.head} attends more to "
+            f"the {side}-hand object, and without key-position, the part of attention that depends "
+            "on where a pixel stands, the model is at chance."
             if lost
             else "but not by key-position alone: order survives its removal in part."
         )
@@ -92,9 +93,15 @@ class Answer(Result):
         return (
             Tile(label="Order, held-out pairs", scalar=order, words=order_words(order)),
             Tile(label="Order without key-position", scalar=without, words=order_words(without)),
-            Tile(label="Right objects without it", scalar=labels, words=label_words(labels)),
             Tile(
-                label="Attention the right object gains", scalar=gain, words=self._gain_words(gain)
+                label="Objects still named correctly without it",
+                scalar=labels,
+                words=label_words(labels),
+            ),
+            Tile(
+                label="Attention, right-hand minus left-hand object",
+                scalar=gain,
+                words=self._gain_words(gain),
             ),
         )
 

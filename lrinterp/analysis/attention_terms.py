@@ -119,7 +119,7 @@ class AttentionTerms(Result):
             title="What each head adds at each position, canonical gauge",
             how_to_read="Mean score in logits that the pooled token gives to each key position, "
             "centred along the row: key-content averages over pictures, key-position is the same "
-            "for every picture; a head without positional preference is blank on the right.",
+            "for every picture; a head without positional preference reads 0 there.",
             plot=heatmap(shown, x="position", y="head", z="logits", facet="part"),
             table=part,
         )
@@ -182,7 +182,9 @@ def attention_terms(recording: Recording) -> AttentionTerms:
         raise NotApplicable(notes[0])
     text = recording.inputs["text"].at(torch.from_numpy(relation_captions(recording.examples)[:1]))
     length = int(text.pool[0]) + 1
-    pattern = recording.caches["text"]["pattern", 0][relation_captions(recording.examples)[0]]
+    pattern = recording.site("text", "blocks.0.attn.hook_pattern")[
+        relation_captions(recording.examples)[0]
+    ]
     vocabulary = recording.examples.words["text"]
     return AttentionTerms(
         table=pd.DataFrame(tables).astype({"head": "Int64"}),

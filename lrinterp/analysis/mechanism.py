@@ -108,9 +108,9 @@ class Mechanism(Result):
             key="row",
             title=f"Where the pooled token looks: “{self.caption}”",
             how_to_read="Columns are the positions of the row with what stands there (· is an "
-            f"empty pixel), rows are heads, {self.heads[0]} first because order needs it most; a "
-            "cell is the share of CLS's attention. Without a positional preference both objects "
-            "get about alike.",
+            f"empty pixel), rows are heads, {self.heads[0]} first because its removal costs most; "
+            "a cell is the share of CLS's attention. Without key-position only what the objects are "
+            "decides which gets more, and that is the same when they change places.",
             plot=heatmap(table, x="position", y="head", z="attention", facet="run", limit=1.0),
             table=table,
         )
@@ -122,8 +122,9 @@ class Mechanism(Result):
             title=f"The nine terms behind {self.heads[0]}'s row",
             how_to_read="Rows are terms (query letter, key letter: E token, P position, b bias), "
             "columns positions; a cell is logits relative to the row's mean, canonical gauge. "
-            "Content terms pick out the objects, EP and bP slope along the row whatever stands "
-            "there; a term without effect is blank.",
+            "Terms that end in E depend on what stands there, terms that end in P on where it "
+            "stands: a preference for one side is a slope in EP or bP. A term without effect "
+            "reads 0.",
             plot=heatmap(table, x="position", y="term", z="logits"),
             table=table,
         )
@@ -176,7 +177,7 @@ def mechanism(
     ranked = sorted(lost, key=lambda head: -float(lost[head].value or 0))
     true = int(np.flatnonzero(one.caption_meaning == one.image_meaning[0])[0])
     row = recording.examples.where(focus(recording.examples))[chosen]
-    squares = recording.caches["image"]["pattern", 0][int(row)].float().cpu().numpy()
+    squares = recording.site("image", "blocks.0.attn.hook_pattern")[int(row)].float().cpu().numpy()
     terms = bench.terms("image", "canonical")[:, 0, ranked[0], 0].double().cpu().numpy()
     return Mechanism(
         words=tuple(one.words["image"][i] for i in one.image.ids[0].tolist()),

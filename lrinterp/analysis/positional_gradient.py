@@ -82,13 +82,13 @@ class PositionalGradient(Result):
         verdict = (
             f"rises towards the {side} by {abs(row['slope']):.2f} logits a pixel"
             if row["span"] >= NO_GRADIENT
-            else "has no gradient"
+            else "has no gradient to speak of"
         )
         return (
             f"Key-position in {head_name(0, self.headline)} ({self.headline_by}) {verdict}: span "
             f"{row['span']:.3g} logits from end to end, Spearman {rho}; the null "
-            f"({NULL_WORDS[self.null]}) reaches {row['null_span']:.2g}. The right object gets "
-            f"{gain} {gain.interval} more attention than the left one (n = {gain.n}, "
+            f"({NULL_WORDS[self.null]}) spans {row['null_span']:.2g}. Attention to the right-hand "
+            f"object minus attention to the left-hand one is {gain} {gain.interval} (n = {gain.n}, "
             f"{gain.n_clusters} pairs)."
         )
 
@@ -100,7 +100,8 @@ class PositionalGradient(Result):
             "Heads may disagree in sign, and the sign of a head differs between training seeds.",
             "In the canonical gauge CLS carries no position part, so PP is 0 and EP + bP is all of "
             "key-position; in the raw gauge the same rows divide as initialisation left them.",
-            f"Null: {NULL_WORDS[self.null]}. A span under {NO_GRADIENT} logits counts as none.",
+            f"Null: {NULL_WORDS[self.null]}. An untrained model is easy to beat, so a span under "
+            f"{NO_GRADIENT} logits counts as no gradient even where it exceeds the null.",
             *self.notes,
         )
 
@@ -153,10 +154,10 @@ class PositionalGradient(Result):
         chosen = head_name(0, self.headline)
         return Figure(
             key="gain",
-            title="Attention the right object gains over the left one",
-            how_to_read="Each bar is the weight of the right object minus that of the left one in "
-            f"the pooled row, mean over {SET_WORDS[self.focus]} with a 95 % interval; 0 is no "
-            "preference, a negative bar prefers the left.",
+            title="Attention the right-hand object gains over the left-hand one",
+            how_to_read="Each bar is the weight of the right-hand object minus that of the "
+            f"left-hand one in the pooled row, mean over {SET_WORDS[self.focus]} with a 95 % "
+            "interval; 0 is no preference, a negative bar prefers the left.",
             plot=bars(table, x="attention gained", y="head", highlight=chosen),
             table=table,
         )
@@ -235,7 +236,7 @@ def attention_gains(recording: Recording) -> list[dict[str, Any]]:
     """By head of the first layer: weight of the right minus weight of the left object."""
     examples = recording.examples
     index = examples.where(focus(examples))
-    pattern = recording.caches["image"]["pattern", 0][torch.from_numpy(index)][:, :, 0]
+    pattern = recording.site("image", "blocks.0.attn.hook_pattern")[torch.from_numpy(index), :, 0]
     pixels = torch.from_numpy(examples.image_pixels[index]).to(pattern.device) + 1
     rows = torch.arange(len(index), device=pattern.device)
     gain = pattern[rows, :, pixels[:, -1]] - pattern[rows, :, pixels[:, 0]]

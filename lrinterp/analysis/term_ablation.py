@@ -108,10 +108,9 @@ class TermAblation(Result):
             head = max(self.order_lost, key=lambda h: float(self.order_lost[h].value or 0))
             before, after = self.on_objects[:, head]
             text += (
-                f" Key-position alone loses {lost} {lost.interval} of order because nothing tells "
-                f"objects from empty pixels any more: the two objects hold {after:.2f} of the "
-                f"attention of {head_name(0, head)} instead of {before:.2f}, and what order is "
-                "still written is smaller than the model's liking for one caption of the pair."
+                f" Key-position alone loses {lost} {lost.interval} of order: nothing tells objects "
+                f"from empty pixels any more, and the objects hold {after:.2f} of the attention "
+                f"of {head_name(0, head)} instead of {before:.2f}."
             )
         return text
 
@@ -154,8 +153,9 @@ class TermAblation(Result):
             key="order",
             title="Order accuracy when terms of the pooled row are taken away",
             how_to_read=f"Each bar is the share of {SET_WORDS[self.focus]} whose true caption "
-            "beats its swap, with its 95 % interval; 0.5 is chance, where the removal of what "
-            "order needs ends, and a placebo of the same size should not.",
+            "beats its swap, with its 95 % interval. Removing what order needs brings a bar to "
+            "0.5, chance; a random change of the same size (placebo) hurts, but less. Below 0.5 "
+            "the wrong caption is preferred, as when positions change places (permuted).",
             plot=reference(bars(shown, x="order accuracy", y="ablation"), 0.5, "chance"),
             table=part[whole],
         )

@@ -71,7 +71,8 @@ class Part:
 
     def error(self) -> float:
         """Largest relative error of the sum, over all query rows, in the worse gauge."""
-        cached = self.recording.caches[self.tower]["attn_scores", 0][torch.from_numpy(self.index)]
+        cached = self.recording.site(self.tower, "blocks.0.attn.hook_attn_scores")
+        cached = cached[torch.from_numpy(self.index)]
         occurs = self.recording.examples.occurs[self.tower]
         groups = groups_of(self.model, self.tokens, occurs, pooled=False)
         seen = groups.seen[:, None].expand_as(cached)

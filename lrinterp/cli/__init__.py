@@ -6,7 +6,6 @@ quick. Bad input is one line on standard error and exit code 2.
 
 import sys
 
-import click
 import typer
 
 from lrinterp.cli.analyze import AnalyzeCommand, analyze
@@ -33,17 +32,15 @@ def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2."""
     try:
         code = app(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
-    except click.ClickException as error:
-        code = complain(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         complain("interrupted")
         code = INTERRUPTED
+    except typer.Exit as stop:
+        code = stop.exit_code
     except OSError as error:
         code = complain(f"{error.filename or 'file'}: {error.strerror or error}")
-    except ValueError as error:
-        code = complain_of_input(error)
+    except Exception as error:
+        code = complain_of(error)
     sys.exit(code or 0)
 
 
@@ -54,10 +51,16 @@ def complain(message: str) -> int:
     return BAD_INPUT
 
 
-def complain_of_input(error: ValueError) -> int:
-    """Complain of bad input; any other ValueError is a fault of ours and keeps its traceback."""
+def complain_of(error: Exception) -> int:
+    """Complain of bad options or input; anything else is a fault of ours, with its traceback.
+
+    Errors of options are known by their `format_message`: their class comes from click, or from
+    the copy of it inside newer versions of typer.
+    """
     from lrinterp.store import InputError
 
+    if message := getattr(error, "format_message", None):
+        return complain(message())
     if not isinstance(error, InputError):
         raise error
     return complain(str(error))

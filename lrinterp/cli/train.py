@@ -16,7 +16,7 @@ def train(
     preset: Annotated[str | None, typer.Option(help="minimal or full.")] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="TOML with [world], [split], [encoder], [fit]; flags win over it."),
+        typer.Option(help="TOML with sections world, split, encoder, fit; flags win over it."),
     ] = None,
     n_pair: Annotated[int | None, typer.Option(help="Labels that form pairs.  [15]")] = None,
     n_val: Annotated[int | None, typer.Option(help="Labels held out of pairs.  [5]")] = None,

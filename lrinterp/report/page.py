@@ -38,7 +38,7 @@ __all__ = ["page", "write_report"]
 HOOD = "under-the-hood"
 
 
-def write_report(results: Mapping[str, Result], provenance: Provenance, path: Path) -> Path:
+def write_report(results: Mapping[str, Result], provenance: Provenance, path: str | Path) -> Path:
     """Write the page to a file, whole or not at all, and return its path."""
     write_atomically(Path(path), page(results, provenance).encode())
     return Path(path)

@@ -45,7 +45,14 @@ def random_bench() -> Bench:
     """A random model, biases and all, on pictures of four pixels."""
     split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
     scenes = Scenes(World(n_pixels=4, n_labels=4), split)
-    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6, "std_W_E": 1, "std_W_pos": 1}
+    sizes = {
+        "d_model": 8,
+        "n_heads": 2,
+        "d_head": 4,
+        "d_embed": 6,
+        "std_W_E": 1.0,
+        "std_W_pos": 1.0,
+    }
     model = DualEncoder.build(preset("minimal", **sizes, std_weights=0.5), scenes.sizes, 0)
     generator = torch.Generator().manual_seed(4)
     for name, weight in model.trainable().items():

@@ -41,14 +41,17 @@ def test_every_accuracy_of_the_micro_model_by_hand(micro_recording):
 
 
 def test_counts_and_clusters_of_the_micro_world(micro_recording):
-    table = accuracy(micro_recording).frame().set_index(["set", "metric", "candidates"])
-    counts = table[["n", "n_clusters"]]
-    assert counts.loc["unseen_pair", "order", "pair"].tolist() == [6, 1]
-    assert counts.loc["seen_pair", "order", "pair"].tolist() == [4, 1]
-    assert counts.loc["mixed_pair", "order", "pair"].tolist() == [24, 4]
-    assert counts.loc["single", "label_set", "open"].tolist() == [4, 4]
-    assert counts.loc["single", "order", "pair"].tolist() == [0, 0]
-    reasons = table["reason"].dropna().to_dict()
+    rows = {
+        (row["set"], row["metric"], row["candidates"]): row
+        for row in accuracy(micro_recording).frame().to_dict("records")
+    }
+    counts = {key: (row["n"], row["n_clusters"]) for key, row in rows.items()}
+    assert counts["unseen_pair", "order", "pair"] == (6, 1)
+    assert counts["seen_pair", "order", "pair"] == (4, 1)
+    assert counts["mixed_pair", "order", "pair"] == (24, 4)
+    assert counts["single", "label_set", "open"] == (4, 4)
+    assert counts["single", "order", "pair"] == (0, 0)
+    reasons = {key: row["reason"] for key, row in rows.items() if isinstance(row["reason"], str)}
     assert reasons == {("single", "order", "pair"): "order is not defined for one object"}
 
 

@@ -109,7 +109,14 @@ def random_models(tower: str):
     """A random model of two layers with norms, MLPs and biases, and inputs that differ in order."""
     split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
     scenes = Scenes(World(n_pixels=4, n_labels=5), split)
-    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6, "std_W_E": 1, "std_W_pos": 1}
+    sizes = {
+        "d_model": 8,
+        "n_heads": 2,
+        "d_head": 4,
+        "d_embed": 6,
+        "std_W_E": 1.0,
+        "std_W_pos": 1.0,
+    }
     config = preset("full", **sizes, std_weights=0.5, image_layers=2, text_layers=2)
     model = DualEncoder.build(config, scenes.sizes, 0)
     generator = torch.Generator().manual_seed(4)

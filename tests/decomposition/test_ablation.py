@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 
 from lrinterp import Scenes, Split, World
 from lrinterp.decomposition import (
@@ -203,7 +204,7 @@ def test_heads_select_and_nothing_is_modified(terms, groups, kind):
 
 
 def test_bad_ablations_are_named(terms, groups):
-    with pytest.raises(ValueError, match=r"kind: expected one of flatten, zero, .* got 'mean'"):
+    with pytest.raises((ValueError, TypeCheckError), match="'mean'"):
         Ablation(terms=("EP",), kind="mean")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"term: expected some of EE, EP, .* got 'VP'"):
         Ablation(terms=("EP", "VP"))
@@ -224,7 +225,14 @@ def scenes() -> Scenes:
 
 @pytest.fixture
 def model(scenes: Scenes) -> DualEncoder:
-    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6, "std_W_E": 1, "std_W_pos": 1}
+    sizes = {
+        "d_model": 8,
+        "n_heads": 2,
+        "d_head": 4,
+        "d_embed": 6,
+        "std_W_E": 1.0,
+        "std_W_pos": 1.0,
+    }
     model = DualEncoder.build(preset("minimal", **sizes, std_weights=0.5), scenes.sizes, 0)
     for tower in model.towers.values():
         tower.blocks[0].attn.b_Q.data += 0.5
@@ -345,7 +353,9 @@ def test_an_edit_leaves_the_tower_as_it_was(model, scenes):
     body = RuntimeError("the body")
 
     def run():
-        with edited(model.image, scores=scores, values=torch.ones(5, 2, 4), pool=tokens.pool):
+        with edited(
+            model.image, scores=scores, values=torch.ones(len(tokens), 5, 2, 4), pool=tokens.pool
+        ):
             assert (model.embed_all("image", tokens) - before).abs().max() > 0.01
             raise body
 

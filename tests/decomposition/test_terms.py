@@ -90,7 +90,14 @@ def small(normalization: str = "none", **changes) -> tuple[DualEncoder, Scenes]:
     """A random model with two heads on a row of four pixels, every bias at work."""
     split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
     scenes = Scenes(World(n_pixels=4, n_labels=4), split)
-    sizes = {"d_model": 6, "n_heads": 2, "d_head": 3, "d_embed": 5, "std_W_E": 1, "std_W_pos": 1}
+    sizes = {
+        "d_model": 6,
+        "n_heads": 2,
+        "d_head": 3,
+        "d_embed": 5,
+        "std_W_E": 1.0,
+        "std_W_pos": 1.0,
+    }
     config = preset("minimal", **sizes, std_weights=0.5, normalization=normalization, **changes)
     return with_random_biases(DualEncoder.build(config, scenes.sizes, 0)), scenes
 

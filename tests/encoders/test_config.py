@@ -88,7 +88,6 @@ def test_a_users_own_settings_survive():
     assert "seed" not in plain
 
 
-@pytest.mark.xfail(reason="reading it back asks a model hub for the tokenizer")
 def test_a_tokenizer_is_not_part_of_a_tower():
     own = HookedTransformerConfig(
         n_layers=1, d_model=8, d_head=4, n_ctx=5, d_vocab=7, act_fn="gelu", device="cpu",

@@ -326,7 +326,6 @@ def test_what_a_plan_does_not_say_keeps_its_default():
         pytest.param(
             {"fit": 3},
             "a.toml: fit: expected a section of fields, got 3",
-            marks=pytest.mark.xfail(reason="annotated as a mapping of mappings"),
         ),
         ({"fit": {"step": 3}}, "a.toml: fit: unknown field 'step'; expected steps"),
         ({"fit": {"steps": "3"}}, "a.toml: fit.steps: expected int, got '3'"),

@@ -1,0 +1,103 @@
+"""The four numbers at the head of a report, and what is said about them."""
+
+import pandas as pd
+import pytest
+
+from lrinterp import Scenes, Split, World, record
+from lrinterp.analysis import analyze
+from lrinterp.analysis.answer import Answer
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+KEYS = (
+    "unseen_pair_order",
+    "order_without_key_position",
+    "label_set_closed_without_key_position",
+    "right_object_attention_gain",
+)
+
+
+def answer_with(values: tuple[float | None, ...], span: float = 8.0) -> Answer:
+    """An answer with these four numbers, in the order of KEYS."""
+    rows = [
+        {"key": key, "value": value, "low": None, "high": None, "n": 900, "n_clusters": 10}
+        for key, value in zip(KEYS, values, strict=True)
+    ]
+    return Answer(table=pd.DataFrame(rows), span=span, head="L0H2")
+
+
+def test_it_gathers_the_numbers_of_the_other_analyses(left_right_results):
+    own = left_right_results["answer"].summary
+    assert tuple(own) == KEYS
+    sources = ("accuracy", "term_ablation", "term_ablation", "positional_gradient")
+    for key, source in zip(KEYS, sources, strict=True):
+        assert own[key].plain() == left_right_results[source].summary[key].plain(), key
+
+
+def test_the_shipped_models_answer(left_right_results, no_gradient_results):
+    knows, not_at_all = (r["answer"] for r in (left_right_results, no_gradient_results))
+    head = left_right_results["positional_gradient"].summary["headline_head"].value
+    gain = knows.summary["right_object_attention_gain"].value
+    assert knows.finding.startswith("This model knows left from right on pairs it has never seen;")
+    assert f"{head} attends more to the {'right' if gain > 0 else 'left'}" in knows.finding
+    assert knows.finding.endswith("the model is at chance.")
+    assert not_at_all.finding == (
+        "This model does not know left from right on pairs it has never seen; its attention has no "
+        "gradient along the row."
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "span", "expected"),
+    [
+        ((0.97, 0.5, 1.0, 0.4), 8.0, "L0H2 attends more to the right"),
+        ((0.97, 0.5, 1.0, -0.4), 8.0, "L0H2 attends more to the left"),
+        ((0.97, 0.8, 1.0, 0.4), 8.0, "order survives its removal in part"),
+        ((0.66, 0.5, 1.0, 0.4), 8.0, "knows only in part left from right"),
+        ((0.52, 0.5, 1.0, 0.4), 8.0, "does not know left from right"),
+        ((0.52, 0.5, 1.0, 0.4), 8.0, "although its attention has a gradient along the row"),
+        ((0.52, 0.5, 1.0, 0.0), 0.05, "its attention has no gradient along the row"),
+        ((None, None, None, 0.4), 8.0, "never tested on pairs it had not seen"),
+    ],
+)
+def test_the_sentence_follows_the_numbers(values, span: float, expected: str):
+    assert expected in answer_with(values, span).finding
+
+
+@pytest.mark.parametrize(
+    ("values", "span", "words"),
+    [
+        (
+            (0.97, 0.5, 1.0, 0.4),
+            8.0,
+            ("good: far above chance", "at chance", "still recognised", "prefers the right"),
+        ),
+        (
+            (0.6, 0.3, 0.5, -0.4),
+            8.0,
+            ("weak: above chance", "below chance", "recognition suffers", "prefers the left"),
+        ),
+        (
+            (None, None, None, 0.4),
+            0.05,
+            ("not measured", "not measured", "not measured", "no gradient: 0.05 logits"),
+        ),
+    ],
+)
+def test_tiles_say_good_or_bad_in_words(values, span: float, words: tuple[str, ...]):
+    tiles = answer_with(values, span).tiles()
+    assert len(tiles) == 4
+    for tile, value, word in zip(tiles, values, words, strict=True):
+        assert tile.scalar.value == value
+        assert word in tile.words
+
+
+def test_a_split_without_held_out_pairs_still_answers(micro):
+    split = Split(n_pair=4, n_val=0, positions_per_label=2, layouts_per_pair=1)
+    recording = record(micro, Scenes(World(n_pixels=3, n_labels=4), split).examples())
+    result = analyze(recording, ["answer"])["answer"]
+    values = [scalar.value for scalar in result.summary.values()]
+    assert values[:3] == [None, None, None]
+    assert values[3] == pytest.approx(0.6, abs=0.2)
+    assert "its split holds none out" in result.finding
+    assert len(result.tiles()) == 4

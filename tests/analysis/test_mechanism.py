@@ -1,0 +1,114 @@
+"""One picture taken apart: what is shown is what the model does on it."""
+
+import numpy as np
+import pytest
+
+from lrinterp.analysis import analyze
+from lrinterp.analysis.mechanism import Mechanism, mechanism, typical
+from lrinterp.decomposition import TERMS
+from lrinterp.result import NotApplicable
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def micro_mechanism(micro_recording) -> Mechanism:
+    result = analyze(micro_recording, ["mechanism"])["mechanism"]
+    assert isinstance(result, Mechanism)
+    return result
+
+
+def test_the_micro_model_by_hand(micro_mechanism: Mechanism):
+    """Cat, background, dog: scores 12, 10, 10, 14; without key-position 12, 12, 10, 12."""
+    assert micro_mechanism.words == ("CLS", "cat", "background", "dog")
+    assert micro_mechanism.caption == "cat is on the left of dog"
+    assert micro_mechanism.heads == ("L0H0", "L0H1")  # head 0 costs order, head 1 none
+    for run, scores in enumerate(([12, 10, 10, 14], [12, 12, 10, 12])):
+        weights = np.exp(scores) / np.exp(scores).sum()
+        np.testing.assert_allclose(micro_mechanism.pattern[run, 0], weights, rtol=1e-5)
+    terms = dict(zip(TERMS, micro_mechanism.terms.tolist(), strict=True))
+    assert terms["EP"] == terms["bP"] == [0, -1, 0, 1]
+    assert terms["EE"] == [1.75, -0.25, -1.25, -0.25]
+    assert terms["PP"] == terms["bb"] == [0] * 4
+    # Caption and picture both weigh the right label e^4 times; without key-position both orders
+    # are alike.
+    other = 2 * np.exp(4) / (1 + np.exp(8))
+    np.testing.assert_allclose(micro_mechanism.margins, [1 - other, 0], atol=1e-6)
+
+
+def test_terms_add_up_to_the_centred_scores(left_right, left_right_results):
+    result = left_right_results["mechanism"]
+    head = int(result.heads[0][-1])
+    examples = left_right.examples
+    row = next(
+        i
+        for i in examples.where("unseen_pair")
+        if [examples.words["image"][t] for t in examples.image.ids[i].tolist()] == [*result.words]
+    )
+    scores = left_right.caches["image"]["attn_scores", 0][row, head, 0].double().numpy()
+    np.testing.assert_allclose(result.terms.sum(0), scores - scores.mean(), atol=1e-4)
+    pattern = left_right.caches["image"]["pattern", 0][row].numpy()
+    order = [int(name[-1]) for name in result.heads]
+    np.testing.assert_allclose(result.pattern[0], pattern[order, 0], atol=1e-5)
+    np.testing.assert_allclose(result.squares, pattern[order], atol=1e-6)
+    left, right = result.caption.split(" is on the left of ")
+    text = {caption: i for i, caption in enumerate(examples.caption_text)}
+    true, swap = text[result.caption], text[f"{right} is on the left of {left}"]
+    expected = left_right.scores[row, true] - left_right.scores[row, swap]
+    assert result.margins[0] == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_the_ablated_row_is_the_softmax_of_the_flattened_scores(left_right_results):
+    """Key-position is what the canonical EP, PP and bP rows add; its mean on CLS is its own."""
+    result = left_right_results["mechanism"]
+    position = result.terms[[TERMS.index(t) for t in ("EP", "PP", "bP")]].sum(0)
+    flat = position.copy()
+    flat[1:] = position[1:].mean()
+    scores = result.terms.sum(0) - position + flat
+    np.testing.assert_allclose(
+        result.pattern[1, 0], np.exp(scores) / np.exp(scores).sum(), atol=1e-5
+    )
+    assert np.abs(result.pattern[1, 0] - result.pattern[0, 0]).max() > 0.1
+    np.testing.assert_allclose(result.pattern.sum(-1), 1, atol=1e-5)
+
+
+def test_heads_come_by_the_order_they_cost(left_right_results):
+    lost = left_right_results["term_ablation"].order_lost
+    order = [int(name[-1]) for name in left_right_results["mechanism"].heads]
+    values = [lost[head].value for head in order]
+    assert sorted(order) == list(range(4))
+    assert values == sorted(values, reverse=True)
+
+
+def test_the_picture_is_chosen_by_its_layout_alone():
+    pixels = np.array([[0, 1], [0, 9], [2, 7], [1, 7], [2, 7]])
+    assert typical(pixels, 10) == 2
+    thirds = np.array([[0, 1, 2], [1, 4, 7], [7, 8, 9]])
+    assert typical(thirds, 9) == 1
+    assert typical(np.array([[0, 2], [0, 1], [1, 2]]), 3) == 0
+
+
+def test_words_and_numbers_of_the_finding(micro_mechanism: Mechanism):
+    weights = np.exp([12, 10, 10, 14]) / np.exp([12, 10, 10, 14]).sum()
+    assert (
+        f"L0H0 gives the left object {weights[1]:.2f} of its attention and the right one "
+        f"{weights[3]:.2f}"
+    ) in micro_mechanism.finding
+    assert micro_mechanism.summary["margin_intact"].n == 1
+    assert micro_mechanism.places == ["CLS", "1 cat", "2 ·", "3 dog"]
+
+
+def test_the_table_holds_attention_and_terms(micro_mechanism: Mechanism):
+    frame = micro_mechanism.frame()
+    attention, terms = frame.dropna(subset=["attention"]), frame.dropna(subset=["logits"])
+    assert len(attention) == 2 * 2 * 4
+    assert len(terms) == 10 * 4
+    whole = terms[terms["term"] == "sum"]["logits"].to_numpy()
+    np.testing.assert_allclose(whole, [0.5, -1.5, -1.5, 2.5])
+
+
+def test_a_tower_that_cannot_be_split_is_named(micro_recording):
+    results = analyze(micro_recording, ["attention_terms", "term_ablation"])
+    micro_recording.model.image.cfg.normalization_type = "RMS"
+    with pytest.raises(NotApplicable, match="the image tower cannot be decomposed"):
+        mechanism(micro_recording, **results)  # type: ignore[arg-type]

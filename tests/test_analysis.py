@@ -1,0 +1,205 @@
+"""What every analysis promises, and what both shipped checkpoints must show."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import lrinterp.store as store
+from lrinterp.analysis import ANALYSES, analyze, in_order
+from lrinterp.checkpoint import load_checkpoint
+from lrinterp.encoders import DualEncoder
+from lrinterp.recording import Recording, record
+from lrinterp.result import Attention, Result, Scalar, document
+from lrinterp.scenes import Scenes
+from lrinterp.store import InputError
+
+ROOT = Path(__file__).parents[1]
+CHANCE = (0.45, 0.55)
+
+
+def recorded(name: str) -> Recording:
+    checkpoint = load_checkpoint(ROOT / "checkpoints" / name)
+    data = checkpoint.metadata
+    examples = Scenes.from_plain(data.world, data.split).examples(["unseen_pair"])
+    return record(checkpoint.model, examples, progress=False)
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    return recorded("left-right")
+
+
+@pytest.fixture(scope="module")
+def results(recording: Recording) -> Mapping[str, Result]:
+    return analyze(recording, progress=False)
+
+
+@pytest.fixture(scope="module")
+def twin() -> Mapping[str, Result]:
+    return analyze(recorded("no-gradient"), progress=False)
+
+
+def number(results: Mapping[str, Result], name: str, key: str) -> float:
+    return float(results[name].summary[key].value or 0)
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_a_result_has_words_numbers_and_pictures(results: Mapping[str, Result], name: str):
+    result = results[name]
+    assert isinstance(result, ANALYSES[name].result)
+    assert result.name == name
+    assert result.question.endswith("?")
+    assert result.finding.endswith(".")
+    assert len(result.frame())
+    assert all(isinstance(scalar, Scalar) for scalar in result.summary.values())
+    keys = [figure.key for figure in result.figures()]
+    assert len(keys) == len(set(keys))
+    assert all(
+        figure.how_to_read.endswith(".") and len(figure.table) for figure in result.figures()
+    )
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_a_reloaded_result_draws_the_same(results: Mapping[str, Result], name: str, tmp_path: Path):
+    result = results[name]
+    store.save(result, tmp_path / name)
+    again = store.load(type(result), tmp_path / name)
+    assert again.finding == result.finding
+    assert again.summary == result.summary
+    pd.testing.assert_frame_equal(again.frame(), result.frame(), check_dtype=False)
+    for old, new in zip(result.figures(), again.figures(), strict=True):
+        same = old.plot.props if isinstance(old.plot, Attention) else old.plot.to_json()
+        assert same == (new.plot.props if isinstance(new.plot, Attention) else new.plot.to_json())
+
+
+def test_left_right_knows_by_key_position(results: Mapping[str, Result]):
+    assert number(results, "answer", "unseen_pair_order") >= 0.9
+    assert CHANCE[0] <= number(results, "term_ablation", "order_without_key_position") <= CHANCE[1]
+    assert number(results, "term_ablation", "label_set_closed_without_key_position") >= 0.95
+    gap = results["term_ablation"].summary["order_placebo_minus_without"]
+    assert float(gap.value or 0) >= 0.15
+    assert gap.low is not None
+    assert gap.low > 0
+    assert abs(number(results, "positional_gradient", "headline_spearman")) >= 0.95
+    span = number(results, "positional_gradient", "headline_span")
+    assert span >= max(1.0, 10 * number(results, "positional_gradient", "null_span"))
+
+
+def test_the_twin_knows_nothing_and_has_no_gradient(
+    results: Mapping[str, Result], twin: Mapping[str, Result]
+):
+    assert CHANCE[0] <= number(twin, "answer", "unseen_pair_order") <= CHANCE[1]
+    rows = twin["positional_gradient"].frame()
+    rows = rows[(rows["gauge"] == "canonical") & (rows["term"] == "EP+PP+bP")]
+    largest = rows[["span", "range"]].to_numpy(float).max()
+    assert largest < 0.1
+    assert largest < 0.02 * number(results, "positional_gradient", "headline_span")
+    assert "does not know" in twin["answer"].finding
+    assert "hardly tells" in twin["activation_patching"].reason
+
+
+def test_terms_add_up_and_full_patches_are_one(results: Mapping[str, Result]):
+    assert number(results, "attention_terms", "reconstruction_error") < 1e-5
+    shares = results["attention_terms"].frame()
+    nine = shares[~shares["term"].str.contains("\\+")]
+    sums = nine.groupby(["encoder", "gauge", "head"], dropna=False)["share"].sum()
+    np.testing.assert_allclose(sums, 1.0, atol=1e-9)
+    patched = results["activation_patching"].frame()
+    full = patched[(patched["role"] == "all") & (patched["site"] == "resid_pre")]
+    assert set(full["encoder"]) == {"image", "text"}
+    assert set(full["direction"]) == {"denoising", "noising"}
+    np.testing.assert_allclose(full["effect"], 1.0, atol=1e-5)
+    assert (patched.loc[patched["identical"], "effect"] == 0).all()
+
+
+def test_a_gauge_move_changes_raw_terms_only(recording: Recording, results: Mapping[str, Result]):
+    checkpoint = load_checkpoint(ROOT / "checkpoints" / "left-right")
+    tower = checkpoint.model.image
+    move = torch.randn(tower.cfg.d_model, generator=torch.Generator().manual_seed(0)) * 0.1
+    with torch.no_grad():  # the component of the patches: all positions but CLS, all tokens but CLS
+        tower.embed.W_E[:-1] += move
+        tower.pos_embed.W_pos[1:] -= move
+    moved = record(checkpoint.model, recording.examples, progress=False)
+    torch.testing.assert_close(moved.scores, recording.scores, atol=1e-5, rtol=0)
+    names = ["attention_terms", "positional_gradient"]
+    again = analyze(moved, names, progress=False)
+    old, new = (r["positional_gradient"].frame() for r in (results, again))
+    canonical, raw = old["gauge"] == "canonical", (old["gauge"] == "raw") & (old["term"] == "bP")
+    np.testing.assert_allclose(new["slope"][canonical], old["slope"][canonical], atol=1e-4)
+    shares, shifted = (r["attention_terms"].frame() for r in (results, again))
+    kept = (shares["gauge"] == "canonical") & (shares["encoder"] == "image")
+    np.testing.assert_allclose(shifted["share"][kept], shares["share"][kept], atol=1e-4)
+    changed = (shares["gauge"] == "raw") & (shares["encoder"] == "image")
+    assert (shifted["share"][changed] - shares["share"][changed]).abs().max() > 1e-3
+    assert raw.any()
+
+
+def test_a_users_own_pair_gets_the_permuted_null(recording: Recording):
+    towers = recording.model.towers
+    own = DualEncoder.from_hooked(towers["image"], towers["text"])
+    again = analyze(
+        record(own, recording.examples, progress=False), ["positional_gradient"], progress=False
+    )
+    assert set(again["positional_gradient"].frame()["null"]) == {"permuted"}
+
+
+def test_needs_come_first_and_unknown_names_are_refused(recording: Recording):
+    assert in_order("answer")[-1] == "answer"
+    assert set(in_order("answer")) == {*ANALYSES["answer"].needs, "answer"}
+    with pytest.raises(InputError, match="'acuracy': expected one of answer"):
+        analyze(recording, ["acuracy"])
+
+
+def test_what_was_not_recorded_is_named(recording: Recording):
+    bare = record(recording.model, recording.examples, ["hook_embed"], progress=False)
+    with pytest.raises(InputError, match="hook_attn_scores of the image tower was not recorded"):
+        analyze(bare, ["attention_terms"], progress=False)
+
+
+def test_analyses_leave_the_model_as_it_was(recording: Recording, results: Mapping[str, Result]):
+    fresh = load_checkpoint(ROOT / "checkpoints" / "left-right").model
+    for name, weight in recording.model.trainable().items():
+        assert torch.equal(weight, fresh.trainable()[name])
+    hooks = [p for t in recording.model.towers.values() for p in t.hook_dict.values()]
+    assert not any(point.fwd_hooks for point in hooks)
+    assert results
+
+
+@pytest.mark.parametrize(
+    ("world", "split", "encoder"),
+    [
+        ({"n_objects": 3}, {"n_val": 3}, {}),
+        ({"template": "both"}, {"n_val": 2}, {"text_layers": 2}),
+        ({}, {"n_val": 0}, {}),
+        ({}, {}, {"normalization": "LN", "mlp_ratio": 2, "image_layers": 2}),
+    ],
+)
+def test_other_worlds_and_models_are_analysed_to_the_end(
+    world: dict[str, object], split: dict[str, object], encoder: dict[str, object]
+):
+    from lrinterp.result import Provenance
+    from lrinterp.training import Plan
+
+    plan = Plan.from_plain(
+        {
+            "world": {"n_pixels": 5, "n_labels": 6, **world},
+            "split": {"n_pair": 3, "n_val": 2, "positions_per_label": 3, **SMALL, **split},
+            "encoder": {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 8, **encoder},
+        },
+        "test",
+    )
+    model = DualEncoder.build(plan.encoder, plan.scenes.sizes, 0)
+    found = analyze(record(model, plan.scenes.examples(), progress=False), progress=False)
+    assert list(found) == list(ANALYSES)
+    where = Provenance(checkpoint="x", command="", date="", versions={"lrinterp": "0"})
+    assert document(found, where)["results"]
+    assert all(figure.plot for result in found.values() for figure in result.figures())
+    if plan.scenes.split.n_val == 0:
+        assert found["term_ablation"].summary["order_without_key_position"].value is None
+
+
+SMALL = {"layouts_per_pair": 4}

@@ -1,0 +1,240 @@
+"""The command line: what it writes, what it refuses, and in how many words."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrinterp.analysis import ANALYSES
+from lrinterp.cli import main
+from lrinterp.cli.analyze import NAMES, spread
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = ROOT / "checkpoints" / "left-right"
+TINY = """
+[world]
+n_pixels = 4
+n_labels = 5
+[split]
+n_pair = 3
+n_val = 2
+positions_per_label = 3
+layouts_per_pair = 4
+[encoder]
+d_model = 8
+n_heads = 2
+d_head = 4
+d_embed = 8
+[fit]
+steps = 2
+"""
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lrinterp", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        shown = capsys.readouterr()
+        return int(stop.value.code or 0), shown.out, shown.err
+
+    return call
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def tiny(run: Run, config: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "tiny"
+    code, _, err = run("train", "--out", folder, "--config", config)
+    assert code == 0, err
+    return folder
+
+
+def check_refused(answer: tuple[int, str, str], *words: str) -> None:
+    code, _, err = answer
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
+    for word in words:
+        assert word in err
+
+
+def test_a_trained_model_is_evaluated_and_analysed(run: Run, tiny: Path, tmp_path: Path):
+    report, numbers = tmp_path / "r.html", tmp_path / "r.json"
+    code, out, _ = run("analyze", tiny, "--out", report, "--json", numbers)
+    assert code == 0
+    assert str(report) in out
+    data = json.loads(numbers.read_text(), parse_constant=pytest.fail)
+    assert set(data) == {"lrinterp", "checkpoint", "results"}
+    assert list(data["results"]) == list(ANALYSES)
+    code, out, _ = run("evaluate", tiny, "--json", numbers)
+    assert code == 0
+    assert "unseen_pair_order" in out
+    assert list(json.loads(numbers.read_text())["results"]) == ["accuracy"]
+
+
+COLUMNS = {
+    "accuracy": "set metric candidates value low high n n_clusters",
+    "attention_terms": "encoder layer head term gauge share",
+    "positional_gradient": "encoder layer head term gauge slope span r2 spearman null_high",
+    "term_ablation": "encoder terms heads kind gauge set metric candidates value low high",
+    "activation_patching": "encoder site layer head role direction effect identical",
+}
+KEYS = {
+    "accuracy": "unseen_pair_order unseen_pair_label_set_closed",
+    "attention_terms": "reconstruction_error",
+    "positional_gradient": "headline_head headline_slope right_object_attention_gain",
+    "term_ablation": "order_without_key_position label_set_closed_without_key_position "
+    "order_placebo order_key_position_only",
+}
+
+
+def test_the_json_has_the_promised_keys_columns_and_types(run: Run, tmp_path: Path):
+    numbers = tmp_path / "r.json"
+    code, _, _ = run("analyze", SHIPPED, "--out", tmp_path / "r.html", "--json", numbers)
+    assert code == 0
+    results = json.loads(numbers.read_text(), parse_constant=pytest.fail)["results"]
+    for name, columns in COLUMNS.items():
+        assert set(columns.split()) <= set(results[name]["table"][0])
+    for name, keys in KEYS.items():
+        assert set(keys.split()) <= set(results[name]["summary"])
+    for entry in results.values():
+        for scalar in entry["summary"].values():
+            assert list(scalar) == ["value", "low", "high", "n", "n_clusters"]
+        for row in entry["table"]:
+            for column in ("layer", "n"):
+                assert isinstance(row.get(column), int | None)
+    for name in ("attention_terms", "activation_patching", "positional_gradient"):
+        assert all(isinstance(row["head"], int | None) for row in results[name]["table"])
+    headline = results["positional_gradient"]["summary"]["headline_head"]
+    assert headline["value"].startswith("L0H")
+    assert headline["low"] is headline["high"] is None
+    union = {row["terms"] for row in results["term_ablation"]["table"]}
+    assert {"EP+PP+bP", "EP", "PP", "bP", "EP+bP", "none"} <= union
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["CKPT", "--only", "accuracy", "attention_terms"],
+        ["CKPT", "--only", "accuracy", "--only", "attention_terms"],
+        ["--only", "accuracy", "attention_terms", "CKPT"],
+    ],
+)
+def test_only_limits_results_and_sections(
+    run: Run, tiny: Path, tmp_path: Path, arguments: list[str]
+):
+    report, numbers = tmp_path / "r.html", tmp_path / "r.json"
+    words = [str(tiny) if word == "CKPT" else word for word in arguments]
+    code, _, err = run("analyze", *words, "--out", report, "--json", numbers)
+    assert code == 0, err
+    assert list(json.loads(numbers.read_text())["results"]) == ["accuracy", "attention_terms"]
+    assert 'id="term_ablation"' not in report.read_text()
+    assert 'id="accuracy"' in report.read_text()
+
+
+def test_help_names_the_analyses_there_are():
+    assert [name.strip() for name in NAMES.split(",")] == list(ANALYSES)
+    assert spread(["c", "--only", "a", "b", "--out", "x"]) == (
+        ["c", "--only", "a", "--only", "b", "--out", "x"]
+    )
+
+
+def damaged(folder: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
+    copy = folder / "copy"
+    shutil.copytree(SHIPPED, copy)
+    (copy / name).write_bytes(change((copy / name).read_bytes()))
+    return copy
+
+
+def with_json(change: Callable[[dict[str, Any]], None]) -> Callable[[bytes], bytes]:
+    def changed(data: bytes) -> bytes:
+        plain = json.loads(data)
+        change(plain)
+        return json.dumps(plain).encode()
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "word"),
+    [
+        ("model.safetensors", lambda data: data[:-9], "truncated or altered"),
+        ("model.safetensors", lambda data: data[:-1] + b"!", "truncated or altered"),
+        ("model.json", lambda data: data[:99], "not valid JSON"),
+        ("model.json", with_json(lambda p: p.update(format=2)), "format version 2, expected 1"),
+        ("model.json", with_json(lambda p: p.update(size=2)), "unknown field 'size'"),
+        ("model.json", with_json(lambda p: p["world"].update(depth=2)), "unknown field 'depth'"),
+    ],
+)
+def test_a_damaged_checkpoint_is_one_line_and_leaves_the_report(
+    run: Run, tmp_path: Path, name: str, change: Callable[[bytes], bytes], word: str
+):
+    report = tmp_path / "report.html"
+    report.write_text("mine")
+    copy = damaged(tmp_path, name, change)
+    check_refused(run("analyze", copy, "--out", report), word)
+    assert report.read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["copy", "report.html"]
+
+
+def test_what_is_no_checkpoint_is_named(run: Run, tmp_path: Path):
+    check_refused(run("analyze", tmp_path / "none"), "none", "no such folder")
+    check_refused(run("evaluate", tmp_path), "not a checkpoint")
+    check_refused(run("analyze", SHIPPED, "--only", "acuracy"), "'acuracy'", "accuracy")
+    check_refused(run("analyze", SHIPPED, "--out", tmp_path), "folder")
+    check_refused(run("analyze", SHIPPED, "--out", tmp_path / "no" / "r.html"), "no")
+    check_refused(run("analyze"), "CKPT")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("[fit]\nstep = 3", "unknown field 'step'"),
+        ("[fits]\nsteps = 3", "unknown section 'fits'"),
+        ("[fit]\nsteps = 'three'", "fit.steps: expected int, got 'three'"),
+        ("[fit", "not valid TOML"),
+        ("[split]\nn_pair = 18", "n_pair + n_val"),
+        ("[encoder]\npreset = 'huge'", "preset"),
+    ],
+)
+def test_a_bad_configuration_is_named(run: Run, tmp_path: Path, text: str, word: str):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    check_refused(run("train", "--out", tmp_path / "m", "--config", path), word)
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_finished_run_is_left_alone_and_a_full_folder_refused(run: Run, tiny: Path, config: Path):
+    before = {path.name: path.read_bytes() for path in tiny.iterdir()}
+    check_refused(run("train", "--out", tiny, "--config", config), "not empty", "--resume")
+    code, out, _ = run("train", "--out", tiny, "--config", config, "--resume")
+    assert code == 0
+    assert len(out.strip().splitlines()) == 1
+    assert "finished already" in out
+    other = run("train", "--out", tiny, "--config", config, "--resume", "--steps", "3")
+    check_refused(other, "fit.steps")
+    assert {path.name: path.read_bytes() for path in tiny.iterdir()} == before
+
+
+def test_a_flag_wins_over_the_file(run: Run, config: Path, tmp_path: Path):
+    folder = tmp_path / "m"
+    code, _, _ = run("train", "--out", folder, "--config", config, "--steps", 3, "--seed", 5)
+    plain = json.loads((folder / "model.json").read_text())
+    assert code == 0
+    assert plain["recipe"]["steps"] == 3
+    assert plain["split"]["seed"] == plain["recipe"]["seed"] == plain["seed"] == 5
+    assert plain["world"]["n_pixels"] == 4
