@@ -3,15 +3,12 @@
 Usage: python analyses/ten_seeds/run.py --out DIR
 
 Seeds and criteria stand in study.toml; the table is written to results/seeds.json.
-Each model is trained by the command line in a process of its own, imports included in its seconds.
-A model that is already in DIR is not trained again (its seconds are kept beside it).
+Each model is trained by the command line; one that is already in DIR is not trained again.
 """
 
 import argparse
-import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -79,25 +76,16 @@ def judge(table: pd.DataFrame, criteria: dict) -> dict[str, int]:
 
 
 def row_of(folder: Path, seed: int) -> dict[str, object]:
-    seconds = train(folder, seed)
+    command = [sys.executable, "-m", "lrinterp", "train", "--out", str(folder)]
+    subprocess.run([*command, "--seed", str(seed), "--resume"], check=True)
     checkpoint = lr.load_checkpoint(folder)
     data = checkpoint.metadata
-    scenes = lr.Scenes.from_plain(data.world, data.split)
-    results = lr.analyze(lr.record(checkpoint.model, scenes.examples()), NAMES)
+    examples = lr.Scenes.from_plain(data.world, data.split).examples()
+    results = lr.analyze(lr.record(checkpoint.model, examples), NAMES)
     found = {key: s.value for r in results.values() for key, s in r.summary.items()}
     gap = results["term_ablation"].summary["order_placebo_minus_without"]
     row = {name: found[key] for key, name in COLUMNS.items()}
-    return {"seed": seed, "seconds": seconds, **row, "gap": gap.value, "gap_low": gap.low}
-
-
-def train(folder: Path, seed: int) -> float:
-    clock = folder.with_suffix(".seconds.json")
-    if not clock.exists():
-        start = time.perf_counter()
-        command = [sys.executable, "-m", "lrinterp", "train", "--out", str(folder)]
-        subprocess.run([*command, "--seed", str(seed), "--resume"], check=True)
-        write_json(clock, time.perf_counter() - start)
-    return json.loads(clock.read_text())
+    return {"seed": seed, **row, "gap": gap.value, "gap_low": gap.low}
 
 
 def interval(values: pd.Series) -> tuple[float, float, float]:

@@ -109,8 +109,8 @@ class Mechanism(Result):
             title=f"Where the pooled token looks: “{self.caption}”",
             how_to_read="Columns are the positions of the row with what stands there (· is an "
             f"empty pixel), rows are heads, {self.heads[0]} first because its removal costs most; "
-            "a cell is the share of CLS's attention. Without key-position only what the objects are "
-            "decides which gets more, and that is the same when they change places.",
+            "a cell is the share of CLS's attention. Without key-position only what the objects "
+            "are decides which gets more, and that is the same when they change places.",
             plot=heatmap(table, x="position", y="head", z="attention", facet="run", limit=1.0),
             table=table,
         )
