@@ -7,8 +7,10 @@ Each model is trained by the command line; one that is already in DIR is not tra
 """
 
 import argparse
+import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +77,19 @@ def judge(table: pd.DataFrame, criteria: dict) -> dict[str, int]:
     return {name: int(column.sum()) for name, column in held.items()}
 
 
+def seconds_to_train(folder: Path, seed: int) -> float:
+    """Wall-clock seconds of the training command, imports included; kept beside the model."""
+    kept = folder.with_suffix(".seconds.json")
+    if not kept.exists():
+        command = [sys.executable, "-m", "lrinterp", "train", "--out", str(folder)]
+        start = time.perf_counter()
+        subprocess.run([*command, "--seed", str(seed), "--resume"], check=True)
+        write_json(kept, round(time.perf_counter() - start, 1))
+    return json.loads(kept.read_text())
+
+
 def row_of(folder: Path, seed: int) -> dict[str, object]:
-    command = [sys.executable, "-m", "lrinterp", "train", "--out", str(folder)]
-    subprocess.run([*command, "--seed", str(seed), "--resume"], check=True)
+    seconds = seconds_to_train(folder, seed)
     checkpoint = lr.load_checkpoint(folder)
     data = checkpoint.metadata
     examples = lr.Scenes.from_plain(data.world, data.split).examples()
@@ -85,7 +97,7 @@ def row_of(folder: Path, seed: int) -> dict[str, object]:
     found = {key: s.value for r in results.values() for key, s in r.summary.items()}
     gap = results["term_ablation"].summary["order_placebo_minus_without"]
     row = {name: found[key] for key, name in COLUMNS.items()}
-    return {"seed": seed, **row, "gap": gap.value, "gap_low": gap.low}
+    return {"seed": seed, "seconds": seconds, **row, "gap": gap.value, "gap_low": gap.low}
 
 
 def interval(values: pd.Series) -> tuple[float, float, float]:
