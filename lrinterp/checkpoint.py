@@ -19,7 +19,14 @@ from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 from torch import Tensor
 
-from lrinterp.encoders import DualEncoder, EncoderConfig, build_tower, tower_from_plain, tower_plain
+from lrinterp.encoders import (
+    DualEncoder,
+    EncoderConfig,
+    build_tower,
+    tower_config,
+    tower_from_plain,
+    tower_plain,
+)
 from lrinterp.store import (
     InputError,
     from_plain,
@@ -32,6 +39,7 @@ from lrinterp.store import (
 
 if TYPE_CHECKING:
     from lrinterp.result import Provenance
+    from lrinterp.scenes import Scenes
 
 __all__ = ["Checkpoint", "Metadata", "load_checkpoint", "save_checkpoint", "versions"]
 
@@ -68,6 +76,16 @@ class Checkpoint:
     model: DualEncoder
     metadata: Metadata
 
+    def scenes(self) -> "Scenes":
+        """The world and split it was trained on.
+
+        Raises InputError where it has none, or where they do not fit its towers.
+        """
+        from lrinterp.scenes import Scenes
+
+        data, where = self.metadata, f"{self.name}/{METADATA}"
+        return Scenes.from_plain(data.world, data.split, where, sizes=self.model.sizes)
+
     def provenance(self, command: str = "") -> "Provenance":
         """Where results on this checkpoint come from, for a report or a JSON document."""
         from lrinterp.result import Provenance
@@ -82,8 +100,8 @@ class Checkpoint:
         }
         trained_with = {f"trained with {name}": v for name, v in data.versions.items()}
         return Provenance(
-            checkpoint=self.name,
-            command=command,
+            checkpoint=readable(self.name),
+            command=readable(command),
             date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             versions={**versions(), **trained_with},
             sha256=data.sha256,
@@ -91,6 +109,11 @@ class Checkpoint:
             settings={name: fields for name, fields in settings.items() if fields},
             curves=pd.DataFrame(data.history) if data.history else None,
         )
+
+
+def readable(name: str) -> str:
+    """A name from the file system as text that can be written anywhere."""
+    return name.encode(errors="replace").decode()
 
 
 def versions() -> dict[str, str]:
@@ -150,8 +173,21 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     except (TypeError, KeyError, ValueError, AssertionError, RuntimeError, OSError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{folder / METADATA}: towers: {line}; restore the file") from error
+    if config is not None:
+        check_towers(config, model, folder / METADATA)
     fill(model, weights, folder / WEIGHTS)
     return Checkpoint(folder.resolve().name, model, metadata)
+
+
+def check_towers(config: EncoderConfig, model: DualEncoder, where: Path) -> None:
+    """Refuse towers that are not what the encoder configuration makes."""
+    for name, size in model.sizes.items():
+        expected = tower_plain(tower_config(config, name, *size))
+        found = tower_plain(model.towers[name].cfg)
+        for key in sorted(expected | found):
+            if found.get(key) != expected.get(key):
+                got = f"encoder makes {expected.get(key)!r}, the tower has {found.get(key)!r}"
+                raise InputError(f"{where}: towers.{name}.{key}: {got}; restore the file")
 
 
 def read_metadata(folder: Path) -> Metadata:
@@ -204,4 +240,6 @@ def fill(model: DualEncoder, weights: Mapping[str, Tensor], where: Path) -> None
             raise InputError(
                 f"{where}: {name}: expected {expected}, got {tuple(got.shape)} {got.dtype}"
             )
+        if not got.isfinite().all():
+            raise InputError(f"{where}: {name}: holds values that are not finite; train again")
         parameter.data.copy_(got)

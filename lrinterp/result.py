@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any, ClassVar, final
 
 import pandas as pd
@@ -23,6 +24,7 @@ __all__ = [
     "Scalar",
     "Skipped",
     "Tile",
+    "counted",
     "document",
     "records",
     "signed",
@@ -62,7 +64,7 @@ class Scalar:
             return 3
         half = (self.high - self.low) / 2
         first = math.floor(math.log10(half))
-        return min(6, max(1, -first + (half < 3 * 10.0**first)))
+        return min(4, max(1, -first + (half < 3 * 10.0**first)))
 
     def __str__(self) -> str:
         if self.value is None:
@@ -79,6 +81,11 @@ class Scalar:
         if self.low is None or self.high is None:
             return ""
         return f"[{signed(self.low, self.digits)}, {signed(self.high, self.digits)}]"
+
+    @property
+    def phrase(self) -> str:
+        """Value and interval as they stand in a sentence."""
+        return f"{self} {self.interval}".strip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,10 +168,16 @@ class Result(ABC):
         """Large figures for the head of a report; none by default."""
         return ()
 
+    @property
+    def glossary(self) -> Mapping[str, str]:
+        """Words that a reader of the report meets first here; none by default."""
+        return {}
+
     def _repr_html_(self) -> str:
         rows = pd.DataFrame([{"": k, **s.plain()} for k, s in self.summary.items()])
         table = rows.to_html(index=False, na_rep="", border=0, float_format="{:.4g}".format)
-        return f"<h3>{self.question}</h3><p>{self.finding}</p>{table}"
+        question, finding = (html.escape(text) for text in (self.question, self.finding))
+        return f"<h3>{question}</h3><p>{finding}</p>{table}"
 
 
 @final
@@ -219,9 +232,9 @@ class Provenance:
     """
 
     checkpoint: str
-    command: str
-    date: str
-    versions: Mapping[str, str]
+    command: str = ""
+    date: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
     sha256: str | None = None
     seed: int | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -243,7 +256,7 @@ class Provenance:
 def document(results: Mapping[str, Result], provenance: Provenance) -> dict[str, Any]:
     """The results as strict JSON data: summaries with intervals, and every table as records."""
     return {
-        "lrinterp": provenance.versions["lrinterp"],
+        "lrinterp": version("lrinterp"),
         "checkpoint": provenance.plain(),
         "results": {name: _entry(result) for name, result in results.items()},
     }
@@ -251,6 +264,9 @@ def document(results: Mapping[str, Result], provenance: Provenance) -> dict[str,
 
 def _entry(result: Result) -> dict[str, Any]:
     entry: dict[str, Any] = {
+        "question": result.question,
+        "finding": result.finding,
+        "caveats": list(result.caveats),
         "summary": {key: scalar.plain() for key, scalar in result.summary.items()},
         "table": records(result.frame()),
     }
@@ -269,6 +285,11 @@ def finite_or_none(value: Any) -> Any:
     if value is pd.NA or value is pd.NaT:
         return None
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def counted(n: int | None, thing: str) -> str:
+    """A number of things, such as "1 label pair" or "1,200 pictures"."""
+    return f"{n or 0:,} {thing}" + ("" if n == 1 else "s")
 
 
 def plain_number(value: float) -> str:

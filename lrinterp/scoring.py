@@ -64,7 +64,7 @@ def credits(
         own = examples.image_set[0]
         chosen = np.array([i for i, name in enumerate(examples.caption_set) if name == own])
     good = torch.from_numpy(stated[chosen][None] == true[:, None]).to(scores.device)
-    return credit(scores[:, chosen], good).double().cpu().numpy()
+    return credit(scores[:, chosen], good).cpu().double().numpy()
 
 
 def order_credit(scores: Scores, examples: Examples) -> Float[np.ndarray, "image"]:
@@ -76,7 +76,7 @@ def order_credit(scores: Scores, examples: Examples) -> Float[np.ndarray, "image
         good = examples.caption_meaning[rivals] == examples.image_meaning[:, None]
         chosen = torch.gather(scores, 1, candidates)
         parts.append(credit(chosen, torch.from_numpy(good).to(scores.device)))
-    return torch.stack(parts).double().mean(0).cpu().numpy()
+    return torch.stack(parts).cpu().double().mean(0).numpy()
 
 
 def orders(examples: Examples, template: str) -> Int[np.ndarray, "image order"]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-__all__ = ["Interval", "mean_interval", "ratio_interval", "ratio_intervals"]
+__all__ = ["Interval", "crossed_interval", "mean_interval", "ratio_interval", "ratio_intervals"]
 
 DRAWS = 2000
 LEVEL = 0.95
@@ -73,27 +73,61 @@ def ratio_intervals(
 
     Cost: one product [row, cluster] x [cluster, draw] after summing inside clusters.
     """
-    n = denominator.size
-    names, member = np.unique(clusters, return_inverse=True)
-    n_clusters = names.size
-    if n == 0:
+    if denominator.size == 0:
         return [Interval(value=None) for _ in numerators]
-    totals = np.zeros((len(numerators), n_clusters))
-    for total, row in zip(totals, numerators, strict=True):
-        total += np.bincount(member, weights=row, minlength=n_clusters)
-    weights = np.bincount(member, weights=denominator, minlength=n_clusters)
-    values = totals.sum(1) / weights.sum()
-    if n_clusters < 2:
-        return [Interval(value=float(v), n=n, n_clusters=n_clusters) for v in values]
-    rng = np.random.default_rng(seed)
-    counts = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=draws)
+    sums = _by_cluster(np.vstack([numerators, denominator]), clusters)
+    counts = _resamples(sums.shape[1], draws, np.random.default_rng(seed))
     with np.errstate(divide="ignore", invalid="ignore"):
-        replicates = (totals @ counts.T) / (weights @ counts.T)
-    if not np.isfinite(replicates).all():
-        return [Interval(value=float(v), n=n, n_clusters=n_clusters) for v in values]
-    tail = (1 - LEVEL) / 2
-    lows, highs = np.quantile(replicates, [tail, 1 - tail], axis=1)
-    return [
-        Interval(value=float(v), low=float(lo), high=float(hi), n=n, n_clusters=n_clusters)
-        for v, lo, hi in zip(values, lows, highs, strict=True)
-    ]
+        values = sums[:-1].sum(1) / sums[-1].sum()
+        replicates = (sums[:-1] @ counts.T) / (sums[-1] @ counts.T)
+    n, n_clusters = denominator.size, sums.shape[1]
+    return [_interval(*pair, n, n_clusters) for pair in zip(values, replicates, strict=True)]
+
+
+def crossed_interval(
+    values: Float[np.ndarray, "draw example"],
+    clusters: Int[np.ndarray, "example"],
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Interval:
+    """Mean over random draws and examples; the bootstrap resamples draws and clusters alike.
+
+    With one draw this is `mean_interval`; n counts examples, once each.
+
+    Source: Owen, "The pigeonhole bootstrap" (Annals of Applied Statistics 2007).
+    """
+    n_runs, n = values.shape
+    if n == 0:
+        return Interval(value=None)
+    sums = _by_cluster(np.vstack([values, np.ones(n)]), clusters)
+    rng = np.random.default_rng(seed)
+    counts = _resamples(sums.shape[1], draws, rng)
+    picked = _resamples(n_runs, draws, rng) / n_runs
+    replicates = ((picked @ sums[:-1]) * counts).sum(1) / (counts @ sums[-1])
+    return _interval(values.mean(), replicates, n, sums.shape[1])
+
+
+def _by_cluster(
+    rows: Float[np.ndarray, "row example"], clusters: Int[np.ndarray, "example"]
+) -> Float[np.ndarray, "row cluster"]:
+    _, member = np.unique(clusters, return_inverse=True)
+    return np.stack([np.bincount(member, weights=row) for row in rows])
+
+
+def _resamples(size: int, draws: int, rng: np.random.Generator) -> Int[np.ndarray, "draw item"]:
+    """How often each of some items is drawn when as many are drawn with replacement."""
+    return rng.multinomial(size, np.full(size, 1 / size), size=draws)
+
+
+def _interval(
+    value: float, replicates: Float[np.ndarray, "draw"], n: int, n_clusters: int
+) -> Interval:
+    """The percentile interval; without ends where one cluster or a zero denominator leaves none."""
+    counts = {"n": n, "n_clusters": n_clusters}
+    if not np.isfinite(value):
+        return Interval(value=None, **counts)
+    if n_clusters < 2 or not np.isfinite(replicates).all():
+        return Interval(value=float(value), **counts)
+    low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value=float(value), low=float(low), high=float(high), **counts)

@@ -11,7 +11,8 @@ import tempfile
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ __all__ = [
     "check_writable",
     "from_plain",
     "load",
+    "parse_json",
     "read_json",
     "read_toml",
     "save",
@@ -44,25 +46,45 @@ class InputError(ValueError):
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that at every moment either the old or the new one is there, whole."""
-    path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-    temporary = Path(name)
+    """Write a file so that at every moment either the old or the new one is there, whole.
+
+    A link stays one: what it points to is written. An OSError names the file that was asked for.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = None
     try:
+        handle, name = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        temporary.replace(target)
+    except OSError as error:
+        error.filename = str(path)
         raise
+    finally:
+        if temporary:
+            temporary.unlink(missing_ok=True)
 
 
 def check_writable(path: Path) -> None:
-    """Raise OSError if a file of this name could not be written; leaves nothing behind."""
-    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=Path(path).parent)
+    """Refuse, leaving nothing behind, where a file of this name could not be written.
+
+    Raises InputError for a folder, a device or pipe, or a missing folder above; OSError, naming
+    the path, for what the file system refuses.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise InputError(f"{path}: not a regular file; expected the name of a file to write")
+    if not target.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {target.parent}; create it first")
+    try:
+        handle, name = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     os.close(handle)
     Path(name).unlink()
 
@@ -74,19 +96,38 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a damaged one is a `InputError` that names it."""
-    try:
-        return json.loads(Path(path).read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid JSON ({error})") from error
+    """Read a strict JSON file; a damaged one is an `InputError` that names it."""
+    with refusing(path, "JSON"):
+        return parse_json(Path(path).read_bytes())
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; a damaged one is a `InputError` that names it."""
+    """Read a TOML file; a damaged one is an `InputError` that names it."""
+    with refusing(path, "TOML"):
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def parse_json(text: bytes | str) -> Any:
+    """Strict JSON: ValueError for NaN, infinities, and text that is no Unicode."""
+    data = json.loads(text, parse_constant=no_constant)
+    json.dumps(data, ensure_ascii=False).encode()  # half a surrogate pair is an error here
+    return data
+
+
+def no_constant(name: str) -> None:
+    """Refuse the constants that strict JSON does not have."""
+    raise ValueError(f"{name} is not a number")
+
+
+@contextmanager
+def refusing(path: Path, language: str) -> Iterator[None]:
+    """Turn what a parser raises on bad text into an `InputError`."""
     try:
-        return tomllib.loads(Path(path).read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid TOML ({error})") from error
+        yield
+    except RecursionError as error:
+        raise InputError(f"{path}: not valid {language} (nested too deeply)") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not valid {language} ({error})") from error
 
 
 def sha256(data: bytes) -> str:
@@ -124,7 +165,7 @@ def from_plain(cls: type[T], data: Mapping[str, Any], where: str) -> T:
     try:
         return cls(**values)
     except ValueError as error:
-        raise InputError(f"{where}: {error}") from error
+        raise InputError(f"{where}.{error}") from error
 
 
 def _coerce(value: Any, hint: Any, where: str) -> Any:
@@ -148,15 +189,17 @@ def hint_words(hint: Any) -> str:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Is a value of a type? Unlike beartype alone, looks at every item of a container."""
+    """Is a value of a type? Looks at every item of a container, where beartype draws one."""
     inner, origin = typing.get_args(hint), typing.get_origin(hint)
     if isinstance(hint, types.UnionType):
         return any(fits(value, option) for option in inner)
-    if not is_bearable(value, hint):
-        return False
     if origin is dict:
-        return all(fits(item, inner[1]) for item in value.values())
-    return origin not in (list, tuple) or all(fits(item, inner[0]) for item in value)
+        return isinstance(value, dict) and all(
+            fits(key, inner[0]) and fits(item, inner[1]) for key, item in value.items()
+        )
+    if origin in (list, tuple):
+        return isinstance(value, origin) and all(fits(item, inner[0]) for item in value)
+    return is_bearable(value, hint)
 
 
 def shortened(value: Any) -> str:

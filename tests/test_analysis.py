@@ -14,7 +14,6 @@ from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder
 from lrinterp.recording import Recording, record
 from lrinterp.result import Attention, Result, Scalar, document
-from lrinterp.scenes import Scenes
 from lrinterp.store import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -23,8 +22,7 @@ CHANCE = (0.45, 0.55)
 
 def recorded(name: str) -> Recording:
     checkpoint = load_checkpoint(ROOT / "checkpoints" / name)
-    data = checkpoint.metadata
-    examples = Scenes.from_plain(data.world, data.split).examples(["unseen_pair"])
+    examples = checkpoint.scenes().examples(["unseen_pair"])
     return record(checkpoint.model, examples, progress=False)
 
 

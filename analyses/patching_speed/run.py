@@ -25,8 +25,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(2)
     checkpoint = lr.load_checkpoint(options.checkpoint)
-    data = checkpoint.metadata
-    examples = lr.Scenes.from_plain(data.world, data.split).examples(["unseen_pair"])
+    examples = checkpoint.scenes().examples(["unseen_pair"])
     recording = lr.record(checkpoint.model, examples, progress=False)
     for n in (8, 64, 256):
         for contrast in contrasts(recording, n, seed=0):

@@ -91,9 +91,8 @@ def seconds_to_train(folder: Path, seed: int) -> float:
 def row_of(folder: Path, seed: int) -> dict[str, object]:
     seconds = seconds_to_train(folder, seed)
     checkpoint = lr.load_checkpoint(folder)
-    data = checkpoint.metadata
-    examples = lr.Scenes.from_plain(data.world, data.split).examples()
-    results = lr.analyze(lr.record(checkpoint.model, examples), NAMES)
+    recording = lr.record(checkpoint.model, checkpoint.scenes().examples())
+    results = lr.analyze(recording, NAMES)
     found = {key: s.value for r in results.values() for key, s in r.summary.items()}
     gap = results["term_ablation"].summary["order_placebo_minus_without"]
     row = {name: found[key] for key, name in COLUMNS.items()}

@@ -1,6 +1,6 @@
 """A bench for ablations: one model, pictures of one set, and every accuracy after an edit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -27,9 +27,12 @@ from lrinterp.decomposition import (
 from lrinterp.encoders import DualEncoder, Tower
 from lrinterp.scenes import Examples
 from lrinterp.scoring import METRICS, credits
-from lrinterp.stats import mean_interval
+from lrinterp.stats import crossed_interval
 
 __all__ = ["Bench", "Row", "standard_rows"]
+
+Measured = dict[tuple[str, str], Float[np.ndarray, "draw image"]]
+"""By metric and candidates: the credit of every picture in every draw."""
 
 CHUNK = 1024
 DONOR_SEED = 7
@@ -77,21 +80,19 @@ class Bench:
         """Intact embeddings of both towers."""
         return {name: self.model.embed_all(name, self.inputs[name]) for name in self.inputs}
 
-    def measure(self, row: Row, draws: int = 1) -> dict[tuple[str, str], np.ndarray]:
-        """Credit of every picture by metric and candidates, averaged over seeded draws."""
+    def measure(self, row: Row, draws: int = 1) -> Measured:
+        """Credit of every picture by metric and candidates, in each of some seeded draws."""
         runs = [self.scores(row, seed) for seed in range(draws)]
         return {
-            pair: np.mean([credits(scores, self.examples, *pair) for scores in runs], axis=0)
+            pair: np.stack([credits(scores, self.examples, *pair) for scores in runs])
             for pair in METRICS
             if pair[0] != "order" or self.examples.image_set[0] != "single"
         }
 
-    def table(
-        self, row: Row, measured: Mapping[tuple[str, str], np.ndarray]
-    ) -> Iterator[dict[str, Any]]:
-        """Table rows of one measured ablation, with clustered intervals."""
+    def table(self, row: Row, measured: Measured) -> Iterator[dict[str, Any]]:
+        """Table rows of one measured ablation; intervals resample draws and clusters."""
         for (metric, candidates), values in measured.items():
-            interval = vars(mean_interval(values, self.examples.image_label_set))
+            interval = vars(crossed_interval(values, self.examples.image_label_set))
             place = {"set": self.examples.image_set[0], "metric": metric, "candidates": candidates}
             yield {**row.cells, **place, **interval}
 

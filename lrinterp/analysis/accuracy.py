@@ -9,7 +9,7 @@ import pandas as pd
 
 from lrinterp.charts import bars
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar, records
+from lrinterp.result import Figure, Result, Scalar, counted, records
 from lrinterp.scenes import SETS
 from lrinterp.scoring import METRICS, accuracy_rows
 
@@ -26,6 +26,8 @@ class Accuracy(Result):
     name: ClassVar[str] = "accuracy"
     question: ClassVar[str] = "Does the model know left from right, and on which pictures?"
 
+    chance: float
+    """Order accuracy of a guess."""
     table: pd.DataFrame
     """One row for each set, metric and candidates, with a clustered interval."""
 
@@ -43,20 +45,26 @@ class Accuracy(Result):
             row = self.table.query("set == 'unseen_pair'").iloc[0]
             return f"There are no held-out pairs: {row['reason']}."
         return (
-            f"On {order.n} pictures of {order.n_clusters} label pairs never seen together, the "
-            f"true caption beats its swap in {order} {order.interval} of cases (chance 0.5), and "
-            f"the first caption names the objects correctly in {labels} {labels.interval}."
+            f"On {counted(order.n, 'picture')} of {counted(order.n_clusters, 'label pair')} never "
+            f"seen together, the true caption beats its swap in {order.phrase} of cases (chance "
+            f"{self.chance:.2g}), and the first caption names the objects correctly in "
+            f"{labels.phrase}."
         )
 
     @property
     def caveats(self) -> tuple[str, ...]:
         """How intervals and ties are made."""
+        many = (
+            "With more than two objects a “pair” is all the labels of a picture, and its swaps are "
+            "all other orders."
+        )
         return (
             "Intervals are 95 %, from a bootstrap over unordered label pairs: pictures of one pair "
-            "are not independent. They say nothing about other training seeds, and where every "
-            "picture is right they shrink to a point.",
+            "are not independent. They say nothing about other training seeds; where every "
+            "picture is right they shrink to a point, and a single pair has none.",
             "A tie for the first place earns the share of the tied captions that are right. Where "
             "two captions are true (left and right), either counts.",
+            *([many] if self.chance < TWO_OBJECTS else []),
         )
 
     def frame(self) -> pd.DataFrame:
@@ -81,14 +89,16 @@ class Accuracy(Result):
                 key="sets",
                 title="Accuracy on the four sets of pictures",
                 how_to_read="Each bar is the share of pictures that one metric counts as right, "
-                "with its 95 % interval; a model that guesses order scores 0.5 in the first panel, "
-                "and near zero where the candidates are many.",
+                f"with its 95 % interval; a model that guesses order scores {self.chance:.2g} in "
+                "the first panel, and near zero where the candidates are many.",
                 plot=plot,
                 table=shown[COLUMNS[:-1]],
             ),
         )
 
 
+TWO_OBJECTS = 0.5
+"""Chance of order with two objects."""
 SUMMARY = (
     "unseen_pair_order",
     "unseen_pair_label_set_closed",
@@ -112,7 +122,7 @@ def accuracy(recording: Recording) -> Accuracy:
     Definitions: `lrinterp.scoring`. Intervals: `lrinterp.stats.mean_interval` over label sets.
     """
     rows = accuracy_rows(recording.scores, recording.examples, SETS)
-    return Accuracy(table=pd.DataFrame(rows, columns=COLUMNS))
+    return Accuracy(chance=recording.examples.chance, table=pd.DataFrame(rows, columns=COLUMNS))
 
 
 def key_of(row: Mapping[str, Any]) -> str:

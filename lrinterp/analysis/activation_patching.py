@@ -15,7 +15,7 @@ from lrinterp.analysis.subject import as_index, focus, head_name
 from lrinterp.axes import Embeddings, Tokens
 from lrinterp.charts import heatmap
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.result import Figure, NotApplicable, Result, Scalar, records, signed
 from lrinterp.scenes import Examples
 from lrinterp.stats import ratio_intervals
 
@@ -25,6 +25,8 @@ DIRECTIONS = ("denoising", "noising")
 EXACT = 1e-5
 ENOUGH_ERRORS = 10
 """Standard errors that clean and corrupted margins must lie apart."""
+ENDS = (-1.0, 1.0)
+"""Colours of the effects: all of the margin, with either sign."""
 COLUMNS = ["encoder", "site", "layer", "head", "query", "role", "direction", "effect"]
 
 
@@ -69,7 +71,7 @@ class ActivationPatching(Result):
             row, effect = self.strongest(encoder), self.summary[f"{encoder}_z_effect"]
             parts.append(
                 f"in the {encoder} tower the output of {head_name(row['layer'], row['head'])} at "
-                f"{row['role']} restores {effect} {effect.interval} of the margin"
+                f"{row['role']} restores {effect.phrase} of the margin"
             )
         text = "; ".join(parts)
         return f"{text[0].upper()}{text[1:]} (denoising, n = {self.examples} pairs of pictures)."
@@ -106,7 +108,9 @@ class ActivationPatching(Result):
             title=f"Patching the {encoder} tower: residual stream and heads",
             how_to_read="Each cell is the part of the margin that follows when this activation is "
             "taken from the other run, by position role; 1 is all of it, 0 none.",
-            plot=heatmap(shown, x="role", y="place", z="effect", facet="direction", limit=1.0),
+            plot=heatmap(
+                shown, x="role", y="place", z="effect", facet="direction", ends=(-1.0, 1.0)
+            ),
             table=part,
         )
 
@@ -125,7 +129,7 @@ class ActivationPatching(Result):
             how_to_read=f"Each cell is the part of the margin restored when one head's attention "
             f"from {pooled} to one role is taken from the clean run; 0 means that this attention "
             "does not carry order. All query roles are in the table.",
-            plot=heatmap(shown, x="key_role", y="head", z="effect", facet="site", limit=1.0),
+            plot=heatmap(shown, x="key_role", y="head", z="effect", facet="site", ends=ENDS),
             table=part,
         )
 
@@ -190,9 +194,11 @@ class Contrast:
         error = gap.std(ddof=1) / np.sqrt(len(gap))
         if abs(gap.mean()) >= ENOUGH_ERRORS * error and abs(gap.mean()) > EXACT:
             return None
+        what = {"image": "a picture", "text": "a caption"}[self.tower]
         return (
-            f"The {self.tower} tower hardly tells a picture from its swap (margins "
-            f"{gap.mean():.2g} apart, standard error {error:.1g}), so there is no effect to divide."
+            f"The {self.tower} tower does not tell {what} from its swap well enough to divide the "
+            f"difference: margins lie {signed(gap.mean(), 4)} apart with a standard error of "
+            f"{error:.2g}, and {ENOUGH_ERRORS} such errors are needed."
         )
 
 

@@ -7,16 +7,13 @@ from typing import ClassVar, final
 import pandas as pd
 
 from lrinterp.analysis.accuracy import Accuracy
-from lrinterp.analysis.positional_gradient import NO_GRADIENT, PositionalGradient
+from lrinterp.analysis.positional_gradient import PositionalGradient
 from lrinterp.analysis.term_ablation import TermAblation
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, Tile, records
 
 __all__ = ["Answer", "answer"]
 
-CHANCE = 0.5
-KNOWS = 0.75
-"""Order accuracy from which a model is said to know left from right; 0.5 is chance."""
 NEAR_CHANCE = 0.05
 RECOGNISED = 0.95
 
@@ -31,9 +28,14 @@ class Answer(Result):
 
     table: pd.DataFrame
     """The four numbers by key."""
+    chance: float
+    """Order accuracy of a guess."""
     span: float
     """End-to-end span of the headline gradient, in logits."""
+    has_gradient: bool
     head: str
+    layers: int
+    """Layers of the image tower; the mechanism is measured in the first."""
 
     def scalar(self, key: str) -> Scalar:
         """One of the four numbers."""
@@ -45,39 +47,59 @@ class Answer(Result):
         return {key: self.scalar(key) for key in self.table["key"]}
 
     @property
-    def knows(self) -> bool:
-        """Is order far enough above chance?"""
-        return above(self.scalar(ORDER), KNOWS)
-
-    @property
     def finding(self) -> str:
         """The one sentence."""
-        if self.scalar(ORDER).value is None:
+        order = self.scalar(ORDER)
+        if order.value is None:
             return "This model was never tested on pairs it had not seen: its split holds none out."
-        if not self.knows:
-            low = abs(number(self.scalar(ORDER)) - CHANCE) <= NEAR_CHANCE
-            known = "does not know" if low else "knows only in part"
-            gradient = (
-                "its attention has no gradient along the row"
-                if self.span < NO_GRADIENT
-                else "although its attention has a gradient along the row"
-            )
-            return f"This model {known} left from right on pairs it has never seen; {gradient}."
-        lost = abs(number(self.scalar(WITHOUT)) - CHANCE) <= NEAR_CHANCE
+        knows = {
+            "good": "knows left from right",
+            "chance": "does not know left from right",
+            "weak": "knows left from right only in part",
+            "wrong": "tends to take left for right",
+        }[self.grade(order)]
+        how = self._mechanism() if self.grade(order) == "good" else self._gradient()
+        return f"This model {knows} on pairs it has never seen{how}"
+
+    def _gradient(self) -> str:
+        where = "" if self.layers == 1 else " of its first layer"
+        if self.has_gradient:
+            return f", although the attention{where} has a gradient along the row."
+        return f"; the attention{where} has no gradient along the row."
+
+    def _mechanism(self) -> str:
+        where = "" if self.layers == 1 else " in the first layer"
+        if self.grade(self.scalar(WITHOUT)) != "chance":
+            return f", but not by key-position{where} alone: order survives its removal in part."
         side = "right" if number(self.scalar(GAIN)) > 0 else "left"
-        mechanism = (
-            f"it does so by a preference for one side of the row: head {self.head} attends more to "
-            f"the {side}-hand object, and without key-position, the part of attention that depends "
-            "on where a pixel stands, the model is at chance."
-            if lost
-            else "but not by key-position alone: order survives its removal in part."
+        return (
+            f"; it does so by a preference for one side of the row: head {self.head} attends more "
+            f"to the {side}-hand object, and without key-position{where}, the part of attention "
+            "that depends on where a pixel stands, the model is at chance."
         )
-        return f"This model knows left from right on pairs it has never seen; {mechanism}"
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What the four numbers are."""
+        """None: the sections below have theirs."""
         return ()
+
+    @property
+    def glossary(self) -> Mapping[str, str]:
+        """The words of the tiles and of most figures."""
+        return {
+            "Order": "the true caption scores higher than the same caption with its objects "
+            "swapped.",
+            "Held-out pairs": "pictures of labels that training showed alone but never together; "
+            "intervals resample label pairs (clusters), not pictures.",
+            "Pooled token": "the position an embedding is read from: CLS of a picture, [EOT] of a "
+            "caption.",
+            "Key-position": "the part of an attention score that depends on where the key stands, "
+            "whatever stands there: EP+PP+bP, first letter the query's part, second the key's (E "
+            "token, P position, b bias). Key-content, EE+PE+bE, is the rest.",
+            "Canonical gauge": "the convention that fixes how much of an embedding counts as token "
+            "and how much as position; raw takes the weights as training left them.",
+            "L0H2": "layer 0, head 2, both counted from 0.",
+        }
 
     def frame(self) -> pd.DataFrame:
         """The four numbers."""
@@ -91,8 +113,12 @@ class Answer(Result):
         """The four numbers with what they mean in words."""
         order, without, labels, gain = map(self.scalar, (ORDER, WITHOUT, LABELS, GAIN))
         return (
-            Tile(label="Order, held-out pairs", scalar=order, words=order_words(order)),
-            Tile(label="Order without key-position", scalar=without, words=order_words(without)),
+            Tile(label="Order, held-out pairs", scalar=order, words=self.order_words(order)),
+            Tile(
+                label="Order without key-position",
+                scalar=without,
+                words=self.order_words(without),
+            ),
             Tile(
                 label="Objects still named correctly without it",
                 scalar=labels,
@@ -105,8 +131,29 @@ class Answer(Result):
             ),
         )
 
+    def grade(self, order: Scalar) -> str:
+        """An order accuracy as `good` (at least half way from chance to 1), `weak`, ..."""
+        above = number(order) - self.chance
+        if abs(above) <= NEAR_CHANCE:
+            return "chance"
+        if above < 0:
+            return "wrong"
+        return "good" if above >= (1 - self.chance) / 2 else "weak"
+
+    def order_words(self, order: Scalar) -> str:
+        """An order accuracy in words."""
+        if order.value is None:
+            return "not measured: no pair is held out"
+        words = {
+            "good": "good: far above chance",
+            "weak": "weak: above chance",
+            "chance": "at chance",
+            "wrong": "worse than a guess: below chance",
+        }
+        return f"{words[self.grade(order)]} ({self.chance:.2g})"
+
     def _gain_words(self, gain: Scalar) -> str:
-        if self.span < NO_GRADIENT:
+        if not self.has_gradient:
             return f"no gradient: {self.span:.2g} logits from end to end"
         side = "right" if number(gain) > 0 else "left"
         return f"{self.head} prefers the {side}: {self.span:.1f} logits from end to end"
@@ -136,8 +183,11 @@ def answer(
     }
     return Answer(
         table=pd.DataFrame([{"key": key, **scalar.plain()} for key, scalar in scalars.items()]),
+        chance=accuracy.chance,
         span=number(positional_gradient.summary["headline_span"]),
+        has_gradient=positional_gradient.has_gradient,
         head=str(positional_gradient.summary["headline_head"].value),
+        layers=positional_gradient.layers,
     )
 
 
@@ -146,24 +196,8 @@ def number(scalar: Scalar) -> float:
     return float(scalar.value)  # type: ignore[arg-type]
 
 
-def above(scalar: Scalar, bound: float) -> bool:
-    """Is a scalar defined and at least the bound?"""
-    return scalar.value is not None and number(scalar) >= bound
-
-
-def order_words(scalar: Scalar) -> str:
-    """An order accuracy in words."""
-    if scalar.value is None:
-        return "not measured: no pair is held out"
-    if abs(number(scalar) - CHANCE) <= NEAR_CHANCE:
-        return "at chance (0.5)"
-    if number(scalar) < CHANCE:
-        return "below chance (0.5)"
-    return "good: far above chance (0.5)" if above(scalar, KNOWS) else "weak: above chance (0.5)"
-
-
 def label_words(scalar: Scalar) -> str:
     """A label-set accuracy in words."""
     if scalar.value is None:
         return "not measured: no pair is held out"
-    return "still recognised" if above(scalar, RECOGNISED) else "recognition suffers too"
+    return "still recognised" if number(scalar) >= RECOGNISED else "recognition suffers too"

@@ -14,7 +14,15 @@ from lrinterp.analysis.term_shares import SPLIT, Part, mean_rows, shares
 from lrinterp.charts import heatmap
 from lrinterp.decomposition import GAUGES, TERMS
 from lrinterp.recording import Recording
-from lrinterp.result import Attention, Figure, NotApplicable, Result, Scalar, records
+from lrinterp.result import (
+    Attention,
+    Figure,
+    NotApplicable,
+    Result,
+    Scalar,
+    counted,
+    records,
+)
 
 __all__ = ["AttentionTerms", "attention_terms"]
 
@@ -37,6 +45,8 @@ class AttentionTerms(Result):
     """The words of that caption."""
     error: float
     n_examples: int
+    normed: bool
+    """Does LayerNorm scale the keys of a tower?"""
     notes: tuple[str, ...]
 
     @property
@@ -61,20 +71,26 @@ class AttentionTerms(Result):
         position = self.summary["image_key_position_share"]
         content = self.summary["image_key_content_share"]
         return (
-            f"On the pooled row of the image tower {position} {position.interval} of the variance "
-            f"of the scores comes from where the key is, {content} {content.interval} from what it "
-            f"is (n = {position.n} pictures). {exact}"
+            f"On the pooled row of the image tower {position.phrase} of the variance of the scores "
+            f"comes from where the key is, {content.phrase} from what it is "
+            f"({counted(position.n, 'picture')}). {exact}"
         )
 
     @property
     def caveats(self) -> tuple[str, ...]:
         """What is identified, and what is convention."""
-        return (
-            "Only two things are identified, up to a constant per component of positions: "
+        whole = (
+            "With LayerNorm, whose scale differs by key, every split is a convention, also that of "
+            "key-content (EE+PE+bE) and key-position (EP+PP+bP)"
+            if self.normed
+            else "Only two things are identified, up to a constant per component of positions: "
             "key-content (EE+PE+bE) and key-position (EP+PP+bP). How key-position divides into EP, "
-            "PP and bP is a convention: a vector can move between token and position embeddings "
-            "without changing any output. The canonical gauge centres the position embeddings; the "
-            "raw gauge shows the weights as training left them.",
+            "PP and bP is a convention"
+        )
+        return (
+            f"{whole}: a vector can move between token and position embeddings without changing "
+            "any output. The canonical gauge centres the position embeddings; the raw gauge shows "
+            "the weights as training left them.",
             "A share is cov(term, scores) / var(scores), centred within the row over the keys "
             "that are seen. It may be negative; shares sum to 1. Eb, Pb and bb are constant along "
             "a row.",
@@ -106,7 +122,7 @@ class AttentionTerms(Result):
             "token, P position, b bias); a cell is the term's share of the variance of the pooled "
             "row's scores, 0 where the term does nothing.",
             plot=heatmap(
-                shown, x="term", y="head", z="share of variance", facet="encoder", limit=1.0
+                shown, x="term", y="head", z="share of variance", facet="encoder", ends=(-1.0, 1.0)
             ),
             table=part.rename(columns={"value": "share"}),
         )
@@ -118,8 +134,8 @@ class AttentionTerms(Result):
             key="rows",
             title="What each head adds at each position, canonical gauge",
             how_to_read="Mean score in logits that the pooled token gives to each key position, "
-            "centred along the row: key-content averages over pictures, key-position is the same "
-            "for every picture; a head without positional preference reads 0 there.",
+            "centred along the row and averaged over pictures; a head without positional "
+            "preference reads 0 in key-position.",
             plot=heatmap(shown, x="position", y="head", z="logits", facet="part"),
             table=part,
         )
@@ -146,8 +162,9 @@ class AttentionTerms(Result):
             key="text",
             title=f"Attention of the text tower on “{caption}”",
             how_to_read="Each square is one head: rows are the tokens that look, columns the "
-            "tokens looked at, darker is more attention; the last row, [EOT], is what the "
-            "caption's embedding is read from. Choose a head to enlarge it, hover to read a value.",
+            "tokens looked at, a stronger colour is more attention; the last row, [EOT], is what "
+            "the caption's embedding is read from. Choose a head to enlarge it, hover to read a "
+            "value.",
             plot=Attention(component="AttentionHeads", props=props),
             table=table,
         )
@@ -193,5 +210,6 @@ def attention_terms(recording: Recording) -> AttentionTerms:
         words=tuple(vocabulary[i] for i in text.ids[0, :length].tolist()),
         error=max(errors),
         n_examples=n_examples,
+        normed=any(t.cfg.normalization_type is not None for t in recording.model.towers.values()),
         notes=tuple(notes),
     )

@@ -9,7 +9,14 @@ from scipy.stats import spearmanr
 
 from lrinterp.axes import Occurrence, Tokens
 from lrinterp.decomposition import GAUGES, KEY_POSITION, TERMS, embedding_in, score_terms
-from lrinterp.encoders import DualEncoder, Tower, build_tower, initialise
+from lrinterp.encoders import (
+    DualEncoder,
+    Tower,
+    build_tower,
+    initialise,
+    tower_from_plain,
+    tower_plain,
+)
 
 __all__ = [
     "PERMUTATIONS",
@@ -44,7 +51,7 @@ def positional_rows(tower: Tower, tokens: Tokens, occurs: Occurrence) -> Positio
         terms = score_terms(tower, tokens, embedding_in(tower, occurs, gauge))[..., 0, 1:]
         for name, group in TERM_SETS.items():
             picked = terms[[TERMS.index(term) for term in group]].sum(0).mean(0)
-            rows[gauge, name] = picked.double().cpu().numpy()
+            rows[gauge, name] = picked.cpu().double().numpy()
     return rows
 
 
@@ -58,9 +65,9 @@ def untrained_null(
     model: DualEncoder, tokens: Tokens, occurs: Occurrence
 ) -> tuple[str, dict[tuple[str, str], float]]:
     """Largest |slope| over heads of freshly initialised image towers, by gauge and term."""
-    tower = build_tower(model.towers["image"].cfg).to(model.device, print_details=False)
+    tower = build_tower(tower_from_plain(tower_plain(model.towers["image"].cfg)))
     highs: dict[tuple[str, str], float] = {}
-    sample = tokens.at(slice(0, 16))
+    sample = tokens.at(slice(0, 16)).to("cpu")  # where the weights of a tower are drawn
     for seed in range(UNTRAINED_MODELS):
         generator = torch.Generator().manual_seed(UNTRAINED_MODELS + seed)
         initialise(tower, model.config, generator)  # type: ignore[arg-type]

@@ -108,10 +108,12 @@ class Mechanism(Result):
             key="row",
             title=f"Where the pooled token looks: “{self.caption}”",
             how_to_read="Columns are the positions of the row with what stands there (· is an "
-            f"empty pixel), rows are heads, {self.heads[0]} first because its removal costs most; "
-            "a cell is the share of CLS's attention. Without key-position only what the objects "
-            "are decides which gets more, and that is the same when they change places.",
-            plot=heatmap(table, x="position", y="head", z="attention", facet="run", limit=1.0),
+            "empty pixel), rows are heads, in the order of how much order is lost when their "
+            "key-position is flattened; a cell is the share of CLS's attention. Without "
+            "key-position a weight depends on what stands there, no longer on where.",
+            plot=heatmap(
+                table, x="position", y="head", z="attention", facet="run", ends=(0.0, 1.0)
+            ),
             table=table,
         )
 
@@ -150,8 +152,9 @@ class Mechanism(Result):
             key="maps",
             title="The image tower's full attention on this picture",
             how_to_read="Each square is one head: rows are the positions that look, columns the "
-            "positions looked at, darker is more attention; only the first row, CLS, reaches the "
-            "embedding of a one-layer model. Choose a head to enlarge it, hover to read a value.",
+            "positions looked at, a stronger colour is more attention; only the first row, CLS, "
+            "reaches the embedding of a one-layer model. Choose a head to enlarge it, hover to "
+            "read a value.",
             plot=Attention(component="AttentionHeads", props=props),
             table=table,
         )
@@ -178,7 +181,7 @@ def mechanism(
     true = int(np.flatnonzero(one.caption_meaning == one.image_meaning[0])[0])
     row = recording.examples.where(focus(recording.examples))[chosen]
     squares = recording.site("image", "blocks.0.attn.hook_pattern")[int(row)].float().cpu().numpy()
-    terms = bench.terms("image", "canonical")[:, 0, ranked[0], 0].double().cpu().numpy()
+    terms = bench.terms("image", "canonical")[:, 0, ranked[0], 0].cpu().double().numpy()
     return Mechanism(
         words=tuple(one.words["image"][i] for i in one.image.ids[0].tolist()),
         caption=one.caption_text[true],

@@ -22,7 +22,7 @@ from lrinterp.analysis.subject import decomposable, focus, head_name
 from lrinterp.analysis.term_ablation import TermAblation
 from lrinterp.charts import bars, lines
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar, records, signed
+from lrinterp.result import Figure, Result, Scalar, counted, records, signed
 from lrinterp.stats import mean_interval
 
 __all__ = ["PositionalGradient", "positional_gradient"]
@@ -50,7 +50,16 @@ class PositionalGradient(Result):
     headline_by: str
     """How it was chosen."""
     focus: str
-    notes: tuple[str, ...]
+    normed: bool
+    """Does LayerNorm scale the rows by picture?"""
+    layers: int
+    """Layers of the image tower; only the first is fitted."""
+
+    @property
+    def has_gradient(self) -> bool:
+        """Does the headline span exceed both what counts as a gradient and its null?"""
+        row = self.fit_of(self.headline)
+        return row["span"] >= max(NO_GRADIENT, row["null_span"])
 
     def fit_of(self, head: int, term: str = WHOLE, gauge: str = "canonical") -> dict[str, Any]:
         """The table row of one head, term and gauge."""
@@ -78,31 +87,40 @@ class PositionalGradient(Result):
         """The gradient of the headline head against its null."""
         row, gain = self.fit_of(self.headline), self.summary["right_object_attention_gain"]
         side = "right" if row["slope"] > 0 else "left"
-        rho = "–" if row["spearman"] is None else signed(row["spearman"], 2)
+        rho = "undefined" if row["spearman"] is None else signed(row["spearman"], 2)
         verdict = (
             f"rises towards the {side} by {abs(row['slope']):.2f} logits a pixel"
-            if row["span"] >= NO_GRADIENT
+            if self.has_gradient
             else "has no gradient to speak of"
         )
         return (
             f"Key-position in {head_name(0, self.headline)} ({self.headline_by}) {verdict}: span "
-            f"{row['span']:.3g} logits from end to end, Spearman {rho}; the null "
-            f"({NULL_WORDS[self.null]}) spans {row['null_span']:.2g}. Attention to the right-hand "
-            f"object minus attention to the left-hand one is {gain} {gain.interval} (n = {gain.n}, "
-            f"{gain.n_clusters} pairs)."
+            f"{row['span']:.3g} logits from end to end, Spearman {rho}. {NULL_WORDS[self.null]} "
+            f"{row['null_span']:.2g} logits. Attention to the right-hand object minus attention to "
+            f"the left-hand one is {gain.phrase} ({counted(gain.n, 'picture')}, "
+            f"{counted(gain.n_clusters, 'label pair')})."
         )
 
     @property
     def caveats(self) -> tuple[str, ...]:
         """Exactness, sign, gauge and the size of the null."""
+        exact = (
+            "LayerNorm scales rows by picture: the fitted row is their mean, and it depends on the "
+            "gauge."
+            if self.normed
+            else "Slopes depend on weights alone and are exact for this model: they have no "
+            "interval."
+        )
+        deep = "Only the first layer is decomposed; later layers may add gradients of their own."
         return (
-            "Slopes depend on weights alone and are exact for this model: they have no interval. "
-            "Heads may disagree in sign, and the sign of a head differs between training seeds.",
+            f"{exact} Heads may disagree in sign, and the sign of a head differs between training "
+            "seeds.",
             "In the canonical gauge CLS carries no position part, so PP is 0 and EP + bP is all of "
             "key-position; in the raw gauge the same rows divide as initialisation left them.",
-            f"Null: {NULL_WORDS[self.null]}. An untrained model is easy to beat, so a span under "
-            f"{NO_GRADIENT} logits counts as no gradient even where it exceeds the null.",
-            *self.notes,
+            f"{NULL_WORDS[self.null]} {self.fit_of(self.headline)['null_span']:.2g} logits. That "
+            f"is easy to beat, so a span under {NO_GRADIENT} logits counts as no gradient even "
+            "where it exceeds the null.",
+            *([deep] if self.layers > 1 else []),
         )
 
     def frame(self) -> pd.DataFrame:
@@ -123,13 +141,19 @@ class PositionalGradient(Result):
             "canonical": "key-position",
             "raw": "EP, PP, bP and their sum as the weights stand",
         }
+        height = {
+            "canonical": "",
+            "raw": " The height of a line means nothing: only its slope does, since a constant "
+            "along the row cancels in the softmax.",
+        }
+        null = self.fit_of(self.headline, gauge=gauge)["null_span"]
         return Figure(
             key=f"rows-{gauge}",
             title=f"Score of each pixel's position, {gauge} gauge: {where[gauge]}",
             how_to_read="Each line is one head: what the pooled token's score gains, in logits, "
             f"from a key standing at that pixel; the accented head is "
-            f"{head_name(0, self.headline)}. A model without a gradient lies flat (null span "
-            f"{self.fit_of(self.headline, gauge=gauge)['null_span']:.2g} logits).",
+            f"{head_name(0, self.headline)}. Without a gradient a line lies flat (null span "
+            f"{null:.2g} logits).{height[gauge]}",
             plot=lines(
                 shown,
                 x="pixel",
@@ -164,8 +188,9 @@ class PositionalGradient(Result):
 
 
 NULL_WORDS = {
-    "untrained": f"the largest |slope| of {UNTRAINED_MODELS} untrained models",
-    "permuted": f"95 % quantile of the largest |slope| over {PERMUTATIONS} permuted rows",
+    "untrained": f"The null, the steepest head of {UNTRAINED_MODELS} untrained models, spans",
+    "permuted": f"The null, the 95 % quantile of the steepest head when the pixels of these rows "
+    f"change places at random ({PERMUTATIONS:,} times), spans",
 }
 SET_WORDS = {
     "unseen_pair": "held-out pairs",
@@ -198,11 +223,6 @@ def positional_gradient(
     fits = pd.DataFrame(list(fitted(rows, highs, null, gains)))
     fits = fits.astype({"n": "Int64", "n_clusters": "Int64"})
     headline, chosen_by = choose(term_ablation, fits)
-    notes = []
-    if tower.cfg.normalization_type is not None:
-        notes.append("LayerNorm scales rows by picture; the fitted row is their mean.")
-    if tower.cfg.n_layers > 1:
-        notes.append("Only the first layer is decomposed.")
     return PositionalGradient(
         table=fits,
         rows=pd.DataFrame(list(long_rows(rows))),
@@ -210,7 +230,8 @@ def positional_gradient(
         headline=headline,
         headline_by=chosen_by,
         focus=examples.image_set[0],
-        notes=tuple(notes),
+        normed=tower.cfg.normalization_type is not None,
+        layers=tower.cfg.n_layers,
     )
 
 
@@ -241,7 +262,7 @@ def attention_gains(recording: Recording) -> list[dict[str, Any]]:
     rows = torch.arange(len(index), device=pattern.device)
     gain = pattern[rows, :, pixels[:, -1]] - pattern[rows, :, pixels[:, 0]]
     clusters = examples.image_label_set[index]
-    intervals = [mean_interval(g, clusters) for g in gain.double().cpu().numpy().T]
+    intervals = [mean_interval(g, clusters) for g in gain.cpu().double().numpy().T]
     return [
         {
             "attention_gain": i.value,
@@ -262,6 +283,8 @@ def choose(ablation: TermAblation, fits: pd.DataFrame) -> tuple[int, str]:
         return best, "its removal costs most order"
     part = fits[(fits["term"] == WHOLE) & (fits["gauge"] == "canonical")]
     steepest = max(records(part), key=lambda row: abs(row["slope"]))["head"]
+    if all(lost.low is None for lost in ablation.order_lost.values()):
+        return steepest, "the largest |slope|: one label pair gives no interval of the order lost"
     return steepest, "the largest |slope|: no head's removal costs order beyond its interval"
 
 

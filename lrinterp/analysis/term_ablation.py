@@ -11,11 +11,11 @@ from jaxtyping import Float, Int
 from lrinterp.analysis.ablation_bench import Bench, Row, standard_rows
 from lrinterp.analysis.subject import decomposable, focus, head_name, untrained
 from lrinterp.charts import bars, reference
-from lrinterp.decomposition import KEY_POSITION
+from lrinterp.decomposition import KEY_POSITION, InputIndependent
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar, records
+from lrinterp.result import Figure, Result, Scalar, counted, records
 from lrinterp.scenes import SETS
-from lrinterp.stats import mean_interval
+from lrinterp.stats import crossed_interval
 
 __all__ = ["TermAblation", "term_ablation"]
 
@@ -53,27 +53,36 @@ class TermAblation(Result):
 
     table: pd.DataFrame
     """One row for each model, ablation, set, metric and candidates."""
+    chance: float
+    """Order accuracy of a guess."""
     ablations: tuple[str, ...]
-    """The ablations of the trained model on the focus set, by `name_of`."""
-    credits: Float[np.ndarray, "ablation image"]
-    """Order credit of each picture, kept so that ablations can be paired."""
+    """The ablations of the trained model on the focus set, by `name_of`, once for each draw."""
+    credits: Float[np.ndarray, "run image"]
+    """Order credit of each picture in each of them, kept so that ablations can be paired."""
     clusters: Int[np.ndarray, "image"]
     on_objects: Float[np.ndarray, "run head"]
     """Mean attention of the pooled token on the objects: intact, and with key-position alone."""
     focus: str
+    normed: bool
+    """Does LayerNorm scale the keys of the image tower?"""
     notes: tuple[str, ...]
 
     def order(self, row: Row, minus: Row | None = None) -> Scalar:
         """Mean order under an ablation, or its paired difference from another."""
-        values = self.credits[self.ablations.index(name_of(row))]
+        values = self.runs(row)
         if minus is not None:
-            values = values - self.credits[self.ablations.index(name_of(minus))]
-        return Scalar(**vars(mean_interval(values, self.clusters)))
+            values = values - self.runs(minus).mean(0)
+        return Scalar(**vars(crossed_interval(values, self.clusters)))
+
+    def runs(self, row: Row) -> Float[np.ndarray, "draw image"]:
+        """Order credit of every picture in every draw of an ablation."""
+        return self.credits[np.array(self.ablations) == name_of(row)]
 
     @property
     def order_lost(self) -> dict[int, Scalar]:
         """By head: intact minus ablated order when its key-position is flattened, paired."""
-        heads = sorted(int(n.split("/")[2]) for n in self.ablations if n.split("/")[2].isdecimal())
+        named = {name.split("/")[2] for name in self.ablations}
+        heads = sorted(int(head) for head in named if head.isdecimal())
         rows = {h: Row(terms=KEY_POSITION, kind="flatten", heads=(h,)) for h in heads}
         return {head: self.order(INTACT, row) for head, row in rows.items()}
 
@@ -98,17 +107,16 @@ class TermAblation(Result):
         intact, without, placebo, only = map(self.order, (INTACT, WITHOUT, PLACEBO, ONLY))
         spread, lost = self.order(PLACEBO, WITHOUT), self.order(INTACT, ONLY)
         text = (
-            f"Order on {SET_WORDS[self.focus]} is {intact} {intact.interval} intact, {without} "
-            f"{without.interval} without key-position, {placebo} {placebo.interval} under a "
-            f"placebo of the same size ({spread} {spread.interval} above the removal, paired), and "
-            f"{only} {only.interval} with key-position alone (n = {intact.n}, "
-            f"{intact.n_clusters} pairs)."
+            f"Order on {SET_WORDS[self.focus]} is {intact.phrase} intact, {without.phrase} without "
+            f"key-position, {placebo.phrase} under a placebo of the same size ({spread.phrase} "
+            f"above the removal, paired), and {only.phrase} with key-position alone "
+            f"({counted(intact.n, 'picture')}, {counted(intact.n_clusters, 'label pair')})."
         )
         if float(lost.value or 0) > ENOUGH:
             head = max(self.order_lost, key=lambda h: float(self.order_lost[h].value or 0))
             before, after = self.on_objects[:, head]
             text += (
-                f" Key-position alone loses {lost} {lost.interval} of order: nothing tells objects "
+                f" Key-position alone loses {lost.phrase} of order: nothing tells objects "
                 f"from empty pixels any more, and the objects hold {after:.2f} of the attention "
                 f"of {head_name(0, head)} instead of {before:.2f}."
             )
@@ -117,16 +125,23 @@ class TermAblation(Result):
     @property
     def caveats(self) -> tuple[str, ...]:
         """Kinds of ablation, and why the raw split moves."""
+        whole = (
+            "with LayerNorm, whose scale differs by key, even the result for key-position as a "
+            "whole depends on the gauge."
+            if self.normed
+            else "for key-position as a whole the result does not depend on the gauge."
+        )
         return (
             "Flatten replaces a term on the patch keys by its mean over them and leaves CLS alone: "
-            "for key-position as a whole the result does not depend on the gauge.",
+            + whole,
             "The raw rows (zero) divide key-position into EP, PP and bP as the weights happen to "
             "stand. Initial scales and weight decay decide how much of one and the same positional "
             "preference ends up in the query's token, position or bias part, so it can look like "
-            "“EP alone” in one model and like a shared effort in another. Only their sum is a fact "
-            "about the model.",
+            "“EP alone” in one model and like a shared effort in another"
+            + ("." if self.normed else ". Only their sum is a fact about the model."),
             f"The placebo keeps the term and subtracts a random row, orthogonal to it and of the "
-            f"same size: the mean of {PLACEBO_DRAWS} seeded draws.",
+            f"same size: the mean of {len(self.runs(PLACEBO))} seeded draws, which its interval "
+            "resamples as well as label pairs.",
             *self.notes,
         )
 
@@ -153,10 +168,10 @@ class TermAblation(Result):
             key="order",
             title="Order accuracy when terms of the pooled row are taken away",
             how_to_read=f"Each bar is the share of {SET_WORDS[self.focus]} whose true caption "
-            "beats its swap, with its 95 % interval. Removing what order needs brings a bar to "
-            "0.5, chance; a random change of the same size (placebo) hurts, but less. Below 0.5 "
-            "the wrong caption is preferred, as when positions change places (permuted).",
-            plot=reference(bars(shown, x="order accuracy", y="ablation"), 0.5, "chance"),
+            f"beats its swap, with its 95 % interval; {self.chance:.2g} is chance, below it the "
+            "wrong caption is preferred. Removing what order needs brings a bar to chance, and a "
+            "random change of the same size (placebo) should then hurt less.",
+            plot=reference(bars(shown, x="order accuracy", y="ablation"), self.chance, "chance"),
             table=part[whole],
         )
 
@@ -172,10 +187,12 @@ class TermAblation(Result):
             title="The same preference, divided in two ways",
             how_to_read="Each bar is order accuracy without some terms: on the left in the "
             "canonical gauge (flattened over the patches), on the right as the raw weights stand "
-            "(set to zero). Only EP+PP+bP as a whole means the same in both; how it divides "
-            "depends on initialisation. 0.5 is chance.",
+            "(set to zero). Only EP+PP+bP as a whole is meant to agree; how it divides depends on "
+            f"initialisation. {self.chance:.2g} is chance.",
             plot=reference(
-                bars(shown[columns], x="order accuracy", y="removed", facet="split"), 0.5, "chance"
+                bars(shown[columns], x="order accuracy", y="removed", facet="split"),
+                self.chance,
+                "chance",
             ),
             table=part,
         )
@@ -208,20 +225,29 @@ def term_ablation(
     examples = recording.examples.of(focus(recording.examples))
     bench = Bench(recording.model, examples)
     n_heads = recording.model.towers["image"].cfg.n_heads
-    rows, orders = [], {}
+    rows, orders, names, notes = [], [], [], []
     for row in (*standard_rows(n_heads), *extra):
-        measured = bench.measure(row, draws if row.kind == "placebo" else 1)
-        orders[name_of(row)] = measured["order", "pair"]
+        try:
+            measured = bench.measure(row, draws if row.kind == "placebo" else 1)
+        except InputIndependent as error:
+            if row in extra:
+                raise
+            notes.append(f"Left out: {error}.")
+            continue
+        orders.append(measured["order", "pair"])
+        names += [name_of(row)] * len(orders[-1])
         rows += [{"model": "trained", **cells} for cells in bench.table(row, measured)]
-    more, notes = comparisons(recording, examples)
+    more, further = comparisons(recording, examples)
     return TermAblation(
         table=pd.DataFrame([*rows, *more]),
-        ablations=tuple(orders),
-        credits=np.stack(list(orders.values())),
+        chance=examples.chance,
+        ablations=tuple(names),
+        credits=np.concatenate(orders),
         clusters=examples.image_label_set,
         on_objects=np.stack([on_objects(bench, row) for row in (INTACT, ONLY)]),
         focus=examples.image_set[0],
-        notes=tuple(notes),
+        normed=recording.model.towers["image"].cfg.normalization_type is not None,
+        notes=(*notes, *further),
     )
 
 

@@ -81,7 +81,8 @@ class Part:
             space = embedding_in(self.model, occurs, gauge)
             summed = score_terms(self.model, self.tokens, space, pooled=False).sum(0)
             valid = seen & torch.isfinite(cached)
-            differences.append((summed - cached)[valid].abs().max() / cached[valid].abs().max())
+            largest = cached[valid].abs().max().clamp(min=1e-30)
+            differences.append((summed - cached)[valid].abs().max() / largest)
         return float(max(differences))
 
 
@@ -89,7 +90,7 @@ def shares(part: Part, terms: PooledTerms, gauge: str) -> Iterator[dict[str, Any
     """Rows of shares: nine terms and the identified split, by head and over all heads."""
     centred = _centre(part, terms)
     whole = centred.sum(0)
-    covariance = (centred * whole).sum((-1, -2)).double().cpu().numpy()
+    covariance = (centred * whole).sum((-1, -2)).cpu().double().numpy()
     names = [*TERMS, *SPLIT]
     split = [covariance[[TERMS.index(t) for t in group]].sum(0) for group in SPLIT.values()]
     covariance = np.concatenate([covariance, np.stack(split)])

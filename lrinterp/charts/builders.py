@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lrinterp.charts.canvas import END, HOVER, canvas, groups, order, spread, titled, value_range
-from lrinterp.charts.theme import COLORS
+from lrinterp.charts.theme import COLORS, RISING
 from lrinterp.charts.words import column, digits, largest, number, printed, shown, text, wrapped
 
 __all__ = ["bars", "heatmap", "lines", "scatter"]
@@ -24,19 +24,21 @@ def heatmap(
     y: str,
     z: str,
     facet: str | None = None,
-    limit: float | None = None,
+    ends: tuple[float, float] | None = None,
 ) -> go.Figure:
     """One cell a row of the table, one panel a value of `facet`, colours centred at zero.
 
     Columns, rows and panels stand in the order of the table; a cell without a number is blank.
-    Colours end at -`limit` and `limit`: give the same one to maps that are to be compared.
+    `ends` of the colours are -a and a, or 0 and a for a z without a sign: give the same ones to
+    maps that are to be compared.
     Maps of at most 12 columns print their values.
     """
     across, down = order(frame, x), order(frame, y)
     small = len(across) <= PRINTED
-    top = limit or largest(column(frame, z))
+    top = ends[1] if ends else largest(column(frame, z))
+    least = ends[0] if ends else -top
     decimals = digits(pd.DataFrame({z: [top]}), z)
-    cell = 12 + 6 * len(number(-top, decimals)) if small else 12
+    cell = 12 + 6 * len(number(least, decimals)) if small else 12
     panel = (len(across) * cell, len(down) * (26 if len(down) <= 40 else 14))
     figure, panels = canvas(
         frame, facet, panel=panel, gap=28, most=len(across) * (72 if small else 44)
@@ -58,7 +60,8 @@ def heatmap(
         )
     figure.update_xaxes(type="category", showgrid=False, ticks="")
     figure.update_yaxes(type="category", showgrid=False, ticks="", autorange="reversed")
-    scale = {"cmin": -top, "cmax": top, "colorbar": {"title": {"text": shown(z)}}}
+    scale = {"cmin": least, "cmax": top, "colorbar": {"title": {"text": shown(z)}}}
+    scale |= {} if least < 0 else {"colorscale": RISING}
     return titled(figure.update_layout(coloraxis=scale), x, y)
 
 

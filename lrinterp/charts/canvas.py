@@ -1,7 +1,8 @@
 """The bare figure under every chart: panels side by side, titles, reference lines, end labels.
 
-`layout.meta` tells a page the least and most width in pixels at which a figure reads well, and
-which axis carries the values; plotly itself ignores it.
+`layout.meta` tells a page the least and most width in pixels at which a figure reads well, which
+axis carries the values, and the grid of its panels, which wrap on a narrower screen; plotly
+itself ignores it.
 """
 
 import math
@@ -76,13 +77,28 @@ def canvas(
         template=go.layout.Template(layout=THEME["light"]["layout"]),
         height=tall + top + MARGIN["b"],
         margin_t=top,
-        meta={"least": inner + side, "most": max(most, width) * columns + side, "value": value},
+        meta={
+            "least": inner + side,
+            "most": max(most, width) * columns + side,
+            "value": value,
+            "grid": {
+                "columns": columns,
+                "panel": [width, height],
+                "gap": [gap, ROW_GAP],
+                "size": [inner, tall],
+            },
+        },
     )
     places = [{"row": k // columns + 1, "col": k % columns + 1} for k in range(len(parts))]
     for place, (name, _) in zip(places, parts, strict=True):
         if facet:
-            _title(figure, f"{shown(facet)} {text(name)}", **place)
+            _title(figure, _facet(facet, name), **place)
     return figure, [(place, part) for place, (_, part) in zip(places, parts, strict=True)]
+
+
+def _facet(facet: str, name: Hashable) -> str:
+    """The title of a panel: a word stands for itself, a number needs to be told of what."""
+    return text(name) if isinstance(name, str) else f"{shown(facet)} {text(name)}"
 
 
 def _layout(figure: go.Figure) -> Any:

@@ -7,7 +7,7 @@ Traces carry the light colours; a dark page swaps each for its namesake in `THEM
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["COLORS", "MARGIN", "THEME"]
+__all__ = ["COLORS", "MARGIN", "RISING", "THEME"]
 
 COLORS = {
     "paper": "#ffffff",
@@ -38,6 +38,8 @@ DARK = {
     "more": "#2068ac",
 }
 SCALE = ("less", "little", "zero", "some", "more")
+RISING = [[k / 2, COLORS[name]] for k, name in enumerate(SCALE[2:])]
+"""The upper half of the scale, for what cannot be negative; light colours, as in traces."""
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 MARGIN = {"l": 8, "r": 8, "t": 28, "b": 48}
 

@@ -5,9 +5,11 @@ quick. Bad input is one line on standard error and exit code 2.
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
+import lrinterp as lr
 from lrinterp.cli.analyze import AnalyzeCommand, analyze
 from lrinterp.cli.evaluate import evaluate
 from lrinterp.cli.train import train
@@ -16,11 +18,23 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="lrinterp",
-    help="Do CLIP-style models know left from right, and by which mechanism?",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Do CLIP-style models know left from right, and by which mechanism?"""
+    if version:
+        typer.echo(f"lrinterp {lr.__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
 app.command()(train)
 app.command()(evaluate)
 app.command(cls=AnalyzeCommand)(analyze)

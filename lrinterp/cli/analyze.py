@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperCommand
 
 import lrinterp as lr
-from lrinterp.cli.options import command_line, print_summary, writable
+from lrinterp.cli.options import check_outputs, command_line, print_summary
 
 __all__ = ["AnalyzeCommand", "analyze"]
 
@@ -58,13 +58,10 @@ def analyze(
     from lrinterp.analysis import check_names
     from lrinterp.store import write_json
 
-    for path in filter(None, (out, json)):
-        writable(path)
+    check_outputs(checkpoint, {"--out": out, "--json": json})
     check_names(only)
     loaded = lr.load_checkpoint(checkpoint)
-    data = loaded.metadata
-    examples = lr.Scenes.from_plain(data.world, data.split, str(checkpoint)).examples()
-    results = lr.analyze(lr.record(loaded.model, examples), only)
+    results = lr.analyze(lr.record(loaded.model, loaded.scenes().examples()), only)
     provenance = loaded.provenance(command_line())
     lr.write_report(results, provenance, out)
     if json:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import lrinterp as lr
-from lrinterp.cli.options import command_line, print_summary, writable
+from lrinterp.cli.options import check_outputs, command_line, print_summary
 
 __all__ = ["evaluate"]
 
@@ -18,12 +18,9 @@ def evaluate(
     """Measure order, retrieval and label-set accuracy on the four sets of pictures."""
     from lrinterp.store import write_json
 
-    if json:
-        writable(json)
+    check_outputs(checkpoint, {"--json": json})
     loaded = lr.load_checkpoint(checkpoint)
-    data = loaded.metadata
-    examples = lr.Scenes.from_plain(data.world, data.split, str(checkpoint)).examples()
-    results = lr.analyze(lr.record(loaded.model, examples), ["accuracy"])
+    results = lr.analyze(lr.record(loaded.model, loaded.scenes().examples()), ["accuracy"])
     if json:
         write_json(json, lr.document(results, loaded.provenance(command_line())))
     print_summary((name, result.summary) for name, result in results.items())

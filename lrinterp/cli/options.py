@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lrinterp.result import Scalar
 
-__all__ = ["command_line", "pick_device", "print_summary", "writable"]
+__all__ = ["check_outputs", "command_line", "pick_device", "print_summary"]
 
 
 def command_line() -> str:
@@ -27,21 +27,26 @@ def pick_device(name: str) -> str:
         mps = torch.backends.mps.is_available()
         return "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
     try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"--device {name}: not available here ({reason})") from error
     return name
 
 
-def writable(path: Path) -> Path:
-    """Refuse an output path before any work is done for it."""
+def check_outputs(checkpoint: Path, outputs: Mapping[str, Path | None]) -> None:
+    """Refuse output paths, by option, before any work is done for them."""
+    from lrinterp.checkpoint import METADATA, WEIGHTS
     from lrinterp.store import InputError, check_writable
 
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected the name of a file to write")
-    check_writable(path)
-    return path
+    taken = {(checkpoint / name).resolve(): "the checkpoint" for name in (METADATA, WEIGHTS)}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        check_writable(path)
+        if owner := taken.get(path.resolve()):
+            raise InputError(f"{option} {path}: would overwrite {owner}; choose another name")
+        taken[path.resolve()] = "what another option writes"
 
 
 def print_summary(rows: Iterable[tuple[str, Mapping[str, "Scalar"]]]) -> None:

@@ -1,6 +1,14 @@
 """Decomposition of first-layer attention scores: nine terms, gauges, and edits of the terms."""
 
-from lrinterp.decomposition.ablation import KINDS, Ablation, Groups, edited, groups_of, score_delta
+from lrinterp.decomposition.ablation import (
+    KINDS,
+    Ablation,
+    Groups,
+    InputIndependent,
+    edited,
+    groups_of,
+    score_delta,
+)
 from lrinterp.decomposition.gauge import (
     GAUGES,
     Embedding,
@@ -31,6 +39,7 @@ __all__ = [
     "Embedding",
     "Gauge",
     "Groups",
+    "InputIndependent",
     "components",
     "edited",
     "embedding_in",

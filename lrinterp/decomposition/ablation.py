@@ -27,12 +27,16 @@ from lrinterp.decomposition.gauge import components
 from lrinterp.decomposition.terms import TERMS, total
 from lrinterp.encoders import Tower
 
-__all__ = ["KINDS", "Ablation", "Groups", "edited", "groups_of", "score_delta"]
+__all__ = ["KINDS", "Ablation", "Groups", "InputIndependent", "edited", "groups_of", "score_delta"]
 
 Kind = Literal["flatten", "zero", "permute", "resample", "keep", "placebo"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 Rows = Float[Tensor, "batch head query key"]
+
+
+class InputIndependent(ValueError):
+    """Resampling was asked of terms that are the same for every input."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +97,8 @@ def score_delta(
 ) -> Rows:
     """What an ablation adds to the scores.
 
-    `donors` are the terms of other inputs, for `resample`. Raises ValueError where they equal the
-    input's own, naming the terms: such a term does not depend on the input.
+    `donors` are the terms of other inputs, for `resample`. Raises InputIndependent, a ValueError
+    that names the terms, where they equal the input's own.
     """
     term = total(terms, ablation.terms)
     generator = torch.Generator().manual_seed(ablation.seed)
@@ -155,7 +159,9 @@ def _resample(term: Rows, ablation: Ablation, donors: Tensor | None) -> Rows:
     change = total(donors, ablation.terms) - term
     if change.abs().max() <= 1e-6 * term.abs().max():
         names = "+".join(ablation.terms)
-        raise ValueError(f"resample: {names} does not depend on the input, nothing to resample")
+        raise InputIndependent(
+            f"resample: {names} does not depend on the input, nothing to resample"
+        )
     return change
 
 

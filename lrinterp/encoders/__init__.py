@@ -1,6 +1,13 @@
 """Encoders: configurations, presets and the dual encoder of two hooked transformers."""
 
-from lrinterp.encoders.config import PRESETS, EncoderConfig, preset, tower_from_plain, tower_plain
+from lrinterp.encoders.config import (
+    PRESETS,
+    EncoderConfig,
+    preset,
+    tower_config,
+    tower_from_plain,
+    tower_plain,
+)
 from lrinterp.encoders.dual import DualEncoder, Tower, build_tower, initialise
 
 __all__ = [
@@ -11,6 +18,7 @@ __all__ = [
     "build_tower",
     "initialise",
     "preset",
+    "tower_config",
     "tower_from_plain",
     "tower_plain",
 ]

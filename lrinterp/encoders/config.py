@@ -22,6 +22,7 @@ IGNORED = (
 """Fields about where and how weights are made or text is read, not about what they compute."""
 SIZES = ("n_layers", "d_model", "n_heads", "d_head", "n_ctx", "d_vocab", "d_vocab_out")
 LARGEST = 1_000_000
+WIDEST = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +53,8 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         counts = ("d_model", "n_heads", "d_head", "d_embed", "image_layers", "text_layers")
         for name in counts:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+            if not 1 <= getattr(self, name) <= WIDEST:
+                raise ValueError(f"{name}: expected 1 to {WIDEST}, got {getattr(self, name)}")
         for name in ("mlp_ratio", "std_W_E", "std_W_pos", "std_weights"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")

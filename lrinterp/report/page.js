@@ -130,6 +130,42 @@
 
   const drawingOf = (plot) => section(plot.dataset.section).figures[plot.dataset.key];
 
+  const number = (axis) => Number(axis.replace(/\D/g, "") || 1);
+
+  /* The same panels in fewer columns; sizes are in pixels, [across, down]. */
+  function regridded(layout, columns) {
+    const { panel, gap, size } = layout.meta.grid;
+    const axes = Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
+    const count = Math.max(...axes.map(number));
+    const rows = Math.ceil(count / columns);
+    const inner = [columns, rows].map((n, k) => n * panel[k] + (n - 1) * gap[k]);
+    const least = layout.meta.least - size[0] + inner[0];
+    const next = { ...layout, height: layout.height - size[1] + inner[1] };
+    next.meta = { ...layout.meta, least };
+    for (const key of axes) {
+      const k = number(key) - 1;
+      const [column, row] = [k % columns, Math.floor(k / columns)];
+      const left = (column * (panel[0] + gap[0])) / inner[0];
+      const top = 1 - (row * (panel[1] + gap[1])) / inner[1];
+      next[key] =
+        key[0] === "x"
+          ? { ...layout[key], domain: [left, left + panel[0] / inner[0]] }
+          : { ...layout[key], domain: [Math.max(0, top - panel[1] / inner[1]), top] };
+      if (key[0] === "y" && column === 0) {
+        Object.assign(next[key], { showticklabels: true, title: layout.yaxis.title });
+      }
+    }
+    return next;
+  }
+
+  function suited(plot, layout) {
+    const { least, grid } = layout.meta ?? {};
+    if (printing || !grid || plot.parentElement.clientWidth >= least) return layout;
+    const room = plot.parentElement.clientWidth - (least - grid.size[0]);
+    const columns = Math.floor((room + grid.gap[0]) / (grid.panel[0] + grid.gap[0]));
+    return columns < grid.columns ? regridded(layout, Math.max(1, columns)) : layout;
+  }
+
   function fit(plot, layout) {
     const { least, most } = layout.meta ?? {};
     if (least) plot.style.minWidth = `${least}px`;
@@ -152,8 +188,8 @@
       plot.classList.add("attention");
       CircuitsVis.render(plot.id, CircuitsVis[drawing.component], drawing.props);
     } else {
-      const { data, layout } = themed(drawing);
-      fit(plot, drawing.layout);
+      const { data, layout } = themed({ ...drawing, layout: suited(plot, drawing.layout) });
+      fit(plot, layout);
       Plotly.react(plot, data, layout, config);
     }
     plot.dataset.drawn = "true";
@@ -169,7 +205,10 @@
     }
   }
 
-  const redraw = () => $(".plot[data-drawn]").forEach(attempt);
+  const redraw = () => {
+    document.documentElement.dataset.shade = shade();
+    $(".plot[data-drawn]").forEach(attempt);
+  };
 
   const nearby = new IntersectionObserver(
     (entries) => {
@@ -304,12 +343,16 @@
   links.forEach((link) => link.addEventListener("click", settle));
   wide.addEventListener("change", settle);
   addEventListener("scroll", soon, { passive: true });
+  let width = innerWidth;
   addEventListener("resize", () => {
     soon();
+    if (innerWidth !== width) redraw();
+    width = innerWidth;
     $(".box").forEach(reachable);
   });
   addEventListener("beforeprint", () => {
     printing = true;
+    document.documentElement.dataset.shade = shade();
     $(".plot").forEach(attempt);
   });
   addEventListener("afterprint", () => {
@@ -317,5 +360,6 @@
     redraw();
   });
   settle();
+  redraw();
   follow();
 })();

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from lrinterp.axes import Tokens
 from lrinterp.scenes.world import World, label_words
 
-__all__ = ["CaptionSet", "all_captions"]
+__all__ = ["CaptionSet", "all_captions", "text_size"]
 
 PAD, SOT, EOT = "[PAD]", "[SOT]", "[EOT]"
 SPECIAL = (PAD, SOT, EOT)
@@ -56,6 +56,15 @@ def all_captions(world: World) -> CaptionSet:
         words=words,
         tokens=tokenise(texts, words),
     )
+
+
+def text_size(world: World) -> tuple[int, int]:
+    """(vocabulary, context length) of the captions, without enumerating them."""
+    n, which = world.n_objects, world.n_objects > 2
+    relation = len("is on the left of".split())
+    words = len("is in the image on left of".split()) + which + (world.template == "both")
+    length = n + (n - 1) * relation + (n - 2) + len((SOT, EOT))
+    return len(SPECIAL) + words + world.n_labels, length
 
 
 def sentence(template: str, nouns: list[str]) -> str:

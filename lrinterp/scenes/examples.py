@@ -4,6 +4,7 @@ A model reads `image` and `text` tokens; an analysis reads what is true of them.
 knows where the pictures came from.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -66,6 +67,11 @@ class Examples:
     def caption_label_set(self) -> Int[np.ndarray, "caption"]:
         """A number for the unordered labels that a caption names."""
         return meaning(np.sort(self.caption_labels, axis=1), len(self.label_words))
+
+    @property
+    def chance(self) -> float:
+        """Order accuracy of a guess: one order of n objects among n! is right."""
+        return 1 / math.factorial(self.image_labels.shape[1])
 
     @property
     def templates(self) -> tuple[str, ...]:

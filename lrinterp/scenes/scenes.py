@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lrinterp.axes import Occurrence, Tokens
-from lrinterp.scenes.captions import CaptionSet, all_captions
+from lrinterp.scenes.captions import CaptionSet, all_captions, text_size
 from lrinterp.scenes.examples import Examples, meaning
 from lrinterp.scenes.layouts import draw_pictures
 from lrinterp.scenes.splits import (
@@ -47,12 +47,17 @@ class Scenes:
 
     @classmethod
     def from_plain(
-        cls, world: Mapping[str, Any] | None, split: Mapping[str, Any] | None, where: str = "scenes"
+        cls,
+        world: Mapping[str, Any] | None,
+        split: Mapping[str, Any] | None,
+        where: str = "scenes",
+        *,
+        sizes: Mapping[str, tuple[int, int]] | None = None,
     ) -> Self:
         """Scenes from plain data, as a checkpoint or a TOML file holds them.
 
-        Raises InputError for unknown fields, wrong types, or a split that does not fit the world;
-        `where` names the source.
+        Raises InputError for unknown fields, wrong types, a split that does not fit the world, or
+        a world whose (vocabulary, context length) is not `sizes`; `where` names the source.
         """
         if world is None or split is None:
             raise InputError(f"{where}: has no world and split; prepare your own Examples for it")
@@ -60,18 +65,22 @@ class Scenes:
             from_plain(World, world, f"{where}: world"),
             from_plain(Split, split, f"{where}: split"),
         )
+        for tower, needed in sizes_of(parts[0]).items():
+            if sizes is not None and sizes[tower] != needed:
+                found = "{} words and {} positions".format(*sizes[tower])
+                raise InputError(
+                    f"{where}: world: needs {needed[0]} words and {needed[1]} positions in the "
+                    f"{tower} tower, which has {found}; restore the file"
+                )
         try:
             return cls(*parts)
         except ValueError as error:
-            raise InputError(f"{where}: split: {error}") from error
+            raise InputError(f"{where}: split.{error}") from error
 
     @property
     def sizes(self) -> dict[str, tuple[int, int]]:
         """(vocabulary, context length) that each tower needs."""
-        return {
-            "image": (self.world.n_labels + 2, self.world.n_pixels + 1),
-            "text": (len(self.captions.words), self.captions.tokens.ids.shape[1]),
-        }
+        return sizes_of(self.world)
 
     def batch(self, generator: torch.Generator, size: int | None = None) -> tuple[Tokens, Tokens]:
         """A training batch: each thing a caption can state at most once, in a random layout.
@@ -141,6 +150,11 @@ class Scenes:
             "unseen_pair": f"n_val = {split.n_val} is fewer labels than the {n_objects} of a pair",
             "mixed_pair": f"n_val = {split.n_val} leaves no label to mix in",
         }[name]
+
+
+def sizes_of(world: World) -> dict[str, tuple[int, int]]:
+    """(vocabulary, context length) that each tower needs for a world."""
+    return {"image": (world.n_labels + 2, world.n_pixels + 1), "text": text_size(world)}
 
 
 def text_occurrence(captions: CaptionSet) -> Occurrence:

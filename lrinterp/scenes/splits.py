@@ -23,6 +23,10 @@ from lrinterp.scenes.world import World
 
 __all__ = ["SETS", "Pictures", "Split", "Training", "allocate", "evaluation_set", "set_of_labels"]
 
+LARGEST_SEED = 2**63 - 1
+LARGEST = 5_000_000
+"""Pictures beyond which the sets cannot be enumerated."""
+
 SETS = ("single", "seen_pair", "unseen_pair", "mixed_pair")
 
 
@@ -52,6 +56,8 @@ class Split:
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name}: expected at least {low}, got {getattr(self, name)}")
+        if self.seed > LARGEST_SEED:
+            raise ValueError(f"seed: expected at most {LARGEST_SEED}, got {self.seed}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +95,10 @@ def check(world: World, split: Split) -> None:
     for name, high in limits.items():
         if getattr(split, name) > high:
             raise ValueError(f"{name}: expected at most {high}, got {getattr(split, name)}")
+    known = split.n_pair + split.n_val
+    if (pictures := n_layouts * math.perm(known, world.n_objects)) > LARGEST:
+        got = f"{known} labels in {n_layouts:,} layouts make {pictures:,}"
+        raise ValueError(f"n_pair + n_val: expected at most {LARGEST:,} pictures, {got}")
 
 
 def allocate(world: World, split: Split) -> Training:

@@ -1,11 +1,17 @@
 """The world: a row of pixels that holds one object or several, and the words for all of it."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 __all__ = ["BACKGROUND", "World", "label_words", "picture_words"]
 
 Template = Literal["left", "both"]
+
+LARGEST = 1_000_000
+"""Captions or layouts beyond which a world cannot be enumerated."""
+MOST_OBJECTS = 9
+"""Ten objects alone have more orders than that."""
 
 BACKGROUND = 0
 """The token of an empty pixel; label `l` (counted from 0) is token l + 1, CLS the last token."""
@@ -30,14 +36,22 @@ class World:
     """Relation captions: `left` only, or `both` left and right."""
 
     def __post_init__(self) -> None:
-        if self.n_objects < 2:
-            raise ValueError(f"n_objects: expected at least 2, got {self.n_objects}")
+        if not 2 <= self.n_objects <= MOST_OBJECTS:
+            raise ValueError(f"n_objects: expected 2 to {MOST_OBJECTS}, got {self.n_objects}")
         for name in ("n_pixels", "n_labels"):
             if getattr(self, name) < self.n_objects:
                 got = getattr(self, name)
                 raise ValueError(f"{name}: expected at least n_objects={self.n_objects}, got {got}")
         if self.template not in ("left", "both"):
             raise ValueError(f"template: expected 'left' or 'both', got {self.template!r}")
+        counts = {
+            "n_labels": (math.perm(self.n_labels, self.n_objects), "orders of labels"),
+            "n_pixels": (math.comb(self.n_pixels, self.n_objects), "layouts"),
+        }
+        for name, (count, what) in counts.items():
+            if count > LARGEST:
+                expected = f"expected at most {LARGEST:,} {what}"
+                raise ValueError(f"{name}: {expected}, {getattr(self, name)} makes {count:,}")
 
 
 def label_words(world: World) -> tuple[str, ...]:

@@ -12,9 +12,12 @@ from tqdm.auto import tqdm
 from lrinterp.encoders import DualEncoder
 from lrinterp.scenes import Examples, Scenes
 from lrinterp.scoring import order_credit
+from lrinterp.store import InputError
 from lrinterp.training.loss import contrastive_loss
 
 __all__ = ["FitConfig", "Fitter", "fit"]
+
+LARGEST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,8 @@ class FitConfig:
         for name in ("warmup", "seed", "keep_every", "learning_rate", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
+        if self.seed > LARGEST_SEED:
+            raise ValueError(f"seed: expected at most {LARGEST_SEED}, got {self.seed}")
         if self.batch_size is not None and self.batch_size < 2:
             raise ValueError(f"batch_size: expected at least 2, got {self.batch_size}")
 
@@ -78,7 +83,16 @@ class Fitter:
         return loss.detach()
 
     def evaluate(self, loss: Tensor) -> dict[str, Any]:
-        """Append step, loss and unseen-pair order to the history."""
+        """Append step, loss and unseen-pair order to the history.
+
+        Raises InputError where training has diverged.
+        """
+        if not math.isfinite(loss):
+            rate = self.config.learning_rate
+            raise InputError(
+                f"the loss is not finite at step {self.step}; train again with a lower "
+                f"fit.learning_rate than {rate}"
+            )
         order = None
         if len(self.held_out):
             scores = self.model.score(self.model.prepare(self.held_out))

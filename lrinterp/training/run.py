@@ -7,12 +7,14 @@ written and the state removed. Checkpoints kept along the way lie in `steps/0001
 
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
@@ -20,12 +22,21 @@ from lrinterp.checkpoint import METADATA, fill, read_metadata, save_checkpoint
 from lrinterp.encoders import PRESETS, DualEncoder, EncoderConfig
 from lrinterp.scenes import SETS, Scenes
 from lrinterp.scoring import accuracy_rows
-from lrinterp.store import InputError, from_plain, to_plain, write_atomically
+from lrinterp.store import (
+    InputError,
+    from_plain,
+    parse_json,
+    sha256,
+    to_plain,
+    write_atomically,
+)
 from lrinterp.training.fit import FitConfig, Fitter, fit
 
 __all__ = ["Plan", "train"]
 
 STATE = "training-state.safetensors"
+LOCK = ".lock"
+TEMPORARY = ".tmp-*"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -54,7 +65,7 @@ class Plan:
         scenes = Scenes.from_plain(plain.get("world", {}), plain.get("split", {}), where)
         encoder = dict(plain.get("encoder", {}))
         name = encoder.get("preset", "minimal")
-        if name not in PRESETS:
+        if not isinstance(name, str) or name not in PRESETS:
             expected = ", ".join(PRESETS)
             raise InputError(f"{where}: encoder.preset: expected one of {expected}, got {name!r}")
         whole = to_plain(PRESETS[name]) | encoder
@@ -84,17 +95,26 @@ def train(
 ) -> bool:
     """Train a model into a folder; False says that it was finished already and left alone.
 
-    Raises InputError where `out` holds anything that `resume` does not allow to go on with.
+    Raises InputError where `out` holds anything that `resume` does not allow to go on with, where
+    another process trains into it, or where the loss diverges.
     """
     if finished(plan, out, resume=resume):
         return False
-    model = DualEncoder.build(plan.encoder, plan.scenes.sizes, plan.fit.seed).to(device)
-    fitter = Fitter(model, plan.scenes, plan.fit)
     out.mkdir(parents=True, exist_ok=True)
-    if (out / STATE).exists():
-        restore(fitter, plan, out / STATE)
-    else:
-        keep(fitter, plan, out / STATE)
+    with alone(out):
+        model = DualEncoder.build(plan.encoder, plan.scenes.sizes, plan.fit.seed).to(device)
+        fitter = Fitter(model, plan.scenes, plan.fit)
+        if (out / STATE).exists():
+            restore(fitter, plan, out / STATE)
+        else:
+            keep(fitter, plan, out / STATE)
+        run(fitter, plan, out, progress=progress)
+    (out / LOCK).unlink(missing_ok=True)
+    return True
+
+
+def run(fitter: Fitter, plan: Plan, out: Path, *, progress: bool | None) -> None:
+    """Train to the end, write the checkpoint, remove what only a resumed run needs."""
 
     def save(fitter: Fitter) -> None:
         every = plan.fit.keep_every
@@ -103,17 +123,27 @@ def train(
         if fitter.step % plan.fit.evaluate_every == 0:
             keep(fitter, plan, out / STATE)
 
-    fit(model, plan.scenes, plan.fit, fitter=fitter, after_evaluation=save, progress=progress)
+    scenes, config = plan.scenes, plan.fit
+    fit(fitter.model, scenes, config, fitter=fitter, after_evaluation=save, progress=progress)
     finish(fitter, plan, out)
     (out / STATE).unlink()
-    for leftover in out.glob(".tmp-*"):
-        leftover.unlink()
-    return True
+    for leftover in (*out.glob(TEMPORARY), *out.glob(f"steps/{TEMPORARY}")):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Keep other processes from training into the same folder; a killed one holds nothing."""
+    try:
+        with FileLock(out / LOCK, timeout=0):
+            yield
+    except Timeout as error:
+        raise InputError(f"{out}: another process is training into it; wait for its end") from error
 
 
 def finished(plan: Plan, out: Path, *, resume: bool) -> bool:
     """Is the run in this folder complete? Refuses what is neither empty nor ours to resume."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists() or (out.is_dir() and all(map(scaffold, out.iterdir()))):
         return False
     if not resume:
         advice = "choose another --out, or add --resume to finish an interrupted run"
@@ -128,6 +158,11 @@ def finished(plan: Plan, out: Path, *, resume: bool) -> bool:
     return True
 
 
+def scaffold(path: Path) -> bool:
+    """Is this what a run leaves that was killed before its first state was written?"""
+    return path.name == LOCK or path.match(TEMPORARY)
+
+
 def compare(plan: Plan, found: dict[str, Any], where: Path) -> None:
     """Refuse to go on with another configuration, naming the first field that differs."""
     for part, fields in plan.plain().items():
@@ -135,6 +170,21 @@ def compare(plan: Plan, found: dict[str, Any], where: Path) -> None:
             if (old := (found.get(part) or {}).get(name)) != value:
                 what = f"{part}.{name} = {old!r}, not {value!r}"
                 raise InputError(f"{where}: was started with {what}; use the same configuration")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a state file says of itself beside its tensors."""
+
+    plan: dict[str, dict[str, Any]]
+    step: int
+    history: list[dict[str, Any]]
+    sha256: str
+    """Of the tensors as safetensors."""
+
+    def __post_init__(self) -> None:
+        if self.step < 0:
+            raise ValueError(f"step: expected at least 0, got {self.step}")
 
 
 def keep(fitter: Fitter, plan: Plan, path: Path) -> None:
@@ -145,21 +195,25 @@ def keep(fitter: Fitter, plan: Plan, path: Path) -> None:
         for key in MOMENTS if parameter in moments else ():
             tensors[f"{key}/{name}"] = moments[parameter][key]
     tensors["generator"] = fitter.generator.get_state()
-    header = {"plan": plan.plain(), "step": fitter.step, "history": fitter.history}
     plain = {k: v.contiguous().cpu() for k, v in tensors.items()}
-    write_atomically(path, save_tensors(plain, {"run": json.dumps(header)}))
+    digest = sha256(save_tensors(plain))
+    header = Header(plan=plan.plain(), step=fitter.step, history=fitter.history, sha256=digest)
+    write_atomically(path, save_tensors(plain, {"run": json.dumps(asdict(header))}))
 
 
 def restore(fitter: Fitter, plan: Plan, path: Path) -> None:
     """Bring a fitter to the state that `keep` wrote; refuses another configuration."""
     try:
         with safe_open(path, "pt") as file:
-            header = json.loads(file.metadata()["run"])
+            plain = parse_json(file.metadata()["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        header = from_plain(Header, plain, "run")
+        if sha256(save_tensors(tensors)) != header.sha256:
+            raise ValueError("its contents were altered")
+    except (SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged ({error}); remove its folder and train again") from error
-    compare(plan, header["plan"], path.parent)
-    fitter.step, fitter.history = header["step"], header["history"]
+    compare(plan, header.plan, path.parent)
+    fitter.step, fitter.history = header.step, header.history
     weights = {k.removeprefix("weight/"): v for k, v in tensors.items() if k.startswith("weight/")}
     fill(fitter.model, weights, path)
     fitter.generator.set_state(tensors["generator"])

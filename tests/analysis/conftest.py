@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import DualEncoder, Examples, Recording, Scenes, analyze, load_checkpoint, record
+from lrinterp import DualEncoder, Examples, Recording, analyze, load_checkpoint, record
 from lrinterp.result import Result
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
@@ -47,9 +47,8 @@ def one_core() -> Iterator[None]:
 
 def shipped(name: str) -> Recording:
     loaded = load_checkpoint(CHECKPOINTS / name)
-    scenes = Scenes.from_plain(loaded.metadata.world, loaded.metadata.split)
     with one_core():
-        return record(loaded.model, some_pictures(scenes.examples()))
+        return record(loaded.model, some_pictures(loaded.scenes().examples()))
 
 
 def analyses_of(recording: Recording) -> Mapping[str, Result]:

@@ -159,8 +159,7 @@ def test_embeddings_are_detached_copies(micro, micro_examples):
 def test_a_vector_moved_inside_each_component_changes_raw_terms_alone(tower: str, regauge):
     """Outputs, canonical terms and canonical positional rows of a trained model stay."""
     loaded = load_checkpoint(LEFT_RIGHT)
-    model, world = loaded.model, loaded.metadata
-    examples = Scenes.from_plain(world.world, world.split).examples(["unseen_pair"])
+    model, examples = loaded.model, loaded.scenes().examples(["unseen_pair"])
     tokens = getattr(examples, tower)
     some = Tokens(tokens.ids[::29], tokens.pool[::29])
     read = torch.ones_like(some.ids, dtype=torch.bool)

@@ -204,8 +204,7 @@ def relative_error(model: DualEncoder, examples, tower: str, gauge) -> float:
 @pytest.mark.parametrize("tower", TOWERS)
 def test_terms_of_a_trained_model_add_up(gauge, tower: str):
     loaded = load_checkpoint(LEFT_RIGHT)
-    data = loaded.metadata
-    scenes = Scenes.from_plain(data.world, data.split)
+    scenes = loaded.scenes()
     attn = loaded.model.towers[tower].blocks[0].attn
     assert min(attn.b_Q.abs().max(), attn.b_K.abs().max()) > 1e-4
     assert relative_error(loaded.model, scenes.examples(["single"]), tower, gauge) < 1e-5
