@@ -15,6 +15,8 @@ from typing import Any, ClassVar, final
 import pandas as pd
 import plotly.graph_objects as go
 
+from lrinterp.wording import plain_number, signed
+
 __all__ = [
     "Attention",
     "Figure",
@@ -24,10 +26,8 @@ __all__ = [
     "Scalar",
     "Skipped",
     "Tile",
-    "counted",
     "document",
     "records",
-    "signed",
 ]
 
 
@@ -285,19 +285,3 @@ def finite_or_none(value: Any) -> Any:
     if value is pd.NA or value is pd.NaT:
         return None
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def counted(n: int | None, thing: str) -> str:
-    """A number of things, such as "1 label pair" or "1,200 pictures"."""
-    return f"{n or 0:,} {thing}" + ("" if n == 1 else "s")
-
-
-def plain_number(value: float) -> str:
-    """Three significant figures with a true minus sign."""
-    return f"{value + 0.0:.3g}".replace("-", "−")
-
-
-def signed(value: float, digits: int) -> str:
-    """Fixed decimals with a true minus sign, and no minus before zero."""
-    text = f"{value:.{digits}f}"
-    return text.replace("-", "−") if float(text) else text.lstrip("-")

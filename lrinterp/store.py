@@ -51,22 +51,30 @@ def write_atomically(path: Path, data: bytes) -> None:
     A link stays one: what it points to is written. An OSError names the file that was asked for.
     """
     target = Path(os.path.realpath(path))
-    temporary = None
-    try:
+    with naming(path):
         handle, name = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
         temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    except OSError as error:
-        error.filename = str(path)
-        raise
-    finally:
-        if temporary:
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(target)
+        except BaseException:
             temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an OSError the name of the file that was asked for, not of the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno:
+            error.filename = str(path)
+        raise
 
 
 def check_writable(path: Path) -> None:
@@ -77,14 +85,12 @@ def check_writable(path: Path) -> None:
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
-        raise InputError(f"{path}: not a regular file; expected the name of a file to write")
+        what = "a folder" if target.is_dir() else "no regular file"
+        raise InputError(f"{path}: is {what}; expected the name of a file to write")
     if not target.parent.is_dir():
         raise InputError(f"{path}: there is no folder {target.parent}; create it first")
-    try:
+    with naming(path):
         handle, name = tempfile.mkstemp(prefix=".tmp-", dir=target.parent)
-    except OSError as error:
-        error.filename = str(path)
-        raise
     os.close(handle)
     Path(name).unlink()
 

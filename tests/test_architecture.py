@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOP_LEVEL = {"README.md", "analyses", "checkpoints", "lrinterp", "pyproject.toml", "tests"}
 
 LAYERS = (
-    {"axes", "store"},
+    {"axes", "store", "wording"},
     {"charts", "encoders", "result", "scenes", "stats"},
     {"checkpoint", "decomposition", "report", "scoring", "sweep"},
     {"recording", "training"},

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import pytest
 
 from lrinterp.charts import THEME, bars, heatmap, lines, reference, scatter
+from lrinterp.charts.theme import COLORS
 from lrinterp.charts.words import digits, hover, number, wrapped
 
 HOSTILE = "</script><img src=x onerror=alert(1)><b>bold</b>"
@@ -86,8 +87,12 @@ def test_a_heatmap_keeps_the_order_of_the_table_and_centres_its_colours(cells: p
 
 
 def test_maps_share_a_limit_when_given_one(cells: pd.DataFrame):
-    figure = heatmap(cells, x="head", y="term", z="share (logits)", limit=2.0)
+    figure = heatmap(cells, x="head", y="term", z="share (logits)", ends=(-2.0, 2.0))
     assert (layout(figure).coloraxis.cmin, layout(figure).coloraxis.cmax) == (-2, 2)
+    rising = heatmap(cells, x="head", y="term", z="share (logits)", ends=(0.0, 2.0))
+    scale = layout(rising).coloraxis
+    assert (scale.cmin, scale.cmax) == (0, 2)
+    assert scale.colorscale[0][1] == COLORS["zero"]
 
 
 def test_a_cell_without_a_number_is_blank(cells: pd.DataFrame):

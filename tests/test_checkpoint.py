@@ -1,6 +1,7 @@
 """Checkpoints: what is written comes back, and every kind of damage is named in one line."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -214,13 +215,21 @@ def test_a_damaged_file_is_named(folder: Path, change: Callable[[Path], Any], ex
         (lambda p: p.pop("towers"), "model.json: field 'towers' is missing"),
         (lambda p: p.update(seed="x"), "model.json.seed: expected int | None, got 'x'"),
         (lambda p: p["encoder"].update(depth=2), "model.json: encoder: unknown field 'depth'"),
-        (lambda p: p["encoder"].update(n_heads=0), "encoder: n_heads: expected at least 1, got 0"),
+        (lambda p: p["encoder"].update(n_heads=0), "encoder.n_heads: expected 1 to 65536, got 0"),
         (
             lambda p: p["towers"].pop("text"),
             "model.json: towers: expected image and text, got image",
         ),
         (lambda p: p["towers"]["text"].update(depth=2), "unexpected keyword argument 'depth'"),
         (lambda p: p["towers"]["text"].pop("d_model"), "model.json: towers:"),
+        (
+            lambda p: p["encoder"].update(n_heads=4),
+            "towers.image.n_heads: encoder makes 4, the tower has 2; restore",
+        ),
+        (
+            lambda p: p["towers"]["text"].update(attention_dir="bidirectional"),
+            "towers.text.attention_dir: encoder makes 'causal', the tower has 'bidirectional'",
+        ),
         pytest.param(
             lambda p: p["towers"]["text"].update(n_ctx=-2),
             "model.json: towers:",
@@ -251,6 +260,7 @@ def test_wrong_metadata_is_named(
             lambda w: w.update({WEIGHT: w[WEIGHT].double()}),
             f"{WEIGHT}: expected (2, 8, 4) torch.float32, got (2, 8, 4) torch.float64",
         ),
+        (lambda w: w[WEIGHT][0].fill_(torch.nan), f"{WEIGHT}: holds values that are not finite"),
     ],
 )
 def test_wrong_weights_are_named(
@@ -258,6 +268,36 @@ def test_wrong_weights_are_named(
 ):
     edit_weights(folder, change)
     assert expected in refused(folder)
+
+
+def test_scenes_are_those_it_was_trained_on(folder: Path):
+    assert load_checkpoint(folder).scenes() == SCENES
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            lambda p: p["world"].update(n_labels=900),
+            "world: needs 902 words and 5 positions in the image tower, which has",
+        ),
+        (lambda p: p["world"].update(template="both"), "in the text tower, which has"),
+        (lambda p: p["world"].update(n_labels=10**9), "world.n_labels: expected at most"),
+        (lambda p: p.update(world=None), "has no world and split"),
+    ],
+)
+def test_a_world_that_does_not_fit_the_towers_is_named(
+    folder: Path, change: Callable[[dict[str, Any]], Any], expected: str
+):
+    edit_json(folder, change)
+    with pytest.raises(InputError, match=re.escape(expected)):
+        load_checkpoint(folder).scenes()
+
+
+def test_a_name_that_is_no_text_can_still_be_written(folder: Path):
+    loaded = load_checkpoint(folder.rename(folder.with_name("a\udcff")))
+    provenance = loaded.provenance("lrinterp analyze a\udcff")
+    assert (provenance.checkpoint, provenance.command) == ("a?", "lrinterp analyze a?")
 
 
 def test_weights_that_are_none_at_all_are_named(folder: Path):

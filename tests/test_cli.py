@@ -1,6 +1,7 @@
 """The command line: what it writes, what it refuses, and in how many words."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import lrinterp
 from lrinterp.analysis import ANALYSES
 from lrinterp.cli import main
 from lrinterp.cli.analyze import NAMES, spread
@@ -209,6 +211,9 @@ def test_what_is_no_checkpoint_is_named(run: Run, tmp_path: Path):
         ("[fit", "not valid TOML"),
         ("[split]\nn_pair = 18", "n_pair + n_val"),
         ("[encoder]\npreset = 'huge'", "preset"),
+        ("[encoder]\npreset = ['full']", "preset"),
+        ("[encoder]\nd_model = 1000000000", "encoder.d_model: expected 1 to"),
+        ("a = " + "[" * 100_000, "nested too deeply"),
     ],
 )
 def test_a_bad_configuration_is_named(run: Run, tmp_path: Path, text: str, word: str):
@@ -228,6 +233,40 @@ def test_a_finished_run_is_left_alone_and_a_full_folder_refused(run: Run, tiny: 
     other = run("train", "--out", tiny, "--config", config, "--resume", "--steps", "3")
     check_refused(other, "fit.steps")
     assert {path.name: path.read_bytes() for path in tiny.iterdir()} == before
+
+
+def test_outputs_that_would_destroy_something_are_refused(run: Run, tiny: Path, tmp_path: Path):
+    before = {path.name: path.read_bytes() for path in tiny.iterdir()}
+    both = tmp_path / "both"
+    check_refused(run("analyze", tiny, "--out", both, "--json", both), "another option")
+    check_refused(run("analyze", tiny, "--json", tiny / "model.json"), "the checkpoint")
+    check_refused(run("evaluate", tiny, "--json", os.devnull), "no regular file")
+    check_refused(run("analyze", tiny, "--out", tmp_path / ("x" * 300)), "too long")
+    assert {path.name: path.read_bytes() for path in tiny.iterdir()} == before
+    assert not both.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--seed", 2**70], "seed: expected at most"),
+        (["--device", "meta"], "--device meta: not available"),
+        (["--device", "abacus"], "--device abacus: not available"),
+    ],
+)
+def test_a_bad_option_of_training_is_named(
+    run: Run, config: Path, tmp_path: Path, options: list[object], word: str
+):
+    check_refused(run("train", "--out", tmp_path / "m", "--config", config, *options), word)
+    assert not (tmp_path / "m").exists()
+
+
+def test_no_arguments_show_the_help_and_the_version_can_be_asked(run: Run):
+    code, out, _ = run()
+    assert code == 0
+    assert all(command in out for command in ("train", "evaluate", "analyze"))
+    code, out, _ = run("--version")
+    assert (code, out.split()) == (0, ["lrinterp", lrinterp.__version__])
 
 
 def test_a_flag_wins_over_the_file(run: Run, config: Path, tmp_path: Path):

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from lrinterp.stats import Interval, mean_interval, ratio_interval, ratio_intervals
+from lrinterp.stats import (
+    Interval,
+    crossed_interval,
+    mean_interval,
+    ratio_interval,
+    ratio_intervals,
+)
 
 
 def ends(interval: Interval) -> tuple[float, float]:
@@ -126,6 +132,30 @@ def test_the_seed_alone_decides(rng: np.random.Generator):
     assert one == same
     assert ends(one) != ends(other)
     assert numpy_state() == state
+
+
+def test_one_draw_crossed_with_clusters_is_the_clustered_mean(rng: np.random.Generator):
+    values, clusters = rng.normal(size=30), np.arange(30) // 3
+    crossed, clustered = crossed_interval(values[None], clusters), mean_interval(values, clusters)
+    assert ends(crossed) == pytest.approx(ends(clustered))
+    assert (crossed.n, crossed.n_clusters) == (clustered.n, clustered.n_clusters) == (30, 10)
+
+
+def test_draws_widen_a_crossed_interval(rng: np.random.Generator):
+    """20 draws that differ by a common shift each: its variance / 20 adds to that of clusters."""
+    clusters = np.arange(400)
+    noise, shift = rng.normal(size=(1, 400)), 2 * rng.normal(size=(20, 1))
+    clustered = ends(crossed_interval(noise, clusters))
+    crossed = ends(crossed_interval(noise + shift, clusters, draws=4000))
+    width = np.hypot(np.ptp(clustered), 2 * 1.96 * shift.std() / np.sqrt(20))
+    assert np.ptp(crossed) == pytest.approx(width, rel=0.1)
+    assert np.mean(crossed) == pytest.approx((noise + shift).mean(), abs=0.1)
+
+
+def test_crossed_intervals_of_nothing_and_of_one_cluster():
+    assert crossed_interval(np.zeros((3, 0)), np.zeros(0, dtype=int)) == Interval(value=None)
+    one = crossed_interval(np.ones((3, 2)), np.zeros(2, dtype=int))
+    assert one == Interval(value=1.0, n=2, n_clusters=1)
 
 
 def test_inputs_are_left_as_they_were(rng: np.random.Generator):

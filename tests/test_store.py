@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import random
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,54 @@ def test_the_new_file_is_on_disk_before_it_takes_the_name(
 def test_a_place_that_cannot_be_written_is_noticed_beforehand(tmp_path: Path):
     store.check_writable(tmp_path / "report.html")
     assert listing(tmp_path) == []
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputError, match=r"there is no folder .*missing; create it first"):
         store.check_writable(tmp_path / "missing" / "report.html")
+    with pytest.raises(InputError, match="is a folder"):
+        store.check_writable(tmp_path)
+    with pytest.raises(InputError, match="is no regular file"):
+        store.check_writable(Path(os.devnull))
+    with pytest.raises(OSError, match="name too long") as caught:
+        store.check_writable(tmp_path / ("x" * 300))
+    assert str(caught.value.filename).endswith("xxx")
+
+
+def test_a_link_stays_a_link(tmp_path: Path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    store.check_writable(tmp_path / "link")
+    write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+
+
+def test_a_failed_write_names_the_file_that_was_asked_for(tmp_path: Path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomically(tmp_path / "missing" / "a.json", b"")
+    assert caught.value.filename == str(tmp_path / "missing" / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('{"a": NaN}', "NaN is not a number"),
+        ('{"a": -Infinity}', "-Infinity is not a number"),
+        ('{"a": "\\ud800"}', "surrogates not allowed"),
+        ("[" * 200_000, "nested too deeply"),
+        ("1" * 5000, "4300"),
+        ("{", "line 1"),
+    ],
+)
+def test_json_that_no_strict_writer_makes_is_refused(tmp_path: Path, text: str, word: str):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(InputError, match=word) as caught:
+        store.read_json(tmp_path / "a.json")
+    assert "a.json: not valid JSON" in str(caught.value)
+
+
+def test_reading_leaves_random_state_alone():
+    before = random.getstate()
+    from_plain(Settings, {"name": "a", "tags": ["x"] * 50}, "file")
+    assert random.getstate() == before
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -188,7 +235,7 @@ def test_defaults_fill_what_is_not_given():
         ({"name": "a", "size": 1.5}, "file.size: expected int | None, got 1.5"),
         ({"name": "a", "loud": 1}, "file.loud: expected bool, got 1"),
         ({"name": "a", "tags": [1, 2]}, "file.tags: expected tuple"),
-        ({"name": "a", "count": -1}, "file: count: expected at least 0, got -1"),
+        ({"name": "a", "count": -1}, "file.count: expected at least 0, got -1"),
     ],
 )
 def test_plain_data_that_does_not_fit_is_named(plain: dict[str, Any], message: str):

@@ -9,9 +9,10 @@ import pandas as pd
 
 from lrinterp.charts import bars
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar, counted, records
+from lrinterp.result import Figure, Result, Scalar, records
 from lrinterp.scenes import SETS
 from lrinterp.scoring import METRICS, accuracy_rows
+from lrinterp.wording import counted
 
 __all__ = ["Accuracy", "accuracy"]
 

@@ -15,9 +15,10 @@ from lrinterp.analysis.subject import as_index, focus, head_name
 from lrinterp.axes import Embeddings, Tokens
 from lrinterp.charts import heatmap
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, records, signed
+from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
 from lrinterp.scenes import Examples
 from lrinterp.stats import ratio_intervals
+from lrinterp.wording import plain_number
 
 __all__ = ["ActivationPatching", "Contrast", "activation_patching", "contrasts", "patch"]
 
@@ -197,7 +198,7 @@ class Contrast:
         what = {"image": "a picture", "text": "a caption"}[self.tower]
         return (
             f"The {self.tower} tower does not tell {what} from its swap well enough to divide the "
-            f"difference: margins lie {signed(gap.mean(), 4)} apart with a standard error of "
+            f"difference: margins lie {plain_number(gap.mean())} apart with a standard error of "
             f"{error:.2g}, and {ENOUGH_ERRORS} such errors are needed."
         )
 

@@ -14,15 +14,8 @@ from lrinterp.analysis.term_shares import SPLIT, Part, mean_rows, shares
 from lrinterp.charts import heatmap
 from lrinterp.decomposition import GAUGES, TERMS
 from lrinterp.recording import Recording
-from lrinterp.result import (
-    Attention,
-    Figure,
-    NotApplicable,
-    Result,
-    Scalar,
-    counted,
-    records,
-)
+from lrinterp.result import Attention, Figure, NotApplicable, Result, Scalar, records
+from lrinterp.wording import counted
 
 __all__ = ["AttentionTerms", "attention_terms"]
 

@@ -15,7 +15,8 @@ from lrinterp.analysis.term_ablation import INTACT, WITHOUT, TermAblation
 from lrinterp.charts import heatmap
 from lrinterp.decomposition import TERMS
 from lrinterp.recording import Recording
-from lrinterp.result import Attention, Figure, Result, Scalar, signed
+from lrinterp.result import Attention, Figure, Result, Scalar
+from lrinterp.wording import signed
 
 __all__ = ["Mechanism", "mechanism"]
 

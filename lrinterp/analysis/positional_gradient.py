@@ -18,12 +18,13 @@ from lrinterp.analysis.gradient_fit import (
     positional_rows,
     untrained_null,
 )
-from lrinterp.analysis.subject import decomposable, focus, head_name
+from lrinterp.analysis.subject import SET_WORDS, decomposable, focus, head_name
 from lrinterp.analysis.term_ablation import TermAblation
 from lrinterp.charts import bars, lines
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar, counted, records, signed
+from lrinterp.result import Figure, Result, Scalar, records
 from lrinterp.stats import mean_interval
+from lrinterp.wording import counted, signed
 
 __all__ = ["PositionalGradient", "positional_gradient"]
 
@@ -104,23 +105,15 @@ class PositionalGradient(Result):
     @property
     def caveats(self) -> tuple[str, ...]:
         """Exactness, sign, gauge and the size of the null."""
-        exact = (
-            "LayerNorm scales rows by picture: the fitted row is their mean, and it depends on the "
-            "gauge."
-            if self.normed
-            else "Slopes depend on weights alone and are exact for this model: they have no "
-            "interval."
-        )
-        deep = "Only the first layer is decomposed; later layers may add gradients of their own."
         return (
-            f"{exact} Heads may disagree in sign, and the sign of a head differs between training "
-            "seeds.",
+            NORMED if self.normed else EXACT,
+            "Heads may disagree in sign, and the sign of a head differs between training seeds.",
             "In the canonical gauge CLS carries no position part, so PP is 0 and EP + bP is all of "
             "key-position; in the raw gauge the same rows divide as initialisation left them.",
             f"{NULL_WORDS[self.null]} {self.fit_of(self.headline)['null_span']:.2g} logits. That "
             f"is easy to beat, so a span under {NO_GRADIENT} logits counts as no gradient even "
             "where it exceeds the null.",
-            *([deep] if self.layers > 1 else []),
+            *([DEEP] if self.layers > 1 else []),
         )
 
     def frame(self) -> pd.DataFrame:
@@ -137,23 +130,15 @@ class PositionalGradient(Result):
         shown = part.rename(columns={"value": "score (logits)"})[
             ["pixel", "score (logits)", "head", "term"]
         ]
-        where = {
-            "canonical": "key-position",
-            "raw": "EP, PP, bP and their sum as the weights stand",
-        }
-        height = {
-            "canonical": "",
-            "raw": " The height of a line means nothing: only its slope does, since a constant "
-            "along the row cancels in the softmax.",
-        }
+        what, height = GAUGE_WORDS[gauge]
         null = self.fit_of(self.headline, gauge=gauge)["null_span"]
         return Figure(
             key=f"rows-{gauge}",
-            title=f"Score of each pixel's position, {gauge} gauge: {where[gauge]}",
+            title=f"Score of each pixel's position, {gauge} gauge: {what}",
             how_to_read="Each line is one head: what the pooled token's score gains, in logits, "
             f"from a key standing at that pixel; the accented head is "
             f"{head_name(0, self.headline)}. Without a gradient a line lies flat (null span "
-            f"{null:.2g} logits).{height[gauge]}",
+            f"{null:.2g} logits).{height}",
             plot=lines(
                 shown,
                 x="pixel",
@@ -187,15 +172,23 @@ class PositionalGradient(Result):
         )
 
 
+EXACT = "Slopes depend on weights alone and are exact for this model: they have no interval."
+NORMED = (
+    "LayerNorm scales rows by picture: the fitted row is their mean, and it depends on the gauge."
+)
+DEEP = "Only the first layer is decomposed; later layers may add gradients of their own."
+GAUGE_WORDS = {
+    "canonical": ("key-position", ""),
+    "raw": (
+        "EP, PP, bP and their sum as the weights stand",
+        " The height of a line means nothing, only its slope does: a constant along the row "
+        "cancels in the softmax.",
+    ),
+}
 NULL_WORDS = {
     "untrained": f"The null, the steepest head of {UNTRAINED_MODELS} untrained models, spans",
     "permuted": f"The null, the 95 % quantile of the steepest head when the pixels of these rows "
     f"change places at random ({PERMUTATIONS:,} times), spans",
-}
-SET_WORDS = {
-    "unseen_pair": "held-out pairs",
-    "seen_pair": "trained pairs in new layouts",
-    "mixed_pair": "mixed pairs",
 }
 
 

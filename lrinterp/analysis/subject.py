@@ -12,14 +12,27 @@ from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples
 
-__all__ = ["decomposable", "focus", "head_name", "pooled_terms", "relation_captions", "untrained"]
+__all__ = [
+    "SET_WORDS",
+    "decomposable",
+    "focus",
+    "head_name",
+    "pooled_terms",
+    "relation_captions",
+    "untrained",
+]
 
-PREFERENCE = ("unseen_pair", "seen_pair", "mixed_pair")
+SET_WORDS = {
+    "unseen_pair": "held-out pairs",
+    "seen_pair": "trained pairs in new layouts",
+    "mixed_pair": "pairs of a trained and a held-out label",
+}
+"""The sets that mechanisms are measured on, the preferred one first."""
 
 
 def focus(examples: Examples) -> str:
     """The set that mechanisms are measured on: the first of unseen, seen, mixed with pictures."""
-    for name in PREFERENCE:
+    for name in SET_WORDS:
         if name in examples.image_set:
             return name
     raise NotApplicable("no pictures of several objects were recorded")

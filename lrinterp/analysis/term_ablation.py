@@ -9,13 +9,19 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from lrinterp.analysis.ablation_bench import Bench, Row, standard_rows
-from lrinterp.analysis.subject import decomposable, focus, head_name, untrained
-from lrinterp.charts import bars, reference
+from lrinterp.analysis.ablation_figures import (
+    heads_figure,
+    order_figure,
+    order_rows,
+    split_figure,
+)
+from lrinterp.analysis.subject import SET_WORDS, decomposable, focus, head_name, untrained
 from lrinterp.decomposition import KEY_POSITION, InputIndependent
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar, counted, records
+from lrinterp.result import Figure, Result, Scalar, records
 from lrinterp.scenes import SETS
 from lrinterp.stats import crossed_interval
+from lrinterp.wording import counted
 
 __all__ = ["TermAblation", "term_ablation"]
 
@@ -36,11 +42,6 @@ NAMED = {
     "order_intact_minus_key_position_only": (INTACT, ONLY),
 }
 """Summary keys: an ablation's mean order, or its paired difference from another's."""
-SET_WORDS = {
-    "unseen_pair": "pictures of held-out pairs",
-    "seen_pair": "pictures of trained pairs in new layouts",
-    "mixed_pair": "pictures of one trained and one held-out label",
-}
 
 
 @final
@@ -60,7 +61,7 @@ class TermAblation(Result):
     credits: Float[np.ndarray, "run image"]
     """Order credit of each picture in each of them, kept so that ablations can be paired."""
     clusters: Int[np.ndarray, "image"]
-    on_objects: Float[np.ndarray, "run head"]
+    on_objects: Float[np.ndarray, "case head"]
     """Mean attention of the pooled token on the objects: intact, and with key-position alone."""
     focus: str
     normed: bool
@@ -107,10 +108,11 @@ class TermAblation(Result):
         intact, without, placebo, only = map(self.order, (INTACT, WITHOUT, PLACEBO, ONLY))
         spread, lost = self.order(PLACEBO, WITHOUT), self.order(INTACT, ONLY)
         text = (
-            f"Order on {SET_WORDS[self.focus]} is {intact.phrase} intact, {without.phrase} without "
-            f"key-position, {placebo.phrase} under a placebo of the same size ({spread.phrase} "
-            f"above the removal, paired), and {only.phrase} with key-position alone "
-            f"({counted(intact.n, 'picture')}, {counted(intact.n_clusters, 'label pair')})."
+            f"Order on pictures of {SET_WORDS[self.focus]} is {intact.phrase} intact, "
+            f"{without.phrase} without key-position, {placebo.phrase} under a placebo of the same "
+            f"size ({spread.phrase} above the removal, paired), and {only.phrase} with "
+            f"key-position alone ({counted(intact.n, 'picture')}, "
+            f"{counted(intact.n_clusters, 'label pair')})."
         )
         if float(lost.value or 0) > ENOUGH:
             head = max(self.order_lost, key=lambda h: float(self.order_lost[h].value or 0))
@@ -151,62 +153,11 @@ class TermAblation(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """Order under each ablation, the raw split beside the canonical one, order by head."""
-        return (self._ablations(), self._split(), self._heads())
-
-    def _order_rows(self) -> pd.DataFrame:
-        """Order on the focus set, all heads, each ablation in words."""
-        chosen = (self.table["set"] == self.focus) & (self.table["metric"] == "order")
-        part = self.table[chosen & (self.table["heads"] == "all")]
-        words = [ablation_words(row) for row in records(part)]
-        return part.assign(ablation=words).rename(columns={"value": "order accuracy"})
-
-    def _ablations(self) -> Figure:
-        part = self._order_rows()
-        whole = ~part["terms"].isin(PIECES) & (part["gauge"] == "canonical")
-        shown = part[whole][["ablation", "order accuracy", "low", "high", "terms", "kind"]]
-        return Figure(
-            key="order",
-            title="Order accuracy when terms of the pooled row are taken away",
-            how_to_read=f"Each bar is the share of {SET_WORDS[self.focus]} whose true caption "
-            f"beats its swap, with its 95 % interval; {self.chance:.2g} is chance, below it the "
-            "wrong caption is preferred. Removing what order needs brings a bar to chance, and a "
-            "random change of the same size (placebo) should then hurt less.",
-            plot=reference(bars(shown, x="order accuracy", y="ablation"), self.chance, "chance"),
-            table=part[whole],
-        )
-
-    def _split(self) -> Figure:
-        part = self._order_rows()
-        part = part[part["terms"].isin((*PIECES, *TERM_WORDS)) & part["kind"].isin(SPLIT_KINDS)]
-        part = part[(part["encoder"] == "image") & (part["model"] == "trained")]
-        kinds = [SPLIT_KINDS[kind] for kind in part["kind"]]
-        shown = part.assign(split=kinds, removed=part["terms"])
-        columns = ["split", "removed", "order accuracy", "low", "high"]
-        return Figure(
-            key="split",
-            title="The same preference, divided in two ways",
-            how_to_read="Each bar is order accuracy without some terms: on the left in the "
-            "canonical gauge (flattened over the patches), on the right as the raw weights stand "
-            "(set to zero). Only EP+PP+bP as a whole is meant to agree; how it divides depends on "
-            f"initialisation. {self.chance:.2g} is chance.",
-            plot=reference(
-                bars(shown[columns], x="order accuracy", y="removed", facet="split"),
-                self.chance,
-                "chance",
-            ),
-            table=part,
-        )
-
-    def _heads(self) -> Figure:
-        rows = [{"head": head_name(0, h), **lost.plain()} for h, lost in self.order_lost.items()]
-        table = pd.DataFrame(rows).sort_values("value", ascending=False)
-        return Figure(
-            key="heads",
-            title="Order lost when one head's key-position is flattened",
-            how_to_read="Each bar is intact minus ablated order on the same pictures, with its "
-            "paired 95 % interval; a head that plays no part is at 0.",
-            plot=bars(table.rename(columns={"value": "order lost"}), x="order lost", y="head"),
-            table=table,
+        rows = order_rows(self.table, self.focus)
+        return (
+            order_figure(rows, self.focus, self.chance),
+            split_figure(rows, self.chance),
+            heads_figure(self.order_lost),
         )
 
 
@@ -290,29 +241,3 @@ def on_objects(bench: Bench, row: Row) -> Float[np.ndarray, "head"]:
 def name_of(row: Row) -> str:
     """An ablation as one string: encoder/terms/heads/kind/gauge."""
     return "/".join(row.cells.values())
-
-
-KIND_WORDS = {
-    "none": "intact",
-    "flatten": "without {}",
-    "zero": "without {}",
-    "keep": "{} alone",
-    "permute": "{} permuted",
-    "resample": "{} of another picture",
-    "placebo": "placebo for {}",
-}
-TERM_WORDS = {"EP+PP+bP": "key-position", "EE+PE+bE": "key-content"}
-PIECES = ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP", "EE", "PE", "bE")
-SPLIT_KINDS = {"flatten": "canonical, flattened", "zero": "raw, zero"}
-MODEL_WORDS = {"trained": "", "untrained": "untrained model, "}
-TOWER_WORDS = {"image": "", "text": "text tower, "}
-
-
-def ablation_words(row: Mapping[str, Any]) -> str:
-    """A table row in words, such as "text tower, without key-position"."""
-    terms = [TERM_WORDS.get(row["terms"], row["terms"])]
-    if row["terms"].endswith("+VP"):
-        whole = row["terms"].removesuffix("+VP")
-        terms = [f"{TERM_WORDS.get(whole, whole)} and VP"]
-    where = MODEL_WORDS[row["model"]] + TOWER_WORDS[row["encoder"]]
-    return where + KIND_WORDS[row["kind"]].format(*terms)

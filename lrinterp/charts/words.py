@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lrinterp.wording import signed
+
 __all__ = ["column", "digits", "hover", "largest", "number", "printed", "shown", "text", "wrapped"]
 
 UNIT = re.compile(r"(?P<name>.+?) \((?P<unit>[^()]+)\)")
@@ -42,8 +44,7 @@ def number(value: Any, decimals: int) -> str:
     """Fixed decimals with a true minus sign; a dash where there is no number."""
     if value is None or not math.isfinite(value):
         return "–"
-    rounded = f"{value:.{decimals}f}"
-    return rounded.replace("-", "−") if float(rounded) else rounded.lstrip("-")
+    return signed(value, decimals)
 
 
 def printed(values: Iterable[Iterable[float]], decimals: int) -> list[list[str]]:

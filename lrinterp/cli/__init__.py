@@ -23,16 +23,22 @@ app = typer.Typer(
 )
 
 
-@app.callback(invoke_without_command=True)
+def print_version(asked: bool) -> bool:
+    """Print the version and leave, where it was asked for."""
+    if asked:
+        typer.echo(f"lrinterp {lr.__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
 def root(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version."),
+    ] = False,
 ) -> None:
     """Do CLIP-style models know left from right, and by which mechanism?"""
-    if version:
-        typer.echo(f"lrinterp {lr.__version__}")
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 app.command()(train)
@@ -45,7 +51,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2."""
     try:
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
         complain("interrupted")
         code = INTERRUPTED

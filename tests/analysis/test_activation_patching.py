@@ -173,12 +173,12 @@ def test_order_passes_through_the_head_that_the_other_analyses_name(left_right_r
 
 
 def test_a_model_without_order_has_nothing_to_patch(no_gradient, no_gradient_results):
-    expected = "The image tower hardly tells a picture from its swap"
+    expected = "The image tower does not tell a picture from its swap"
     with pytest.raises(NotApplicable, match=expected):
         activation_patching(no_gradient)
     skipped = no_gradient_results["activation_patching"]
     assert expected in skipped.reason
-    assert "so there is no effect to divide" in skipped.finding
+    assert "10 such errors are needed" in skipped.finding
 
 
 def test_ten_standard_errors_decide(micro_recording, monkeypatch: pytest.MonkeyPatch):
@@ -190,7 +190,9 @@ def test_ten_standard_errors_decide(micro_recording, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "ENOUGH_ERRORS", 0.99 * errors)
     assert contrasts(micro_recording, 64, 0)[0].too_weak() is None
     monkeypatch.setattr(module, "ENOUGH_ERRORS", 1.01 * errors)
-    assert "The text tower hardly tells" in str(contrasts(micro_recording, 64, 0)[1].too_weak())
+    assert "The text tower does not tell a caption" in str(
+        contrasts(micro_recording, 64, 0)[1].too_weak()
+    )
 
 
 def test_clean_and_corrupted_differ_in_order_alone(left_right):

@@ -17,13 +17,22 @@ KEYS = (
 )
 
 
-def answer_with(values: tuple[float | None, ...], span: float = 8.0) -> Answer:
+def answer_with(
+    values: tuple[float | None, ...], span: float = 8.0, chance: float = 0.5, layers: int = 1
+) -> Answer:
     """An answer with these four numbers, in the order of KEYS."""
     rows = [
         {"key": key, "value": value, "low": None, "high": None, "n": 900, "n_clusters": 10}
         for key, value in zip(KEYS, values, strict=True)
     ]
-    return Answer(table=pd.DataFrame(rows), span=span, head="L0H2")
+    return Answer(
+        table=pd.DataFrame(rows),
+        chance=chance,
+        span=span,
+        has_gradient=span > 0.1,
+        head="L0H2",
+        layers=layers,
+    )
 
 
 def test_it_gathers_the_numbers_of_the_other_analyses(left_right_results):
@@ -42,7 +51,7 @@ def test_the_shipped_models_answer(left_right_results, no_gradient_results):
     assert f"{head} attends more to the {'right' if gain > 0 else 'left'}" in knows.finding
     assert knows.finding.endswith("the model is at chance.")
     assert not_at_all.finding == (
-        "This model does not know left from right on pairs it has never seen; its attention has no "
+        "This model does not know left from right on pairs it has never seen; the attention has no "
         "gradient along the row."
     )
 
@@ -52,11 +61,16 @@ def test_the_shipped_models_answer(left_right_results, no_gradient_results):
     [
         ((0.97, 0.5, 1.0, 0.4), 8.0, "L0H2 attends more to the right"),
         ((0.97, 0.5, 1.0, -0.4), 8.0, "L0H2 attends more to the left"),
-        ((0.97, 0.8, 1.0, 0.4), 8.0, "order survives its removal in part"),
-        ((0.66, 0.5, 1.0, 0.4), 8.0, "knows only in part left from right"),
+        (
+            (0.97, 0.8, 1.0, 0.4),
+            8.0,
+            ", but not by key-position alone: order survives its removal in part.",
+        ),
+        ((0.66, 0.5, 1.0, 0.4), 8.0, "knows left from right only in part"),
         ((0.52, 0.5, 1.0, 0.4), 8.0, "does not know left from right"),
-        ((0.52, 0.5, 1.0, 0.4), 8.0, "although its attention has a gradient along the row"),
-        ((0.52, 0.5, 1.0, 0.0), 0.05, "its attention has no gradient along the row"),
+        ((0.52, 0.5, 1.0, 0.4), 8.0, ", although the attention has a gradient along the row."),
+        ((0.52, 0.5, 1.0, 0.0), 0.05, "; the attention has no gradient along the row."),
+        ((0.3, 0.5, 1.0, 0.4), 8.0, "tends to take left for right"),
         ((None, None, None, 0.4), 8.0, "never tested on pairs it had not seen"),
     ],
 )
@@ -75,7 +89,12 @@ def test_the_sentence_follows_the_numbers(values, span: float, expected: str):
         (
             (0.6, 0.3, 0.5, -0.4),
             8.0,
-            ("weak: above chance", "below chance", "recognition suffers", "prefers the left"),
+            (
+                "weak: above chance",
+                "worse than a guess: below chance",
+                "recognition suffers",
+                "prefers the left",
+            ),
         ),
         (
             (None, None, None, 0.4),
@@ -90,6 +109,22 @@ def test_tiles_say_good_or_bad_in_words(values, span: float, words: tuple[str, .
     for tile, value, word in zip(tiles, values, words, strict=True):
         assert tile.scalar.value == value
         assert word in tile.words
+
+
+def test_chance_depends_on_the_number_of_objects():
+    """Among the six orders of three objects 0.6 is good and 0.17 is a guess."""
+    three = answer_with((0.6, 0.17, 1.0, 0.4), chance=1 / 6)
+    assert "knows left from right on pairs" in three.finding
+    assert three.finding.endswith("the model is at chance.")
+    words = [tile.words for tile in three.tiles()]
+    assert words[:2] == ["good: far above chance (0.17)", "at chance (0.17)"]
+
+
+def test_a_deep_tower_is_spoken_of_by_its_first_layer():
+    deep = answer_with((0.97, 0.5, 1.0, 0.4), layers=2)
+    assert "without key-position in the first layer" in deep.finding
+    flat = answer_with((0.5, 0.5, 1.0, 0.4), span=0.0, layers=2)
+    assert flat.finding.endswith("the attention of its first layer has no gradient along the row.")
 
 
 def test_a_split_without_held_out_pairs_still_answers(micro):

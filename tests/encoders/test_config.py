@@ -54,9 +54,10 @@ def test_an_unknown_preset_is_refused():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_heads": 0}, "n_heads: expected at least 1, got 0"),
-        ({"d_embed": -1}, "d_embed: expected at least 1, got -1"),
-        ({"text_layers": 0}, "text_layers: expected at least 1, got 0"),
+        ({"n_heads": 0}, "n_heads: expected 1 to 65536, got 0"),
+        ({"d_embed": -1}, "d_embed: expected 1 to 65536, got -1"),
+        ({"text_layers": 0}, "text_layers: expected 1 to 65536, got 0"),
+        ({"d_model": 10**9}, "d_model: expected 1 to 65536, got 1000000000"),
         ({"mlp_ratio": -1}, "mlp_ratio: expected at least 0, got -1"),
         ({"std_W_pos": -0.1}, "std_W_pos: expected at least 0, got -0.1"),
         ({"temperature": 0.0}, "temperature: expected more than 0, got 0.0"),

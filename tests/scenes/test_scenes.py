@@ -310,8 +310,8 @@ def test_scenes_from_plain_data(both: Scenes):
         (None, {}, "a.toml: has no world and split"),
         ({"n_pixel": 3}, {}, "a.toml: world: unknown field 'n_pixel'"),
         ({}, {"n_pair": "15"}, "a.toml: split.n_pair: expected int, got '15'"),
-        ({"n_labels": 10}, {}, "a.toml: split: n_pair + n_val: expected at most n_labels=10"),
-        ({"n_objects": 1}, {}, "a.toml: world: n_objects: expected at least 2, got 1"),
+        ({"n_labels": 10}, {}, "a.toml: split.n_pair + n_val: expected at most n_labels=10"),
+        ({"n_objects": 1}, {}, "a.toml: world.n_objects: expected 2 to 9, got 1"),
     ],
 )
 def test_plain_data_that_does_not_fit_is_named(

@@ -10,8 +10,19 @@ from lrinterp.scenes.world import NOUNS, label_words, picture_words
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_objects": 1}, "n_objects: expected at least 2, got 1"),
+        ({"n_objects": 1}, "n_objects: expected 2 to 9, got 1"),
         ({"n_objects": 3, "n_pixels": 2}, "n_pixels: expected at least n_objects=3, got 2"),
+        ({"n_objects": 10, "n_pixels": 20}, "n_objects: expected 2 to 9, got 10"),
+        (
+            {"n_labels": 10**9},
+            "n_labels: expected at most 1,000,000 orders of labels, 1000000000 makes "
+            "999,999,999,000,000,000",
+        ),
+        (
+            {"n_pixels": 10**9},
+            "n_pixels: expected at most 1,000,000 layouts, 1000000000 makes "
+            "499,999,999,500,000,000",
+        ),
         ({"n_labels": 1}, "n_labels: expected at least n_objects=2, got 1"),
     ],
 )

@@ -207,6 +207,31 @@ def test_a_run_killed_before_its_state_is_removed_ends_the_same(tmp_path: Path, 
     assert_same_end(tmp_path / "a", undisturbed)
 
 
+def test_a_run_killed_before_its_first_state_can_begin_again(tmp_path: Path, undisturbed: Path):
+    out = tmp_path / "a"
+    out.mkdir()
+    (out / ".tmp-1234").write_bytes(b"half")
+    (out / ".lock").touch()
+    assert go(out)
+    assert_same_end(out, undisturbed)
+
+
+def test_two_processes_do_not_train_into_one_folder(tmp_path: Path):
+    with Stop(run, "finish", 1), pytest.raises(Killed):
+        go(tmp_path / "a")
+    with run.alone(tmp_path / "a"), pytest.raises(InputError, match="another process"):
+        go(tmp_path / "a", resume=True)
+    assert go(tmp_path / "a", resume=True)
+    assert not (tmp_path / "a" / ".lock").exists()
+
+
+def test_training_that_diverges_says_so(tmp_path: Path):
+    plan = replace(PLAN, fit=replace(PLAN.fit, learning_rate=1e30, warmup=0))
+    with pytest.raises(InputError, match=r"not finite at step \d+; .*lower fit.learning_rate"):
+        go(tmp_path / "a", plan)
+    assert not (tmp_path / "a" / "model.json").exists()
+
+
 @pytest.mark.slow
 def test_a_process_killed_for_good_resumes_to_the_same_end(tmp_path: Path):
     """SIGKILL between two steps of a run in a process of its own, as soon as a state is there."""
@@ -329,11 +354,11 @@ def test_what_a_plan_does_not_say_keeps_its_default():
         ),
         ({"fit": {"step": 3}}, "a.toml: fit: unknown field 'step'; expected steps"),
         ({"fit": {"steps": "3"}}, "a.toml: fit.steps: expected int, got '3'"),
-        ({"fit": {"steps": 0}}, "a.toml: fit: steps: expected at least 1, got 0"),
+        ({"fit": {"steps": 0}}, "a.toml: fit.steps: expected at least 1, got 0"),
         ({"encoder": {"preset": "tiny"}}, "a.toml: encoder.preset: expected one of minimal, full"),
         ({"encoder": {"depth": 1}}, "a.toml: encoder: unknown field 'depth'"),
         ({"world": {"n_pixels": 2.5}}, "a.toml: world.n_pixels: expected int, got 2.5"),
-        ({"split": {"n_pair": 99}}, "a.toml: split: n_pair + n_val: expected at most n_labels=20"),
+        ({"split": {"n_pair": 99}}, "a.toml: split.n_pair + n_val: expected at most n_labels=20"),
     ],
 )
 def test_a_plan_that_does_not_fit_is_named(plain: dict[str, Any], message: str):
