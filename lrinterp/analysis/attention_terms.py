@@ -63,6 +63,8 @@ class AttentionTerms(Result):
             return exact
         position = self.summary["image_key_position_share"]
         content = self.summary["image_key_content_share"]
+        if position.value is None:
+            return f"All scores of the image tower's pooled row are equal. {exact}"
         return (
             f"On the pooled row of the image tower {position.phrase} of the variance of the scores "
             f"comes from where the key is, {content.phrase} from what it is "
