@@ -23,12 +23,14 @@ from lrinterp.store import read_toml, write_json
 
 HERE = Path(__file__).parent
 NAMES = ["accuracy", "term_ablation", "positional_gradient"]
+MEANS = ("order", "without", "placebo", "only", "objects")
 COLUMNS = {
     "unseen_pair_order": "order",
     "order_without_key_position": "without",
     "label_set_closed_without_key_position": "label_set",
     "order_placebo": "placebo",
     "order_key_position_only": "only",
+    "order_key_position_and_objects": "objects",
     "headline_head": "head",
     "headline_spearman": "spearman",
     "headline_span": "span",
@@ -45,7 +47,7 @@ def main() -> None:
     seeds = range(study["first"], study["first"] + study["seeds"])
     table = pd.DataFrame([row_of(out / f"seed-{seed}", seed) for seed in seeds])
     print(table.to_string(index=False, float_format="{:.3f}".format))
-    means = {name: interval(table[name]) for name in ("order", "without", "placebo", "only")}
+    means = {name: interval(table[name]) for name in MEANS}
     for name, (mean, low, high) in means.items():
         print(
             f"{name}: mean {mean:.3f} [{low:.3f}, {high:.3f}] over {len(table)} seeds, t interval"

@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from lrinterp.analysis.ablation_bench import Bench, Row
 from lrinterp.analysis.accuracy import Accuracy, accuracy
 from lrinterp.analysis.activation_patching import ActivationPatching, activation_patching
 from lrinterp.analysis.answer import Answer, answer
@@ -22,7 +23,7 @@ from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable, Result, Skipped
 from lrinterp.store import InputError
 
-__all__ = ["ANALYSES", "Analysis", "analyze", "check_names"]
+__all__ = ["ANALYSES", "Analysis", "Bench", "Row", "analyze", "check_names"]
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """A bench for ablations: one model, pictures of one set, and every accuracy after an edit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lrinterp.axes import Embeddings, Scores, Tokens
@@ -29,11 +29,14 @@ from lrinterp.scenes import Examples
 from lrinterp.scoring import METRICS, credits
 from lrinterp.stats import crossed_interval
 
-__all__ = ["Bench", "Row", "standard_rows"]
+__all__ = ["KEEP_OBJECTS", "Bench", "Row", "objects", "standard_rows"]
 
 Measured = dict[tuple[str, str], Float[np.ndarray, "draw image"]]
 """By metric and candidates: the credit of every picture in every draw."""
 
+KEEP_OBJECTS = "keep_objects"
+"""Keep, with all other terms flattened over the objects and over the empty pixels apart: what
+stands there is forgotten, that something stands there is not."""
 CHUNK = 1024
 DONOR_SEED = 7
 
@@ -64,7 +67,8 @@ class Row:
         terms = tuple(term for term in self.terms if term != "VP")
         if not terms:
             return None
-        return Ablation(terms=terms, kind=self.kind, heads=self.heads, seed=seed)  # type: ignore[arg-type]
+        kind = "keep" if self.kind == KEEP_OBJECTS else self.kind
+        return Ablation(terms=terms, kind=kind, heads=self.heads, seed=seed)  # type: ignore[arg-type]
 
 
 class Bench:
@@ -134,7 +138,10 @@ class Bench:
         if row.kind == "resample":
             shuffled = torch.Generator().manual_seed(DONOR_SEED + seed)
             donors = terms[:, torch.randperm(terms.shape[1], generator=shuffled)]
-        return score_delta(terms, ablation, self.groups(row.encoder), donors)
+        groups = self.groups(row.encoder)
+        if row.kind == KEEP_OBJECTS:
+            groups = groups.apart(objects(self.examples.roles[row.encoder]).to(terms.device))
+        return score_delta(terms, ablation, groups, donors)
 
     def values(
         self, row: Row, tower: Tower, tokens: Tokens
@@ -160,6 +167,12 @@ class Bench:
         return groups_of(self.model.towers[encoder], self.inputs[encoder], occurs)
 
 
+def objects(roles: Mapping[str, Bool[Tensor, "batch pos"]]) -> Bool[Tensor, "batch pos"]:
+    """Where a tower reads an object: neither at its ends nor on empty pixels or other words."""
+    elsewhere = ("CLS", "SOT", "EOT", "background", "words")
+    return ~torch.stack([mask for name, mask in roles.items() if name in elsewhere]).any(0)
+
+
 UNIONS = (
     ("EP",),
     ("PP",),
@@ -178,6 +191,7 @@ def standard_rows(n_heads: int) -> Sequence[Row]:
         Row(terms=KEY_POSITION, kind="flatten"),
         Row(terms=KEY_POSITION, kind="placebo"),
         Row(terms=KEY_POSITION, kind="keep"),
+        Row(terms=KEY_POSITION, kind=KEEP_OBJECTS),
         Row(terms=KEY_POSITION, kind="permute"),
         Row(terms=KEY_CONTENT, kind="resample"),
         *(Row(terms=union, kind="flatten") for union in UNIONS[:-1]),

@@ -16,6 +16,7 @@ KIND_WORDS = {
     "flatten": "without {}",
     "zero": "without {}",
     "keep": "{} alone",
+    "keep_objects": "{}, objects told from empty pixels",
     "permute": "{} permuted",
     "resample": "{} of another picture",
     "placebo": "placebo for {}",

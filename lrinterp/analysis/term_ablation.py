@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from lrinterp.analysis.ablation_bench import Bench, Row, standard_rows
+from lrinterp.analysis.ablation_bench import Bench, Row, objects, standard_rows
 from lrinterp.analysis.ablation_figures import (
     heads_figure,
     order_figure,
@@ -32,7 +32,7 @@ LARGEST_SET = 900
 ENOUGH = 0.1
 """Order that key-position alone may lose and still count as sufficient."""
 
-INTACT, WITHOUT, PLACEBO, ONLY = standard_rows(0)[:4]
+INTACT, WITHOUT, PLACEBO, ONLY, OBJECTS = standard_rows(0)[:5]
 NAMED = {
     "order_intact": (INTACT, None),
     "order_without_key_position": (WITHOUT, None),
@@ -40,6 +40,7 @@ NAMED = {
     "order_placebo_minus_without": (PLACEBO, WITHOUT),
     "order_key_position_only": (ONLY, None),
     "order_intact_minus_key_position_only": (INTACT, ONLY),
+    "order_key_position_and_objects": (OBJECTS, None),
 }
 """Summary keys: an ablation's mean order, or its paired difference from another's."""
 
@@ -118,9 +119,11 @@ class TermAblation(Result):
             head = max(self.order_lost, key=lambda h: float(self.order_lost[h].value or 0))
             before, after = self.on_objects[:, head]
             text += (
-                f" Key-position alone loses {lost.phrase} of order: nothing tells objects "
-                f"from empty pixels any more, and the objects hold {after:.2f} of the attention "
-                f"of {head_name(0, head)} instead of {before:.2f}."
+                f" Key-position alone loses {lost.phrase} of order: nothing tells objects from "
+                f"empty pixels any more, and the objects hold {after:.2f} of the attention of "
+                f"{head_name(0, head)} instead of {before:.2f}. Where the scores still tell that "
+                "something stands at a pixel, though not what, order is "
+                f"{self.order(OBJECTS).phrase}."
             )
         return text
 
@@ -141,6 +144,8 @@ class TermAblation(Result):
             "preference ends up in the query's token, position or bias part, so it can look like "
             "“EP alone” in one model and like a shared effort in another"
             + ("." if self.normed else ". Only their sum is a fact about the model."),
+            "“Objects told from empty pixels” keeps key-position and replaces all else by its mean "
+            "over the objects and its mean over the empty pixels of each picture.",
             f"The placebo keeps the term and subtracts a random row, orthogonal to it and of the "
             f"same size: the mean of {len(self.runs(PLACEBO))} seeded draws, which its interval "
             "resamples as well as label pairs.",
@@ -233,9 +238,8 @@ def other_sets(recording: Recording) -> Iterator[Any]:
 
 def on_objects(bench: Bench, row: Row) -> Float[np.ndarray, "head"]:
     """Mean attention of the pooled token on all objects, by head, under an ablation."""
-    empty = bench.examples.roles["image"]
-    elsewhere = (empty["CLS"] | empty["background"]).numpy()
-    return (bench.attention(row) * ~elsewhere[:, None]).sum(-1).mean(0).astype(float)
+    there = objects(bench.examples.roles["image"]).numpy()
+    return (bench.attention(row) * there[:, None]).sum(-1).mean(0).astype(float)
 
 
 def name_of(row: Row) -> str:

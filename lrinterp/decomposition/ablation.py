@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from einops import einsum
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -59,16 +58,20 @@ class Ablation:
 class Groups:
     """Which keys may be averaged with which: the components, among the keys a query sees."""
 
-    of_key: Int[Tensor, "key"]
+    of_key: Int[Tensor, "#batch key"]
     seen: Bool[Tensor, "batch query key"]
 
     def means(self, rows: Rows) -> Rows:
         """Each key's mean over the seen keys of its group."""
-        same = (self.of_key[:, None] == self.of_key).to(rows.dtype)
+        same = (self.of_key[:, :, None] == self.of_key[:, None]).to(rows.dtype)
         weight = self.seen[:, None].to(rows.dtype)
-        sums = einsum(rows * weight, same, "b h q key, key other -> b h q other")
-        counts = einsum(weight, same, "b h q key, key other -> b h q other")
+        sums = (rows * weight) @ same[:, None]
+        counts = weight @ same[:, None]
         return sums / counts.clamp(min=1)
+
+    def apart(self, some: Bool[Tensor, "batch key"]) -> "Groups":
+        """The same groups, each divided into the keys of a mask and the others."""
+        return Groups(2 * self.of_key + some.to(self.of_key), self.seen)
 
     def centred(self, rows: Rows) -> Rows:
         """Each key minus the mean of its group; zero where unseen."""
@@ -86,7 +89,7 @@ def groups_of(tower: Tower, tokens: Tokens, occurs: Occurrence, *, pooled: bool 
     seen = position <= query.minimum(tokens.pool[:, None])[..., None]
     if tower.cfg.attention_dir == "bidirectional":
         seen = torch.ones_like(seen)
-    return Groups(components(occurs)[1][:n].to(tokens.ids.device), seen)
+    return Groups(components(occurs)[1][None, :n].to(tokens.ids.device), seen)
 
 
 def score_delta(
@@ -105,7 +108,7 @@ def score_delta(
     if ablation.kind == "resample":
         delta = _resample(term, ablation, donors)
     elif ablation.kind == "permute":
-        delta = term[..., _permutation(groups.of_key, generator)] - term
+        delta = term[..., _permutation(groups.of_key[0], generator)] - term
     elif ablation.kind == "placebo":
         delta = -_placebo(groups.centred(term), groups, generator)
     elif ablation.kind == "zero":

@@ -6,8 +6,8 @@ import torch
 
 from lrinterp import DualEncoder, Scenes, Split, World, preset
 from lrinterp.analysis import ablation_bench
-from lrinterp.analysis.ablation_bench import Bench, Row, standard_rows
-from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION
+from lrinterp.analysis.ablation_bench import KEEP_OBJECTS, Bench, Row, objects, standard_rows
+from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, KINDS
 from lrinterp.scoring import METRICS, credits
 from lrinterp.stats import mean_interval
 
@@ -28,6 +28,8 @@ ORDER = [
     (Row(terms=("EP", "bP"), kind="zero", gauge="raw"), 0.5),
     (Row(terms=KEY_CONTENT, kind="flatten"), 1.0),
     (Row(terms=KEY_CONTENT, kind="keep"), 0.5),
+    (Row(terms=KEY_POSITION, kind=KEEP_OBJECTS), 1.0),
+    (Row(terms=KEY_POSITION, kind=KEEP_OBJECTS, encoder="text"), 1.0),
     (Row(terms=("VP",), kind="zero"), 1.0),
     (Row(terms=(*KEY_POSITION, "VP"), kind="flatten"), 0.5),
     (Row(terms=KEY_POSITION, kind="flatten", encoder="text"), 0.5),
@@ -215,6 +217,20 @@ def test_order_is_not_measured_on_single_objects(micro, micro_examples):
     assert measured["label_set", "closed"].tolist() == [[1] * 4]
 
 
+def test_objects_told_from_empty_pixels_by_hand(bench: Bench):
+    """Content 6 on both objects and 4 between; keep_objects leaves that and the position."""
+    scores = [12, 4 + 6, 6 + 4, 8 + 6]
+    labels, pixels = bench.examples.image_labels.tolist(), bench.examples.image_pixels.tolist()
+    first = [*zip(labels, pixels, strict=True)].index(([2, 3], [0, 2]))
+    expected = torch.tensor(scores, dtype=torch.float32).softmax(0)
+    attention = bench.attention(Row(terms=KEY_POSITION, kind=KEEP_OBJECTS))[first, 0]
+    np.testing.assert_allclose(attention, expected.numpy(), rtol=1e-5)
+    there = objects(bench.examples.roles["text"])[
+        bench.examples.caption_text.index("cat is on the left of dog")
+    ]
+    assert there.nonzero().flatten().tolist() == [1, 7]
+
+
 def test_the_model_is_left_as_it_was(bench: Bench):
     before = {k: v.clone() for k, v in bench.model.state_dict().items()}
     intact = bench.model.score(bench.inputs)
@@ -232,11 +248,11 @@ def test_the_standard_table_holds_what_is_promised():
     for union in unions:
         assert ("image", union, "all", "zero", "raw") in rows
         assert ("image", union, "all", "flatten", "canonical") in rows
-    for kind in ("placebo", "keep", "permute"):
+    for kind in ("placebo", "keep", "keep_objects", "permute"):
         assert ("image", "EP+PP+bP", "all", kind, "canonical") in rows
     for head in "01":
         assert ("image", "EP+PP+bP", head, "flatten", "canonical") in rows
     kinds = {row[3] for row in rows}
-    assert kinds == {"none", "flatten", "zero", "permute", "resample", "keep", "placebo"}
+    assert kinds == {"none", *KINDS, KEEP_OBJECTS}
     assert {row[1] for row in rows} >= {"VP", "EP+VP", "EP+PP+bP+VP"}
     assert ("text", "EP+PP+bP", "all", "flatten", "canonical") in rows

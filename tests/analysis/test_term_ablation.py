@@ -42,6 +42,7 @@ def test_the_micro_model_by_hand(micro_recording):
         "order_placebo_minus_without": pytest.approx(1 / 6),
         "order_key_position_only": 1,
         "order_intact_minus_key_position_only": 0,
+        "order_key_position_and_objects": 1,
         "label_set_closed_without_key_position": 1,
     }
     assert {head: lost.value for head, lost in result.order_lost.items()} == {0: 0.5, 1: 0}

@@ -41,7 +41,7 @@ def terms() -> torch.Tensor:
 def groups() -> Groups:
     seen = torch.ones(2, 1, 8, dtype=torch.bool)
     seen[1, 0, 7] = False
-    return Groups(OF_KEY, seen)
+    return Groups(OF_KEY[None], seen)
 
 
 def by_row(function: Callable[[np.ndarray, list[list[int]]], np.ndarray], rows, groups: Groups):
@@ -49,9 +49,10 @@ def by_row(function: Callable[[np.ndarray, list[list[int]]], np.ndarray], rows, 
     out = np.zeros(rows.shape)
     for batch, head, query in np.ndindex(*rows.shape[:3]):
         seen = groups.seen[batch, query].tolist()
+        of_key = groups.of_key.expand(len(rows), -1)[batch].tolist()
         members = [
-            [key for key, of in enumerate(groups.of_key.tolist()) if of == group and seen[key]]
-            for group in set(groups.of_key.tolist())
+            [key for key, of in enumerate(of_key) if of == group and seen[key]]
+            for group in set(of_key)
         ]
         out[batch, head, query] = function(rows[batch, head, query].numpy(), members)
     return out
@@ -64,6 +65,15 @@ def flattened(row: np.ndarray, members: list[list[int]]) -> np.ndarray:
         for key in keys:
             change[key] = sum(row[k] for k in keys) / len(keys) - row[key]
     return change
+
+
+def test_groups_taken_apart_are_averaged_apart(terms, groups):
+    mask = torch.tensor([[0, 1, 0, 1, 1, 0, 1, 0], [1, 0, 0, 1, 0, 1, 1, 1]], dtype=torch.bool)
+    delta = score_delta(terms, Ablation(terms=("EP",)), groups.apart(mask))
+    expected = by_row(flattened, terms[TERMS.index("EP")], groups.apart(mask))
+    np.testing.assert_allclose(delta.numpy(), expected, atol=1e-12)
+    assert not delta[0, :, :, 2].any()  # alone among the keys outside the mask
+    assert delta[0, :, :, 1].all()
 
 
 def test_flatten_against_a_loop(terms, groups):
