@@ -9,11 +9,13 @@ from lrinterp.encoders.config import (
     tower_plain,
 )
 from lrinterp.encoders.dual import DualEncoder, Tower, build_tower, initialise
+from lrinterp.encoders.stacked import Stack
 
 __all__ = [
     "PRESETS",
     "DualEncoder",
     "EncoderConfig",
+    "Stack",
     "Tower",
     "build_tower",
     "initialise",

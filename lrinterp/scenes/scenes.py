@@ -88,15 +88,22 @@ class Scenes:
         `size` draws that many of them without replacement; None takes all. With both templates
         one is drawn for each, so no two items mean the same.
         """
+        pictures, caption = self.draw(generator, size)
+        tokens = draw_pictures(self.world, pictures.labels, pictures.pixels)
+        return tokens, self.captions.tokens.at(torch.from_numpy(caption))
+
+    def draw(
+        self, generator: torch.Generator, size: int | None = None
+    ) -> tuple[Pictures, Int[np.ndarray, "item"]]:
+        """What `batch` is made of: pictures as data, and indices of their captions."""
         items = torch.randperm(len(self.training.labels), generator=generator)[:size].numpy()
         draw = torch.rand(2, len(items), generator=generator, dtype=torch.float64).numpy()
         choice = (draw[0] * self.training.n_choices[items]).astype(int)
-        pictures = draw_pictures(
-            self.world, self.training.labels[items], self.training.pixels[items, choice]
+        pictures = Pictures(
+            labels=self.training.labels[items], pixels=self.training.pixels[items, choice]
         )
         options = self._captions_of_items[items]
-        caption = options[np.arange(len(items)), (draw[1] * options.shape[1]).astype(int)]
-        return pictures, self.captions.tokens.at(torch.from_numpy(caption))
+        return pictures, options[np.arange(len(items)), (draw[1] * options.shape[1]).astype(int)]
 
     @cached_property
     def _captions_of_items(self) -> Int[np.ndarray, "item template"]:

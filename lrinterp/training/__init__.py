@@ -1,7 +1,19 @@
-"""Training encoders in place: the loss, the fit, and a run that survives a kill."""
+"""Training encoders in place: the loss, the fit of one model or of many, and runs in a folder."""
 
 from lrinterp.training.fit import FitConfig, Fitter, fit
-from lrinterp.training.loss import contrastive_loss
+from lrinterp.training.fit_many import Fitted, StackFitter, fit_many
+from lrinterp.training.loss import contrastive_loss, stacked_contrastive_loss
 from lrinterp.training.run import Plan, train
 
-__all__ = ["FitConfig", "Fitter", "Plan", "contrastive_loss", "fit", "train"]
+__all__ = [
+    "FitConfig",
+    "Fitted",
+    "Fitter",
+    "Plan",
+    "StackFitter",
+    "contrastive_loss",
+    "fit",
+    "fit_many",
+    "stacked_contrastive_loss",
+    "train",
+]

@@ -51,6 +51,10 @@ class FitConfig:
         if self.batch_size is not None and self.batch_size < 2:
             raise ValueError(f"batch_size: expected at least 2, got {self.batch_size}")
 
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 1: a linear rise, then constant."""
+        return self.learning_rate * min(1.0, step / max(1, self.warmup))
+
 
 class Fitter:
     """A model being fitted: its optimiser, its random state, the step it has reached."""
@@ -75,9 +79,8 @@ class Fitter:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.step += 1
-        warm = min(1.0, self.step / max(1, self.config.warmup))
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * warm
+            group["lr"] = self.config.rate(self.step)
         self.optimiser.step()
         self.model.clamp_scale()
         return loss.detach()

@@ -1,11 +1,13 @@
-"""The contrastive loss."""
+"""The contrastive loss, of one model and of a stack."""
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["contrastive_loss"]
+__all__ = ["contrastive_loss", "stacked_contrastive_loss"]
 
 
 def contrastive_loss(
@@ -23,3 +25,35 @@ def contrastive_loss(
     scores = log_scale.exp() * images @ captions.T
     target = torch.arange(len(scores), device=scores.device)
     return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
+
+
+def stacked_contrastive_loss(
+    images: Float[Tensor, "model batch d_embed"],
+    captions: Float[Tensor, "model batch d_embed"],
+    log_scale: Float[Tensor, "model"],
+) -> Float[Tensor, "model"]:
+    """`contrastive_loss` of each model of a stack."""
+    scores = log_scale.exp()[:, None, None] * (images @ captions.transpose(1, 2))
+    return _CrossEntropies.apply(scores)
+
+
+class _CrossEntropies(torch.autograd.Function):
+    """Both cross entropies against the diagonal, with a gradient that stores no softmax.
+
+    d loss / d S = (softmax over rows + softmax over columns - 2 I) / (2 batch).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, scores: Float[Tensor, "model batch batch"]) -> Float[Tensor, "model"]:
+        rows, columns = (scores.logsumexp(dim, keepdim=True) for dim in (2, 1))
+        ctx.save_for_backward(scores, rows, columns)
+        right = scores.diagonal(dim1=1, dim2=2).mean(1)
+        return (rows.mean((1, 2)) + columns.mean((1, 2))) / 2 - right
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> Float[Tensor, "model batch batch"]:
+        scores, rows, columns = ctx.saved_tensors
+        change = (scores - rows).exp_()
+        change += (scores - columns).exp_()
+        change.diagonal(dim1=1, dim2=2).sub_(2)
+        return change.mul_((outer[0] / (2 * scores.shape[1]))[:, None, None])

@@ -75,6 +75,10 @@ class Plan:
             fit=from_plain(FitConfig, plain.get("fit", {}), f"{where}: fit"),
         )
 
+    def build(self) -> DualEncoder:
+        """The model before its first step, on the CPU."""
+        return DualEncoder.build(self.encoder, self.scenes.sizes, self.fit.seed)
+
     def plain(self) -> dict[str, Any]:
         """World, split, encoder and recipe as plain data."""
         return {
@@ -102,8 +106,7 @@ def train(
         return False
     out.mkdir(parents=True, exist_ok=True)
     with alone(out):
-        model = DualEncoder.build(plan.encoder, plan.scenes.sizes, plan.fit.seed).to(device)
-        fitter = Fitter(model, plan.scenes, plan.fit)
+        fitter = Fitter(plan.build().to(device), plan.scenes, plan.fit)
         if (out / STATE).exists():
             restore(fitter, plan, out / STATE)
         else:
@@ -180,11 +183,14 @@ class Header:
     step: int
     history: list[dict[str, Any]]
     sha256: str
-    """Of the tensors as safetensors."""
+    """Of the three fields above and the tensors as safetensors."""
 
-    def __post_init__(self) -> None:
-        if self.step < 0:
-            raise ValueError(f"step: expected at least 0, got {self.step}")
+    @classmethod
+    def of(cls, fitter: Fitter, plan: Plan, tensors: Mapping[str, torch.Tensor]) -> Self:
+        """The header of a state; equal for equal states."""
+        fields = {"plan": plan.plain(), "step": fitter.step, "history": fitter.history}
+        text = json.dumps(fields, sort_keys=True).encode()
+        return cls(**fields, sha256=sha256(text + save_tensors(dict(tensors))))
 
 
 def keep(fitter: Fitter, plan: Plan, path: Path) -> None:
@@ -196,8 +202,7 @@ def keep(fitter: Fitter, plan: Plan, path: Path) -> None:
             tensors[f"{key}/{name}"] = moments[parameter][key]
     tensors["generator"] = fitter.generator.get_state()
     plain = {k: v.contiguous().cpu() for k, v in tensors.items()}
-    digest = sha256(save_tensors(plain))
-    header = Header(plan=plan.plain(), step=fitter.step, history=fitter.history, sha256=digest)
+    header = Header.of(fitter, plan, plain)
     write_atomically(path, save_tensors(plain, {"run": json.dumps(asdict(header))}))
 
 
@@ -208,20 +213,28 @@ def restore(fitter: Fitter, plan: Plan, path: Path) -> None:
             plain = parse_json(file.metadata()["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         header = from_plain(Header, plain, "run")
-        if sha256(save_tensors(tensors)) != header.sha256:
-            raise ValueError("its contents were altered")
     except (SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: damaged ({error}); remove its folder and train again") from error
+        raise damaged(path, error) from error
     compare(plan, header.plan, path.parent)
     fitter.step, fitter.history = header.step, header.history
+    if Header.of(fitter, plan, tensors) != header:
+        raise damaged(path, "its contents were altered")
     weights = {k.removeprefix("weight/"): v for k, v in tensors.items() if k.startswith("weight/")}
     fill(fitter.model, weights, path)
-    fitter.generator.set_state(tensors["generator"])
-    for name, parameter in fitter.parameters.items():
-        if f"step/{name}" in tensors:
-            own = {key: tensors[f"{key}/{name}"] for key in MOMENTS}
-            moved = {k: v if k == "step" else v.to(parameter.device) for k, v in own.items()}
-            fitter.optimiser.state[parameter] = moved
+    try:
+        fitter.generator.set_state(tensors["generator"])
+        for name, parameter in fitter.parameters.items():
+            if f"step/{name}" in tensors:
+                own = {key: tensors[f"{key}/{name}"] for key in MOMENTS}
+                moved = {k: v if k == "step" else v.to(parameter.device) for k, v in own.items()}
+                fitter.optimiser.state[parameter] = moved
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, why: object) -> InputError:
+    """What is wrong with a state file, and what to do."""
+    return InputError(f"{path}: damaged ({why}); remove its folder and train again")
 
 
 def finish(fitter: Fitter, plan: Plan, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Runs in a folder: killed at any moment and resumed, a run ends as if nothing had happened."""
 
+import json
 import os
 import re
 import signal
@@ -214,6 +215,32 @@ def test_a_run_killed_before_its_first_state_can_begin_again(tmp_path: Path, und
     (out / ".lock").touch()
     assert go(out)
     assert_same_end(out, undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda h: h.update(step=h["step"] + 1), "contents were altered"),
+        (lambda h: h.update(step=10**30), "contents were altered"),
+        (lambda h: h["history"].clear(), "contents were altered"),
+        (lambda h: h.update(step=-1), "contents were altered"),
+        (lambda h: h.update(step="2"), "run.step: expected int"),
+        (lambda h: h.pop("history"), "field 'history' is missing"),
+        (lambda h: h["plan"].update(world=[]), "run.plan: expected"),
+    ],
+)
+def test_an_edited_state_is_refused(tmp_path: Path, change: Any, word: str):
+    out = tmp_path / "a"
+    with Stop(run, "finish", 1), pytest.raises(Killed):
+        go(out)
+    with safe_open(out / STATE, "pt") as file:
+        header = json.loads(file.metadata()["run"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(header)
+    (out / STATE).write_bytes(run.save_tensors(tensors, {"run": json.dumps(header)}))
+    with pytest.raises(InputError, match=word) as caught:
+        go(out, resume=True)
+    assert "remove its folder and train again" in str(caught.value)
 
 
 def test_two_processes_do_not_train_into_one_folder(tmp_path: Path):

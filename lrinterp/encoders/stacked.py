@@ -1,0 +1,112 @@
+"""Many dual encoders of one shape at once: every weight has a leading model axis.
+
+For training hundreds of models and nothing else: to look inside one, take it out with `unstack`.
+A minimal encoder is embedded by tables (`lrinterp.encoders.tables`), about a tenth of the work;
+any other by `torch.func` over its own forward pass.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from lrinterp.axes import Tokens
+from lrinterp.encoders.dual import MAX_SCALE, DualEncoder
+from lrinterp.encoders.tables import embed_by_tables, has_tables
+
+__all__ = ["Stack"]
+
+
+class Stack:
+    """The weights of some models of one shape, and their embeddings.
+
+    Raises ValueError where the models differ in more than their weights.
+    """
+
+    def __init__(self, models: Sequence[DualEncoder]) -> None:
+        self.models = list(models)
+        shapes = [{k: v.shape for k, v in m.trainable().items()} for m in self.models]
+        if not shapes or any(shape != shapes[0] for shape in shapes):
+            raise ValueError("models: expected at least one, all of one shape")
+        each = [model.trainable() for model in self.models]
+        self.weights = {
+            name: torch.stack([weights[name].detach() for weights in each]).requires_grad_(
+                weight.requires_grad
+            )
+            for name, weight in each[0].items()
+        }
+        self._by_tables = all(has_tables(tower) for tower in self.models[0].towers.values())
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.weights["log_scale"].device
+
+    @torch.no_grad()
+    def clamp_scale(self) -> None:
+        """As `DualEncoder.clamp_scale`, for every model."""
+        self.weights["log_scale"].clamp_(max=MAX_SCALE)
+
+    @property
+    def trained(self) -> list[Tensor]:
+        """The weights that an optimiser may change."""
+        return [weight for weight in self.weights.values() if weight.requires_grad]
+
+    def embed(
+        self, tower: str, ids: Int[Tensor, "model batch pos"], pool: Int[Tensor, "model batch"]
+    ) -> Float[Tensor, "model batch d_embed"]:
+        """Unit embeddings of each model's own examples; as `DualEncoder.embed`, one by one."""
+        model = self.models[0]
+        if self._by_tables:
+            prefix = f"{tower}."
+            own = {
+                k.removeprefix(prefix): w for k, w in self.weights.items() if k.startswith(prefix)
+            }
+            return embed_by_tables(model.towers[tower], own, ids, pool)
+
+        def one(
+            weights: dict[str, Tensor], ids: Int[Tensor, "batch pos"], pool: Int[Tensor, "batch"]
+        ) -> Float[Tensor, "batch d_embed"]:
+            embed = _Embed(model, tower)
+            renamed = {f"model.{name}": weight for name, weight in weights.items()}
+            return functional_call(embed, renamed, (ids, pool))
+
+        return vmap(one)(self.weights, ids, pool)
+
+    @torch.no_grad()
+    def embed_all(
+        self, tower: str, tokens: Tokens, batch_size: int = 512
+    ) -> Float[Tensor, "model batch d_embed"]:
+        """Embeddings of the same examples by every model, in batches, without gradients."""
+        parts = []
+        for start in range(0, len(tokens), batch_size):
+            some = tokens.at(slice(start, start + batch_size))
+            ids = some.ids.expand(len(self), *some.ids.shape)
+            parts.append(self.embed(tower, ids, some.pool.expand(len(self), -1)))
+        return torch.cat(parts, dim=1)
+
+    @torch.no_grad()
+    def unstack(self) -> list[DualEncoder]:
+        """The models themselves, with the weights that the stack has reached."""
+        for index, model in enumerate(self.models):
+            for name, weight in model.trainable().items():
+                weight.copy_(self.weights[name][index])
+        return self.models
+
+
+class _Embed(torch.nn.Module):
+    """`DualEncoder.embed` as the forward pass that `functional_call` wants."""
+
+    def __init__(self, model: DualEncoder, tower: str) -> None:
+        super().__init__()
+        self.model, self.tower = model, tower
+
+    def forward(
+        self, ids: Int[Tensor, "batch pos"], pool: Int[Tensor, "batch"]
+    ) -> Float[Tensor, "batch d_embed"]:
+        return self.model.embed(self.tower, Tokens(ids, pool))

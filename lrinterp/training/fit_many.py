@@ -1,0 +1,158 @@
+"""Fitting many models at once: stacks of models that share their shape and their recipe.
+
+Models of a stack may differ in seed, split and initial scales. Plans that differ in more than that
+go into stacks of their own, so any list of plans can be fitted. Nothing is written on the way: a
+stack is the unit that is begun again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from lrinterp.encoders import DualEncoder, Stack
+from lrinterp.scenes import draw_pictures
+from lrinterp.scoring import order_credit
+from lrinterp.training.loss import stacked_contrastive_loss
+from lrinterp.training.run import Plan
+
+__all__ = ["Fitted", "StackFitter", "fit_many", "stacks_of"]
+
+STACK = 8
+"""Models of a stack: few enough for the cache, enough to share the cost of a step."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model that was fitted in a stack, and its history."""
+
+    model: DualEncoder
+    history: list[dict[str, Any]]
+    error: str | None = None
+    """Why the model is no good; None where it is."""
+
+
+def fit_many(
+    plans: Sequence[Plan],
+    *,
+    stack: int = STACK,
+    device: str | torch.device = "cpu",
+    progress: bool | None = None,
+) -> list[Fitted]:
+    """Fit a model for each plan, `stack` at a time, and return them in the order of the plans.
+
+    Each follows `fit` step by step: the same weights at first, the same batches, the same
+    optimiser, up to rounding. A model that diverges carries an `error`; the others go on.
+    Deterministic in (plans, stack) on one device and thread count. `keep_every` is not heeded.
+
+    Cost: see analyses/speed.
+    """
+    done: dict[int, Fitted] = {}
+    hidden = None if progress is None else not progress
+    total = sum(plan.fit.steps for plan in plans)
+    with tqdm(total=total, unit="model step", disable=hidden) as bar:
+        for members in stacks_of(plans, stack):
+            together = [plans[i] for i in members]
+            fitter = StackFitter(together, [plan.build().to(device) for plan in together])
+            while not fitter.done:
+                fitter.advance()
+                bar.update(len(members))
+            done |= dict(zip(members, fitter.finish(), strict=True))
+    return [done[i] for i in range(len(plans))]
+
+
+def stacks_of(plans: Sequence[Plan], size: int) -> list[list[int]]:
+    """Indices of the plans that are fitted together: at most `size`, in the order of the plans."""
+    alike: dict[Any, list[int]] = {}
+    for index, plan in enumerate(plans):
+        alike.setdefault(shared(plan), []).append(index)
+    return [same[i : i + size] for same in alike.values() for i in range(0, len(same), size)]
+
+
+def shared(plan: Plan) -> tuple[Any, ...]:
+    """What the models of a stack have in common."""
+    scenes, zero = plan.scenes, {"std_W_E": 0.0, "std_W_pos": 0.0, "std_weights": 0.0}
+    encoder = replace(plan.encoder, **zero, temperature=1.0)
+    return scenes.world, scenes.split.n_pair, scenes.split.n_val, encoder, replace(plan.fit, seed=0)
+
+
+class StackFitter:
+    """A stack being fitted: as `Fitter`, for all its models at once."""
+
+    def __init__(self, plans: Sequence[Plan], models: Sequence[DualEncoder]) -> None:
+        self.scenes = [plan.scenes for plan in plans]
+        self.config, self.step = plans[0].fit, 0
+        self.stack = Stack(models)
+        self.generators = [torch.Generator().manual_seed(plan.fit.seed) for plan in plans]
+        self.optimiser = torch.optim.AdamW(
+            self.stack.trained,
+            lr=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
+            fused=True,
+        )
+        self.history: list[list[dict[str, Any]]] = [[] for _ in plans]
+        self.held_out = self.scenes[0].examples(["unseen_pair"])
+
+    @property
+    def done(self) -> bool:
+        """Have all steps been made?"""
+        return self.step >= self.config.steps
+
+    def advance(self) -> Float[Tensor, "model"]:
+        """One step of every model, each on a fresh batch of its own; evaluates when due."""
+        pictures, captions = self.batch()
+        images, texts = self.stack.embed("image", *pictures), self.stack.embed("text", *captions)
+        log_scale = self.stack.weights["log_scale"]
+        loss = stacked_contrastive_loss(images, texts, log_scale)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.sum().backward()
+        self.step += 1
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.rate(self.step)
+        self.optimiser.step()
+        self.stack.clamp_scale()
+        if self.done or self.step % self.config.evaluate_every == 0:
+            self.evaluate(loss.detach())
+        return loss.detach()
+
+    def batch(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """(ids, pool) of a batch of pictures and of its captions, models first."""
+        size, device = self.config.batch_size, self.stack.device
+        drawn = [s.draw(g, size) for s, g in zip(self.scenes, self.generators, strict=True)]
+        labels, pixels = (
+            np.concatenate([getattr(pictures, name) for pictures, _ in drawn])
+            for name in ("labels", "pixels")
+        )
+        tokens = draw_pictures(self.scenes[0].world, labels, pixels)
+        caption = torch.from_numpy(np.stack([index for _, index in drawn]))
+        said = self.scenes[0].captions.tokens
+        shape = caption.shape
+        pictures = tokens.ids.view(*shape, -1).to(device), tokens.pool.view(shape).to(device)
+        return pictures, (said.ids[caption].to(device), said.pool[caption].to(device))
+
+    def evaluate(self, loss: Float[Tensor, "model"]) -> None:
+        """Append step, loss and unseen-pair order to each history."""
+        orders: list[float | None] = [None] * len(self.stack)
+        if len(self.held_out):
+            inputs = self.stack.models[0].prepare(self.held_out)
+            images, texts = (self.stack.embed_all(name, inputs[name]) for name in inputs)
+            scores = images @ texts.transpose(1, 2)
+            orders = [float(order_credit(own, self.held_out).mean()) for own in scores]
+        for history, own, order in zip(self.history, loss.tolist(), orders, strict=True):
+            history.append({"step": self.step, "loss": own, "unseen_pair_order": order})
+
+    def finish(self) -> list[Fitted]:
+        """The fitted models."""
+        models = self.stack.unstack()
+        return [Fitted(m, h, failure(h)) for m, h in zip(models, self.history, strict=True)]
+
+
+def failure(history: list[dict[str, Any]]) -> str | None:
+    """Why a model is no good: the first evaluation at which its loss was not finite."""
+    bad = [row["step"] for row in history if not np.isfinite(row["loss"])]
+    return f"the loss is not finite at step {bad[0]}" if bad else None

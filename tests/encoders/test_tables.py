@@ -1,0 +1,75 @@
+"""Tables over tokens and positions against the forward pass of the hooked transformer itself."""
+
+import pytest
+import torch
+
+from lrinterp.encoders import DualEncoder, Stack, preset
+from lrinterp.encoders.tables import has_tables, kinds_of
+from lrinterp.scenes import Scenes, Split, World
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SPLIT = Split(n_pair=3, n_val=2, positions_per_label=2, layouts_per_pair=3)
+SMALL = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
+
+
+def models_of(scenes: Scenes, **changes: object) -> list[DualEncoder]:
+    """Three models with biases, in double precision."""
+    config = preset("minimal", **{**SMALL, **changes})
+    models = [DualEncoder.build(config, scenes.sizes, seed).double() for seed in range(3)]
+    generator = torch.Generator().manual_seed(7)
+    for model in models:
+        for name, weight in model.trainable().items():
+            if ".b_" in name and weight.requires_grad:
+                weight.data += torch.randn(weight.shape, generator=generator).double()
+    return models
+
+
+@pytest.mark.parametrize("tower", ["image", "text"])
+@pytest.mark.parametrize(
+    "world",
+    [
+        World(n_pixels=5, n_labels=6),
+        World(n_pixels=5, n_labels=6, template="both"),
+        World(n_pixels=5, n_labels=6, n_objects=3),
+    ],
+)
+def test_embeddings_and_gradients_are_those_of_the_towers(world: World, tower: str):
+    scenes = Scenes(world, SPLIT)
+    models = models_of(scenes)
+    assert all(has_tables(t) for model in models for t in model.towers.values())
+    place = ("image", "text").index(tower)
+    tokens = [scenes.batch(torch.Generator().manual_seed(i))[place] for i in range(3)]
+    stack = Stack(models)
+    ids, pool = (torch.stack([getattr(t, name) for t in tokens]) for name in ("ids", "pool"))
+    got = stack.embed(tower, ids, pool)
+    expected = torch.stack([m.embed(tower, t) for m, t in zip(models, tokens, strict=True)])
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
+    outer = torch.randn(got.shape, generator=torch.Generator().manual_seed(1)).double()
+    (got * outer).sum().backward()
+    (expected * outer).sum().backward()
+    for name, weight in stack.weights.items():
+        if not (name.startswith(tower) and weight.requires_grad):
+            continue
+        grads = [model.trainable()[name].grad for model in models]
+        own = torch.stack([grad for grad in grads if grad is not None])
+        if name.endswith("b_K"):  # cancels in the softmax: exactly here, up to rounding there
+            assert weight.grad is None
+            assert own.abs().max() < 1e-12
+        else:
+            torch.testing.assert_close(weight.grad, own, rtol=0, atol=1e-11)
+
+
+def test_a_kind_is_a_pooled_token_at_a_position():
+    ids = torch.tensor([[[5, 1, 2], [5, 2, 3]], [[4, 1, 5], [1, 5, 0]]])
+    kinds, kind = kinds_of(ids, torch.tensor([[0, 0], [2, 1]]))
+    assert kinds.tolist() == [[5, 0], [5, 1], [5, 2]]
+    assert kind.tolist() == [[0, 0], [2, 1]]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"image_layers": 2}, {"normalization": "LN"}, {"mlp_ratio": 2}]
+)
+def test_other_towers_have_no_tables(changes: dict[str, object]):
+    (model, *_) = models_of(Scenes(World(n_pixels=5, n_labels=6), SPLIT), **changes)
+    assert not has_tables(model.image)

@@ -1,0 +1,130 @@
+"""Stacks against single fits: the same models, step by step."""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+import torch
+
+from lrinterp.encoders import preset
+from lrinterp.scenes import Scenes, Split, World
+from lrinterp.training import FitConfig, Fitter, Plan, StackFitter, fit, fit_many
+from lrinterp.training.fit_many import stacks_of
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SMALL = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 8}
+
+
+def plan(
+    seed: int,
+    *,
+    name: str = "minimal",
+    template: Literal["left", "both"] = "left",
+    **changes: Any,
+) -> Plan:
+    """A small plan; `changes` are fields of the recipe."""
+    split = {"n_pair": 3, "n_val": 2, "positions_per_label": 2, "layouts_per_pair": 4}
+    return Plan(
+        scenes=Scenes(World(n_pixels=4, n_labels=5, template=template), Split(**split, seed=seed)),
+        encoder=preset(name, **SMALL),
+        fit=FitConfig(
+            **{"steps": 30, "evaluate_every": 10, "warmup": 5, "learning_rate": 1e-2, **changes},
+            seed=seed,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("plans", "steps"),
+    [
+        ([plan(0), plan(1), plan(2)], 60),
+        ([plan(3)], 40),
+        ([plan(0, batch_size=6), plan(1, batch_size=6)], 40),
+        ([plan(s, template="both") for s in range(2)], 40),
+        ([plan(s, name="full") for s in range(2)], 40),
+    ],
+    ids=["left", "one", "drawn", "both", "full"],
+)
+def test_losses_follow_single_fits_in_double_precision(plans: list[Plan], steps: int):
+    stack = StackFitter(plans, [p.build().double() for p in plans])
+    alone = [Fitter(p.build().double(), p.scenes, p.fit) for p in plans]
+    for _ in range(steps):
+        together = stack.advance()
+        expected = torch.stack([fitter.advance() for fitter in alone])
+        torch.testing.assert_close(together, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_losses_of_the_default_recipe_follow_for_300_steps():
+    """At full size, where training is not chaotic as it is with eight dimensions."""
+    plans = [
+        Plan(scenes=Scenes(split=Split(seed=s)), encoder=preset("minimal"), fit=FitConfig(seed=s))
+        for s in (0, 1)
+    ]
+    stack = StackFitter(plans, [p.build().double() for p in plans])
+    alone = Fitter(plans[1].build().double(), plans[1].scenes, plans[1].fit)
+    for _ in range(300):
+        assert stack.advance()[1].item() == pytest.approx(alone.advance().item(), abs=1e-6)
+
+
+def test_results_are_those_of_single_fits_in_the_order_of_the_plans():
+    """Two recipes that cannot share a stack, interleaved."""
+    plans = [plan(0), plan(1, weight_decay=0.5), plan(2), plan(3, weight_decay=0.5)]
+    fitted = fit_many(plans, progress=False)
+    for p, got in zip(plans, fitted, strict=True):
+        model = p.build()
+        history = fit(model, p.scenes, p.fit, progress=False)
+        assert [row["step"] for row in got.history] == [row["step"] for row in history]
+        for own, alone in zip(got.history, history, strict=True):
+            assert own["loss"] == pytest.approx(alone["loss"], abs=1e-3)
+        examples = p.scenes.examples(["unseen_pair"])
+        scores = (m.score(m.prepare(examples)) for m in (got.model, model))
+        torch.testing.assert_close(*scores, rtol=0, atol=1e-2)
+        assert got.error is None
+
+
+def test_the_history_holds_the_order_of_the_model_itself():
+    """With an independent computation by the hooked transformers that come out."""
+    from lrinterp.scoring import order_credit
+
+    (got,) = fit_many([plan(5)], progress=False)
+    examples = plan(5).scenes.examples(["unseen_pair"])
+    order = order_credit(got.model.score(got.model.prepare(examples)), examples).mean()
+    assert got.history[-1]["unseen_pair_order"] == pytest.approx(order)
+    assert got.history[-1]["step"] == 30
+
+
+def test_how_many_share_a_stack_does_not_matter():
+    plans = [plan(seed) for seed in range(3)]
+    wide, narrow = (fit_many(plans, stack=size, progress=False) for size in (3, 1))
+    for one, other in zip(wide, narrow, strict=True):
+        assert one.history[-1]["loss"] == pytest.approx(other.history[-1]["loss"], abs=1e-3)
+
+
+def test_plans_that_differ_in_more_than_seed_split_and_scale_stand_apart():
+    base = plan(0)
+    wide = replace(base, encoder=replace(base.encoder, std_W_E=1.0, temperature=0.5))
+    rarer = plan(4)
+    split = replace(rarer.scenes.split, layouts_per_pair=1)
+    fewer = replace(rarer, scenes=Scenes(rarer.scenes.world, split))
+    other = [plan(0, learning_rate=1e-3), plan(0, steps=31), plan(0, name="full")]
+    plans = [base, other[0], wide, other[1], fewer, other[2]]
+    assert stacks_of(plans, 8) == [[0, 2, 4], [1], [3], [5]]
+    assert stacks_of(plans, 2) == [[0, 2], [4], [1], [3], [5]]
+
+
+def test_a_model_that_diverges_does_not_stop_the_others():
+    good, bad = plan(0), plan(1)
+    huge = replace(bad, encoder=replace(bad.encoder, std_W_E=1e30))
+    first, second = fit_many([good, huge], progress=False)
+    assert first.error is None
+    assert second.error == "the loss is not finite at step 10"
+    (alone,) = fit_many([good], progress=False)
+    assert first.history[-1]["loss"] == pytest.approx(alone.history[-1]["loss"], abs=1e-3)
+
+
+def test_global_random_state_is_left_alone():
+    state = torch.get_rng_state()
+    fit_many([plan(0, steps=2)], progress=False)
+    assert torch.equal(state, torch.get_rng_state())
