@@ -32,6 +32,7 @@ from lrinterp.store import (
     from_plain,
     read_json,
     sha256,
+    shortened,
     to_plain,
     write_atomically,
     write_json,
@@ -63,7 +64,7 @@ class Metadata:
     versions: dict[str, str] = field(default_factory=dict)
     scores: list[dict[str, Any]] = field(default_factory=list)
     """Rows of `lrinterp.scoring.accuracy_rows` at the end of training."""
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[dict[str, int | float | None]] = field(default_factory=list)
     """Step, loss and unseen-pair order along the way."""
     sha256: str
 
@@ -170,9 +171,9 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     try:
         towers = {n: build_tower(tower_from_plain(p)) for n, p in metadata.towers.items()}
         model = DualEncoder(towers, 0.0, config)
-    except (TypeError, KeyError, ValueError, AssertionError, RuntimeError, OSError) as error:
+    except Exception as error:  # whatever TransformerLens makes of fields that it cannot use
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{folder / METADATA}: towers: {line}; restore the file") from error
+        raise InputError(f"{folder / METADATA}: towers: {line[:200]}; restore the file") from error
     if config is not None:
         check_towers(config, model, folder / METADATA)
     fill(model, weights, folder / WEIGHTS)
@@ -186,7 +187,8 @@ def check_towers(config: EncoderConfig, model: DualEncoder, where: Path) -> None
         found = tower_plain(model.towers[name].cfg)
         for key in sorted(expected | found):
             if found.get(key) != expected.get(key):
-                got = f"encoder makes {expected.get(key)!r}, the tower has {found.get(key)!r}"
+                made, has = shortened(expected.get(key)), shortened(found.get(key))
+                got = f"encoder makes {made}, the tower has {has}"
                 raise InputError(f"{where}: towers.{name}.{key}: {got}; restore the file")
 
 
@@ -204,7 +206,7 @@ def read_metadata(folder: Path) -> Metadata:
     found = plain.get("format") if isinstance(plain, dict) else None
     if found != FORMAT:
         raise InputError(
-            f"{path}: format version {found!r}, expected {FORMAT}; "
+            f"{path}: format version {shortened(found)}, expected {FORMAT}; "
             "use the lrinterp version that wrote it, or train again"
         )
     return from_plain(Metadata, plain, str(path))

@@ -84,6 +84,7 @@ def record(
     by one batch; `load_recording` opens such a folder again. Raises InputError for a name that
     matches no hook, or a hook that never fires.
     """
+    check_sizes(model, examples)
     wanted = {name: match_hooks(model.towers, names, name) for name in model.towers}
     if not len(examples):
         raise InputError("no pictures to record: every set that was asked for is empty")
@@ -130,11 +131,23 @@ def load_recording(folder: str | Path, model: DualEncoder, examples: Examples) -
     return assemble(model, examples, inputs, tensors)
 
 
+def check_sizes(model: DualEncoder, examples: Examples) -> None:
+    """Refuse examples with more words or positions than a tower has, naming the tower."""
+    for name, (d_vocab, n_ctx) in model.sizes.items():
+        words, positions = len(examples.words[name]), getattr(examples, name).ids.shape[1]
+        if words > d_vocab or positions > n_ctx:
+            raise InputError(
+                f"the {name} tower reads {d_vocab} words and {n_ctx} positions; the examples have "
+                f"{words} and {positions}; are these towers made for this world?"
+            )
+
+
 def match_hooks(towers: Mapping[str, Tower], names: Sequence[str], tower: str) -> list[str]:
     """The hooks of one tower that some names ask for; a name no tower knows is an InputError."""
     for name in names:
         if not any(hooks_of(towers[t], t, name) for t in towers):
             known = [hook for t in towers for hook in towers[t].hook_dict]
+            known += [f"{t}.{hook}" for t in towers for hook in towers[t].hook_dict]
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "names are TransformerLens's"
             raise InputError(f"hook {name!r} matches nothing; {hint}")

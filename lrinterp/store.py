@@ -116,7 +116,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 def parse_json(text: bytes | str) -> Any:
     """Strict JSON: ValueError for NaN, infinities, and text that is no Unicode."""
     data = json.loads(text, parse_constant=no_constant)
-    json.dumps(data, ensure_ascii=False).encode()  # half a surrogate pair is an error here
+    again = json.dumps(data, ensure_ascii=False, allow_nan=False)  # 1e999 is an error here,
+    again.encode()  # half a surrogate pair here
     return data
 
 
@@ -178,12 +179,20 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
     union = isinstance(hint, types.UnionType)
     options: tuple[Any, ...] = typing.get_args(hint) if union else (hint,)
     if isinstance(value, int) and not isinstance(value, bool) and float in options:
-        value = float(value) if int not in options else value
+        value = as_float(value, where) if int not in options else value
     if isinstance(value, list) and any(typing.get_origin(o) is tuple for o in options):
         value = tuple(value)
-    if (isinstance(value, bool) and bool not in options) or not fits(value, hint):
+    if not fits(value, hint):
         raise InputError(f"{where}: expected {hint_words(hint)}, got {shortened(value)}")
     return value
+
+
+def as_float(value: int, where: str) -> float:
+    """A whole number in the place of a float."""
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise InputError(f"{where}: too large, got {shortened(value)}") from error
 
 
 def hint_words(hint: Any) -> str:
@@ -205,12 +214,17 @@ def fits(value: Any, hint: Any) -> bool:
         )
     if origin in (list, tuple):
         return isinstance(value, origin) and all(fits(item, inner[0]) for item in value)
+    if isinstance(value, bool) and hint in (int, float):
+        return False
     return is_bearable(value, hint)
 
 
 def shortened(value: Any) -> str:
     """A value as it would be written, cut where it is long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no integer of more than 4300 digits
+        text = "a very large number"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

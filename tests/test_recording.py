@@ -294,3 +294,17 @@ def test_an_interrupted_recording_is_none(
     assert not (tmp_path / "a").exists()
     streamed = recorded(model, examples, folder=tmp_path / "a")
     assert_equal(streamed, recorded(model, examples))
+
+
+def test_towers_made_for_another_world_are_named(micro: DualEncoder):
+    larger = Scenes(
+        World(n_pixels=5, n_labels=4),
+        Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=1),
+    )
+    with pytest.raises(InputError, match="the image tower reads 6 words and 4 positions"):
+        record(micro, larger.examples(), progress=False)
+
+
+def test_a_misspelt_hook_keeps_its_tower(micro: DualEncoder, micro_examples: Examples):
+    with pytest.raises(InputError, match=r"did you mean image\.blocks\.0\.attn\.hook_pattern\?"):
+        record(micro, micro_examples, ["image.blocks.0.attn.hook_patern"], progress=False)

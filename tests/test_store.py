@@ -144,6 +144,7 @@ def test_a_failed_write_names_the_file_that_was_asked_for(tmp_path: Path):
     ("text", "word"),
     [
         ('{"a": NaN}', "NaN is not a number"),
+        ('{"a": 1e999}', "Out of range"),
         ('{"a": -Infinity}', "-Infinity is not a number"),
         ('{"a": "\\ud800"}', "surrogates not allowed"),
         ("[" * 200_000, "nested too deeply"),

@@ -21,8 +21,9 @@ KIND_WORDS = {
     "resample": "{} of another picture",
     "placebo": "placebo for {}",
 }
-TERM_WORDS = {"EP+PP+bP": "key-position", "EE+PE+bE": "key-content"}
-PIECES = ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP", "EE", "PE", "bE")
+WHOLE = "EP+PP+bP"
+TERM_WORDS = {WHOLE: "key-position", "EE+PE+bE": "key-content"}
+PIECES = ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP")
 SPLIT_KINDS = {"flatten": "canonical, flattened", "zero": "raw, zero"}
 MODEL_WORDS = {"trained": "", "untrained": "untrained model, "}
 TOWER_WORDS = {"image": "", "text": "text tower, "}
@@ -47,7 +48,7 @@ def order_rows(table: pd.DataFrame, focus: str) -> pd.DataFrame:
 
 def order_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     """Order under each ablation of a whole: key-position, key-content, values."""
-    part = rows[~rows["terms"].isin(PIECES) & (rows["gauge"] == "canonical")]
+    part = rows[~rows["terms"].isin(PIECES) & (rows["gauge"] == "canonical")]  # raw: split_figure
     shown = part[["ablation", "order accuracy", "low", "high", "terms", "kind"]]
     return Figure(
         key="order",
@@ -55,15 +56,16 @@ def order_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
         how_to_read=f"Each bar is the share of pictures of {SET_WORDS[focus]} whose true caption "
         f"beats its swap, with its 95 % interval; {chance:.2g} is chance, below it the wrong "
         "caption is preferred. Removing what order needs brings a bar to chance, and a random "
-        "change of the same size (placebo) should then hurt less.",
+        "change of the same size (placebo) should then hurt less. Permuted: each pixel gets "
+        "another pixel's value; VP: the position part of the values.",
         plot=reference(bars(shown, x="order accuracy", y="ablation"), chance, "chance"),
         table=part,
     )
 
 
 def split_figure(rows: pd.DataFrame, chance: float) -> Figure:
-    """The pieces of key-position, and of key-content, in both gauges."""
-    part = rows[rows["terms"].isin((*PIECES, *TERM_WORDS)) & rows["kind"].isin(SPLIT_KINDS)]
+    """Key-position and its pieces in both gauges."""
+    part = rows[rows["terms"].isin((*PIECES, WHOLE)) & rows["kind"].isin(SPLIT_KINDS)]
     part = part[(part["encoder"] == "image") & (part["model"] == "trained")]
     kinds = [SPLIT_KINDS[kind] for kind in part["kind"]]
     shown = part.assign(split=kinds, removed=part["terms"])

@@ -83,8 +83,8 @@ class ActivationPatching(Result):
         return (
             "Effect = (patched - base) / (target - base), a ratio of means; 1 restores (denoising) "
             "or destroys (noising) the whole margin. Effects of cells do not add up.",
-            "Clean and corrupted inputs differ in the order of the objects only. Cells that are "
-            "identical in both runs are 0 by construction and flagged.",
+            "Clean and corrupted inputs differ in the order of the objects only. Cells identical "
+            "in both runs are 0 by construction; the table and the text on hovering flag them.",
             "Checked every time: patching the residual stream at all positions gives 1 in both "
             f"directions (largest error here {self.summary['full_patch_error'].value:.0e}).",
             *self.notes,
@@ -128,8 +128,10 @@ class ActivationPatching(Result):
             key=f"maps-{encoder}",
             title=f"Patching the {encoder} tower: attention of {pooled}, denoising",
             how_to_read=f"Each cell is the part of the margin restored when one head's attention "
-            f"from {pooled} to one role is taken from the clean run; 0 means that this attention "
-            "does not carry order. All query roles are in the table.",
+            f"from {pooled} to one role is taken from the clean run. Both runs hold objects at the "
+            "same places, so a preference for a place is the same in both and reads 0 here: a 0 "
+            "says that what objects stand there does not change this attention in a way that "
+            "matters. All query roles are in the table.",
             plot=heatmap(shown, x="key_role", y="head", z="effect", facet="site", ends=ENDS),
             table=part,
         )

@@ -51,7 +51,7 @@ class Answer(Result):
         """The one sentence."""
         order = self.scalar(ORDER)
         if order.value is None:
-            return "This model was never tested on pairs it had not seen: its split holds none out."
+            return "This model was not tested on pairs of held-out labels: its split has none."
         knows = {
             "good": "knows left from right",
             "chance": "does not know left from right",
@@ -69,8 +69,10 @@ class Answer(Result):
 
     def _mechanism(self) -> str:
         where = "" if self.layers == 1 else " in the first layer"
-        if self.grade(self.scalar(WITHOUT)) != "chance":
+        if self.grade(self.scalar(WITHOUT)) in ("good", "weak"):
             return f", but not by key-position{where} alone: order survives its removal in part."
+        if self.grade(self.scalar(WITHOUT)) == "wrong":
+            return f"; without key-position{where} it falls below chance."
         side = "right" if number(self.scalar(GAIN)) > 0 else "left"
         return (
             f"; it does so by a preference for one side of the row: head {self.head} attends more "
@@ -89,15 +91,21 @@ class Answer(Result):
         return {
             "Order": "the true caption scores higher than the same caption with its objects "
             "swapped.",
-            "Held-out pairs": "pictures of labels that training showed alone but never together; "
-            "intervals resample label pairs (clusters), not pictures.",
+            "Held-out pairs": "pictures of labels that training showed alone and in no pair (set "
+            "unseen_pair); intervals resample label pairs (clusters), not pictures.",
             "Pooled token": "the position an embedding is read from: CLS of a picture, [EOT] of a "
             "caption.",
-            "Key-position": "the part of an attention score that depends on where the key stands, "
-            "whatever stands there: EP+PP+bP, first letter the query's part, second the key's (E "
-            "token, P position, b bias). Key-content, EE+PE+bE, is the rest.",
+            "Key-position": "the part of an attention score that comes from the position embedding "
+            "of the key: EP+PP+bP, first letter the query's part, second the key's (E token, P "
+            "position, b bias). Key-content, EE+PE+bE, is the rest.",
             "Canonical gauge": "the convention that fixes how much of an embedding counts as token "
             "and how much as position; raw takes the weights as training left them.",
+            "Flatten": "replace a term by its mean over the pixels (“without ...” in figures).",
+            "Placebo": "subtract a random row of the same size instead, orthogonal to the term.",
+            "VP": "the part of the value vectors that position embeddings make.",
+            "Label set": "the best caption names the right objects, in any order.",
+            "Closed, open": "captions to choose from: those of the same set, or all of the world.",
+            "Margin": "cosine with the true caption (or picture) minus cosine with its swap.",
             "L0H2": "layer 0, head 2, both counted from 0.",
         }
 
@@ -154,9 +162,9 @@ class Answer(Result):
 
     def _gain_words(self, gain: Scalar) -> str:
         if not self.has_gradient:
-            return f"no gradient: {self.span:.2g} logits from end to end"
+            return f"no gradient: {self.span:.2g} logits in a line over the row"
         side = "right" if number(gain) > 0 else "left"
-        return f"{self.head} prefers the {side}: {self.span:.1f} logits from end to end"
+        return f"{self.head} prefers the {side}: {self.span:.1f} logits in a line over the row"
 
 
 ORDER = "unseen_pair_order"

@@ -66,7 +66,8 @@ class AttentionTerms(Result):
         if position.value is None:
             return f"All scores of the image tower's pooled row are equal. {exact}"
         return (
-            f"On the pooled row of the image tower {position.phrase} of the variance of the scores "
+            f"{'By convention (see caveats), on' if self.normed else 'On'} the pooled row of the "
+            f"image tower {position.phrase} of the variance of the scores "
             f"comes from where the key is, {content.phrase} from what it is "
             f"({counted(position.n, 'picture')}). {exact}"
         )
@@ -127,10 +128,11 @@ class AttentionTerms(Result):
         shown = part.rename(columns={"value": "logits"})
         return Figure(
             key="rows",
-            title="What each head adds at each position, canonical gauge",
+            title="What each head of the image tower adds at each position, canonical gauge",
             how_to_read="Mean score in logits that the pooled token gives to each key position, "
             "centred along the row and averaged over pictures; a head without positional "
-            "preference reads 0 in key-position.",
+            "preference reads 0 in key-position. Key-content averages out here, since every label "
+            "stands everywhere in turn: its size is in the shares above.",
             plot=heatmap(shown, x="position", y="head", z="logits", facet="part"),
             table=part,
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from lrinterp.analysis.ablation_bench import Bench
+from lrinterp.analysis.ablation_bench import Bench, objects
 from lrinterp.analysis.attention_terms import AttentionTerms
 from lrinterp.analysis.subject import decomposable, focus, head_name
 from lrinterp.analysis.term_ablation import INTACT, WITHOUT, TermAblation
@@ -44,6 +44,8 @@ class Mechanism(Result):
     squares: Float[np.ndarray, "head query key"]
     """Full attention maps, intact."""
     pixels: Int[np.ndarray, "object"]
+    mentions: Float[np.ndarray, "text_head mention"]
+    """Attention of [EOT] to the objects of the true caption, in the order of mention."""
     exactness: float
 
     @property
@@ -71,7 +73,8 @@ class Mechanism(Result):
             f"attention and the right one {intact[right]:.2f}; with key-position flattened "
             f"{without[left]:.2f} and {without[right]:.2f}. The true caption leads its swap by a "
             f"cosine of {signed(self.margins[0], 3)} intact and {signed(self.margins[1], 3)} "
-            "without (one picture; a positive margin is right)."
+            "without (one picture; a positive margin is right; without key-position the labels "
+            f"alone decide). {caption_side(self.mentions)}"
         )
 
     @property
@@ -80,6 +83,9 @@ class Mechanism(Result):
         return (
             "One picture, chosen by its layout alone (objects nearest to a quarter and three "
             "quarters of the row), not by its result. The numbers over all pictures are below.",
+            "In a model of one layer without MLP an embedding is a weighted sum of what its heads "
+            "attend to: picture and caption agree in order when both give more weight to the same "
+            "object.",
             f"The nine terms add up to the scores to {self.exactness:.0e}.",
         )
 
@@ -110,8 +116,8 @@ class Mechanism(Result):
             title=f"Where the pooled token looks: “{self.caption}”",
             how_to_read="Columns are the positions of the row with what stands there (· is an "
             "empty pixel), rows are heads, in the order of how much order is lost when their "
-            "key-position is flattened; a cell is the share of CLS's attention. Without "
-            "key-position a weight depends on what stands there, no longer on where.",
+            "key-position is flattened; a cell is the share of CLS's attention. A preference for "
+            "one side shows as a difference between the two panels.",
             plot=heatmap(
                 table, x="position", y="head", z="attention", facet="run", ends=(0.0, 1.0)
             ),
@@ -125,8 +131,8 @@ class Mechanism(Result):
             title=f"The nine terms behind {self.heads[0]}'s row",
             how_to_read="Rows are terms (query letter, key letter: E token, P position, b bias), "
             "columns positions; a cell is logits relative to the row's mean, canonical gauge. "
-            "Terms that end in E depend on what stands there, terms that end in P on where it "
-            "stands: a preference for one side is a slope in EP or bP. A term without effect "
+            "Terms that end in E come from the token at the key, terms that end in P from its "
+            "position: a preference for one side is a slope in EP or bP. A term without effect "
             "reads 0.",
             plot=heatmap(table, x="position", y="term", z="logits"),
             table=table,
@@ -192,7 +198,26 @@ def mechanism(
         margins=np.array([margin(bench, r, true) for r in (INTACT, WITHOUT)]),
         squares=squares[ranked],
         pixels=one.image_pixels[0],
+        mentions=mentions(recording, true),
         exactness=attention_terms.error,
+    )
+
+
+def mentions(recording: Recording, caption: int) -> Float[np.ndarray, "text_head mention"]:
+    """First-layer attention of one caption's pooled token to its objects, as they are named."""
+    pattern = recording.site("text", "blocks.0.attn.hook_pattern")[caption]
+    pooled = pattern[:, recording.inputs["text"].pool[caption]].float().cpu().numpy()
+    named = objects(recording.examples.roles["text"])[caption].numpy()
+    return pooled[:, named]
+
+
+def caption_side(mentions: Float[np.ndarray, "text_head mention"]) -> str:
+    """What the head of the text tower that weighs the objects least evenly does with them."""
+    head = int(np.abs(mentions[:, 0] - mentions[:, -1]).argmax())
+    return (
+        f"On the side of the caption, {head_name(0, head)} of the text tower gives the object "
+        f"named first {mentions[head, 0]:.2f} of its attention and the one named last "
+        f"{mentions[head, -1]:.2f}."
     )
 
 

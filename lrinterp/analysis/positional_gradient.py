@@ -95,11 +95,11 @@ class PositionalGradient(Result):
             else "has no gradient to speak of"
         )
         return (
-            f"Key-position in {head_name(0, self.headline)} ({self.headline_by}) {verdict}: span "
-            f"{row['span']:.3g} logits from end to end, Spearman {rho}. {NULL_WORDS[self.null]} "
-            f"{row['null_span']:.2g} logits. Attention to the right-hand object minus attention to "
-            f"the left-hand one is {gain.phrase} ({counted(gain.n, 'picture')}, "
-            f"{counted(gain.n_clusters, 'label pair')})."
+            f"Key-position in {head_name(0, self.headline)} ({self.headline_by}) {verdict}: the "
+            f"fitted line spans {row['span']:.3g} logits over the row, Spearman {rho}. "
+            f"{NULL_WORDS[self.null]} {row['null_span']:.2g} logits. Attention to the right-hand "
+            f"object minus attention to the left-hand one is {gain.phrase} "
+            f"({counted(gain.n, 'picture')}, {counted(gain.n_clusters, 'label pair')})."
         )
 
     @property

@@ -115,7 +115,7 @@ class TermAblation(Result):
             f"key-position alone ({counted(intact.n, 'picture')}, "
             f"{counted(intact.n_clusters, 'label pair')})."
         )
-        if float(lost.value or 0) > ENOUGH:
+        if float(lost.value or 0) > ENOUGH and not self.normed:
             head = max(self.order_lost, key=lambda h: float(self.order_lost[h].value or 0))
             before, after = self.on_objects[:, head]
             text += (

@@ -1,5 +1,6 @@
 """What several commands share: a device by name, a checked output path, a table on the screen."""
 
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
@@ -39,14 +40,14 @@ def check_outputs(checkpoint: Path, outputs: Mapping[str, Path | None]) -> None:
     from lrinterp.checkpoint import METADATA, WEIGHTS
     from lrinterp.store import InputError, check_writable
 
-    taken = {(checkpoint / name).resolve(): "the checkpoint" for name in (METADATA, WEIGHTS)}
+    taken = {os.path.realpath(checkpoint / name): "the checkpoint" for name in (METADATA, WEIGHTS)}
     for option, path in outputs.items():
         if path is None:
             continue
         check_writable(path)
-        if owner := taken.get(path.resolve()):
+        if owner := taken.get(os.path.realpath(path)):
             raise InputError(f"{option} {path}: would overwrite {owner}; choose another name")
-        taken[path.resolve()] = "what another option writes"
+        taken[os.path.realpath(path)] = "what another option writes"
 
 
 def print_summary(rows: Iterable[tuple[str, Mapping[str, "Scalar"]]]) -> None:

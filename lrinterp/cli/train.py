@@ -13,27 +13,29 @@ __all__ = ["train"]
 
 def train(
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint; must be new or empty.")],
-    preset: Annotated[str | None, typer.Option(help="minimal or full.")] = None,
+    preset: Annotated[str | None, typer.Option(help="minimal or full; default: minimal.")] = None,
     config: Annotated[
         Path | None,
         typer.Option(help="TOML with sections world, split, encoder, fit; flags win over it."),
     ] = None,
-    n_pair: Annotated[int | None, typer.Option(help="Labels that form pairs.  [15]")] = None,
-    n_val: Annotated[int | None, typer.Option(help="Labels held out of pairs.  [5]")] = None,
+    n_pair: Annotated[int | None, typer.Option(help="Labels that form pairs; default: 15.")] = None,
+    n_val: Annotated[int | None, typer.Option(help="Labels held out of pairs; default: 5.")] = None,
     layouts_per_pair: Annotated[
-        int | None, typer.Option(help="Layouts seen of each ordered pair.  [30]")
+        int | None, typer.Option(help="Layouts seen of each ordered pair; default: 30.")
     ] = None,
     positions_per_label: Annotated[
-        int | None, typer.Option(help="Positions seen of each single label.  [8]")
+        int | None, typer.Option(help="Positions seen of each single label; default: 8.")
     ] = None,
-    template: Annotated[str | None, typer.Option(help="left or both.  [left]")] = None,
-    image_layers: Annotated[int | None, typer.Option(help="Image tower depth.  [1]")] = None,
-    text_layers: Annotated[int | None, typer.Option(help="Text tower depth.  [1]")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps.  [1500]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of split, weights, batches.  [0]")] = None,
+    template: Annotated[str | None, typer.Option(help="left or both; default: left.")] = None,
+    image_layers: Annotated[int | None, typer.Option(help="Image tower depth; default: 1.")] = None,
+    text_layers: Annotated[int | None, typer.Option(help="Text tower depth; default: 1.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps; default: 1500.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of split, weights, batches; default: 0.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     keep_every: Annotated[
-        int | None, typer.Option(help="Also keep a checkpoint every N steps.  [0: none]")
+        int | None, typer.Option(help="Also keep a checkpoint every N steps; default: none.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Finish an interrupted run.")] = False,
 ) -> None:

@@ -151,8 +151,9 @@
         key[0] === "x"
           ? { ...layout[key], domain: [left, left + panel[0] / inner[0]] }
           : { ...layout[key], domain: [Math.max(0, top - panel[1] / inner[1]), top] };
-      if (key[0] === "y" && column === 0) {
-        Object.assign(next[key], { showticklabels: true, title: layout.yaxis.title });
+      if (key[0] === "y") {
+        const title = column === 0 ? layout.yaxis.title : undefined;
+        Object.assign(next[key], { showticklabels: column === 0, title });
       }
     }
     return next;

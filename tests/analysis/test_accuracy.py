@@ -131,3 +131,22 @@ def test_two_templates_count_each_against_its_own_swap(micro_recording, right, e
     same = left[:, [meaning[4:16].index(m) for m in meaning[16:]]]
     scores = torch.cat([single, left, {"good": same, "blind": 0 * same, "wrong": -same}[right]], 1)
     assert credits(scores, both, "order", "pair").mean() == pytest.approx(expected)
+
+
+def test_order_by_distance_against_a_loop(left_right):
+    """The shipped model confuses neighbours and nothing else; the parts make up the whole."""
+    result = accuracy(left_right)
+    examples = left_right.examples.of("unseen_pair")
+    scores = left_right.scores[torch.from_numpy(left_right.examples.where("unseen_pair"))]
+    order = credits(scores, examples, "order", "pair")
+    for row in result.distances.to_dict("records"):
+        here = [b - a == row["distance"] for a, b in examples.image_pixels.tolist()]
+        assert row["n"] == sum(here)
+        assert row["value"] == pytest.approx(order[here].mean())
+    assert result.distances["n"].sum() == len(examples)
+    assert "Neighbouring objects are hardest: order 0." in result.finding
+    assert [figure.key for figure in result.figures()] == ["sets", "distance"]
+
+
+def test_a_model_that_is_as_good_at_every_distance_says_nothing_of_it(no_gradient):
+    assert "hardest" not in accuracy(no_gradient).finding

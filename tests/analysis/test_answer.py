@@ -66,12 +66,13 @@ def test_the_shipped_models_answer(left_right_results, no_gradient_results):
             8.0,
             ", but not by key-position alone: order survives its removal in part.",
         ),
+        ((0.97, 0.41, 1.0, 0.4), 8.0, "; without key-position it falls below chance."),
         ((0.66, 0.5, 1.0, 0.4), 8.0, "knows left from right only in part"),
         ((0.52, 0.5, 1.0, 0.4), 8.0, "does not know left from right"),
         ((0.52, 0.5, 1.0, 0.4), 8.0, ", although the attention has a gradient along the row."),
         ((0.52, 0.5, 1.0, 0.0), 0.05, "; the attention has no gradient along the row."),
         ((0.3, 0.5, 1.0, 0.4), 8.0, "tends to take left for right"),
-        ((None, None, None, 0.4), 8.0, "never tested on pairs it had not seen"),
+        ((None, None, None, 0.4), 8.0, "not tested on pairs of held-out labels"),
     ],
 )
 def test_the_sentence_follows_the_numbers(values, span: float, expected: str):
@@ -134,5 +135,5 @@ def test_a_split_without_held_out_pairs_still_answers(micro):
     values = [scalar.value for scalar in result.summary.values()]
     assert values[:3] == [None, None, None]
     assert values[3] == pytest.approx(0.6, abs=0.2)
-    assert "its split holds none out" in result.finding
+    assert "its split has none" in result.finding
     assert len(result.tiles()) == 4
