@@ -21,6 +21,7 @@ from .store import InputError as InputError
 from .training import FitConfig as FitConfig
 from .training import Plan as Plan
 from .training import fit as fit
+from .training import fit_many as fit_many
 from .training import train as train
 
 __version__: str

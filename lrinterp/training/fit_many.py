@@ -23,7 +23,7 @@ from lrinterp.training.run import Plan
 
 __all__ = ["Fitted", "StackFitter", "fit_many", "stacks_of"]
 
-STACK = 8
+STACK = 32
 """Models of a stack: few enough for the cache, enough to share the cost of a step."""
 
 

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from lrinterp.training import contrastive_loss
+from lrinterp.training import contrastive_loss, stacked_contrastive_loss
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -74,3 +75,20 @@ def test_the_order_of_a_batch_does_not_matter_but_the_pairing_does():
 def test_the_gradient():
     inputs = unit(4, 3, 0, torch.float64), unit(4, 3, 1, torch.float64), SCALE.double()
     assert torch.autograd.gradcheck(contrastive_loss, [x.requires_grad_() for x in inputs])
+
+
+def test_a_stack_loses_what_each_model_loses_alone():
+    """Values and gradients, also at the steepest temperature that training allows."""
+    generator = torch.Generator().manual_seed(3)
+    shape = (3, 7, 5)
+    pairs = [torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(2)]
+    images, captions = (F.normalize(x, dim=-1).requires_grad_() for x in pairs)
+    log_scale = torch.tensor([0.0, 2.7, 4.6], dtype=torch.float64, requires_grad=True)
+    losses = stacked_contrastive_loss(images, captions, log_scale)
+    alone = torch.stack([contrastive_loss(images[k], captions[k], log_scale[k]) for k in range(3)])
+    torch.testing.assert_close(losses, alone)
+    outer = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    leaves = (images, captions, log_scale)
+    got, expected = (torch.autograd.grad((x * outer).sum(), leaves) for x in (losses, alone))
+    for one, other in zip(got, expected, strict=True):
+        torch.testing.assert_close(one, other)
