@@ -2,11 +2,10 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
-from lrinterp.axes import Tokens
-from lrinterp.decomposition import Gauge, embedding_in, score_terms, why_not
+from lrinterp.decomposition import why_not
 from lrinterp.encoders import DualEncoder, Tower
 from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
@@ -17,7 +16,6 @@ __all__ = [
     "decomposable",
     "focus",
     "head_name",
-    "pooled_terms",
     "relation_captions",
     "untrained",
 ]
@@ -44,15 +42,6 @@ def decomposable(recording: Recording, tower: str) -> Tower:
     if reason := why_not(model):
         raise NotApplicable(f"the {tower} tower cannot be decomposed: {reason}")
     return model
-
-
-def pooled_terms(
-    recording: Recording, tower: str, tokens: Tokens, gauge: Gauge
-) -> Float[Tensor, "term batch head 1 key"]:
-    """The nine terms of the pooled row of the first layer."""
-    model = decomposable(recording, tower)
-    space = embedding_in(model, recording.examples.occurs[tower], gauge)
-    return score_terms(model, tokens, space)
 
 
 def relation_captions(examples: Examples) -> Int[np.ndarray, "relation"]:

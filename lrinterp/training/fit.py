@@ -10,14 +10,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from lrinterp.encoders import DualEncoder
-from lrinterp.scenes import Examples, Scenes
+from lrinterp.scenes import LARGEST_SEED, Examples, Scenes
 from lrinterp.scoring import order_credit
 from lrinterp.store import InputError
 from lrinterp.training.loss import contrastive_loss
 
 __all__ = ["FitConfig", "Fitter", "fit"]
-
-LARGEST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
