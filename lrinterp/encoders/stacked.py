@@ -57,6 +57,20 @@ class Stack:
         """The weights that an optimiser may change."""
         return [weight for weight in self.weights.values() if weight.requires_grad]
 
+    def views(self, members: slice) -> list[Tensor]:
+        """The trained weights of some models, sharing memory, for an optimiser of their own."""
+        return [weight.detach()[members] for weight in self.trained]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for weight in self.trained:
+            weight.grad = None
+
+    def hand_gradients(self, views: Sequence[Tensor], members: slice) -> None:
+        """Give the `views` of some models the gradients of their weights."""
+        for view, weight in zip(views, self.trained, strict=True):
+            view.grad = None if weight.grad is None else weight.grad[members]
+
     def embed(
         self, tower: str, ids: Int[Tensor, "model batch pos"], pool: Int[Tensor, "model batch"]
     ) -> Float[Tensor, "model batch d_embed"]:

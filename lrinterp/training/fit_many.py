@@ -1,12 +1,13 @@
-"""Fitting many models at once: stacks of models that share their shape and their recipe.
+"""Fitting many models at once: stacks of models that share their shape and their batch size.
 
-Models of a stack may differ in seed, split and initial scales. Plans that differ in more than that
-go into stacks of their own, so any list of plans can be fitted. Nothing is written on the way: a
-stack is the unit that is begun again.
+Models of a stack may differ in seed, split, learning rate, decay and initial scales. Plans that
+differ in more than that go into stacks of their own, so any list of plans can be fitted. Nothing is
+written on the way: a stack is the unit that is begun again.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from lrinterp.scoring import order_credit
 from lrinterp.training.loss import stacked_contrastive_loss
 from lrinterp.training.run import Plan
 
-__all__ = ["Fitted", "StackFitter", "fit_many", "stacks_of"]
+__all__ = ["STACK", "Fitted", "StackFitter", "fit_many", "shared", "stacks_of"]
 
 STACK = 32
 """Models of a stack: few enough for the cache, enough to share the cost of a step."""
@@ -78,7 +79,15 @@ def shared(plan: Plan) -> tuple[Any, ...]:
     """What the models of a stack have in common."""
     scenes, zero = plan.scenes, {"std_W_E": 0.0, "std_W_pos": 0.0, "std_weights": 0.0}
     encoder = replace(plan.encoder, **zero, temperature=1.0)
-    return scenes.world, scenes.split.n_pair, scenes.split.n_val, encoder, replace(plan.fit, seed=0)
+    recipe = replace(plan.fit, seed=0, learning_rate=0.0, weight_decay=0.0)
+    return scenes.world, scenes.split.n_pair, scenes.split.n_val, encoder, recipe
+
+
+def alike(plans: Sequence[Plan]) -> list[slice]:
+    """Runs of models, one behind the other, that share learning rate and decay."""
+    rates = [(plan.fit.learning_rate, plan.fit.weight_decay) for plan in plans]
+    ends = np.cumsum([len(list(run)) for _, run in groupby(rates)]).tolist()
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 class StackFitter:
@@ -89,10 +98,16 @@ class StackFitter:
         self.config, self.step = plans[0].fit, 0
         self.stack = Stack(models)
         self.generators = [torch.Generator().manual_seed(plan.fit.seed) for plan in plans]
+        self.recipes = [(members, plans[members.start].fit) for members in alike(plans)]
         self.optimiser = torch.optim.AdamW(
-            self.stack.trained,
-            lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
+            [
+                {
+                    "params": self.stack.views(members),
+                    "lr": fit.learning_rate,
+                    "weight_decay": fit.weight_decay,
+                }
+                for members, fit in self.recipes
+            ],
             fused=True,
         )
         self.history: list[list[dict[str, Any]]] = [[] for _ in plans]
@@ -109,11 +124,12 @@ class StackFitter:
         images, texts = self.stack.embed("image", *pictures), self.stack.embed("text", *captions)
         log_scale = self.stack.weights["log_scale"]
         loss = stacked_contrastive_loss(images, texts, log_scale)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.stack.zero_grad()
         loss.sum().backward()
         self.step += 1
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.rate(self.step)
+        for group, (members, fit) in zip(self.optimiser.param_groups, self.recipes, strict=True):
+            group["lr"] = fit.rate(self.step)
+            self.stack.hand_gradients(group["params"], members)
         self.optimiser.step()
         self.stack.clamp_scale()
         if self.done or self.step % self.config.evaluate_every == 0:

@@ -7,19 +7,18 @@ written and the state removed. Checkpoints kept along the way lie in `steps/0001
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
 from lrinterp.checkpoint import METADATA, fill, read_metadata, save_checkpoint
 from lrinterp.encoders import PRESETS, DualEncoder, EncoderConfig
+from lrinterp.locking import TEMPORARY, alone, holds_nothing
 from lrinterp.scenes import SETS, Scenes
 from lrinterp.scoring import accuracy_rows
 from lrinterp.store import (
@@ -35,8 +34,6 @@ from lrinterp.training.fit import FitConfig, Fitter, fit
 __all__ = ["Plan", "train"]
 
 STATE = "training-state.safetensors"
-LOCK = ".lock"
-TEMPORARY = ".tmp-*"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -112,7 +109,6 @@ def train(
         else:
             keep(fitter, plan, out / STATE)
         run(fitter, plan, out, progress=progress)
-    (out / LOCK).unlink(missing_ok=True)
     return True
 
 
@@ -134,19 +130,9 @@ def run(fitter: Fitter, plan: Plan, out: Path, *, progress: bool | None) -> None
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
-@contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """Keep other processes from training into the same folder; a killed one holds nothing."""
-    try:
-        with FileLock(out / LOCK, timeout=0):
-            yield
-    except Timeout as error:
-        raise InputError(f"{out}: another process is training into it; wait for its end") from error
-
-
 def finished(plan: Plan, out: Path, *, resume: bool) -> bool:
     """Is the run in this folder complete? Refuses what is neither empty nor ours to resume."""
-    if not out.exists() or (out.is_dir() and all(map(scaffold, out.iterdir()))):
+    if holds_nothing(out):
         return False
     if not resume:
         advice = "choose another --out, or add --resume to finish an interrupted run"
@@ -159,11 +145,6 @@ def finished(plan: Plan, out: Path, *, resume: bool) -> bool:
     made = {"world": metadata.world, "split": metadata.split, "encoder": metadata.encoder}
     compare(plan, {**made, "fit": metadata.recipe}, out)
     return True
-
-
-def scaffold(path: Path) -> bool:
-    """Is this what a run leaves that was killed before its first state was written?"""
-    return path.name == LOCK or path.match(TEMPORARY)
 
 
 def compare(plan: Plan, found: dict[str, Any], where: Path) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder, preset
 from lrinterp.scenes import Scenes, Split, World
+from lrinterp.locking import alone
 from lrinterp.store import InputError
 from lrinterp.training import FitConfig, Fitter, Plan, fit, run, train
 
@@ -246,7 +247,7 @@ def test_an_edited_state_is_refused(tmp_path: Path, change: Any, word: str):
 def test_two_processes_do_not_train_into_one_folder(tmp_path: Path):
     with Stop(run, "finish", 1), pytest.raises(Killed):
         go(tmp_path / "a")
-    with run.alone(tmp_path / "a"), pytest.raises(InputError, match="another process"):
+    with alone(tmp_path / "a"), pytest.raises(InputError, match="another process"):
         go(tmp_path / "a", resume=True)
     assert go(tmp_path / "a", resume=True)
     assert not (tmp_path / "a" / ".lock").exists()
