@@ -18,7 +18,7 @@ TOP_LEVEL = {"README.md", "analyses", "checkpoints", "lrinterp", "pyproject.toml
 
 LAYERS = (
     {"axes", "store", "wording"},
-    {"charts", "encoders", "result", "scenes", "stats"},
+    {"charts", "encoders", "locking", "result", "scenes", "stats"},
     {"checkpoint", "decomposition", "report", "scoring", "sweep"},
     {"recording", "training"},
     {"analysis"},

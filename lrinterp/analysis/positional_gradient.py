@@ -1,6 +1,6 @@
 """Do the attention scores rise from left to right, and does the right object gain by it?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
@@ -215,7 +215,8 @@ def positional_gradient(
     gains = attention_gains(recording)
     fits = pd.DataFrame(list(fitted(rows, highs, null, gains)))
     fits = fits.astype({"n": "Int64", "n_clusters": "Int64"})
-    headline, chosen_by = choose(term_ablation, fits)
+    slopes = [fit_row(row)["slope"] for row in rows["canonical", WHOLE]]
+    headline, chosen_by = choose(term_ablation.order_lost, slopes)
     return PositionalGradient(
         table=fits,
         rows=pd.DataFrame(list(long_rows(rows))),
@@ -268,15 +269,14 @@ def attention_gains(recording: Recording) -> list[dict[str, Any]]:
     ]
 
 
-def choose(ablation: TermAblation, fits: pd.DataFrame) -> tuple[int, str]:
-    """The headline head and why."""
-    lost = {h: s for h, s in ablation.order_lost.items() if s.low is not None and s.low > 0}
+def choose(order_lost: Mapping[int, Scalar], slopes: Sequence[float]) -> tuple[int, str]:
+    """The headline head and why, from the order that each head's removal costs, and its slope."""
+    lost = {h: s for h, s in order_lost.items() if s.low is not None and s.low > 0}
     if lost:
         best = max(lost, key=lambda head: lost[head].value)  # type: ignore[arg-type, return-value]
         return best, "its removal costs most order"
-    part = fits[(fits["term"] == WHOLE) & (fits["gauge"] == "canonical")]
-    steepest = max(records(part), key=lambda row: abs(row["slope"]))["head"]
-    if all(lost.low is None for lost in ablation.order_lost.values()):
+    steepest = max(range(len(slopes)), key=lambda head: abs(slopes[head]))
+    if all(lost.low is None for lost in order_lost.values()):
         return steepest, "the largest |slope|: one label pair gives no interval of the order lost"
     return steepest, "the largest |slope|: no head's removal costs order beyond its interval"
 
