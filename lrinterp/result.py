@@ -168,6 +168,10 @@ class Result(ABC):
         """Large figures for the head of a report; none by default."""
         return ()
 
+    def overview(self) -> pd.DataFrame:
+        """A short table of texts that stands open on the page; empty by default."""
+        return pd.DataFrame()
+
     @property
     def glossary(self) -> Mapping[str, str]:
         """Words that a reader of the report meets first here; none by default."""
@@ -239,6 +243,10 @@ class Provenance:
     seed: int | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     curves: pd.DataFrame | None = None
+    kicker: str = "Left and right in a checkpoint"
+    """The line above the name."""
+    about: tuple[str, ...] = ()
+    """Paragraphs under the name."""
 
     def plain(self) -> dict[str, Any]:
         """The `checkpoint` entry of a results document."""

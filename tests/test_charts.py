@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from lrinterp.charts import THEME, bars, heatmap, lines, reference, scatter
+from lrinterp.charts import THEME, bars, heatmap, lines, reference, regions, scatter
 from lrinterp.charts.theme import COLORS
 from lrinterp.charts.words import digits, hover, number, wrapped
 
@@ -264,3 +264,40 @@ def test_numbers_are_typeset():
 
 def test_long_labels_break_into_lines():
     assert wrapped("without the key-position term of the score").count("<br>") == 1
+
+
+@pytest.fixture
+def claims() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "claim": ["a", "b", "a", "b"],
+            "effect": [0.1, 0.2, 0.3, 0.4],
+            "arm": ["one", "one", "two", "two"],
+            "start": [0.05, np.nan, -2.0, np.nan],
+            "end": [np.nan, 0.3, 0.1, 0.3],
+        }
+    )
+
+
+def test_a_shade_reaches_from_start_to_end_or_to_the_edge(claims: pd.DataFrame):
+    plot = bars(claims, x="effect", y="claim", facet="arm", mark="dot")
+    figure = regions(plot, claims, y="claim", start="start", end="end", facet="arm")
+    least, most = layout(figure).xaxis.range
+    assert least < -2.0
+    shades = [shape for shape in layout(figure).shapes if shape.type != "line"]
+    ends = [(shade.x0, shade.x1, shade.xref) for shade in shades]
+    assert ends == [
+        (0.05, most, "x"), (least, 0.3, "x"), (-2.0, 0.1, "x2"), (least, 0.3, "x2"),
+    ]  # fmt: skip
+    assert [(shade.y0, shade.y1) for shade in shades[:2]] == [(-0.4, 0.4), (0.6, 1.4)]
+    edges = [shape.x0 for shape in layout(figure).shapes if shape.type == "line"]
+    assert edges == [0.05, 0.3, -2.0, 0.1, 0.3]
+    assert not layout(plot).shapes
+
+
+def test_shades_without_any_bound_fill_their_rows(claims: pd.DataFrame):
+    frame = claims.assign(start=np.nan, end=np.nan)
+    plot = bars(frame[["claim", "effect", "arm"]], x="effect", y="claim", facet="arm")
+    figure = regions(plot, frame, y="claim", start="start", end="end", facet="arm")
+    assert layout(figure).xaxis.range == layout(plot).xaxis.range
+    assert len(layout(figure).shapes) == 4

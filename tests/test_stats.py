@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 
 from lrinterp.stats import (
     Interval,
     crossed_interval,
+    jackknife_interval,
     mean_interval,
     ratio_interval,
     ratio_intervals,
+    seed_interval,
 )
 
 
@@ -164,3 +167,74 @@ def test_inputs_are_left_as_they_were(rng: np.random.Generator):
     mean_interval(values, clusters)
     np.testing.assert_array_equal(values, before[0])
     np.testing.assert_array_equal(clusters, before[1])
+
+
+# Seeds.
+
+
+def test_seeds_agree_with_scipy(rng: np.random.Generator):
+    values = rng.normal(3, 2, size=8)
+    got = seed_interval(values)
+    assert got.value == pytest.approx(values.mean())
+    assert got.n == 8
+    expected = scipy_stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert ends(got) == pytest.approx((expected.low, expected.high))
+
+
+def test_two_seeds_by_hand():
+    """t with one degree of freedom is 12.706; s / sqrt(2) of 0 and 1 is 0.5."""
+    assert ends(seed_interval(np.array([0.0, 1.0]))) == pytest.approx((-5.853, 6.853), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("values", "value", "n"), [([], None, 0), ([0.4], 0.4, 1), ([0.4, np.nan], None, 2)]
+)
+def test_too_few_seeds_have_no_ends(values: list[float], value: float | None, n: int):
+    got = seed_interval(np.array(values))
+    assert (got.value, got.low, got.high, got.n) == (value, None, None, n)
+
+
+def test_the_interval_over_seeds_covers_what_it_says(rng: np.random.Generator):
+    draws = rng.normal(0.3, 1.0, size=(2000, 5))
+    found = [ends(seed_interval(values)) for values in draws]
+    covered = np.mean([low <= 0.3 <= high for low, high in found])
+    assert covered == pytest.approx(0.95, abs=0.015)
+
+
+def left_out(values: np.ndarray) -> np.ndarray:
+    return np.stack([np.delete(values, k) for k in range(len(values))])
+
+
+def test_the_jackknife_of_a_mean_is_the_interval_over_seeds(rng: np.random.Generator):
+    values = rng.normal(size=6)
+    got = jackknife_interval(values.mean(), left_out(values).mean(1))
+    assert got.value == pytest.approx(values.mean())
+    assert ends(got) == pytest.approx(ends(seed_interval(values)))
+
+
+def test_the_jackknife_takes_the_bias_of_a_plug_in_variance_away(rng: np.random.Generator):
+    """The variance over n becomes that over n - 1: Efron and Stein's textbook case."""
+    values = rng.normal(size=9)
+    got = jackknife_interval(values.var(), left_out(values).var(1))
+    assert got.value == pytest.approx(values.var(ddof=1))
+
+
+def test_the_jackknife_covers_a_ratio_of_means(rng: np.random.Generator):
+    pairs = rng.normal([3.0, 6.0], 1.0, size=(1000, 12, 2))
+    covered = 0
+    for top, bottom in pairs.transpose(0, 2, 1):
+        replicates = left_out(top).mean(1) / left_out(bottom).mean(1)
+        low, high = ends(jackknife_interval(top.mean() / bottom.mean(), replicates))
+        covered += low <= 0.5 <= high
+    assert covered / 1000 == pytest.approx(0.95, abs=0.025)
+
+
+@pytest.mark.parametrize(
+    ("value", "replicates", "expected"),
+    [(0.4, [0.4], 0.4), (0.4, [0.4, np.nan], 0.4), (np.nan, [0.4, 0.4], None)],
+)
+def test_a_jackknife_without_replicates_has_no_ends(
+    value: float, replicates: list[float], expected: float | None
+):
+    got = jackknife_interval(value, np.array(replicates))
+    assert (got.value, got.low, got.high) == (expected, None, None)

@@ -9,7 +9,7 @@ For anything other than these four kinds use plotly itself, and escape what come
 """
 
 from lrinterp.charts.builders import bars, heatmap, lines, scatter
-from lrinterp.charts.canvas import reference
+from lrinterp.charts.canvas import reference, regions
 from lrinterp.charts.theme import THEME
 
-__all__ = ["THEME", "bars", "heatmap", "lines", "reference", "scatter"]
+__all__ = ["THEME", "bars", "heatmap", "lines", "reference", "regions", "scatter"]

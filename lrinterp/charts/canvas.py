@@ -24,6 +24,7 @@ __all__ = [
     "groups",
     "order",
     "reference",
+    "regions",
     "spread",
     "titled",
     "value_range",
@@ -161,6 +162,10 @@ def reference(figure: go.Figure, at: float | tuple[float, float], label: str) ->
     figure = go.Figure(figure)
     low, high = at if isinstance(at, tuple) else (at, at)
     _widen(figure, axis, low, high)
+    if axis == "x":  # the label takes one more row above the first bar
+        rows: list[Any] = list(figure.select_yaxes())
+        for one in rows:
+            one.range = [one.range[0], -1.3]
     traces: Any = figure.select_traces()
     for x, y in dict.fromkeys((trace.xaxis or "x", trace.yaxis or "y") for trace in traces):
         figure.add_shape(**_across(axis, x, y, low, high))
@@ -171,6 +176,41 @@ def reference(figure: go.Figure, at: float | tuple[float, float], label: str) ->
         note = {axis: (low + high) / 2, "text": text(label), "showarrow": False, "font": font}
         figure.add_annotation(**place, **note)
     return spread(_room(figure, label) if axis == "y" else figure)
+
+
+def regions(
+    figure: go.Figure,
+    frame: pd.DataFrame,
+    *,
+    y: str,
+    start: str,
+    end: str,
+    facet: str | None = None,
+) -> go.Figure:
+    """The same bars or dots with a shade behind each row, from `start` to `end`.
+
+    Where one of them is not a number the shade reaches the edge of the panel; the other edge is
+    drawn as a line. `frame` and `facet` are those of the figure.
+    """
+    figure = go.Figure(figure)
+    known = frame[[start, end]].to_numpy(float)
+    known = known[np.isfinite(known)]
+    if known.size:
+        _widen(figure, "x", known.min(), known.max())
+    labels = order(frame, y)
+    axes: Any = [(trace.xaxis or "x", trace.yaxis or "y") for trace in figure.select_traces()]
+    for (x_name, y_name), (_, part) in zip(axes, groups(frame, facet), strict=True):
+        least, most = _axis(figure, x_name).range
+        for label, low, high in zip(part[y], part[start], part[end], strict=True):
+            row = labels.index(label)
+            place = {"xref": x_name, "yref": y_name, "y0": row - 0.4, "y1": row + 0.4}
+            ends = [least if pd.isna(low) else low, most if pd.isna(high) else high]
+            fill = {"fillcolor": COLORS["rule"], "line_width": 0, "layer": "below"}
+            figure.add_shape(x0=ends[0], x1=ends[1], **fill, **place)
+            for edge in (value for value in (low, high) if pd.notna(value)):
+                line = {"color": COLORS["muted"], "width": 1.2}
+                figure.add_shape(type="line", x0=edge, x1=edge, line=line, **place)
+    return figure
 
 
 def _across(axis: str, x: str, y: str, low: float, high: float) -> dict[str, Any]:
@@ -190,9 +230,6 @@ def _widen(figure: go.Figure, axis: str, low: float, high: float) -> None:
         least, most = one.range
         if low < least or high > most:
             one.range = _padded(min(least, low), max(most, high))
-    if axis == "x":  # the label takes one more row above the first bar
-        for one in up:
-            one.range = [one.range[0], -1.3]
 
 
 def _beside(figure: go.Figure, x: str, y: str) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class Fake(Result):
     pictures: tuple[Figure, ...] = ()
     large: tuple[Tile, ...] = ()
     numbers: Mapping[str, Scalar] = field(default_factory=lambda: {"order_accuracy": SCORE})
+    short: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def summary(self) -> Mapping[str, Scalar]:
@@ -88,6 +89,9 @@ class Fake(Result):
 
     def tiles(self) -> tuple[Tile, ...]:
         return self.large
+
+    def overview(self) -> pd.DataFrame:
+        return self.short
 
 
 def big_table(rows: int) -> pd.DataFrame:

@@ -66,7 +66,12 @@ def hostile_results(fakes: Any) -> dict[str, Result]:
     table = pd.DataFrame({fakes.HOSTILE: [fakes.HOSTILE], "value": [1.0]})
     titled = fakes.figure(fakes.HOSTILE, pictures[0].plot, table, words=fakes.HOSTILE)
     tile = Tile(label=fakes.HOSTILE, scalar=scalar, words=fakes.HOSTILE)
-    shared = {"words": fakes.HOSTILE, "table": table, "numbers": {fakes.HOSTILE: scalar}}
+    shared = {
+        "words": fakes.HOSTILE,
+        "table": table,
+        "numbers": {fakes.HOSTILE: scalar},
+        "short": table,
+    }
     return {
         "answer": fakes.Fake(large=(tile,), **shared),
         fakes.HOSTILE: fakes.Fake(pictures=(*pictures, titled), **shared),
@@ -186,3 +191,26 @@ def test_a_page_of_no_results_is_a_page(fakes: Any):
 def test_the_report_is_written_where_asked(tmp_path: Path, fakes: Any):
     path = write_report({"a": fakes.Fake()}, fakes.provenance(), tmp_path / "report.html")
     assert path.read_text("utf-8") == page({"a": fakes.Fake()}, fakes.provenance())
+
+
+def test_a_short_table_stands_open_in_a_head_and_in_a_section(fakes: Any):
+    short = pd.DataFrame({"Claim": ["labels help"], "Verdict": ["holds <b>now</b>"]})
+    tile = Tile(label="Order", scalar=Scalar(value=1.0), words="good")
+    for result in (fakes.Fake(short=short), fakes.Fake(short=short, large=(tile,))):
+        parsed = Page(page({"a": result}, fakes.provenance()))
+        assert len(parsed.all("table")) == 1
+        assert [cell["data-label"] for cell in parsed.all("td")] == ["Claim", "Verdict"]
+        assert "labels help" in parsed.text
+        assert "holds <b>now</b>" in parsed.text
+    assert not Page(page({"a": fakes.Fake()}, fakes.provenance())).all("table")
+
+
+def test_the_head_says_what_kind_of_page_it_is(fakes: Any):
+    plain = fakes.provenance()
+    assert "Left and right in a checkpoint" in Page(page({"a": fakes.Fake()}, plain)).text
+    changed = {"kicker": "Many models", "about": ("What it asks.",), "seed": None, "sha256": None}
+    text = Page(page({"a": fakes.Fake()}, type(plain)(**{**vars(plain), **changed}))).text
+    assert "Many models" in text
+    assert "What it asks." in text
+    assert "SHA-256" not in text
+    assert "Seed" not in text
