@@ -1,6 +1,7 @@
 """What all tests share: the number of threads, the real data, and what may be skipped where."""
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 Report = pytest.TestReport | pytest.CollectReport
 Wrapper = Generator[None, Report, Report]
+Command = Callable[..., tuple[int, str, str]]
 
 torch.set_num_threads(1)  # waiting for a busy core costs micro models most
 
@@ -101,6 +103,21 @@ def fill_attention(tower: "Tower") -> None:
         getattr(attn, name).data[:] = weight
     tower.unembed.W_U.data[:] = eye[:, :2]
     tower.unembed.b_U.data[:] = 0
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """`lrinterp` in this process with some arguments: exit code, output, errors."""
+    from lrinterp.cli import main
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lrinterp", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        shown = capsys.readouterr()
+        return int(stop.value.code or 0), shown.out, shown.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The command line: `lrinterp train`, `evaluate`, `analyze`.
+"""The command line: `lrinterp train`, `evaluate`, `analyze`, `sweep`, `report`.
 
 One file a command: parse, call, write. Heavy packages load when a command runs, so `--help` is
 quick. Bad input is one line on standard error and exit code 2.
@@ -12,6 +12,8 @@ import typer
 import lrinterp as lr
 from lrinterp.cli.analyze import AnalyzeCommand, analyze
 from lrinterp.cli.evaluate import evaluate
+from lrinterp.cli.report import report
+from lrinterp.cli.sweep import sweep
 from lrinterp.cli.train import train
 
 __all__ = ["app", "main"]
@@ -44,6 +46,8 @@ def root(
 app.command()(train)
 app.command()(evaluate)
 app.command(cls=AnalyzeCommand)(analyze)
+app.command()(sweep)
+app.command()(report)
 
 BAD_INPUT, INTERRUPTED = 2, 130
 

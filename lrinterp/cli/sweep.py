@@ -36,9 +36,8 @@ def sweep(
     A killed sweep loses at most the stacks of models that were under way: repeat the command with
     --resume.
     """
-    from lrinterp.study.design import read_study
-    from lrinterp.study.run import SweepPlan
-    from lrinterp.study.run import sweep as run
+    from lrinterp.study import SweepPlan, read_study
+    from lrinterp.study import sweep as run
 
     planned = read_study(study)
     executors = executors_of(workers, scheduler, planned.threads)

@@ -7,10 +7,12 @@ wrong one, and is undecided between.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from lrinterp.stats import Interval
 from lrinterp.store import InputError
+from lrinterp.study.naming import MEASURED
 
 __all__ = ["Criterion", "judge"]
 
@@ -48,7 +50,16 @@ class Criterion:
             raise ValueError("minus: expected a source for share_difference, and for nothing else")
 
     def check(self, factors: Mapping[str, Sequence[Any]], where: str) -> None:
-        """Refuse factors and values that a grid does not have."""
+        """Refuse columns that no sweep measures, and factors and values that a grid lacks."""
+        if self.column not in MEASURED:
+            near = get_close_matches(self.column, MEASURED, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise InputError(
+                f"{where}.column: expected a measured column such as unseen_pair_order, "
+                f"got {self.column!r}{hint}"
+            )
+        if self.minus is not None and self.minus == self.of:
+            raise InputError(f"{where}.minus: expected another source than of, got {self.minus!r}")
         known = [*factors] if self.statistic == "contrast" else [*factors, "interaction", "seed"]
         for name in ("of", "minus"):
             if (given := getattr(self, name)) is not None and given not in known:
@@ -57,7 +68,8 @@ class Criterion:
                 )
         if self.between is not None:
             values = factors[self.of]
-            if len(self.between) != 2 or any(value not in values for value in self.between):
+            places = {values.index(value) for value in self.between if value in values}
+            if not len(self.between) == len(places) == 2:
                 allowed = ", ".join(map(str, values))
                 raise InputError(
                     f"{where}.between: expected two of {allowed}, got {self.between!r}"

@@ -16,7 +16,7 @@ from lrinterp.store import InputError, from_plain, read_toml
 from lrinterp.study.criteria import Criterion
 from lrinterp.training import Plan
 
-__all__ = ["Setting", "Study", "read_study"]
+__all__ = ["Setting", "Study", "dotted", "read_study"]
 
 SECTIONS = ("world", "split", "encoder", "fit")
 SEEDED = ("split.seed", "fit.seed")
@@ -71,7 +71,7 @@ class Study:
             raise ValueError(f"first_seed: expected 0 to {high}, got {self.first_seed}")
         for name, tree in {"base": self.base, "grid": self.grid, **self.trees_of_arms}.items():
             check_tree(name, tree)
-        check_factors(self.factors)
+        check_factors(dotted(self.grid))
         n_settings = len(self.arm_names)
         for values in self.factors.values():
             n_settings *= len(values)
@@ -81,8 +81,7 @@ class Study:
     @property
     def factors(self) -> dict[str, list[Any]]:
         """The values of each field of the grid, by its dotted name."""
-        sections = self.grid.items()
-        return {f"{s}.{name}": values for s, fields in sections for name, values in fields.items()}
+        return dotted(self.grid)
 
     @property
     def arm_names(self) -> list[str]:
@@ -146,11 +145,16 @@ def read_study(path: Path) -> Study:
     return Study.from_plain(read_toml(path), str(path))
 
 
+def dotted(tree: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Fields by section as fields by dotted name."""
+    return {f"{s}.{name}": value for s, fields in tree.items() for name, value in fields.items()}
+
+
 def merged(base: Tree, changes: Tree, values: Mapping[str, Any]) -> Tree:
     """Base, then what an arm changes, then the values of the factors."""
     tree = {name: {**base.get(name, {}), **changes.get(name, {})} for name in SECTIONS}
-    for dotted, value in values.items():
-        section, name = dotted.split(".", 1)
+    for field_name, value in values.items():
+        section, name = field_name.split(".", 1)
         tree[section][name] = value
     return {name: fields for name, fields in tree.items() if fields}
 

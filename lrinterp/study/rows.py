@@ -29,6 +29,7 @@ from lrinterp.result import Scalar, finite_or_none
 from lrinterp.scenes import SETS, Examples, Scenes
 from lrinterp.scoring import accuracy_rows
 from lrinterp.stats import mean_interval
+from lrinterp.study.design import dotted
 from lrinterp.training import Fitted, Plan, fit_many
 
 __all__ = ["ABLATIONS", "measure", "run_stack"]
@@ -64,7 +65,7 @@ def run_stack(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
             cost = {"seconds": round(each + time.perf_counter() - start, 3), "started": started}
             place = {name: one[name] for name in ("model", "arm", "seed")}
             place["stack"] = payload["stack"]
-            rows.append({**place, **flat(plan), **found, **cost, **whereabouts()})
+            rows.append({**place, **dotted(plan.plain()), **found, **cost, **whereabouts()})
     return rows
 
 
@@ -124,15 +125,6 @@ def gradient(bench: Bench) -> dict[str, Any]:
         "headline_head": head_name(0, head),
         **{f"headline_{key}": fits[head][key] for key in ("slope", "span", "spearman")},
         "largest_slope": max(map(abs, slopes)),
-    }
-
-
-def flat(plan: Plan) -> dict[str, Any]:
-    """A configuration by dotted names."""
-    return {
-        f"{section}.{name}": value
-        for section, fields in plan.plain().items()
-        for name, value in fields.items()
     }
 
 

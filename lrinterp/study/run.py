@@ -65,10 +65,10 @@ class LoadedSweep:
     @property
     def versions(self) -> dict[str, str]:
         """The versions that the rows were made with; several of one package are all named."""
+        names = [name for name in map(str, self.table) if name.startswith("version.")]
         return {
             name.removeprefix("version."): ", ".join(sorted(set(self.table[name].dropna())))
-            for name in self.table
-            if str(name).startswith("version.")
+            for name in names
         }
 
 

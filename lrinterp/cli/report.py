@@ -1,0 +1,61 @@
+"""`lrinterp report`: the page of a sweep, and its verdicts on the screen."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["report"]
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of lrinterp sweep.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The report; DIR/report.html if not given.")
+    ] = None,
+) -> None:
+    """Hold a sweep against its criteria and write one HTML report."""
+    from lrinterp.report import write_report
+    from lrinterp.store import check_writable
+    from lrinterp.study import load_sweep, study_provenance, study_results
+
+    loaded = load_sweep(folder)
+    out = folder / "report.html" if out is None else out
+    check_writable(out)
+    results = study_results(loaded.study, loaded.table)
+    provenance = study_provenance(
+        loaded.study,
+        loaded.table,
+        versions=loaded.versions,
+        command=f"lrinterp report {loaded.name}",
+    )
+    write_report(results, provenance, out)
+    if results["verdicts"].reason:
+        typer.echo(f"No verdicts: {results['verdicts'].reason}")
+    else:
+        print_verdicts(results["verdicts"].frame())
+    typer.echo(results["runs"].finding)
+    typer.echo(f"Report: {out.resolve()}")
+
+
+def print_verdicts(table: "pd.DataFrame") -> None:
+    """One line a criterion and arm: the statistic with its interval, its bound, the verdict."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lrinterp.result import Scalar, records
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    for heading in ("claim", "arm", "value", "95 % interval", "holds if", "verdict"):
+        justify = "right" if heading in ("value", "95 % interval") else "left"
+        shown.add_column(heading, justify=justify, no_wrap=True)
+    for row in records(table):
+        found = Scalar.of(row)
+        texts = (row["id"], row["arm"], str(found), found.interval, row["bound"], row["verdict"])
+        shown.add_row(*map(escape, texts))
+    Console().print(shown)

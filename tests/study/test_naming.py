@@ -1,0 +1,60 @@
+import math
+from typing import Any
+
+import pytest
+
+from lrinterp.study.naming import (
+    column_words,
+    factor_named,
+    factor_words,
+    level,
+    measured_words,
+    seeds_words,
+    source_words,
+)
+
+
+def test_a_common_field_has_words_and_any_other_its_dotted_name():
+    assert factor_words("split.n_pair") == "labels in pairs"
+    assert factor_named("split.n_pair") == "labels in pairs (split.n_pair)"
+    assert factor_words("encoder.novel") == factor_named("encoder.novel") == "encoder.novel"
+    assert source_words("interaction") == "interaction"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(3, 3), (0.5, 0.5), ("LN", "LN"), (True, "True"), (None, "none"), (math.nan, "none")],
+)
+def test_a_level_is_a_number_or_text(value: Any, shown: int | float | str):
+    assert level(value) == shown
+    assert type(level(value)) is type(shown)
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("unseen_pair_order", "order, held-out pairs"),
+        ("single_label_set_open", "label set (open), single objects at new positions"),
+        ("without_key_position_order", "order without key-position, held-out pairs"),
+        ("without_EP_retrieval_closed", "retrieval (closed) without EP, held-out pairs"),
+        ("largest_slope", "largest slope"),
+    ],
+)
+def test_a_column_in_words(column: str, words: str):
+    assert column_words(column) == words
+
+
+def test_a_statistic_in_words():
+    of = "labels in pairs, 12 minus 3"
+    assert measured_words("unseen_pair_order", "contrast", of) == (
+        "order, held-out pairs: labels in pairs, 12 minus 3"
+    )
+    assert measured_words("single_label_set_open", "share", "seed") == (
+        "label set (open), single objects at new positions: share of variance by seed"
+    )
+
+
+def test_how_many_seeds():
+    assert [seeds_words(n) for n in ([8, 8], [5, 8], [1], [])] == [
+        "8 seeds", "5 to 8 seeds", "1 seed", "0 seeds",
+    ]  # fmt: skip
