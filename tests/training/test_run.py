@@ -18,8 +18,8 @@ from torch import Tensor
 
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder, preset
-from lrinterp.scenes import Scenes, Split, World
 from lrinterp.locking import alone
+from lrinterp.scenes import Scenes, Split, World
 from lrinterp.store import InputError
 from lrinterp.training import FitConfig, Fitter, Plan, fit, run, train
 
