@@ -1,7 +1,7 @@
 """What does a training step of one model cost, alone and in a stack?
 
 Usage: python analyses/speed/run.py [--models 1 8 32 128] [--stack 32] [--blocks 5] [--device cpu]
-           [--json]
+           [--json] [--profile]
 
 In one process, on two threads, in alternating blocks; medians in milliseconds a step and model:
 
@@ -10,7 +10,8 @@ In one process, on two threads, in alternating blocks; medians in milliseconds a
 - fit: `lrinterp.training.fit`, batch making included;
 - stacked: `fit_many`, batch making included, for several numbers of models.
 
-ratio_stacked is stepped over the best stacked.
+ratio_stacked is stepped over the best stacked. With --profile, instead, where a step of one stack
+spends its time, and how many floating-point operations its matrix products make and make a second.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -40,8 +42,12 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(2)
+    if options.profile:
+        profile(options.stack, options.device)
+        return
     ways: dict[str, tuple[Callable[[], object], int]] = {
         "stepped": (stepped(options.device), 1),
         "fit": (Fitter(plan(0).build().to(options.device), plan(0).scenes, plan(0).fit).advance, 1),
@@ -67,6 +73,27 @@ def report(times: dict[str, list[float]], *, as_json: bool) -> None:
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
     print(json.dumps(found, indent=None if as_json else 1))
+
+
+def profile(models: int, device: str) -> None:
+    step = stacked(models, models, device)
+    step()
+    with torch.profiler.profile(record_shapes=True) as found:
+        for _ in range(STEPS):
+            step()
+    per_step = 1000 * STEPS * models  # microseconds to milliseconds a step and model
+    events = found.key_averages()
+    total = sum(event.self_cpu_time_total for event in events)
+    for event in sorted(events, key=lambda event: -event.self_cpu_time_total)[:10]:
+        spent = event.self_cpu_time_total
+        print(f"{event.key:32} {spent / per_step:6.3f} ms {spent / total:6.1%}")
+    products = [e for e in found.key_averages(group_by_input_shape=True) if e.key == "aten::bmm"]
+    work = sum(2 * prod(e.input_shapes[0]) * e.input_shapes[1][2] * e.count for e in products)
+    spent = sum(e.self_cpu_time_total for e in products)
+    print(
+        f"all {total / per_step:.2f} ms; matrix products {work / per_step / 1000:.0f} MFLOP", end=""
+    )
+    print(f" at {work / spent / 1000:.0f} GFLOP/s")
 
 
 def plan(seed: int) -> Plan:

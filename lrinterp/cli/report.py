@@ -42,7 +42,7 @@ def report(
 
 
 def print_verdicts(table: "pd.DataFrame") -> None:
-    """One line a criterion and arm: the statistic with its interval, its bound, the verdict."""
+    """By arm, one line a criterion: the statistic with its interval, its bound, the verdict."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
@@ -51,11 +51,13 @@ def print_verdicts(table: "pd.DataFrame") -> None:
     from lrinterp.result import Scalar, records
 
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-    for heading in ("claim", "arm", "value", "95 % interval", "holds if", "verdict"):
-        justify = "right" if heading in ("value", "95 % interval") else "left"
-        shown.add_column(heading, justify=justify, no_wrap=True)
-    for row in records(table):
-        found = Scalar.of(row)
-        texts = (row["id"], row["arm"], str(found), found.interval, row["bound"], row["verdict"])
-        shown.add_row(*map(escape, texts))
+    for heading in ("", "value and 95 % interval", "holds if", "verdict"):
+        justify = "right" if heading.startswith("value") else "left"
+        shown.add_column(heading, justify=justify, overflow="fold")
+    for arm, rows in table.groupby("arm", sort=False):
+        shown.add_row(f"[bold]{escape(str(arm))}[/bold]")
+        for row in records(rows):
+            sign = row["bound"].replace("at least", "≥").replace("at most", "≤")
+            texts = (f"  {row['id']}", Scalar.of(row).phrase, sign, row["verdict"])
+            shown.add_row(*map(escape, texts))
     Console().print(shown)

@@ -1,15 +1,12 @@
 """`lrinterp report`: a page and its verdicts from a folder, or one line that says why not."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 
-from lrinterp.cli import main
 from lrinterp.store import to_plain
 from lrinterp.study.design import Study
 from lrinterp.study.run import SweepPlan
@@ -21,20 +18,6 @@ CLAIM = {
 }  # fmt: skip
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lrinterp", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        shown = capsys.readouterr()
-        return int(stop.value.code or 0), shown.out, shown.err
-
-    return call
 
 
 def swept(folder: Path, verdicts: list[dict[str, Any]]) -> Path:
@@ -64,8 +47,8 @@ def test_a_page_and_one_line_a_verdict(run: Run, tmp_path: Path):
     code, out, err = run("report", folder)
     assert (code, err) == (0, "")
     # differences 0.20, 0.21, 0.22: 0.21 ± 4.303 x 0.01 / sqrt(3)
-    (line,) = [line for line in out.splitlines() if line.startswith(" labels")]
-    assert line.split() == "labels main 0.210 [0.185, 0.235] at least 0.05 holds".split()
+    (line,) = [line for line in out.splitlines() if line.startswith("   labels")]
+    assert line.split() == "labels 0.210 [0.185, 0.235] ≥ 0.05 holds".split()
     assert "Of 6 models 6 were trained, 0 failed and 0 are missing." in out
     assert f"Report: {folder / 'report.html'}" in out
     html = (folder / "report.html").read_text("utf-8")
