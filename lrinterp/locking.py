@@ -5,7 +5,7 @@ systems that know no locks.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -28,9 +28,10 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         with FileLock(lock, timeout=0):
             yield
+            with suppress(OSError):  # where a file that is open cannot be removed, it stays
+                lock.unlink()
     except Timeout as error:
         raise InputError(f"{folder}: another process is at work in it; wait for its end") from error
-    lock.unlink(missing_ok=True)
 
 
 def holds_nothing(folder: Path) -> bool:

@@ -21,9 +21,11 @@ def report(
     from lrinterp.report import write_report
     from lrinterp.store import check_writable
     from lrinterp.study import load_sweep, study_provenance, study_results
+    from lrinterp.study.run import check_free
 
     loaded = load_sweep(folder)
     out = folder / "report.html" if out is None else out
+    check_free(out, folder)
     check_writable(out)
     results = study_results(loaded.study, loaded.table)
     provenance = study_provenance(

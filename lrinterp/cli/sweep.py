@@ -11,7 +11,7 @@ import typer
 from lrinterp.cli.options import pick_device
 
 if TYPE_CHECKING:
-    from lrinterp.sweep.tasks import Executors
+    from lrinterp.sweep import Executors
 
 __all__ = ["sweep"]
 
@@ -61,11 +61,14 @@ def sweep(
 def executors_of(workers: int | None, scheduler: str | None, threads: int) -> "Executors":
     """Where stacks run; refuses more threads than cores."""
     from lrinterp.store import InputError
-    from lrinterp.sweep import cores, dask_cluster, local_processes
+    from lrinterp.sweep import cores, dask_cluster, dask_workers, local_processes
 
     if scheduler is not None:
         if workers is not None:
             raise InputError("--workers: a scheduler has workers of its own; leave it out")
+        found = dask_workers(scheduler)  # refuses before anything is written
+        wait = "" if found else "; waiting for dask worker to start some"
+        typer.echo(f"Workers at {scheduler}: {found}{wait}")
         return partial(dask_cluster, scheduler)
     most = cores() // threads
     if most < 1:

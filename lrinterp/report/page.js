@@ -197,6 +197,12 @@
     reachable(plot.parentElement);
   }
 
+  /* The room that a figure will take, so that nothing moves when it is drawn. */
+  function reserve(plot) {
+    const drawing = drawingOf(plot);
+    if (!drawing.component) fit(plot, suited(plot, drawing.layout));
+  }
+
   function attempt(plot) {
     try {
       draw(plot);
@@ -329,6 +335,7 @@
     });
   }
 
+  $(".plot").forEach(reserve);
   $(".plot").forEach((plot) => nearby.observe(plot));
   $("details.table").forEach((fold) =>
     fold.addEventListener("toggle", () => buildTable(fold), { once: true }),
@@ -347,7 +354,10 @@
   let width = innerWidth;
   addEventListener("resize", () => {
     soon();
-    if (innerWidth !== width) redraw();
+    if (innerWidth !== width) {
+      $(".plot:not([data-drawn])").forEach(reserve);
+      redraw();
+    }
     width = innerWidth;
     $(".box").forEach(reachable);
   });
@@ -362,5 +372,6 @@
   });
   settle();
   redraw();
+  if (location.hash) byId(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
   follow();
 })();

@@ -61,7 +61,8 @@ class Runs(Result):
         )
         planned = counted(sum(self.planned.values()), "model")
         whole = hours(self.models)
-        took = "" if whole is None else f" From the first start to the last end: {whole:.2f} hours."
+        time = "" if whole is None else duration(whole)
+        took = f" From the first start to the last end: {time}." if time else ""
         return f"Of {planned} {done} were trained, {failed} failed and {missing} are missing.{took}"
 
     @property
@@ -112,10 +113,19 @@ class Runs(Result):
 
 def hours(rows: pd.DataFrame) -> float | None:
     """From the first start to the last end."""
-    began, ended = (pd.to_datetime(rows[name].dropna()) for name in ("started", "finished"))
+    began, ended = (
+        pd.to_datetime(rows[name].dropna(), utc=True) for name in ("started", "finished")
+    )
     if began.empty or ended.empty:
         return None
     return float((ended.max() - began.min()).total_seconds() / 3600)
+
+
+def duration(hours: float) -> str:
+    """A time in the unit that suits it."""
+    if hours < 1 / 60:
+        return f"{3600 * hours:.0f} seconds"
+    return f"{60 * hours:.1f} minutes" if hours < 1 else f"{hours:.2f} hours"
 
 
 def listed(columns: pd.DataFrame) -> str:

@@ -99,6 +99,7 @@ class SetAccuracy(Result):
         return (
             "Intervals are 95 %, Student's t over seeds: they say where the mean of many such "
             "models lies, not where a single one may lie.",
+            *([GROWING] if self.pictures in ("seen_pair", "mixed_pair") else []),
             *([f"Averaged, for each seed, over {others}."] if others else []),
             *([lacking] if few else []),
         )
@@ -121,13 +122,17 @@ class SetAccuracy(Result):
     @property
     def _null(self) -> str:
         """What a guess would score, as a sentence."""
+        rest = "a guess among captions scores one over their number"
         if self.headline[0] != METRICS["order"]:
-            return "A guess scores near zero, the nearer the more captions there are."
+            return f"{rest[:1].upper()}{rest[1:]}."
         chance = "one in all orders" if self.chance is None else plain_number(self.chance)
-        return (
-            f"A guess of the order scores {chance}; elsewhere near zero, the nearer the more "
-            "captions there are."
-        )
+        return f"A guess of the order scores {chance}; {rest}, for a label set times its orders."
+
+
+GROWING = (
+    "Closed candidates are the captions of this set, of which there are more where more labels "
+    "form pairs: closed retrieval and label set are not comparable along that factor."
+)
 
 
 def set_accuracy(study: Study, table: pd.DataFrame, pictures: str) -> SetAccuracy:

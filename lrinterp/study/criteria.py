@@ -5,6 +5,7 @@ where the whole interval is on the right side, does not hold where the whole int
 wrong one, and is undecided between.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -44,6 +45,8 @@ class Criterion:
     def __post_init__(self) -> None:
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError("at_least: expected one of at_least and at_most")
+        if not math.isfinite(self.limit):
+            raise ValueError(f"at_least: expected a finite bound, got {self.limit}")
         if (self.statistic == "contrast") != (self.between is not None):
             raise ValueError("between: expected two values for a contrast, and for nothing else")
         if (self.statistic == "share_difference") != (self.minus is not None):
@@ -76,21 +79,24 @@ class Criterion:
                 )
 
     @property
+    def limit(self) -> float:
+        """The bound as a number."""
+        return float((self.at_most if self.at_least is None else self.at_least) or 0)
+
+    @property
     def bound(self) -> str:
         """The bound in words."""
-        return (
-            f"at least {self.at_least:g}" if self.at_most is None else f"at most {self.at_most:g}"
-        )
+        return f"{'at most' if self.at_least is None else 'at least'} {self.limit:g}"
 
 
 def judge(criterion: Criterion, found: Interval) -> Verdict:
-    """What an interval says of a criterion; one without ends decides nothing."""
-    if found.low is None or found.high is None:
+    """What an interval says of a criterion; one without ends or width decides nothing."""
+    if found.low is None or found.high is None or found.low == found.high:
         return "undecided"
     if criterion.at_least is not None:
-        low, high, bound = found.low, found.high, criterion.at_least
+        low, high, bound = found.low, found.high, criterion.limit
     else:
-        low, high, bound = -found.high, -found.low, -float(criterion.at_most or 0)
+        low, high, bound = -found.high, -found.low, -criterion.limit
     if low >= bound:
         return "holds"
     return "does not hold" if high < bound else "undecided"

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from lrinterp.scenes import LARGEST_SEED
-from lrinterp.store import InputError, from_plain, read_toml
+from lrinterp.store import InputError, from_plain, read_toml, shortened
 from lrinterp.study.criteria import Criterion
 from lrinterp.training import Plan
 
-__all__ = ["Setting", "Study", "dotted", "read_study"]
+__all__ = ["SECTIONS", "Setting", "Study", "dotted", "read_study"]
 
 SECTIONS = ("world", "split", "encoder", "fit")
 SEEDED = ("split.seed", "fit.seed")
@@ -64,14 +64,16 @@ class Study:
 
     def __post_init__(self) -> None:
         for name in ("seeds", "stack", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+            if not 1 <= getattr(self, name) <= LARGEST:
+                got = shortened(getattr(self, name))
+                raise ValueError(f"{name}: expected 1 to {LARGEST}, got {got}")
         if not 0 <= self.first_seed <= LARGEST_SEED - self.seeds:
             high = LARGEST_SEED - self.seeds
             raise ValueError(f"first_seed: expected 0 to {high}, got {self.first_seed}")
         for name, tree in {"base": self.base, "grid": self.grid, **self.trees_of_arms}.items():
             check_tree(name, tree)
         check_factors(dotted(self.grid))
+        check_arms(self.arms, self.factors)
         n_settings = len(self.arm_names)
         for values in self.factors.values():
             n_settings *= len(values)
@@ -184,6 +186,18 @@ def check_factors(factors: Mapping[str, Any]) -> None:
             raise ValueError(f"grid.{name}: expected a list of at least one value, got {values!r}")
         if (twice := repeated(values)) is not None:
             raise ValueError(f"grid.{name}: expected every value once, got {twice!r} twice")
+
+
+def check_arms(arms: Mapping[str, Any], factors: Mapping[str, Any]) -> None:
+    """Refuse arms without a name, with a text that is none, or with a field of the grid."""
+    for name, tree in arms.items():
+        if not name.strip():
+            raise ValueError("arms: expected a name for every arm, got an empty one")
+        if not isinstance(tree.get("about", ""), str):
+            raise ValueError(f"arms.{name}.about: expected a text, got {shortened(tree['about'])}")
+        fields = dotted({k: v for k, v in tree.items() if k != "about"})
+        if taken := [field_name for field_name in fields if field_name in factors]:
+            raise ValueError(f"arms.{name}.{taken[0]}: is a field of the grid; leave it out")
 
 
 def repeated(values: list[Any]) -> Any:

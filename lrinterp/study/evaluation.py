@@ -37,7 +37,6 @@ def _row(study: Study, table: pd.DataFrame, criterion: Criterion, arm: str) -> d
     values = _looked_at(study, criterion, values)
     kept = complete(values)
     found = _measured(study, criterion, kept)
-    limit = criterion.at_most if criterion.at_least is None else criterion.at_least
     measured = criterion.column in table
     return {
         "id": criterion.id,
@@ -52,7 +51,7 @@ def _row(study: Study, table: pd.DataFrame, criterion: Criterion, arm: str) -> d
         "n": len(kept),
         "n_models": kept.size,
         "bound": criterion.bound,
-        "limit": limit,
+        "limit": criterion.limit,
         "verdict": judge(criterion, found),
         "reason": _reason(values, kept, found) if measured else NEVER,
     }
@@ -86,7 +85,9 @@ def _reason(values: np.ndarray, kept: np.ndarray, found: Interval) -> str:
         return f"no seed is complete: {missing} of {values.size} models have no number"
     if found.value is None:
         return "all models have the same number"
-    return "too few seeds for an interval" if found.low is None else ""
+    if found.low is None:
+        return "too few seeds for an interval"
+    return "all seeds have the same number" if found.low == found.high else ""
 
 
 def of_words(criterion: Criterion) -> str:

@@ -43,6 +43,8 @@ class Mechanism(Result):
     """By arm and measure: mean over the grid, low, high, n (seeds)."""
     models: pd.DataFrame
     """One row a model: arm, factors, seed, headline head, gradient, order."""
+    normed: bool
+    """Has any model LayerNorm?"""
     gradient: str
     """The column of the gradient: the span of the headline head, or the largest slope."""
     chance: float | None
@@ -65,8 +67,8 @@ class Mechanism(Result):
         return (
             "EP, PP and bP are set to zero in the raw gauge, to compare with the paper: how "
             "key-position splits into them is fixed by the scales of initialisation and decay, not "
-            "by what a model computes. Key-position as a whole is flattened (its mean over pixels "
-            "takes its place) in the canonical gauge, which no convention can change.",
+            "by what a model computes. Key-position as a whole is flattened: its mean over pixels "
+            f"takes its place. {NORMED if self.normed else 'No convention can change that.'}",
             "The headline head is the one whose key-position costs most order when removed. Over "
             "models with different recipes a gradient and order may go together without one making "
             "the other: the ablation speaks of causes, the cloud does not.",
@@ -85,6 +87,7 @@ class Mechanism(Result):
     def _ablations(self) -> Figure:
         shown = self.table.rename(columns={"value": "share of pictures right", "n": "seeds"})
         plot = bars(shown, x="share of pictures right", y="measure", facet="arm", highlight=INTACT)
+        plot.update_xaxes(range=[0.0, 1.05])
         chance = "" if self.chance is None else f" Order at chance is {self.chance:.2g}."
         if self.chance is not None:
             plot = reference(plot, self.chance, "chance of order")
@@ -112,10 +115,16 @@ class Mechanism(Result):
             title="Gradient along the row and order, model by model",
             how_to_read=f"Each point is one model. Across: {across}, of the pooled token's score "
             "for a pixel by where it stands (canonical key-position); up: share of held-out pairs "
-            "whose true caption beats its swap. Untrained models lie at the left end, at chance.",
+            "whose true caption beats its swap.",
             plot=plot,
             table=self.models,
         )
+
+
+NORMED = (
+    "In models with LayerNorm, whose scale differs by key, even key-position as a whole depends on "
+    "the gauge."
+)
 
 
 def _spoken(rows: pd.DataFrame) -> str:
@@ -148,6 +157,7 @@ def mechanism(study: Study, table: pd.DataFrame) -> Mechanism:
     return Mechanism(
         table=grid_means(study, table, MEASURES, []),
         models=models.dropna(subset=[gradient, ORDER]) if gradient else models.iloc[:0],
+        normed=bool((table.get("encoder.normalization", pd.Series(dtype=object)) == "LN").any()),
         gradient=gradient,
         chance=chance_of(table),
     )

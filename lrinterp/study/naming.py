@@ -76,8 +76,8 @@ def factor_named(name: str) -> str:
 
 
 def source_words(name: str) -> str:
-    """A source of variance: a factor, `interaction` or `seed`."""
-    return factor_words(name)
+    """A source of variance: a factor, `interaction`, or `seed` with all else inside a cell."""
+    return "seed and chance in cells" if name == "seed" else factor_words(name)
 
 
 def level(value: Any) -> int | float | str:

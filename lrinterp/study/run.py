@@ -5,6 +5,8 @@ finished stack; `results.parquet` and `results.csv` the table, one row a model, 
 `models/00042` holds the checkpoint of a model where checkpoints were asked for.
 """
 
+import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,26 +14,25 @@ from typing import Any
 
 import pandas as pd
 
-from lrinterp.locking import alone, holds_nothing
+from lrinterp.locking import LOCK, TEMPORARY, alone, holds_nothing, scaffold
 from lrinterp.store import (
     InputError,
     from_plain,
+    parse_json,
     read_json,
     shortened,
     to_plain,
-    write_atomically,
     write_json,
 )
 from lrinterp.study.design import Study
 from lrinterp.study.packing import Member, members, pack
 from lrinterp.study.rows import run_stack
-from lrinterp.sweep import Task, read_result, run_tasks
-from lrinterp.sweep.tasks import Executors
+from lrinterp.study.table import CSV, TABLE, read_table, rows_of, table_of, write_table
+from lrinterp.sweep import Executors, Task, run_tasks
 
-__all__ = ["LoadedSweep", "SweepPlan", "load_sweep", "sweep"]
+__all__ = ["LoadedSweep", "SweepPlan", "check_free", "load_sweep", "sweep"]
 
 PLAN, STACKS, MODELS = "plan.json", "stacks", "models"
-TABLE = "results.parquet"
 FORMAT = 1
 
 
@@ -49,8 +50,12 @@ class SweepPlan:
 
     @classmethod
     def of(cls, study: Study, *, device: str, checkpoints: bool) -> "SweepPlan":
-        """The plan of a new sweep."""
+        """The plan of a new sweep; InputError where the study holds what JSON does not."""
         plain = to_plain(study)
+        try:
+            parse_json(json.dumps(plain, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"study: holds a value that cannot be written ({error})") from error
         return cls(study=plain, device=device, checkpoints=checkpoints, stacks=pack(study))
 
 
@@ -89,16 +94,16 @@ def sweep(
     Raises InputError, before anything is written, where `out` holds anything that is not an
     unfinished sweep of the same plan to be resumed, or where another process is at work in it.
     """
-    plan = opened(plan, out, resume=resume)
+    opened(plan, out, resume=resume)
     (out / STACKS).mkdir(parents=True, exist_ok=True)
     with alone(out):
+        plan = opened(plan, out, resume=True)
         if not (out / PLAN).exists():
             write_json(out / PLAN, to_plain(plan))
         study = Study.from_plain(plan.study, str(out / PLAN))
         tasks = tasks_of(plan, study, out)
         sizes = {task.name: len(task.payload["models"]) for task in tasks}
-        done = sum(sizes[task.name] for task in tasks if read_result(out / STACKS, task))
-        total = sum(sizes.values())
+        done, total = len(rows_of(out / STACKS, tasks)), sum(sizes.values())
         after(done, total)
 
         def tell(task: Task) -> None:
@@ -107,13 +112,15 @@ def sweep(
             after(done, total)
 
         failed = run_tasks(run_stack, tasks, out / STACKS, executors, tell)
-        write_table(out, rows_of(out, tasks))
+        write_table(out, rows_of(out / STACKS, tasks))
+        for leftover in (*out.glob(TEMPORARY), *out.glob(f"{STACKS}/{TEMPORARY}")):
+            leftover.unlink()
     return failed
 
 
 def opened(plan: SweepPlan, out: Path, *, resume: bool) -> SweepPlan:
     """The plan to follow: a new one, or the one that is found and is the same but for stacks."""
-    if holds_nothing(out):
+    if holds_nothing(out) or (resume and was_begun(out)):
         return plan
     if not out.is_dir():
         raise InputError(f"{out}: is no folder; choose another --out")
@@ -124,10 +131,15 @@ def opened(plan: SweepPlan, out: Path, *, resume: bool) -> SweepPlan:
         advice = "choose another --out, or add --resume to finish an interrupted sweep"
         raise InputError(f"{out}: already exists and is not empty; {advice}")
     if found is None:
-        if {path.name for path in out.iterdir()} <= {STACKS, ".lock"}:
-            return plan  # killed before its plan was written
         raise InputError(f"{out}: nothing to resume (no {PLAN}); choose another --out")
     return found
+
+
+def was_begun(out: Path) -> bool:
+    """Is this what a sweep leaves that was killed before its plan was written?"""
+    if not out.is_dir() or not all(p.name == STACKS or scaffold(p) for p in out.iterdir()):
+        return False
+    return not any((out / STACKS).glob("*"))
 
 
 def compare(plan: SweepPlan, found: SweepPlan, out: Path) -> None:
@@ -139,6 +151,15 @@ def compare(plan: SweepPlan, found: SweepPlan, out: Path) -> None:
         if theirs.get(name) != value:
             what = f"{name} = {shortened(theirs.get(name))}, not {shortened(value)}"
             raise InputError(f"{out}: belongs to another study ({what}); choose another --out")
+
+
+def check_free(out: Path, folder: Path) -> None:
+    """Refuse to write over what a sweep consists of."""
+    target, home = Path(os.path.realpath(out)), Path(os.path.realpath(folder))
+    own = [home / name for name in (PLAN, TABLE, CSV, LOCK)]
+    inside = any(target.is_relative_to(home / name) for name in (STACKS, MODELS))
+    if inside or target in own:
+        raise InputError(f"--out {out}: would overwrite the sweep; choose another name")
 
 
 def read_plan(folder: Path) -> SweepPlan:
@@ -183,41 +204,19 @@ def plain(member: Member) -> dict[str, Any]:
     }
 
 
-def rows_of(out: Path, tasks: list[Task]) -> list[dict[str, Any]]:
-    """The rows of all finished stacks, by model; InputError names a file that is not ours."""
-    rows: list[dict[str, Any]] = []
-    for task in tasks:
-        found = read_result(out / STACKS, task)
-        if found is None:
-            continue
-        expected = [one["model"] for one in task.payload["models"]]
-        if [row.get("model") for row in found] != expected:
-            where = out / STACKS / f"{task.name}.json"
-            raise InputError(f"{where}: does not hold its models; remove it and resume")
-        rows += found
-    return sorted(rows, key=lambda row: row["model"])
-
-
-def write_table(out: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the table as parquet and CSV."""
-    columns = dict.fromkeys(name for row in rows for name in row)
-    table = pd.DataFrame(rows, columns=list(columns))
-    write_atomically(out / TABLE, table.to_parquet(index=False))
-    write_atomically(out / "results.csv", table.to_csv(index=False).encode())
-
-
 def load_sweep(folder: str | Path) -> LoadedSweep:
-    """The study and the table of a finished sweep; of an unfinished one, what is done of it.
+    """The study and the table of a sweep; of one that is not at its end, what is done so far.
 
-    Raises InputError where the folder is no sweep, or its table is missing or damaged.
+    Raises InputError where the folder is no sweep, or its table is missing, damaged or of another
+    study.
     """
     folder = Path(folder)
     plan = read_plan(folder)
     study = Study.from_plain(plan.study, str(folder / PLAN))
-    if not (folder / TABLE).is_file():
-        raise InputError(f"{folder}: has no {TABLE} yet; finish it with lrinterp sweep --resume")
-    try:
-        table = pd.read_parquet(folder / TABLE)
-    except Exception as error:  # whatever pyarrow makes of a damaged file
-        raise InputError(f"{folder / TABLE}: damaged; make it again with --resume") from error
+    if (folder / TABLE).exists():
+        table = read_table(folder, study)
+    else:
+        table = table_of(rows_of(folder / STACKS, tasks_of(plan, study, folder)))
+    if table.empty:
+        raise InputError(f"{folder}: no stack is done yet; go on with lrinterp sweep --resume")
     return LoadedSweep(name=folder.resolve().name, study=study, table=table)

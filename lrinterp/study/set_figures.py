@@ -11,6 +11,10 @@ from lrinterp.study.naming import factor_named, factor_words, seeds_words
 __all__ = ["set_lines", "set_map"]
 
 
+WHOLE = [-0.03, 1.03]
+"""The range of an axis of accuracies; an interval over few seeds can reach beyond."""
+
+
 def set_map(cells: pd.DataFrame, factors: Sequence[str], place: int, null: str) -> Figure:
     """The cells of one arm, a panel a measure: first factor down, second across, colours 0 to 1.
 
@@ -36,6 +40,7 @@ def set_lines(cells: pd.DataFrame, factors: Sequence[str], place: int, null: str
     shown, by = _shown(cells), next(iter(others), None)
     last = shown[by].iloc[-1] if by else None
     plot = lines(shown, x=across, y="accuracy", by=by, facet="measure", highlight=last)
+    plot.update_yaxes(range=WHOLE)
     each = "one point a value"
     if by:
         named = factor_named(factors[1])

@@ -79,8 +79,8 @@ def contrast(values: Float[np.ndarray, "seed *level"], axis: int) -> Interval:
     """Mean at the second of the two levels along an axis minus mean at the first.
 
     Formula: for each seed the difference of the means over all other factors, then the t interval
-    over seeds. A seed draws split and first weights alike in every cell, so cells are paired by
-    seed and what a seed shifts everywhere cancels.
+    over seeds. A seed draws the first weights alike in every cell of one shape, so cells are
+    paired by seed and what a seed shifts everywhere cancels.
     """
     first, second = (np.take(values, place, axis=axis) for place in (0, 1))
     difference = second - first

@@ -38,8 +38,13 @@ class Variance(Result):
         return {
             f"{row['measure']} by {source_words(row['source'])}, {row['arm']}": self._scalar(row)
             for row in records(self.table)
-            if row["source"] in self.factors and row["measure"] in SPOKEN
+            if row["source"] in self.spoken_of and row["measure"] in SPOKEN
         }
+
+    @property
+    def spoken_of(self) -> list[str]:
+        """The sources that the words speak of: all but the seed."""
+        return [*self.factors, "interaction"]
 
     def _scalar(self, row: Mapping[str, Any]) -> Scalar:
         return Scalar.of(row, "share")
@@ -52,15 +57,14 @@ class Variance(Result):
 
     def _explained(self, arm: str) -> Iterator[str]:
         for measure in SPOKEN:
-            named = [
-                (source_words(n), f"{measure} by {source_words(n)}, {arm}") for n in self.factors
-            ]
+            words = [source_words(name) for name in self.spoken_of]
+            named = [(one, f"{measure} by {one}, {arm}") for one in words]
             known = [(words, self.summary[key]) for words, key in named if key in self.summary]
             if any(scalar.value is None for _, scalar in known):
                 yield f"{measure} cannot be divided"
             elif known:
                 parts = [f"{words} {scalar.phrase}" for words, scalar in known]
-                yield f"of the variance of {measure}, {' and '.join(parts)}"
+                yield f"of the variance of {measure}, {', '.join(parts)}"
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -68,12 +72,14 @@ class Variance(Result):
         return (
             "Shares are sums of squares of a balanced design, of the seeds that are complete in "
             "every cell: a factor has its main effect, interaction what the cells differ beyond "
-            "that, seed the differences inside cells. They sum to 1 within an arm and a measure.",
+            "that, seed all differences inside cells: what a seed does everywhere and what chance "
+            "does in one cell. They sum to 1 within an arm and a measure.",
             "Noise alone would give each source a part (plain_share in the table); the share is "
             "freed of it by a jackknife over seeds, which also makes the interval, and may "
             "therefore come out below 0. It takes three seeds.",
             "A share depends on the values that the grid gives each factor: a wider range explains "
-            "more.",
+            "more, and on a factor's scale a part of the range can explain least. The maps show "
+            "where in the grid a factor matters.",
         )
 
     def frame(self) -> pd.DataFrame:

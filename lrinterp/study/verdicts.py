@@ -53,14 +53,19 @@ class Verdicts(Result):
             "looks at."
         )
         return (
-            "The claims, statistics and bounds stand in the study file and were fixed before the "
-            "run. A claim holds where the whole interval lies on the right side of its bound, does "
-            "not hold where it lies on the wrong one, and is undecided otherwise. Claims are "
-            "judged one by one, without a correction for their number.",
+            "The claims, statistics and bounds are those of the study file, which a sweep copies "
+            "to plan.json before its first step and goes on with no other. A claim holds where the "
+            "whole interval lies on the right side of its bound, does not hold where it lies on "
+            "the wrong one, and is undecided otherwise. Claims are judged one by one, without a "
+            "correction for their number. A verdict speaks of the bound: an effect may be certain "
+            "and smaller than was asked.",
+            "A contrast is a mean over all other factors, whose effects may differ or be opposite "
+            "at different values: the maps below show every cell.",
             "Intervals are 95 %, Student's t over seeds (n); a seed draws the split, the first "
             "weights and the batches. Where all seeds agree exactly an interval shrinks to a "
-            "point. A contrast is paired by seed. Shares of variance are estimates freed of the "
-            "part that noise adds, by a jackknife over seeds, and may come out a little below 0.",
+            "point, and nothing is decided. A contrast is paired by seed. Shares of variance are "
+            "estimates freed of the part that noise adds, by a jackknife over seeds, and may come "
+            "out a little below 0.",
             *([lacking] if len(few) else []),
         )
 
@@ -75,7 +80,7 @@ class Verdicts(Result):
             "Closed, open": "captions to choose from: those of the same set, or all of the world.",
             "Held-out pairs": "pictures of labels that training showed alone and in no pair.",
             "Arm": "a version of the recipe under which the whole grid was trained.",
-            "Cell": "one combination of the factors of the grid; every cell has every seed.",
+            "Cell": "one combination of the factors of the grid, with the seeds of the design.",
             "Contrast": "mean at one value of a factor minus mean at another, over all else.",
             "Share of variance": "of the differences between the models of an arm, the part that "
             "goes with a factor, with its interaction with others, or with the seed; they sum to "
@@ -92,7 +97,9 @@ class Verdicts(Result):
     def overview(self) -> pd.DataFrame:
         """Every claim with what was measured and its verdict."""
         claims = self.table.groupby("id", sort=False)
-        return pd.DataFrame([_line(records(rows)) for _, rows in claims])
+        arms = self.table["arm"].drop_duplicates()
+        rows = [_line(records(rows)) for _, rows in claims]
+        return pd.DataFrame(rows, columns=["Name", "Claim", "Holds if", *arms])
 
     def figures(self) -> tuple[Figure, ...]:
         """Every statistic with its interval, before the side on which its claim holds."""
@@ -123,13 +130,11 @@ class Verdicts(Result):
         return tuple(_tile(row) for row in first)
 
 
-def _line(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _line(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """A claim, and what each arm says of it."""
     first = rows[0]
     what = measured_words(first["column"], first["statistic"], first["of"])
-    claim = {"Name": first["id"], "Claim": first["claim"]}
-    condition = {"Holds if": f"{what} is {first['bound']}"}
-    return {**claim, **condition, **{row["arm"]: _said(row) for row in rows}}
+    return [first["id"], first["claim"], f"{what} is {first['bound']}", *map(_said, rows)]
 
 
 def _said(row: Mapping[str, Any]) -> str:

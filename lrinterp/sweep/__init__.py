@@ -4,7 +4,17 @@ It knows no models: a task is plain data, a result is plain data, and the execut
 `concurrent.futures`.
 """
 
-from lrinterp.sweep.executors import cores, dask_cluster, local_processes
-from lrinterp.sweep.tasks import Task, read_result, run_tasks
+from lrinterp.sweep.executors import cores, dask_cluster, dask_workers, local_processes
+from lrinterp.sweep.tasks import Executors, Task, read_result, result_file, run_tasks
 
-__all__ = ["Task", "cores", "dask_cluster", "local_processes", "read_result", "run_tasks"]
+__all__ = [
+    "Executors",
+    "Task",
+    "cores",
+    "dask_cluster",
+    "dask_workers",
+    "local_processes",
+    "read_result",
+    "result_file",
+    "run_tasks",
+]

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 from lrinterp.store import InputError
 
-__all__ = ["cores", "dask_cluster", "local_processes"]
+__all__ = ["cores", "dask_cluster", "dask_workers", "local_processes"]
 
 PATIENCE = 15
 """Seconds to wait for a scheduler to answer."""
@@ -56,6 +57,12 @@ def end_with_parent() -> None:
         os._exit(1)
 
 
+def dask_workers(address: str) -> int:
+    """How many workers a Dask scheduler has; raises as `dask_cluster` does."""
+    with dask_client(address) as client:
+        return len(client.nthreads())
+
+
 @contextmanager
 def dask_cluster(address: str) -> Iterator[Executor]:
     """The workers behind a Dask scheduler, such as `tcp://127.0.0.1:8786`.
@@ -63,18 +70,7 @@ def dask_cluster(address: str) -> Iterator[Executor]:
     A task whose worker is lost is run again by the scheduler. Raises InputError where Dask is not
     installed or no scheduler answers.
     """
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InputError(
-            '--scheduler: needs Dask; install it with pip install "lrinterp[cluster]"'
-        ) from error
-    try:
-        client = Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"--scheduler {address}: no Dask scheduler answers ({reason})") from error
-    with client:
+    with dask_client(address) as client:
         executor = client.get_executor(pure=False)
         try:
             yield executor
@@ -82,3 +78,18 @@ def dask_cluster(address: str) -> Iterator[Executor]:
             executor.shutdown(wait=False)
             raise
         executor.shutdown()
+
+
+def dask_client(address: str) -> Any:
+    """A connection to a Dask scheduler, to be closed by its context."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise InputError(
+            '--scheduler: needs Dask; install it with pip install "lrinterp[cluster]"'
+        ) from error
+    try:
+        return Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"--scheduler {address}: no Dask scheduler answers ({reason})") from error

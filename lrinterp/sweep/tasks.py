@@ -19,7 +19,7 @@ from typing import Any
 
 from lrinterp.store import read_json, write_json
 
-__all__ = ["Task", "read_result", "result_file", "run_tasks"]
+__all__ = ["Executors", "Task", "read_result", "result_file", "run_tasks"]
 
 ROUNDS = 3
 """Rounds without any progress after which the tasks that are left are given up."""
@@ -104,6 +104,5 @@ def result_file(folder: Path, task: Task) -> Path:
 
 
 def read_result(folder: Path, task: Task) -> Any:
-    """The result of a task; None where it is not done."""
-    path = result_file(folder, task)
-    return read_json(path) if path.exists() else None
+    """The result of a task that is done."""
+    return read_json(result_file(folder, task))

@@ -33,6 +33,7 @@ def changed(**changes: Any) -> dict[str, Any]:
         (-0.1, 0.05, "undecided"),
         (-0.1, 0.049, "does not hold"),
         (None, None, "undecided"),
+        (0.2, 0.2, "undecided"),
     ],
 )
 def test_at_least_and_its_mirror_image_at_most(low: Any, high: Any, verdict: str):

@@ -20,7 +20,7 @@ def test_every_combination_of_arm_and_grid_once_in_the_order_of_the_file(tiny: d
 
 
 def test_arms_change_the_base_and_the_grid_changes_both(tiny: dict[str, Any]):
-    tiny["arms"]["drawn"]["split"] = {"layouts_per_pair": 2, "n_val": 3}
+    tiny["arms"]["drawn"]["split"] = {"n_val": 3}
     study = Study.from_plain(tiny, "tiny.toml")
     first, *_, last = study.settings()
     plan = last.plan(seed=7)
@@ -46,11 +46,11 @@ def test_seeds_are_counted_from_the_first(tiny: dict[str, Any]):
 
 REFUSED = [
     ({"seed": 3}, "tiny.toml: unknown field 'seed'; expected title, about, seeds"),
-    ({"seeds": 0}, "tiny.toml.seeds: expected at least 1, got 0"),
+    ({"seeds": 0}, "tiny.toml.seeds: expected 1 to 100000, got 0"),
     ({"seeds": True}, "tiny.toml.seeds: expected int, got True"),
     ({"first_seed": -1}, "first_seed: expected 0 to"),
-    ({"stack": 0}, "stack: expected at least 1, got 0"),
-    ({"threads": 0}, "threads: expected at least 1, got 0"),
+    ({"stack": 0}, "stack: expected 1 to 100000, got 0"),
+    ({"threads": 0}, "threads: expected 1 to 100000, got 0"),
     ({"grid": {}}, "grid: expected at least one field with a list of values, got none"),
     ({"grid": {"split": {}}}, "grid: expected at least one field"),
     ({"grid": {"split": {"n_pair": []}}}, "grid.split.n_pair: expected a list of at least one"),
@@ -68,6 +68,10 @@ REFUSED = [
     ({"grid": {"fit": {"steps": [5, "x"]}}}, "fit.steps: expected int, got 'x'"),
     ({"grid": {"encoder": {"preset": ["odd"]}}}, "encoder.preset: expected one of minimal, full"),
     ({"seeds": 50_000}, "grid: expected at most 100,000 models, got 400,000"),
+    ({"seeds": 10**30}, "seeds: expected 1 to 100000, got 1000000"),
+    ({"arms": {" ": {}}}, "arms: expected a name for every arm, got an empty one"),
+    ({"arms": {"a": {"about": 3}}}, "arms.a.about: expected a text, got 3"),
+    ({"arms": {"a": {"split": {"n_pair": 3}}}}, "arms.a.split.n_pair: is a field of the grid"),
     ({"verdicts": [{"id": "a"}]}, "verdicts[1]: field"),
 ]
 

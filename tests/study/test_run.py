@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from lrinterp.scenes import Scenes
 from lrinterp.store import InputError, read_json, write_json
 from lrinterp.study import rows
 from lrinterp.study.design import Study
-from lrinterp.study.run import SweepPlan, load_sweep, sweep
+from lrinterp.study.run import SweepPlan, check_free, load_sweep, sweep
 from lrinterp.sweep import tasks
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -131,11 +133,11 @@ def test_a_table_that_cannot_be_written_is_written_by_a_resumed_sweep(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("lrinterp.study.run.write_atomically", full)
+        patch.setattr("lrinterp.study.table.write_atomically", full)
         with pytest.raises(OSError, match="No space left"):
             sweep(planned(tiny), out, here)
-    with pytest.raises(InputError, match=r"has no results.parquet yet; finish it with"):
-        load_sweep(out)
+    assert not (out / "results.parquet").exists()
+    assert_same_table(out, undisturbed)  # from its stacks
     counted: list[tuple[int, int]] = []
     sweep(planned(tiny), out, here, resume=True, after=lambda *n: counted.append(n))
     assert counted == [(16, 16)]
@@ -230,8 +232,39 @@ def test_what_a_sweep_killed_at_its_start_leaves_is_no_obstacle(
     tiny: dict[str, Any], tmp_path: Path
 ):
     (tmp_path / "a" / "stacks").mkdir(parents=True)
-    (tmp_path / "a" / ".lock").touch()
+    for name in (".lock", ".tmp-plan", "stacks/.tmp-0000"):
+        (tmp_path / "a" / name).touch()
+    (tmp_path / "a" / "stacks" / ".tmp-0000").unlink()
     assert sweep(planned(tiny), tmp_path / "a", here, resume=True) == {}
+
+
+def test_rows_without_their_plan_are_nobodys(tiny: dict[str, Any], undisturbed: Path):
+    (undisturbed / "plan.json").unlink()
+    words = "nothing to resume (no plan.json)"
+    check_refused(planned(tiny | {"seeds": 3}), undisturbed, words, resume=True)
+
+
+def test_leftovers_of_a_kill_are_cleared_at_the_end(tiny: dict[str, Any], undisturbed: Path):
+    for name in (".tmp-a", "stacks/.tmp-b"):
+        (undisturbed / name).touch()
+    sweep(planned(tiny), undisturbed, here, resume=True)
+    assert not list(undisturbed.rglob(".tmp-*"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), date(2026, 1, 1)])
+def test_a_study_that_json_cannot_hold_is_refused(tiny: dict[str, Any], value: object):
+    study = Study.from_plain(tiny, "tiny")
+    odd = replace(study, base={**study.base, "fit": {"steps": 3, "warmup": value}})
+    with pytest.raises(InputError, match="study: holds a value that cannot be written"):
+        SweepPlan.of(odd, device="cpu", checkpoints=False)
+
+
+@pytest.mark.parametrize("name", ["plan.json", "results.parquet", "stacks/0000.json", ".lock"])
+def test_a_report_does_not_overwrite_its_sweep(undisturbed: Path, name: str):
+    with pytest.raises(InputError, match="would overwrite the sweep"):
+        check_free(undisturbed / name, undisturbed)
+    check_free(undisturbed / "report.html", undisturbed)
+    assert (undisturbed / "plan.json").exists()
 
 
 def test_two_sweeps_do_not_share_a_folder(tiny: dict[str, Any], tmp_path: Path):
@@ -246,6 +279,10 @@ def test_damaged_files_are_named(tiny: dict[str, Any], undisturbed: Path):
     path.write_text(json.dumps(json.loads(path.read_text())[:1]))
     with pytest.raises(InputError, match=r"0001.json: does not hold its models; remove it"):
         sweep(planned(tiny), undisturbed, here, resume=True)
+    for text in ("null", "3", '["a", "b"]', "[null, null]"):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"0001.json: .*remove it and resume"):
+            sweep(planned(tiny), undisturbed, here, resume=True)
     path.write_text("{")
     with pytest.raises(InputError, match=r"0001.json: not valid JSON"):
         sweep(planned(tiny), undisturbed, here, resume=True)

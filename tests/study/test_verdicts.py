@@ -72,9 +72,9 @@ def test_what_is_incomplete_is_said(models: Any):
     table = models.table(study)
     table.loc[0, "unseen_pair_order"] = np.nan
     caveats = verdicts(study, table).caveats
-    assert "fixed before the run" in caveats[0]
+    assert "copies to plan.json before its first step" in caveats[0]
     assert "In 3 rows of the table fewer than the 4 seeds" in caveats[-1]
-    assert len(verdicts(study, models.table(study)).caveats) == 2
+    assert len(verdicts(study, models.table(study)).caveats) == 3
 
 
 def test_a_study_without_claims_has_no_verdicts(models: Any):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lrinterp.sweep import Task, local_processes, read_result, run_tasks, tasks
+from lrinterp.sweep import Task, local_processes, read_result, result_file, run_tasks, tasks
 
 TASKS = [Task(name=f"{k:02d}", payload={"k": k}) for k in range(5)]
 
@@ -28,7 +28,7 @@ def square(payload: Mapping[str, Any]) -> list[int]:
 
 
 def results(folder: Path) -> dict[str, Any]:
-    return {t.name: found for t in TASKS if (found := read_result(folder, t)) is not None}
+    return {t.name: read_result(folder, t) for t in TASKS if result_file(folder, t).exists()}
 
 
 ALL = {"00": [0], "01": [1], "02": [4], "03": [9], "04": [16]}
