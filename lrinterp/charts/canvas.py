@@ -198,7 +198,8 @@ def regions(
     if known.size:
         _widen(figure, "x", known.min(), known.max())
     labels = order(frame, y)
-    axes: Any = [(trace.xaxis or "x", trace.yaxis or "y") for trace in figure.select_traces()]
+    traces: Any = figure.select_traces()
+    axes = [(trace.xaxis or "x", trace.yaxis or "y") for trace in traces]
     for (x_name, y_name), (_, part) in zip(axes, groups(frame, facet), strict=True):
         least, most = _axis(figure, x_name).range
         for label, low, high in zip(part[y], part[start], part[end], strict=True):

@@ -171,7 +171,7 @@
     const { least, most } = layout.meta ?? {};
     if (least) plot.style.minWidth = `${least}px`;
     if (most) plot.style.maxWidth = `${Math.max(least ?? 0, most)}px`;
-    if (layout.height) plot.style.height = `${layout.height}px`;
+    if (layout.height) Object.assign(plot.style, { height: `${layout.height}px`, minHeight: 0 });
     plot.style.width = printing ? `${Math.max(least ?? 0, SHEET)}px` : "";
     plot.style.zoom = printing ? Math.min(1, SHEET / (least ?? SHEET)) : "";
   }

@@ -69,6 +69,21 @@ def test_everything_is_drawn_and_nothing_overflows(opened: Any, scroll_through: 
     assert opened.evaluate(height) > 300
 
 
+HEIGHTS = "[...document.querySelectorAll('.plot:not(.attention)')].map(p => p.clientHeight)"
+
+
+@pytest.mark.parametrize("opened", [(400, "light"), (1600, "light")], indirect=True)
+def test_figures_have_their_room_before_they_are_drawn(opened: Any, scroll_through: Any):
+    """So that a link to a section leads there, and nothing moves under the reader."""
+    assert not all(opened.evaluate(DRAWN))
+    reserved = opened.evaluate(HEIGHTS)
+    scroll_through(opened)
+    assert opened.evaluate("document.querySelectorAll('.plot.attention').length") == 1
+    drawn = opened.evaluate(HEIGHTS)
+    assert len(drawn) == len(reserved) - 1  # the attention view has a class when it is drawn
+    assert [height for height in reserved if height in drawn][: len(drawn)] == drawn
+
+
 def test_figures_wait_until_they_are_near(opened: Any):
     assert not all(opened.evaluate(DRAWN))
 
