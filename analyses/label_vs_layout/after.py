@@ -1,0 +1,76 @@
+"""What was asked after the run: where in the grid a factor matters, and how shares depend on it.
+
+Usage: python analyses/label_vs_layout/after.py
+
+Reads results/. None of this decides a verdict. Intervals are 95 %, Student's t over seeds.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from lrinterp.stats import Interval
+from lrinterp.study import LoadedSweep, load_sweep
+from lrinterp.study.statistics import contrast, laid_out, share_interval
+
+HERE = Path(__file__).parent
+COLUMNS = ("unseen_pair_order", "unseen_pair_retrieval_closed", "unseen_pair_retrieval_open")
+LABELS, LAYOUTS = 1, 2
+"""Axes of [seed, labels, layouts]."""
+
+
+def main() -> None:
+    loaded = load_sweep(HERE / "results")
+    labels, layouts = loaded.study.factors.values()
+    for arm in loaded.study.arm_names:
+        print(f"\n== arm {arm}: {cost(loaded, arm)}")
+        for column in COLUMNS:
+            values = laid_out(loaded.study, loaded.table, arm, column)
+            print(f"\n{column}")
+            for k, n_pair in enumerate(labels):
+                gain = ends(values[:, k : k + 1], LAYOUTS)
+                print(f"  30 minus 1 layouts, {n_pair:2} labels: {gain}")
+            print(f"  30 minus 5 layouts, all labels: {ends(values[:, :, 2:], LAYOUTS)}")
+            for k, n_2 in enumerate(layouts):
+                print(
+                    f"  15 minus 3 labels, {n_2:2} layouts: {ends(values[:, :, k : k + 1], LABELS)}"
+                )
+            print(f"  share of labels minus layouts, 8 labels and more: {shares(values[:, 2:])}")
+            print(
+                f"  share of labels minus layouts, 5 layouts and more: {shares(values[:, :, 2:])}"
+            )
+        mechanism(loaded, arm)
+
+
+def cost(loaded: LoadedSweep, arm: str) -> str:
+    rows = loaded.table[loaded.table["arm"] == arm]
+    begun, ended = rows["started"].min(), rows["finished"].max()
+    return f"{len(rows)} models, {begun} to {ended}, {rows['seconds'].mean():.1f} s each"
+
+
+def ends(values: np.ndarray, axis: int) -> str:
+    """The contrast of the last level of an axis with its first."""
+    return said(contrast(np.take(values, [0, -1], axis=axis), axis))
+
+
+def shares(values: np.ndarray) -> str:
+    return said(share_interval(values, np.array([1.0, -1.0, 0.0, 0.0])))
+
+
+def said(found: Interval) -> str:
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+
+
+def mechanism(loaded: LoadedSweep, arm: str) -> None:
+    rows = loaded.table[loaded.table["arm"] == arm]
+    without, span = rows["without_key_position_order"], rows["headline_span"]
+    most = rows[rows["split.n_pair"].eq(15) & rows["split.layouts_per_pair"].eq(30)]
+    print(f"\norder without key-position: {without.min():.3f} to {without.max():.3f}")
+    print(f"span of the headline gradient: {span.min():.2f} to {span.max():.2f} logits")
+    rho = rows["unseen_pair_order"].corr(span, method="spearman")
+    print(f"order and span over models: Spearman {rho:.2f}")
+    print(f"order on trained pairs, 15 labels, 30 layouts: {most['seen_pair_order'].mean():.3f}")
+
+
+if __name__ == "__main__":
+    main()
