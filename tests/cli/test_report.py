@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from lrinterp.store import to_plain
 from lrinterp.study.design import Study
@@ -84,3 +85,14 @@ def test_a_page_that_cannot_be_written_is_refused_in_one_line(run: Run, tmp_path
     code, _, err = run("report", folder, "--out", tmp_path / "nowhere" / "page.html")
     assert code == 2
     assert "there is no folder" in err
+
+
+@pytest.mark.parametrize("name", ["plan.json", "results.parquet"])
+def test_a_report_over_its_own_sweep_is_refused(run: Run, tmp_path: Path, name: str):
+    folder = swept(tmp_path / "study", [CLAIM])
+    before = (folder / name).read_bytes()
+    code, _, err = run("report", folder, "--out", folder / name)
+    assert code == 2
+    (line,) = err.splitlines()
+    assert "would overwrite the sweep" in line
+    assert (folder / name).read_bytes() == before

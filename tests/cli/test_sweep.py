@@ -213,6 +213,21 @@ def test_a_folder_of_another_study_is_one_line_and_stays_as_it_is(
     assert {p: p.read_bytes() for p in undisturbed.rglob("*") if p.is_file()} == before
 
 
+def test_a_scheduler_that_does_not_answer_is_one_line_and_writes_nothing(
+    run: Callable[..., tuple[int, str, str]],
+    study: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("lrinterp.sweep.executors.PATIENCE", 0.3)
+    out = tmp_path / "out"
+    code, _, errors = run("sweep", study, "--out", out, "--scheduler", "tcp://127.0.0.1:9")
+    assert code == 2
+    (line,) = errors.splitlines()
+    assert "--scheduler tcp://127.0.0.1:9: no Dask scheduler answers" in line
+    assert not out.exists()
+
+
 def test_never_more_threads_than_cores():
     with pytest.raises(InputError, match=f"--workers: expected 1 to {cores()}"):
         executors_of(cores() + 1, None, threads=1)
