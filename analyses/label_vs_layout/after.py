@@ -8,6 +8,7 @@ Reads results/. None of this decides a verdict. Intervals are 95 %, Student's t 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from lrinterp.stats import Interval
 from lrinterp.study import LoadedSweep, load_sweep
@@ -40,12 +41,17 @@ def main() -> None:
                 f"  share of labels minus layouts, 5 layouts and more: {shares(values[:, :, 2:])}"
             )
         mechanism(loaded, arm)
+    print("\npair captions among the 26 of a control step, on average:")
+    for n_pair in labels:
+        n_pairs = n_pair * (n_pair - 1)
+        print(f"  {n_pair:2} labels: {26 * n_pairs / (n_pairs + 20):.1f}")
 
 
 def cost(loaded: LoadedSweep, arm: str) -> str:
     rows = loaded.table[loaded.table["arm"] == arm]
-    begun, ended = rows["started"].min(), rows["finished"].max()
-    return f"{len(rows)} models, {begun} to {ended}, {rows['seconds'].mean():.1f} s each"
+    begun, ended = pd.Timestamp(rows["started"].min()), pd.Timestamp(rows["finished"].max())
+    minutes = (ended - begun).total_seconds() / 60
+    return f"{len(rows)} models in {minutes:.1f} min, {rows['seconds'].mean():.1f} s each"
 
 
 def ends(values: np.ndarray, axis: int) -> str:
@@ -65,9 +71,12 @@ def mechanism(loaded: LoadedSweep, arm: str) -> None:
     rows = loaded.table[loaded.table["arm"] == arm]
     without, span = rows["without_key_position_order"], rows["headline_span"]
     most = rows[rows["split.n_pair"].eq(15) & rows["split.layouts_per_pair"].eq(30)]
-    print(f"\norder without key-position: {without.min():.3f} to {without.max():.3f}")
+    order, without_EP = rows["unseen_pair_order"], rows["without_EP_order"]
+    print(f"\norder: mean {order.mean():.3f}, without EP {without_EP.mean():.3f}")
+    ends = f"{without.min():.3f} to {without.max():.3f}"
+    print(f"order without key-position: mean {without.mean():.3f}, {ends}")
     print(f"span of the headline gradient: {span.min():.2f} to {span.max():.2f} logits")
-    rho = rows["unseen_pair_order"].corr(span, method="spearman")
+    rho = order.corr(span, method="spearman")
     print(f"order and span over models: Spearman {rho:.2f}")
     print(f"order on trained pairs, 15 labels, 30 layouts: {most['seen_pair_order'].mean():.3f}")
 

@@ -7,6 +7,7 @@ combination of the grid with every seed. `verdicts` are written before the run.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +20,8 @@ from lrinterp.training import Plan
 __all__ = ["SECTIONS", "Setting", "Study", "dotted", "read_study"]
 
 SECTIONS = ("world", "split", "encoder", "fit")
-SEEDED = ("split.seed", "fit.seed")
+SEEDED = ("split", "fit")
+"""The sections whose `seed` is that of the model."""
 LARGEST = 100_000
 """Models of a study; more is a slip of the pen."""
 
@@ -38,8 +40,15 @@ class Setting:
 
     def plan(self, seed: int, where: str = "study") -> Plan:
         """The plan of one model; the seed draws split, weights and batches."""
-        seeded = {name: {**self.tree.get(name, {}), "seed": seed} for name in ("split", "fit")}
-        return Plan.from_plain({**self.tree, **seeded}, where)
+        return Plan.from_plain(with_seed(self.tree, seed), where)
+
+    def plain(self, seed: int) -> Tree:
+        """The configuration of one model with every field, without drawing its split."""
+        return with_seed(self._whole, seed)
+
+    @cached_property
+    def _whole(self) -> Tree:
+        return self.plan(0).plain()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,15 +79,22 @@ class Study:
         if not 0 <= self.first_seed <= LARGEST_SEED - self.seeds:
             high = LARGEST_SEED - self.seeds
             raise ValueError(f"first_seed: expected 0 to {high}, got {self.first_seed}")
-        for name, tree in {"base": self.base, "grid": self.grid, **self.trees_of_arms}.items():
-            check_tree(name, tree)
-        check_factors(dotted(self.grid))
-        check_arms(self.arms, self.factors)
+        self._check_trees()
         n_settings = len(self.arm_names)
         for values in self.factors.values():
             n_settings *= len(values)
         if (models := n_settings * self.seeds) > LARGEST:
             raise ValueError(f"grid: expected at most {LARGEST:,} models, got {models:,}")
+
+    def _check_trees(self) -> None:
+        for name, tree in self.arms.items():
+            check_arm(name, tree)
+        arms = {f"arms.{name}": self.changes(name) for name in self.arms}
+        for name, tree in {"base": self.base, "grid": self.grid, **arms}.items():
+            check_tree(name, tree)
+        check_factors(dotted(self.grid))
+        for name, tree in arms.items():
+            check_apart(name, dotted(tree), self.factors)
 
     @property
     def factors(self) -> dict[str, list[Any]]:
@@ -90,28 +106,22 @@ class Study:
         """The arms; a study without any has one, called `main`."""
         return list(self.arms) or ["main"]
 
-    @property
-    def trees_of_arms(self) -> dict[str, Any]:
-        """What each arm changes, by the name it has in the file."""
-        return {
-            f"arms.{name}": {k: v for k, v in tree.items() if k != "about"}
-            if isinstance(tree, dict)
-            else tree
-            for name, tree in self.arms.items()
-        }
+    def changes(self, arm: str) -> Tree:
+        """What an arm changes of the base."""
+        return {name: tree for name, tree in self.arms.get(arm, {}).items() if name != "about"}
 
     def about_arm(self, arm: str) -> str:
         """What the study file says of an arm."""
-        return str(self.arms.get(arm, {}).get("about", ""))
+        return self.arms.get(arm, {}).get("about", "")
 
     def settings(self) -> Iterator[Setting]:
         """Every combination of arm and factors, in the order of the file."""
         names = list(self.factors)
         for arm in self.arm_names:
-            changes = self.trees_of_arms.get(f"arms.{arm}", {})
             for combination in product(*self.factors.values()):
                 values = dict(zip(names, combination, strict=True))
-                yield Setting(arm=arm, values=values, tree=merged(self.base, changes, values))
+                tree = merged(self.base, self.changes(arm), values)
+                yield Setting(arm=arm, values=values, tree=tree)
 
     def all_seeds(self) -> range:
         """The seeds of every combination."""
@@ -147,6 +157,11 @@ def read_study(path: Path) -> Study:
     return Study.from_plain(read_toml(path), str(path))
 
 
+def with_seed(tree: Tree, seed: int) -> Tree:
+    """A configuration with the seed of a model."""
+    return {**tree, **{name: {**tree.get(name, {}), "seed": seed} for name in SEEDED}}
+
+
 def dotted(tree: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Fields by section as fields by dotted name."""
     return {f"{s}.{name}": value for s, fields in tree.items() for name, value in fields.items()}
@@ -171,7 +186,7 @@ def check_tree(name: str, tree: Any) -> None:
         if not isinstance(fields, dict):
             raise ValueError(f"{name}.{section}: expected a section of fields, got {fields!r}")
         for field_name in fields:
-            if f"{section}.{field_name}" in SEEDED:
+            if section in SEEDED and field_name == "seed":
                 raise ValueError(
                     f"{name}.{section}.seed: is set by seeds and first_seed; leave it out"
                 )
@@ -188,16 +203,20 @@ def check_factors(factors: Mapping[str, Any]) -> None:
             raise ValueError(f"grid.{name}: expected every value once, got {twice!r} twice")
 
 
-def check_arms(arms: Mapping[str, Any], factors: Mapping[str, Any]) -> None:
-    """Refuse arms without a name, with a text that is none, or with a field of the grid."""
-    for name, tree in arms.items():
-        if not name.strip():
-            raise ValueError("arms: expected a name for every arm, got an empty one")
-        if not isinstance(tree.get("about", ""), str):
-            raise ValueError(f"arms.{name}.about: expected a text, got {shortened(tree['about'])}")
-        fields = dotted({k: v for k, v in tree.items() if k != "about"})
-        if taken := [field_name for field_name in fields if field_name in factors]:
-            raise ValueError(f"arms.{name}.{taken[0]}: is a field of the grid; leave it out")
+def check_arm(name: str, tree: Any) -> None:
+    """Refuse an arm that has no name, is no tree, or says of itself what is no text."""
+    if not name.strip():
+        raise ValueError("arms: expected a name for every arm, got an empty one")
+    if not isinstance(tree, dict):
+        raise ValueError(f"arms.{name}: expected sections {', '.join(SECTIONS)}, got {tree!r}")
+    if not isinstance(tree.get("about", ""), str):
+        raise ValueError(f"arms.{name}.about: expected a text, got {shortened(tree['about'])}")
+
+
+def check_apart(name: str, fields: Mapping[str, Any], factors: Mapping[str, Any]) -> None:
+    """Refuse an arm that sets a field of the grid."""
+    if taken := [one for one in fields if one in factors]:
+        raise ValueError(f"{name}.{taken[0]}: is a field of the grid; leave it out")
 
 
 def repeated(values: list[Any]) -> Any:

@@ -55,7 +55,7 @@ def study_provenance(
 ) -> Provenance:
     """Where a study's results come from; its date is the end of the last model."""
     ended = table["finished"].dropna() if "finished" in table else pd.Series(dtype=object)
-    arms = {name.replace("arms.", "arm_", 1): tree for name, tree in study.trees_of_arms.items()}
+    arms = {f"arm_{name}": study.changes(name) for name in study.arms}
     return Provenance(
         checkpoint=study.title,
         command=command,

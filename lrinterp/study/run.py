@@ -97,7 +97,7 @@ def sweep(
     opened(plan, out, resume=resume)
     (out / STACKS).mkdir(parents=True, exist_ok=True)
     with alone(out):
-        plan = opened(plan, out, resume=True)
+        plan = opened(plan, out, resume=True)  # again, now that nobody else can write a plan
         if not (out / PLAN).exists():
             write_json(out / PLAN, to_plain(plan))
         study = Study.from_plain(plan.study, str(out / PLAN))
@@ -120,7 +120,7 @@ def sweep(
 
 def opened(plan: SweepPlan, out: Path, *, resume: bool) -> SweepPlan:
     """The plan to follow: a new one, or the one that is found and is the same but for stacks."""
-    if holds_nothing(out) or (resume and was_begun(out)):
+    if holds_nothing(out) or was_begun(out):
         return plan
     if not out.is_dir():
         raise InputError(f"{out}: is no folder; choose another --out")
@@ -195,13 +195,8 @@ def tasks_of(plan: SweepPlan, study: Study, out: Path) -> list[Task]:
 
 def plain(member: Member) -> dict[str, Any]:
     """A model of a study as plain data."""
-    setting, seed = member.setting, member.seed
-    return {
-        "model": member.model,
-        "arm": setting.arm,
-        "seed": seed,
-        "plan": setting.plan(seed).plain(),
-    }
+    place = {"model": member.model, "arm": member.setting.arm, "seed": member.seed}
+    return {**place, "plan": member.setting.plain(member.seed)}
 
 
 def load_sweep(folder: str | Path) -> LoadedSweep:

@@ -96,19 +96,13 @@ def check_table(table: pd.DataFrame, study: Study) -> str | None:
     if missing := [name for name in (*NEEDED, *study.factors) if name not in table]:
         return f"column {missing[0]} is missing"
     for name, values in table.items():
-        known = values.dropna().tolist()
-        if not all(fits(str(name), plain(value)) for value in known):
+        if not all(fits(str(name), value) for value in values.dropna().tolist()):
             return f"column {name} holds what it should not"
     for name in ("started", "finished"):
         times = table[name].dropna()
         if pd.to_datetime(times, format="ISO8601", utc=True, errors="coerce").isna().any():
             return f"column {name} holds what is no time"
     return check_models(table, study)
-
-
-def plain(value: Any) -> Any:
-    """A numpy number as the number it is."""
-    return value.item() if hasattr(value, "item") else value
 
 
 def check_models(table: pd.DataFrame, study: Study) -> str | None:

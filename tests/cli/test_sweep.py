@@ -36,6 +36,7 @@ layouts_per_pair = [1, 2, 4]
 """
 MODELS, STACKS = 18, 9
 CHANGING = ["seconds", "started", "finished", "host"]
+Wait = Callable[[Callable[[], object]], None]
 COMMAND = (sys.executable, "-m", "lrinterp", "sweep")
 
 
@@ -68,13 +69,6 @@ def assert_same_table(out: Path, undisturbed: Path) -> None:
     assert_frame_equal(one, other, check_exact=True)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 180) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
 def stacks(out: Path) -> int:
     return len(list((out / "stacks").glob("*.json"))) if out.exists() else 0
 
@@ -103,7 +97,7 @@ class Started:
 
 @pytest.mark.slow
 def test_a_sweep_whose_process_group_is_killed_resumes_to_the_same_table(
-    study: Path, undisturbed: Path, tmp_path: Path
+    study: Path, undisturbed: Path, tmp_path: Path, wait_for: Wait
 ):
     out = tmp_path / "killed"
     with Started([*COMMAND, str(study), "--out", str(out)], tmp_path / "log") as first:
@@ -122,7 +116,7 @@ def test_a_sweep_whose_process_group_is_killed_resumes_to_the_same_table(
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, list[Started]]]:
+def cluster(tmp_path: Path, wait_for: Wait) -> Iterator[tuple[str, list[Started]]]:
     """A real Dask scheduler and two worker processes on loopback: address, workers."""
     where = tmp_path / "scheduler.json"
     local = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(where))
@@ -162,7 +156,11 @@ def test_two_dask_workers_give_the_same_table(
 
 @pytest.mark.slow
 def test_a_dask_worker_that_is_killed_half_way_costs_no_row(
-    study: Path, undisturbed: Path, tmp_path: Path, cluster: tuple[str, list[Started]]
+    study: Path,
+    undisturbed: Path,
+    tmp_path: Path,
+    cluster: tuple[str, list[Started]],
+    wait_for: Wait,
 ):
     address, workers = cluster
     out = tmp_path / "lost"

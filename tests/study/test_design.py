@@ -34,6 +34,12 @@ def test_arms_change_the_base_and_the_grid_changes_both(tiny: dict[str, Any]):
     assert study.about_arm("plain") == ""
 
 
+def test_the_plain_configuration_is_that_of_the_plan(tiny: dict[str, Any]):
+    for setting in Study.from_plain(tiny, "tiny.toml").settings():
+        for seed in (0, 7):
+            assert setting.plain(seed) == setting.plan(seed).plain()
+
+
 def test_a_study_without_arms_has_one(tiny: dict[str, Any]):
     del tiny["arms"]
     assert {s.arm for s in Study.from_plain(tiny, "tiny.toml").settings()} == {"main"}

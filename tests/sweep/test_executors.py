@@ -14,6 +14,7 @@ import pytest
 from lrinterp.store import InputError
 from lrinterp.sweep import cores, dask_cluster, local_processes
 
+Wait = Callable[[Callable[[], object]], None]
 SLEEPER = """
 import os, sys, time
 from pathlib import Path
@@ -34,13 +35,6 @@ def test_cores_are_those_this_process_may_use():
     assert 1 <= cores() <= (os.cpu_count() or 1)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
 def alive(pid: int) -> bool:
     """Does a process run? One that waits to be collected does not."""
     try:
@@ -53,7 +47,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
-def test_workers_end_with_their_parent(tmp_path: Path, sent: signal.Signals):
+def test_workers_end_with_their_parent(tmp_path: Path, sent: signal.Signals, wait_for: Wait):
     script, marks = tmp_path / "sleeper.py", tmp_path / "marks"
     script.write_text(SLEEPER)
     marks.mkdir()
