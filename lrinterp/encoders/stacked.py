@@ -1,8 +1,8 @@
 """Many dual encoders of one shape at once: every weight has a leading model axis.
 
 For training hundreds of models and nothing else: to look inside one, take it out with `unstack`.
-A minimal encoder is embedded by tables (`lrinterp.encoders.tables`), about a tenth of the work;
-any other by `torch.func` over its own forward pass.
+A minimal tower is embedded by tables (`lrinterp.encoders.tables`), about a tenth of the work; any
+other by `torch.func` over its own forward pass.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class Stack:
             )
             for name, weight in each[0].items()
         }
-        self._by_tables = all(has_tables(tower) for tower in self.models[0].towers.values())
+        self._by_tables = {name: has_tables(t) for name, t in self.models[0].towers.items()}
 
     def __len__(self) -> int:
         return len(self.models)
@@ -76,7 +76,7 @@ class Stack:
     ) -> Float[Tensor, "model batch d_embed"]:
         """Unit embeddings of each model's own examples; as `DualEncoder.embed`, one by one."""
         model = self.models[0]
-        if self._by_tables:
+        if self._by_tables[tower]:
             prefix = f"{tower}."
             own = {
                 k.removeprefix(prefix): w for k, w in self.weights.items() if k.startswith(prefix)

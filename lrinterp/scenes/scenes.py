@@ -107,10 +107,10 @@ class Scenes:
 
     @cached_property
     def _captions_of_items(self) -> Int[np.ndarray, "item template"]:
-        """[item, template]: the captions that state each training item."""
+        """[item, template]: the captions that training gives each item."""
         stated = meaning(self.captions.labels, self.world.n_labels)
         order = np.argsort(stated, kind="stable")
-        wanted = meaning(self.training.labels, self.world.n_labels)
+        wanted = meaning(self.training.labels[self.training.said], self.world.n_labels)
         first = order[np.searchsorted(stated[order], wanted)]
         last = order[np.searchsorted(stated[order], wanted, side="right") - 1]
         return np.stack([first, last], axis=1) if self.world.template == "both" else first[:, None]

@@ -42,8 +42,11 @@ class Split:
     """Positions (n_1) at which a label is seen alone."""
     layouts_per_pair: int = 30
     """Layouts (n_2) in which an ordered pair is seen."""
+    shuffled: bool = False
+    """A control: each training picture gets the caption of another one with as many objects, always
+    the same. What is then learnt can be remembered and does not generalise."""
     seed: int = 0
-    """Draws the positions and layouts."""
+    """Draws the positions and layouts, and shuffles."""
 
     def __post_init__(self) -> None:
         least = {
@@ -73,12 +76,14 @@ class Training:
     """What training may show: one item for each thing a caption can state.
 
     `labels[i]` are the objects of item i from left to right (-1 pads a single), `pixels[i, c]`
-    its c-th admissible layout, `n_choices[i]` how many it has.
+    its c-th admissible layout, `n_choices[i]` how many it has, `said[i]` the item whose caption it
+    gets: i itself, unless captions are shuffled.
     """
 
     labels: Int[np.ndarray, "item object"]
     pixels: Int[np.ndarray, "item choice object"]
     n_choices: Int[np.ndarray, "item"]
+    said: Int[np.ndarray, "item"]
 
 
 def check(world: World, split: Split) -> None:
@@ -118,7 +123,22 @@ def allocate(world: World, split: Split) -> Training:
         labels=padded([*singles, *tuples], world.n_objects),
         pixels=pixels,
         n_choices=np.array([n_1] * len(singles) + [n_2] * len(tuples)),
+        said=shuffled(len(singles), len(tuples), rng)
+        if split.shuffled
+        else np.arange(len(singles) + len(tuples)),
     )
+
+
+def shuffled(n_singles: int, n_tuples: int, rng: np.random.Generator) -> Int[np.ndarray, "item"]:
+    """Whose caption each item gets: singles and tuples change places, each kind within itself.
+
+    One cycle through a random order, so that nobody keeps their own.
+    """
+    said = np.arange(n_singles + n_tuples)
+    for kind in (said[:n_singles], said[n_singles:]):
+        order = rng.permutation(len(kind))
+        kind[order] = kind[np.roll(order, 1)]
+    return said
 
 
 def evaluation_set(world: World, split: Split, training: Training, name: str) -> Pictures:

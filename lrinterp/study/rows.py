@@ -9,7 +9,7 @@ gradient of the image tower (`headline_head`, `headline_slope`, `headline_span`,
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +54,13 @@ def run_stack(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     with using_threads(payload["threads"]):
         start, started = time.perf_counter(), now()
         try:
-            fitted = fit_many(plans, stack=len(plans), device=payload["device"], progress=False)
+            fitted = fit_many(
+                plans,
+                stack=len(plans),
+                device=payload["device"],
+                progress=False,
+                keep=keeper(payload, plans) if payload["checkpoints"] else None,
+            )
         except Exception as error:  # whatever a configuration makes of torch, memory included
             fitted = [f"{type(error).__name__}: {error}".splitlines()[0]] * len(plans)
         each = (time.perf_counter() - start) / len(plans)
@@ -67,6 +73,18 @@ def run_stack(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
             place["stack"] = payload["stack"]
             rows.append({**place, **dotted(plan.plain()), **found, **cost, **whereabouts()})
     return rows
+
+
+def keeper(
+    payload: Mapping[str, Any], plans: Sequence[Plan]
+) -> Callable[[int, int, DualEncoder], None]:
+    """Writes what is kept along the way: `steps/000100` in the checkpoint of a model."""
+
+    def keep(index: int, step: int, model: DualEncoder) -> None:
+        own = Path(payload["checkpoints"]) / f"{payload['models'][index]['model']:05d}"
+        save_checkpoint(own / "steps" / f"{step:06d}", model, recipe=plans[index].plain())
+
+    return keep
 
 
 def outcome(result: Fitted | str, plan: Plan, checkpoint: Path | None) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 Models of a stack may differ in seed, split, learning rate, decay and initial scales. Plans that
 differ in more than that go into stacks of their own, so any list of plans can be fitted. Nothing is
-written on the way: a stack is the unit that is begun again.
+written on the way, but by a `keep` of the caller's: a stack is the unit that is begun again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -44,12 +44,14 @@ def fit_many(
     stack: int = STACK,
     device: str | torch.device = "cpu",
     progress: bool | None = None,
+    keep: Callable[[int, int, DualEncoder], None] | None = None,
 ) -> list[Fitted]:
     """Fit a model for each plan, `stack` at a time, and return them in the order of the plans.
 
     Each follows `fit` step by step: the same weights at first, the same batches, the same
     optimiser, up to rounding. A model that diverges carries an `error`; the others go on.
-    Deterministic in (plans, stack) on one device and thread count. `keep_every` is not heeded.
+    `keep` is called with the index of a plan, the step and the model at every multiple of the
+    plan's `keep_every`. Deterministic in (plans, stack) on one device and thread count.
 
     Cost: see analyses/speed.
     """
@@ -63,6 +65,9 @@ def fit_many(
             while not fitter.done:
                 fitter.advance()
                 bar.update(len(members))
+                if keep is not None and fitter.keeps:
+                    for index, model in zip(members, fitter.stack.unstack(), strict=True):
+                        keep(index, fitter.step, model)
             done |= dict(zip(members, fitter.finish(), strict=True))
     return [done[i] for i in range(len(plans))]
 
@@ -117,6 +122,12 @@ class StackFitter:
     def done(self) -> bool:
         """Have all steps been made?"""
         return self.step >= self.config.steps
+
+    @property
+    def keeps(self) -> bool:
+        """Is this a step whose models are kept?"""
+        every = self.config.keep_every
+        return every > 0 and self.step % every == 0
 
     def advance(self) -> Float[Tensor, "model"]:
         """One step of every model, each on a fresh batch of its own; evaluates when due."""

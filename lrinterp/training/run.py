@@ -148,10 +148,15 @@ def finished(plan: Plan, out: Path, *, resume: bool) -> bool:
 
 
 def compare(plan: Plan, found: dict[str, Any], where: Path) -> None:
-    """Refuse to go on with another configuration, naming the first field that differs."""
+    """Refuse to go on with another configuration, naming the first field that differs.
+
+    A field that is younger than the folder has its default there.
+    """
+    given = {part: fields or {} for part, fields in found.items()}
+    before = Plan.from_plain(given, str(where)).plain()
     for part, fields in plan.plain().items():
         for name, value in fields.items():
-            if (old := (found.get(part) or {}).get(name)) != value:
+            if (old := before[part][name]) != value:
                 what = f"{part}.{name} = {old!r}, not {value!r}"
                 raise InputError(f"{where}: was started with {what}; use the same configuration")
 

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,21 @@ def test_both_templates_appear_equally_often(both: Scenes):
     n_left, n_right = ((ids == word).any(1).sum().item() for word in (left, right))
     assert n_left + n_right == 600
     assert abs(n_left - 300) < 5 * np.sqrt(600 / 4)
+
+
+def test_shuffled_captions_are_those_of_others_and_always_the_same():
+    split = replace(SMALL, shuffled=True)
+    shuffled, plain = (Scenes(World(n_pixels=4, n_labels=6), s) for s in (split, SMALL))
+    said: dict[Any, set[Any]] = {}
+    for seed in range(20):
+        for picture, caption in pairs(shuffled, shuffled.batch(generator(seed))):
+            said.setdefault(picture, set()).add(caption)
+    assert all(len(captions) == 1 for captions in said.values())
+    assert all(picture not in captions for picture, captions in said.items())
+    assert all(len(picture) == len(caption) for picture, (caption,) in said.items())
+    assert {caption for (caption,) in said.values()} == set(said)
+    assert np.array_equal(shuffled.training.pixels, plain.training.pixels)
+    assert shuffled.examples().image.ids.equal(plain.examples().image.ids)
 
 
 def test_the_generator_alone_decides(scenes: Scenes):

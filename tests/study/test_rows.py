@@ -149,6 +149,15 @@ def test_checkpoints_are_kept_where_they_are_asked_for(tiny: dict[str, Any], tmp
     )
 
 
+def test_checkpoints_along_the_way_are_kept_with_them(tiny: dict[str, Any], tmp_path: Path):
+    tiny["base"]["fit"]["keep_every"] = 8
+    run_stack(payload(tiny, checkpoints=str(tmp_path)))
+    found = sorted(p.parent.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("model.json"))
+    assert found == [f"0000{m}{s}" for m in (0, 1) for s in ("", "/steps/000008", "/steps/000016")]
+    kept = load_checkpoint(tmp_path / "00001" / "steps" / "000016")
+    assert kept.metadata.split == load_checkpoint(tmp_path / "00001").metadata.split
+
+
 def test_threads_are_set_and_put_back(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
     seen: list[int] = []
     monkeypatch.setattr(rows, "fit_many", lambda *_, **__: seen.append(torch.get_num_threads()))

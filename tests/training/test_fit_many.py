@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from lrinterp.encoders import preset
+from lrinterp.encoders import DualEncoder, preset
 from lrinterp.scenes import Scenes, Split, World
 from lrinterp.training import FitConfig, Fitter, Plan, StackFitter, fit, fit_many
 from lrinterp.training.fit_many import stacks_of
@@ -21,13 +21,14 @@ def plan(
     *,
     name: str = "minimal",
     template: Literal["left", "both"] = "left",
+    text_layers: int = 1,
     **changes: Any,
 ) -> Plan:
     """A small plan; `changes` are fields of the recipe."""
     split = {"n_pair": 3, "n_val": 2, "positions_per_label": 2, "layouts_per_pair": 4}
     return Plan(
         scenes=Scenes(World(n_pixels=4, n_labels=5, template=template), Split(**split, seed=seed)),
-        encoder=preset(name, **SMALL),
+        encoder=preset(name, **SMALL, text_layers=text_layers),
         fit=FitConfig(
             **{"steps": 30, "evaluate_every": 10, "warmup": 5, "learning_rate": 1e-2, **changes},
             seed=seed,
@@ -42,6 +43,7 @@ def plan(
         ([plan(3)], 40),
         ([plan(0, batch_size=6), plan(1, batch_size=6)], 40),
         ([plan(s, template="both") for s in range(2)], 40),
+        ([plan(s, template="both", text_layers=2) for s in range(2)], 40),
         ([plan(s, name="full") for s in range(2)], 40),
         (
             [
@@ -54,7 +56,7 @@ def plan(
             40,
         ),
     ],
-    ids=["left", "one", "drawn", "both", "full", "recipes"],
+    ids=["left", "one", "drawn", "both", "deep-text", "full", "recipes"],
 )
 def test_losses_follow_single_fits_in_double_precision(plans: list[Plan], steps: int):
     stack = StackFitter(plans, [p.build().double() for p in plans])
@@ -138,3 +140,23 @@ def test_global_random_state_is_left_alone():
     state = torch.get_rng_state()
     fit_many([plan(0, steps=2)], progress=False)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_models_are_kept_along_the_way_where_a_plan_asks_for_it():
+    """Two stacks, one of which keeps; the last step kept is the model that comes out."""
+    plans = [plan(0, keep_every=12), plan(1), plan(2, keep_every=12)]
+    kept: dict[tuple[int, int], dict[str, torch.Tensor]] = {}
+
+    def keep(index: int, step: int, model: DualEncoder) -> None:
+        kept[index, step] = {name: w.detach().clone() for name, w in model.trainable().items()}
+
+    fitted = fit_many(plans, progress=False, keep=keep)
+    assert sorted(kept) == [(0, 12), (0, 24), (2, 12), (2, 24)]
+    shorter = [replace(p, fit=replace(p.fit, steps=24)) for p in plans]
+    for index in (0, 2):
+        expected = fit_many([shorter[index]], progress=False)[0].model.trainable()
+        for name, weight in kept[index, 24].items():
+            torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-3)
+        assert not all(
+            torch.equal(w, fitted[index].model.trainable()[n]) for n, w in kept[index, 24].items()
+        )

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,6 +151,18 @@ def test_without_keep_every_nothing_is_kept_along_the_way(tmp_path: Path, undist
     assert listing(tmp_path / "a") == ["model.json", "model.safetensors"]
     got, expected = weights(tmp_path / "a"), weights(undisturbed)
     assert all(got[name].equal(expected[name]) for name in expected)
+
+
+def test_a_field_younger_than_the_folder_has_its_default_there(tmp_path: Path, undisturbed: Path):
+    shutil.copytree(undisturbed, tmp_path / "a")
+    metadata = json.loads((tmp_path / "a" / "model.json").read_text())
+    del metadata["split"]["shuffled"]
+    (tmp_path / "a" / "model.json").write_text(json.dumps(metadata))
+    assert not go(tmp_path / "a", resume=True)
+    split = replace(PLAN.scenes.split, shuffled=True)
+    other = replace(PLAN, scenes=Scenes(PLAN.scenes.world, split))
+    with pytest.raises(InputError, match=r"started with split.shuffled = False, not True"):
+        go(tmp_path / "a", other, resume=True)
 
 
 # Kills.
