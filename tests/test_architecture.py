@@ -19,10 +19,11 @@ TOP_LEVEL = {"README.md", "analyses", "checkpoints", "lrinterp", "pyproject.toml
 LAYERS = (
     {"axes", "store", "wording"},
     {"charts", "encoders", "locking", "result", "scenes", "stats"},
-    {"checkpoint", "decomposition", "report", "scoring", "sweep"},
+    {"bounds", "checkpoint", "decomposition", "report", "scoring", "sweep"},
     {"recording", "training"},
     {"analysis"},
-    {"study"},
+    {"comparison", "study"},
+    {"reproduction"},
     {"cli"},
 )
 RANKS = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}

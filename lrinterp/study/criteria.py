@@ -1,24 +1,21 @@
-"""Criteria, fixed in a study file before the run, and what a table of models says of them.
+"""Criteria, fixed in a study file before the run.
 
-A criterion compares one statistic, with its 95 % interval over seeds, with one bound. It holds
-where the whole interval is on the right side, does not hold where the whole interval is on the
-wrong one, and is undecided between.
+A criterion compares one statistic, with its 95 % interval over seeds, with one bound; what an
+interval says of a bound is said by `lrinterp.bounds`.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from lrinterp.stats import Interval
+from lrinterp.bounds import Bound
 from lrinterp.store import InputError
 from lrinterp.study.naming import MEASURED
 
-__all__ = ["Criterion", "judge"]
+__all__ = ["Criterion"]
 
 Statistic = Literal["contrast", "share", "share_difference"]
-Verdict = Literal["holds", "does not hold", "undecided"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +42,7 @@ class Criterion:
     def __post_init__(self) -> None:
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError("at_least: expected one of at_least and at_most")
-        if not math.isfinite(self.limit):
-            raise ValueError(f"at_least: expected a finite bound, got {self.limit}")
+        _ = self.bound  # refuses what is not finite
         if (self.statistic == "contrast") != (self.between is not None):
             raise ValueError("between: expected two values for a contrast, and for nothing else")
         if (self.statistic == "share_difference") != (self.minus is not None):
@@ -79,24 +75,6 @@ class Criterion:
                 )
 
     @property
-    def limit(self) -> float:
-        """The bound as a number."""
-        return float((self.at_most if self.at_least is None else self.at_least) or 0)
-
-    @property
-    def bound(self) -> str:
-        """The bound in words."""
-        return f"{'at most' if self.at_least is None else 'at least'} {self.limit:g}"
-
-
-def judge(criterion: Criterion, found: Interval) -> Verdict:
-    """What an interval says of a criterion; one without ends or width decides nothing."""
-    if found.low is None or found.high is None or found.low == found.high:
-        return "undecided"
-    if criterion.at_least is not None:
-        low, high, bound = found.low, found.high, criterion.limit
-    else:
-        low, high, bound = -found.high, -found.low, -criterion.limit
-    if low >= bound:
-        return "holds"
-    return "does not hold" if high < bound else "undecided"
+    def bound(self) -> Bound:
+        """Where the statistic must lie."""
+        return Bound(at_least=self.at_least, at_most=self.at_most)

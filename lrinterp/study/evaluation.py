@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from lrinterp.bounds import judge
 from lrinterp.stats import Interval
-from lrinterp.study.criteria import Criterion, judge
+from lrinterp.study.criteria import Criterion
 from lrinterp.study.design import Study
 from lrinterp.study.naming import factor_words, level
 from lrinterp.study.statistics import complete, contrast, laid_out, share_interval, sources
@@ -50,9 +51,9 @@ def _row(study: Study, table: pd.DataFrame, criterion: Criterion, arm: str) -> d
         "high": found.high,
         "n": len(kept),
         "n_models": kept.size,
-        "bound": criterion.bound,
-        "limit": criterion.limit,
-        "verdict": judge(criterion, found),
+        "bound": str(criterion.bound),
+        "limit": criterion.at_most if criterion.at_least is None else criterion.at_least,
+        "verdict": judge(criterion.bound, found),
         "reason": _reason(values, kept, found) if measured else NEVER,
     }
 

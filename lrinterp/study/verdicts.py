@@ -63,9 +63,9 @@ class Verdicts(Result):
             "at different values: the maps below show every cell.",
             "Intervals are 95 %, Student's t over seeds (n); a seed draws the split, the first "
             "weights and the batches. Where all seeds agree exactly an interval shrinks to a "
-            "point, and nothing is decided. A contrast is paired by seed. Shares of variance are "
-            "estimates freed of the part that noise adds, by a jackknife over seeds, and may come "
-            "out a little below 0.",
+            "point, which decides where six or more agree. A contrast is paired by seed. Shares of "
+            "variance are estimates freed of the part that noise adds, by a jackknife over seeds, "
+            "and may come out a little below 0.",
             *([lacking] if len(few) else []),
         )
 

@@ -1,12 +1,11 @@
-"""Criteria: what an interval says of a bound, and criteria that cannot be."""
+"""Criteria that cannot be, and the bounds of those that can."""
 
 from typing import Any
 
 import pytest
 
-from lrinterp.stats import Interval
 from lrinterp.store import InputError, from_plain
-from lrinterp.study.criteria import Criterion, judge
+from lrinterp.study.criteria import Criterion
 
 PLAIN = {
     "id": "a",
@@ -24,30 +23,10 @@ def changed(**changes: Any) -> dict[str, Any]:
     return {k: v for k, v in (PLAIN | changes).items() if v is not None}
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "verdict"),
-    [
-        (0.06, 0.2, "holds"),
-        (0.05, 0.2, "holds"),
-        (0.04, 0.2, "undecided"),
-        (-0.1, 0.05, "undecided"),
-        (-0.1, 0.049, "does not hold"),
-        (None, None, "undecided"),
-        (0.2, 0.2, "undecided"),
-    ],
-)
-def test_at_least_and_its_mirror_image_at_most(low: Any, high: Any, verdict: str):
-    least = from_plain(Criterion, PLAIN, "x")
-    assert judge(least, Interval(value=0.1, low=low, high=high, n=8)) == verdict
-    most = from_plain(Criterion, changed(at_least=None, at_most=-0.05), "x")
-    ends = (None, None) if low is None else (-high, -low)
-    assert judge(most, Interval(value=-0.1, low=ends[0], high=ends[1], n=8)) == verdict
-
-
 def test_bounds_in_words():
-    assert from_plain(Criterion, PLAIN, "x").bound == "at least 0.05"
+    assert str(from_plain(Criterion, PLAIN, "x").bound) == "at least 0.05"
     most = from_plain(Criterion, changed(at_least=None, at_most=0.1), "x")
-    assert most.bound == "at most 0.1"
+    assert str(most.bound) == "at most 0.1"
 
 
 @pytest.mark.parametrize(
