@@ -242,8 +242,8 @@ CLAIMS: tuple[Claim, ...] = (
             part(
                 "lag",
                 "steps from half the final |slope| of the headline head to order 0.75",
-                at_least=-100,
-                at_most=100,
+                at_least=-100.0,
+                at_most=100.0,
             ),
         ),
     ),

@@ -3,14 +3,18 @@
 Every seed draws the split, the first weights and the batches of a model; all arms share them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from lrinterp.study import Study
 
-__all__ = ["FIRST_SEED", "ARMS", "UNTRAINED", "Design"]
+__all__ = ["ARMS", "FIRST_SEED", "STANDARD", "UNTRAINED", "Design"]
 
 FIRST_SEED = 300
 """Seeds below were used while recipe and instruments were made."""
+
+FEWEST, MOST = 2, 1000
+"""Seeds; one has no interval."""
 
 KEPT = {"keep_every": 25, "evaluate_every": 25}
 
@@ -36,6 +40,7 @@ ARMS = {
 }
 """What each arm changes in the default recipe, the longest training first."""
 
+STANDARD = "standard"
 UNTRAINED = "untrained"
 """The standard models before their first step, measured like the arms."""
 
@@ -48,48 +53,38 @@ DIVERSITY = {"n_pair": [3, 5, 10, 15], "layouts_per_pair": [1, 2, 10, 30]}
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """How large a reproduction is."""
+    """How large a reproduction is, and what its models have in common."""
 
     quick: bool = False
     """A small grid of scales, and none of diversity."""
     seeds: int = 10
+    base: dict[str, Any] = field(default_factory=dict)
+    """Changes of the default recipe in all models, by section; arms and grids win over it."""
 
     def __post_init__(self) -> None:
-        if not 2 <= self.seeds <= 1000:
-            raise ValueError(f"seeds: expected 2 to 1000, got {self.seeds}")
+        if not FEWEST <= self.seeds <= MOST:
+            raise ValueError(f"seeds: expected {FEWEST} to {MOST}, got {self.seeds}")
 
     @property
-    def models(self) -> Study:
-        """The five arms; the grid has one cell."""
-        return Study(
-            title="Arms of models",
-            seeds=self.seeds,
-            first_seed=FIRST_SEED,
-            stack=5,
-            grid={"split": {"n_val": [5]}},
-            arms=dict(ARMS),
-        )
+    def studies(self) -> dict[str, Study]:
+        """What is swept: `models` (the arms; a grid of one cell), `scales`, and `diversity`.
 
-    @property
-    def scales(self) -> Study:
-        """The default recipe over scales of the initial embeddings."""
-        return Study(
-            title="Scales of the first weights",
-            seeds=self.seeds,
-            first_seed=FIRST_SEED,
-            stack=20,
-            grid={"encoder": SCALES["quick" if self.quick else "full"]},
-        )
+        The last is left out where it is quick. Raises InputError where the base does not fit.
+        """
+        arms = {"grid": {"world": {"n_objects": [2]}}, "stack": 5, "arms": ARMS}
+        found = {
+            "models": self._study("Arms of models", **arms),
+            "scales": self._study(
+                "Scales of the first weights",
+                grid={"encoder": SCALES["quick" if self.quick else "full"]},
+            ),
+        }
+        if not self.quick:
+            grid = {"split": DIVERSITY}
+            found["diversity"] = self._study("Label against layout diversity", grid=grid)
+        return found
 
-    @property
-    def diversity(self) -> Study | None:
-        """Labels in pairs against layouts per pair; None where it is quick."""
-        if self.quick:
-            return None
-        return Study(
-            title="Label diversity against layout diversity",
-            seeds=self.seeds,
-            first_seed=FIRST_SEED,
-            stack=20,
-            grid={"split": DIVERSITY},
-        )
+    def _study(self, title: str, **fields: Any) -> Study:
+        """A study of these seeds."""
+        common = {"seeds": self.seeds, "first_seed": FIRST_SEED, "stack": 20, "base": self.base}
+        return Study.from_plain({"title": title, **common, **fields}, "base")
