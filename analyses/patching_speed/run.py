@@ -14,7 +14,7 @@ import time
 import torch
 
 import lrinterp as lr
-from lrinterp.analysis.activation_patching import Contrast, contrasts
+from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.analysis.patch_bench import Cell, PatchBench, Roles, cells_of
 
 

@@ -17,7 +17,13 @@ from lrinterp.analysis.activation_patching import ActivationPatching, activation
 from lrinterp.analysis.answer import Answer, answer
 from lrinterp.analysis.attention_terms import AttentionTerms, attention_terms
 from lrinterp.analysis.mechanism import Mechanism, mechanism
+from lrinterp.analysis.order_bias import OrderBias, order_bias
 from lrinterp.analysis.positional_gradient import PositionalGradient, positional_gradient
+from lrinterp.analysis.procrustes import Procrustes, procrustes
+from lrinterp.analysis.similarity_attribution import (
+    SimilarityAttribution,
+    similarity_attribution,
+)
 from lrinterp.analysis.term_ablation import TermAblation, term_ablation
 from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable, Result, Skipped
@@ -47,6 +53,9 @@ ANALYSES: dict[str, Analysis] = {
     "positional_gradient": Analysis(positional_gradient, PositionalGradient),
     "term_ablation": Analysis(term_ablation, TermAblation),
     "activation_patching": Analysis(activation_patching, ActivationPatching),
+    "similarity_attribution": Analysis(similarity_attribution, SimilarityAttribution),
+    "order_bias": Analysis(order_bias, OrderBias),
+    "procrustes": Analysis(procrustes, Procrustes),
 }
 
 

@@ -4,28 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
-import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from lrinterp.analysis.patch_bench import ALL, MAP_SITES, Cell, PatchBench, Roles, cells_of
-from lrinterp.analysis.subject import as_index, focus, head_name
-from lrinterp.axes import Embeddings, Tokens
+from lrinterp.analysis.contrast import Contrast, contrasts
+from lrinterp.analysis.patch_bench import ALL, MAP_SITES, Cell, cells_of
+from lrinterp.analysis.subject import focus, head_name
 from lrinterp.charts import heatmap
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
-from lrinterp.scenes import Examples
 from lrinterp.stats import ratio_intervals
-from lrinterp.wording import plain_number
 
-__all__ = ["ActivationPatching", "Contrast", "activation_patching", "contrasts", "patch"]
+__all__ = ["ActivationPatching", "activation_patching", "patch"]
 
 DIRECTIONS = ("denoising", "noising")
 EXACT = 1e-5
-ENOUGH_ERRORS = 10
-"""Standard errors that clean and corrupted margins must lie apart."""
 ENDS = (-1.0, 1.0)
 """Colours of the effects: all of the margin, with either sign."""
 COLUMNS = ["encoder", "site", "layer", "head", "query", "role", "direction", "effect"]
@@ -169,92 +164,6 @@ def activation_patching(
         focus=focus(recording.examples),
         notes=tuple(notes),
     )
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """One tower on clean and corrupted inputs that differ in the order of the objects."""
-
-    recording: Recording
-    tower: str
-    inputs: tuple[Tokens, Tokens]
-    """Clean and corrupted."""
-    direction: Embeddings
-    roles: Roles
-    clusters: Int[np.ndarray, "example"]
-
-    def bench(self, direction: str) -> PatchBench:
-        """Denoising runs the corrupted input and patches from the clean one; noising reverses."""
-        clean, corrupted = self.inputs
-        base, source = (corrupted, clean) if direction == "denoising" else (clean, corrupted)
-        return PatchBench(self.recording.model, self.tower, (base, source), self.direction)
-
-    def too_weak(self) -> str | None:
-        """Why patching means nothing here, or None."""
-        bench = self.bench("denoising")
-        clean, corrupted = map(bench.margin, self.inputs)
-        gap = (clean - corrupted).cpu().numpy()
-        error = gap.std(ddof=1) / np.sqrt(len(gap))
-        if abs(gap.mean()) >= ENOUGH_ERRORS * error and abs(gap.mean()) > EXACT:
-            return None
-        what = {"image": "a picture", "text": "a caption"}[self.tower]
-        return (
-            f"The {self.tower} tower does not tell {what} from its swap well enough to divide the "
-            f"difference: margins lie {plain_number(gap.mean())} apart with a standard error of "
-            f"{error:.2g}, and {ENOUGH_ERRORS} such errors are needed."
-        )
-
-
-def contrasts(recording: Recording, n: int, seed: int) -> list[Contrast]:
-    """Clean and corrupted pictures of the focus set, and their captions, for both towers."""
-    examples = recording.examples.of(focus(recording.examples))
-    twin = twins(examples)
-    paired = np.flatnonzero(twin >= 0)
-    chosen = np.random.default_rng(seed).permutation(paired)[:n]
-    if len(chosen) < 2:
-        raise NotApplicable("too few pictures whose swap is among the recorded ones")
-    model, clusters = recording.model, examples.image_label_set[chosen]
-    inputs = model.prepare(examples)
-    clean, corrupted = (inputs["image"].at(as_index(i)) for i in (chosen, twin[chosen]))
-    true, reverse = (caption_of(examples, i) for i in (chosen, twin[chosen]))
-    captions = [inputs["text"].at(as_index(i)) for i in (true, reverse)]
-    text = [model.embed_all("text", tokens) for tokens in captions]
-    image = [model.embed_all("image", tokens) for tokens in (clean, corrupted)]
-    roles = {
-        "image": {name: mask[as_index(chosen)] for name, mask in examples.roles["image"].items()},
-        "text": {name: mask[as_index(true)] for name, mask in examples.roles["text"].items()},
-    }
-    pairs = {"image": (clean, corrupted), "text": (captions[0], captions[1])}
-    directions = {"image": text[0] - text[1], "text": image[0] - image[1]}
-    return [
-        Contrast(recording, tower, pairs[tower], directions[tower], roles[tower], clusters)
-        for tower in pairs
-    ]
-
-
-def twins(examples: Examples) -> Int[np.ndarray, "image"]:
-    """For each picture the one with the same layout and the objects in reverse, or -1."""
-    reverse = examples.image_labels[:, ::-1]
-    keys = [
-        (*p, *labels)
-        for p, labels in zip(examples.image_pixels, examples.image_labels, strict=True)
-    ]
-    place = {key: i for i, key in enumerate(keys)}
-    wanted = [(*p, *labels) for p, labels in zip(examples.image_pixels, reverse, strict=True)]
-    return np.array([place.get(key, -1) for key in wanted])
-
-
-def caption_of(
-    examples: Examples, images: Int[np.ndarray, "example"]
-) -> Int[np.ndarray, "example"]:
-    """The true caption of each picture under the first relation template."""
-    template = examples.templates[0]
-    stated = {
-        m: i
-        for i, m in enumerate(examples.caption_meaning)
-        if examples.caption_template[i] == template
-    }
-    return np.array([stated[m] for m in examples.image_meaning[images]])
 
 
 def patch(contrast: Contrast, direction: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ __all__ = ["AnalyzeCommand", "analyze"]
 
 NAMES = (
     "answer, mechanism, accuracy, attention_terms, positional_gradient, term_ablation, "
-    "activation_patching"
+    "activation_patching, similarity_attribution, order_bias, procrustes"
 )
 
 

@@ -1,22 +1,19 @@
 """Effects of patches by hand, what is checked every time, and where patching means nothing."""
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from lrinterp import record
 from lrinterp.analysis.activation_patching import (
     ActivationPatching,
     activation_patching,
     check_full,
-    contrasts,
     patch,
-    twins,
 )
+from lrinterp.analysis.contrast import contrasts
 from lrinterp.analysis.patch_bench import Cell
 from lrinterp.result import NotApplicable
 from lrinterp.store import InputError
@@ -181,59 +178,8 @@ def test_a_model_without_order_has_nothing_to_patch(no_gradient, no_gradient_res
     assert "10 such errors are needed" in skipped.finding
 
 
-def test_ten_standard_errors_decide(micro_recording, monkeypatch: pytest.MonkeyPatch):
-    """Margins of the micro-model lie 34 standard errors apart."""
-    gap = 2 * np.array([margin(*w) for w in image_weights() * 2])
-    errors = gap.mean() / (gap.std(ddof=1) / np.sqrt(6))
-    assert 30 < errors < 40
-    module = sys.modules[activation_patching.__module__]
-    monkeypatch.setattr(module, "ENOUGH_ERRORS", 0.99 * errors)
-    assert contrasts(micro_recording, 64, 0)[0].too_weak() is None
-    monkeypatch.setattr(module, "ENOUGH_ERRORS", 1.01 * errors)
-    assert "The text tower does not tell a caption" in str(
-        contrasts(micro_recording, 64, 0)[1].too_weak()
-    )
-
-
-def test_clean_and_corrupted_differ_in_order_alone(left_right):
-    image, text = contrasts(left_right, 16, 0)
-    words, vocabulary = left_right.examples.words["text"], left_right.examples.words["image"]
-    for clean, corrupted in zip(*(tokens.ids.tolist() for tokens in image.inputs), strict=True):
-        places = [i for i, (a, b) in enumerate(zip(clean, corrupted, strict=True)) if a != b]
-        left, right = places
-        assert (clean[left], clean[right]) == (corrupted[right], corrupted[left])
-        assert "background" not in (vocabulary[clean[left]], vocabulary[clean[right]])
-    for row, (clean, corrupted) in enumerate(
-        zip(*(tokens.ids.tolist() for tokens in text.inputs), strict=True)
-    ):
-        picture = [vocabulary[token] for token in image.inputs[0].ids[row].tolist()]
-        first, second = [word for word in picture[1:] if word != "background"]
-        sentence = " ".join(words[token] for token in clean)
-        assert sentence == f"[SOT] {first} is on the left of {second} [EOT]"
-        swapped = " ".join(words[token] for token in corrupted)
-        assert swapped == f"[SOT] {second} is on the left of {first} [EOT]"
-    margins = [image.bench("denoising").margin(tokens) for tokens in image.inputs]
-    assert margins[0].mean() > margins[1].mean()
-
-
-def test_twins_swap_the_labels_and_keep_the_layout(micro_examples):
-    part = micro_examples.of("mixed_pair")
-    for i, twin in enumerate(twins(part)):
-        assert part.image_pixels[twin].tolist() == part.image_pixels[i].tolist()
-        assert part.image_labels[twin].tolist() == part.image_labels[i].tolist()[::-1]
-    one = part.at(np.array([0, 5]))
-    assert twins(one).tolist() == [-1, -1]
-
-
 def test_pictures_without_their_swaps_cannot_be_patched(micro, micro_examples):
     part = micro_examples.of("unseen_pair")
     first = np.flatnonzero(part.image_labels[:, 0] == 2)
     with pytest.raises(NotApplicable, match="too few pictures whose swap is among the recorded"):
         activation_patching(record(micro, part.at(first)))
-
-
-def test_examples_and_seed_choose_the_pictures(left_right):
-    few = [contrasts(left_right, 8, seed)[0].inputs[0].ids for seed in (0, 0, 1)]
-    assert len(few[0]) == 8
-    assert torch.equal(few[0], few[1])
-    assert not torch.equal(few[0], few[2])

@@ -1,0 +1,159 @@
+"""Inputs that differ in the order of the objects only, and the direction that tells them apart.
+
+Clean: "A left of B" at (i, j); corrupted: the same layout with the objects in reverse. The image
+margin is cos(image, true caption) - cos(image, its reverse), the text margin likewise
+cos(caption, picture) - cos(caption, its swap): each is an embedding along a fixed direction, the
+difference of two embeddings of the other tower.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lrinterp.analysis.patch_bench import PatchBench, Roles
+from lrinterp.analysis.subject import as_index, focus
+from lrinterp.axes import Embeddings, Tokens
+from lrinterp.recording import Recording
+from lrinterp.result import NotApplicable
+from lrinterp.scenes import Examples
+from lrinterp.wording import plain_number
+
+__all__ = ["Contrast", "caption_of", "contrasts", "over_templates", "twins"]
+
+ENOUGH_ERRORS = 10
+"""Standard errors that clean and corrupted margins must lie apart."""
+ROUNDING = 1e-5
+"""A mean difference of margins below which there is none."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One tower on clean and corrupted inputs that differ in the order of the objects."""
+
+    recording: Recording
+    tower: str
+    inputs: tuple[Tokens, Tokens]
+    """Clean and corrupted."""
+    direction: Embeddings
+    roles: Roles
+    clusters: Int[np.ndarray, "example"]
+    pictures: Int[np.ndarray, "example"]
+    """Which of the recorded pictures gives each example."""
+
+    def margins(self) -> Float[Tensor, "example"]:
+        """Of the clean inputs, in double precision."""
+        embedded = self.recording.model.embed_all(self.tower, self.inputs[0])
+        return (embedded.double() * self.direction.double()).sum(-1)
+
+    def bench(self, direction: str) -> PatchBench:
+        """Denoising runs the corrupted input and patches from the clean one; noising reverses."""
+        clean, corrupted = self.inputs
+        base, source = (corrupted, clean) if direction == "denoising" else (clean, corrupted)
+        return PatchBench(self.recording.model, self.tower, (base, source), self.direction)
+
+    def too_weak(self) -> str | None:
+        """Why patching means nothing here, or None."""
+        bench = self.bench("denoising")
+        clean, corrupted = map(bench.margin, self.inputs)
+        gap = (clean - corrupted).cpu().numpy()
+        error = gap.std(ddof=1) / np.sqrt(len(gap))
+        if abs(gap.mean()) >= ENOUGH_ERRORS * error and abs(gap.mean()) > ROUNDING:
+            return None
+        what = {"image": "a picture", "text": "a caption"}[self.tower]
+        return (
+            f"The {self.tower} tower does not tell {what} from its swap well enough to divide the "
+            f"difference: margins lie {plain_number(gap.mean())} apart with a standard error of "
+            f"{error:.2g}, and {ENOUGH_ERRORS} such errors are needed."
+        )
+
+
+def contrasts(
+    recording: Recording, n: int, seed: int, *, template: str | None = None
+) -> list[Contrast]:
+    """Clean and corrupted pictures of the focus set, and their captions, for both towers.
+
+    At most `n` pictures, drawn with `seed` from those whose swap is recorded too, the same ones
+    for every `template`; None takes the first relation template of the examples. Raises
+    NotApplicable where fewer than two such pictures are recorded.
+    """
+    examples = recording.examples.of(focus(recording.examples))
+    twin = twins(examples)
+    paired = np.flatnonzero(twin >= 0)
+    chosen = np.random.default_rng(seed).permutation(paired)[:n]
+    if len(chosen) < 2:
+        raise NotApplicable("too few pictures whose swap is among the recorded ones")
+    model, template = recording.model, template or examples.templates[0]
+    inputs = model.prepare(examples)
+    clean, corrupted = (inputs["image"].at(as_index(i)) for i in (chosen, twin[chosen]))
+    true, reverse = (caption_of(examples, i, template) for i in (chosen, twin[chosen]))
+    captions = [inputs["text"].at(as_index(i)) for i in (true, reverse)]
+    text = [model.embed_all("text", tokens) for tokens in captions]
+    image = [model.embed_all("image", tokens) for tokens in (clean, corrupted)]
+    roles = {
+        "image": {name: mask[as_index(chosen)] for name, mask in examples.roles["image"].items()},
+        "text": {name: mask[as_index(true)] for name, mask in examples.roles["text"].items()},
+    }
+    pairs = {"image": (clean, corrupted), "text": (captions[0], captions[1])}
+    directions = {"image": text[0] - text[1], "text": image[0] - image[1]}
+    return [
+        Contrast(
+            recording=recording,
+            tower=tower,
+            inputs=pairs[tower],
+            direction=directions[tower],
+            roles=roles[tower],
+            clusters=examples.image_label_set[chosen],
+            pictures=recording.examples.where(examples.image_set[0])[chosen],
+        )
+        for tower in pairs
+    ]
+
+
+def over_templates(recording: Recording, n: int, seed: int) -> list[Contrast]:
+    """`contrasts` over all relation templates, which count alike.
+
+    Pictures go along the mean of the templates' directions; the captions of each template follow
+    one after the other, each with the same pictures.
+    """
+    templates = recording.examples.templates
+    each = [contrasts(recording, n, seed, template=template) for template in templates]
+    image, text = zip(*each, strict=True)
+    clean, corrupted = (
+        Tokens(torch.cat([t.ids for t in kind]), torch.cat([t.pool for t in kind]))
+        for kind in zip(*(one.inputs for one in text), strict=True)
+    )
+    return [
+        replace(image[0], direction=torch.stack([one.direction for one in image]).mean(0)),
+        replace(
+            text[0],
+            inputs=(clean, corrupted),
+            direction=torch.cat([one.direction for one in text]),
+            roles={name: torch.cat([one.roles[name] for one in text]) for name in text[0].roles},
+            clusters=np.concatenate([one.clusters for one in text]),
+            pictures=np.concatenate([one.pictures for one in text]),
+        ),
+    ]
+
+
+def twins(examples: Examples) -> Int[np.ndarray, "image"]:
+    """For each picture the one with the same layout and the objects in reverse, or -1."""
+    reverse = examples.image_labels[:, ::-1]
+    keys = [
+        (*p, *labels)
+        for p, labels in zip(examples.image_pixels, examples.image_labels, strict=True)
+    ]
+    place = {key: i for i, key in enumerate(keys)}
+    wanted = [(*p, *labels) for p, labels in zip(examples.image_pixels, reverse, strict=True)]
+    return np.array([place.get(key, -1) for key in wanted])
+
+
+def caption_of(
+    examples: Examples, images: Int[np.ndarray, "example"], template: str
+) -> Int[np.ndarray, "example"]:
+    """The true caption of each picture under a relation template."""
+    index = np.flatnonzero(np.array(examples.caption_template, dtype=object) == template)
+    stated = dict(zip(examples.caption_meaning[index].tolist(), index.tolist(), strict=True))
+    return np.array([stated[m] for m in examples.image_meaning[images].tolist()])

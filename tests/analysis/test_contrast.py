@@ -1,0 +1,108 @@
+"""What clean and corrupted inputs share, and when their margins lie far enough apart."""
+
+import numpy as np
+import pytest
+import torch
+
+from lrinterp import DualEncoder, Scenes, Split, World, preset, record
+from lrinterp.analysis import contrast
+from lrinterp.analysis.contrast import caption_of, contrasts, twins
+from lrinterp.result import NotApplicable
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_margins_of_the_micro_model_by_hand(micro_recording):
+    """The right object weighs e^2 a pixel more than the left one, the label named second e^4; a
+    picture of both, weighed so, lies along the difference of the captions.
+    """
+    image, text = contrasts(micro_recording, 64, 0)
+    pixels = micro_recording.examples.image_pixels[image.pictures]
+    weight, named = np.exp(2 * (pixels[:, 1] - pixels[:, 0])), np.exp(4)
+    along = (weight - 1) * (named - 1)
+    expected = along / np.sqrt((1 + weight**2) * (1 + named**2))
+    np.testing.assert_allclose(image.margins().numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(text.margins().numpy(), expected, atol=1e-6)
+
+
+def test_ten_standard_errors_decide(micro_recording, monkeypatch: pytest.MonkeyPatch):
+    """Margins of the micro-model lie 34 standard errors apart."""
+    image, text = contrasts(micro_recording, 64, 0)
+    gap = 2 * image.margins().numpy()
+    errors = gap.mean() / (gap.std(ddof=1) / np.sqrt(6))
+    assert 30 < errors < 40
+    monkeypatch.setattr(contrast, "ENOUGH_ERRORS", 0.99 * errors)
+    assert image.too_weak() is None
+    monkeypatch.setattr(contrast, "ENOUGH_ERRORS", 1.01 * errors)
+    assert "The text tower does not tell a caption" in str(text.too_weak())
+
+
+def test_clean_and_corrupted_differ_in_order_alone(left_right):
+    image, text = contrasts(left_right, 16, 0)
+    words, vocabulary = left_right.examples.words["text"], left_right.examples.words["image"]
+    for clean, corrupted in zip(*(tokens.ids.tolist() for tokens in image.inputs), strict=True):
+        places = [i for i, (a, b) in enumerate(zip(clean, corrupted, strict=True)) if a != b]
+        left, right = places
+        assert (clean[left], clean[right]) == (corrupted[right], corrupted[left])
+        assert "background" not in (vocabulary[clean[left]], vocabulary[clean[right]])
+    for row, (clean, corrupted) in enumerate(
+        zip(*(tokens.ids.tolist() for tokens in text.inputs), strict=True)
+    ):
+        picture = [vocabulary[token] for token in image.inputs[0].ids[row].tolist()]
+        first, second = [word for word in picture[1:] if word != "background"]
+        sentence = " ".join(words[token] for token in clean)
+        assert sentence == f"[SOT] {first} is on the left of {second} [EOT]"
+        swapped = " ".join(words[token] for token in corrupted)
+        assert swapped == f"[SOT] {second} is on the left of {first} [EOT]"
+    margins = [image.bench("denoising").margin(tokens) for tokens in image.inputs]
+    assert torch.equal(image.margins(), margins[0])
+    assert margins[0].mean() > margins[1].mean()
+
+
+def test_the_recorded_pictures_are_named(left_right):
+    image, text = contrasts(left_right, 16, 0)
+    assert torch.equal(left_right.inputs["image"].ids[image.pictures], image.inputs[0].ids)
+    assert image.pictures.tolist() == text.pictures.tolist()
+    examples = left_right.examples.at(image.pictures)
+    assert examples.image_label_set.tolist() == image.clusters.tolist()
+
+
+def test_a_template_changes_captions_and_nothing_else():
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=1)
+    scenes = Scenes(World(n_pixels=3, n_labels=4, template="both"), split)
+    model = DualEncoder.build(preset("minimal", d_model=8, n_heads=2, d_head=4), scenes.sizes, 0)
+    recording = record(model, scenes.examples(["unseen_pair"]))
+    left, right = (contrasts(recording, 4, 1, template=t) for t in ("left", "right"))
+    assert torch.equal(left[0].inputs[0].ids, right[0].inputs[0].ids)
+    assert torch.equal(left[1].direction, right[1].direction)
+    first = contrasts(recording, 4, 1)[1].inputs[0].ids
+    assert torch.equal(left[1].inputs[0].ids, first)
+    examples = recording.examples
+    for name in ("left", "right"):
+        for picture, i in enumerate(caption_of(examples, np.arange(len(examples)), name)):
+            one, other = (examples.label_words[k] for k in examples.image_labels[picture])
+            named = (one, other) if name == "left" else (other, one)
+            assert examples.caption_text[i] == f"{named[0]} is on the {name} of {named[1]}"
+
+
+def test_twins_swap_the_labels_and_keep_the_layout(micro_examples):
+    part = micro_examples.of("mixed_pair")
+    for i, twin in enumerate(twins(part)):
+        assert part.image_pixels[twin].tolist() == part.image_pixels[i].tolist()
+        assert part.image_labels[twin].tolist() == part.image_labels[i].tolist()[::-1]
+    one = part.at(np.array([0, 5]))
+    assert twins(one).tolist() == [-1, -1]
+
+
+def test_pictures_without_their_swaps_are_refused(micro, micro_examples):
+    part = micro_examples.of("unseen_pair")
+    first = np.flatnonzero(part.image_labels[:, 0] == 2)
+    with pytest.raises(NotApplicable, match="too few pictures whose swap is among the recorded"):
+        contrasts(record(micro, part.at(first)), 64, 0)
+
+
+def test_examples_and_seed_choose_the_pictures(left_right):
+    few = [contrasts(left_right, 8, seed)[0].inputs[0].ids for seed in (0, 0, 1)]
+    assert len(few[0]) == 8
+    assert torch.equal(few[0], few[1])
+    assert not torch.equal(few[0], few[2])
