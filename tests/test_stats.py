@@ -5,8 +5,11 @@ import pytest
 from scipy import stats as scipy_stats
 
 from lrinterp.stats import (
+    DRAWS,
     Interval,
+    Sample,
     crossed_interval,
+    difference,
     jackknife_interval,
     mean_interval,
     ratio_interval,
@@ -167,6 +170,89 @@ def test_inputs_are_left_as_they_were(rng: np.random.Generator):
     mean_interval(values, clusters)
     np.testing.assert_array_equal(values, before[0])
     np.testing.assert_array_equal(clusters, before[1])
+
+
+# Differences of two samples.
+
+
+def test_a_sample_has_the_interval_of_its_mean_and_of_its_ratio(rng: np.random.Generator):
+    values, clusters = rng.normal(size=(3, 30)), np.arange(30) // 3
+    replicates = Sample.mean(values, clusters).replicates(np.random.default_rng(0), DRAWS)
+    crossed = crossed_interval(values, clusters)
+    assert np.quantile(replicates, [0.025, 0.975]) == pytest.approx(ends(crossed))
+    assert Sample.mean(values, clusters).value == pytest.approx(crossed.value)
+    top, bottom = values[:1], rng.uniform(1, 2, size=30)
+    sample = Sample(top=top, bottom=bottom, clusters=clusters)
+    ratio = ratio_interval(top[0], bottom, clusters)
+    replicates = sample.replicates(np.random.default_rng(0), DRAWS)
+    assert np.quantile(replicates, [0.025, 0.975]) == pytest.approx(ends(ratio))
+    assert sample.value == pytest.approx(ratio.value)
+
+
+def test_a_paired_difference_is_the_mean_of_differences(rng: np.random.Generator):
+    """Of means it is the interval of the differences picture by picture, a plain loop agrees."""
+    one, other = rng.normal(size=(2, 17))
+    clusters = rng.choice([3, 10, 11, 40, 7], size=17)
+    pair = (Sample.mean(values[None], clusters) for values in (one, other))
+    found = difference(*pair, paired=True, draws=60, seed=5).interval
+    assert found.value == pytest.approx((other - one).mean())
+    assert ends(found) == pytest.approx(by_hand(other - one, np.ones(17), clusters, 60, 5))
+    assert (found.n, found.n_clusters) == (17, 5)
+
+
+def test_without_pairs_variances_add(rng: np.random.Generator):
+    one, other = 3 * rng.normal(size=(1, 400)), 4 * rng.normal(size=(1, 300))
+    pair = Sample.mean(one, np.arange(400)), Sample.mean(other, np.arange(300))
+    found = difference(*pair, paired=False).interval
+    expected = np.hypot(one.std() / 20, other.std() / np.sqrt(300))
+    assert width(found) == pytest.approx(2 * 1.96 * expected, rel=0.06)
+    assert (found.n, found.n_clusters) == (700, 700)
+
+
+def test_pairs_that_go_together_narrow_the_interval(rng: np.random.Generator):
+    shared = rng.normal(size=(1, 200))
+    pair = [Sample.mean(shared + 0.1 * rng.normal(size=(1, 200)), np.arange(200)) for _ in "ab"]
+    paired, apart = (difference(*pair, paired=paired).interval for paired in (True, False))
+    assert width(paired) < 0.2 * width(apart)
+
+
+@pytest.mark.parametrize("draws", [1, 20])
+def test_a_sample_does_not_differ_from_itself(rng: np.random.Generator, draws: int):
+    sample = Sample.mean(rng.normal(size=(draws, 40)), np.arange(40) // 4)
+    found = difference(sample, sample, paired=True)
+    assert found.p == 1
+    assert (found.interval.value, *ends(found.interval)) == (0, 0, 0)
+
+
+def test_p_finds_a_planted_difference_and_few_others(rng: np.random.Generator):
+    def p_of(shift: float) -> float:
+        values = rng.normal(size=(2, 1, 40))
+        pair = Sample.mean(values[0], np.arange(40)), Sample.mean(values[1] + shift, np.arange(40))
+        found = difference(*pair, paired=True, draws=300)
+        low, high = ends(found.interval)
+        assert found.p is not None
+        assert (found.p < 0.04) <= (low > 0 or high < 0) <= (found.p < 0.07)
+        return found.p
+
+    assert all(p_of(2.0) == pytest.approx(2 / 301) for _ in range(20))
+    assert np.mean([p_of(0.0) < 0.05 for _ in range(300)]) < 0.1
+
+
+def test_what_cannot_be_paired_is_refused():
+    sample = Sample.mean(np.ones((1, 4)), np.array([0, 0, 1, 1]))
+    twice = Sample.mean(np.ones((2, 4)), np.array([0, 0, 1, 1]))
+    moved = Sample.mean(np.ones((1, 4)), np.array([0, 1, 1, 1]))
+    for other in (twice, moved):
+        with pytest.raises(ValueError, match="paired: expected the same examples"):
+            difference(sample, other, paired=True)
+
+
+def test_one_cluster_leaves_a_difference_without_a_test():
+    one = Sample.mean(np.ones((1, 4)), np.zeros(4, dtype=int))
+    two = Sample.mean(np.zeros((1, 4)), np.array([0, 0, 1, 1]))
+    found = difference(one, two, paired=False)
+    assert found.interval == Interval(value=-1.0, n=8, n_clusters=3)
+    assert found.p is None
 
 
 # Seeds.

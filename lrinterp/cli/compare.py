@@ -1,0 +1,68 @@
+"""`lrinterp compare`: several checkpoints side by side, with their differences."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lrinterp.cli.analyze import NAMES
+from lrinterp.cli.options import check_outputs, command_line
+
+if TYPE_CHECKING:
+    from lrinterp.comparison import Differences
+
+__all__ = ["compare"]
+
+
+def compare(
+    checkpoints: Annotated[
+        list[Path], typer.Argument(metavar="CKPT CKPT ...", help="Checkpoint folders.")
+    ],
+    out: Annotated[Path, typer.Option(help="The report.")] = Path("compare.html"),
+    json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME ...", help=f"Some of: {NAMES}.")
+    ] = None,
+) -> None:
+    """Put two or more checkpoints side by side; differences are from the first one."""
+    from lrinterp.analysis import check_names
+    from lrinterp.comparison import compare as run
+    from lrinterp.comparison import comparison_provenance, load_named
+    from lrinterp.comparison.compare import check_enough
+    from lrinterp.report import write_report
+    from lrinterp.result import document
+    from lrinterp.store import write_json
+
+    check_enough(len(checkpoints))
+    for folder in checkpoints:
+        check_outputs(folder, {"--out": out, "--json": json})
+    check_names(only)
+    loaded = load_named(checkpoints)
+    results = run(loaded, only)
+    provenance = comparison_provenance(loaded, command_line())
+    write_report(results, provenance, out)
+    if json:
+        write_json(json, document(results, provenance))
+    print_differences(results["differences"])  # type: ignore[arg-type]
+    typer.echo(f"Report: {out.resolve()}")
+
+
+def print_differences(differences: "Differences") -> None:
+    """By checkpoint, one line a quantity: both numbers, the difference, what can be said of it."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    table.add_column("", overflow="fold")
+    for heading in ("first", "other", "difference and 95 % interval"):
+        table.add_column(heading, justify="right", overflow="fold")
+    table.add_column("", overflow="fold")
+    for name in differences.others:
+        table.add_row(f"[bold]{escape(f'{name} against {differences.first}')}[/bold]")
+        for line in differences.lines(name):
+            table.add_row(*map(escape, line))
+    Console().print(table)
+    for line in differences.skipped:
+        typer.echo(line)

@@ -1,0 +1,89 @@
+"""`lrinterp dynamics`: numbers along training runs, aligned where order breaks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperCommand
+
+from lrinterp.cli.analyze import NAMES
+from lrinterp.cli.options import check_outputs, command_line, print_summary
+
+if TYPE_CHECKING:
+    from lrinterp.comparison import Dynamics
+
+__all__ = ["DynamicsCommand", "dynamics"]
+
+
+class DynamicsCommand(TyperCommand):
+    """Lets `--scalar` take several names, as in `--scalar accuracy.a accuracy.b`."""
+
+    def parse_args(self, ctx, args):  # noqa: D102
+        return super().parse_args(ctx, spread(args))
+
+
+def spread(args: list[str]) -> list[str]:
+    """Repeat `--scalar` before each further name of the form analysis.key that follows it."""
+    known = tuple(f"{name.strip()}." for name in NAMES.split(","))
+    spread_out, scalar, value_next = [], False, False
+    for arg in args:
+        if scalar and not value_next and arg.startswith(known):
+            spread_out.append("--scalar")
+        elif not value_next:
+            scalar = arg == "--scalar"
+        value_next = arg == "--scalar" and not value_next
+        spread_out.append(arg)
+    return spread_out
+
+
+def dynamics(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN ...", help="Folders of lrinterp train --keep-every N."),
+    ],
+    out: Annotated[Path, typer.Option(help="The report.")] = Path("dynamics.html"),
+    json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
+    scalar: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME ...",
+            help="Follow this too: analysis.key, such as accuracy.mixed_pair_order; analyses take "
+            "seconds a checkpoint.",
+        ),
+    ] = None,
+) -> None:
+    """Follow order, loss and the attention gradient over the checkpoints that runs kept."""
+    from lrinterp.comparison import dynamics as run
+    from lrinterp.comparison import dynamics_provenance, kept_steps
+    from lrinterp.report import write_report
+    from lrinterp.result import document
+    from lrinterp.store import write_json
+
+    for folder in runs:
+        for kept in kept_steps(folder):
+            check_outputs(kept.folder, {"--out": out, "--json": json})
+    result = run(runs, scalar or ())
+    results = {result.name: result}
+    provenance = dynamics_provenance(runs, command_line())
+    write_report(results, provenance, out)
+    if json:
+        write_json(json, document(results, provenance))
+    print_events(result)
+    print_summary([(result.name, result.summary)])
+    typer.echo(f"Report: {out.resolve()}")
+
+
+def print_events(result: "Dynamics") -> None:
+    """One line a run: when order broke, when half the slope was there, and the lag."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = result.overview()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    for k, heading in enumerate(shown):
+        table.add_column(str(heading), justify="right" if k else "left", overflow="fold")
+    for row in shown.itertuples(index=False):
+        table.add_row(*(escape(str(cell)) for cell in row))
+    Console().print(table)

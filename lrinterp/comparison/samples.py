@@ -1,0 +1,164 @@
+"""The numbers by picture behind the summary of an analysis, so that models can be paired.
+
+A summary holds a mean with its interval. To compare two models on the same pictures the values of
+each picture are needed: here they are taken from a recording and its results, with a fingerprint
+that says which pictures they belong to. What depends on weights alone has none.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from lrinterp.analysis.ablation_bench import Bench
+from lrinterp.analysis.accuracy import Accuracy, key_of
+from lrinterp.analysis.activation_patching import ActivationPatching
+from lrinterp.analysis.attention_terms import AttentionTerms
+from lrinterp.analysis.contrast import contrasts
+from lrinterp.analysis.patch_bench import Cell
+from lrinterp.analysis.positional_gradient import PositionalGradient
+from lrinterp.analysis.subject import focus
+from lrinterp.analysis.term_ablation import NAMED, WITHOUT, TermAblation
+from lrinterp.analysis.term_shares import SPLIT, Part
+from lrinterp.decomposition import TERMS
+from lrinterp.recording import Recording
+from lrinterp.result import Result, records
+from lrinterp.scenes import Examples
+from lrinterp.scoring import credits
+from lrinterp.stats import Sample
+from lrinterp.store import sha256
+
+__all__ = ["OnPictures", "fingerprint_of", "samples"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OnPictures:
+    """A sample, and which pictures its examples are."""
+
+    sample: Sample
+    pictures: str
+    """A fingerprint of image tokens, labels, pixels and set."""
+
+    def pairs_with(self, other: "OnPictures") -> bool:
+        """Are both measured on the same pictures, in the same order, with as many draws?"""
+        same_draws = len(self.sample.top) == len(other.sample.top)
+        same_clusters = np.array_equal(self.sample.clusters, other.sample.clusters)
+        return self.pictures == other.pictures and same_draws and same_clusters
+
+
+Found = Iterator[tuple[str, OnPictures]]
+
+
+def samples(recording: Recording, results: Mapping[str, Result]) -> dict[str, OnPictures]:
+    """By summary key: the values by picture of every mean or ratio in some results.
+
+    Each has the value and the interval that stand in the summary. Cost: one forward pass for the
+    label sets of `term_ablation`, two cells for `activation_patching`.
+    """
+    makers = [
+        (MAKERS[type(result)], result) for result in results.values() if type(result) in MAKERS
+    ]
+    return {key: found for maker, result in makers for key, found in maker(recording, result)}
+
+
+def fingerprint_of(examples: Examples) -> str:
+    """A hash of the pictures: equal for the same pictures of the same set in the same order."""
+    tokens = examples.image.ids.cpu().numpy()
+    arrays = (tokens, examples.image_labels, examples.image_pixels)
+    words = (*examples.image_set, *examples.label_words)
+    shapes = repr([array.shape for array in arrays])
+    raw = b"".join(np.ascontiguousarray(array, dtype=np.int64).tobytes() for array in arrays)
+    return sha256("\n".join([shapes, *words]).encode() + raw)
+
+
+def _focused(recording: Recording) -> Examples:
+    return recording.examples.of(focus(recording.examples))
+
+
+def _of_accuracy(recording: Recording, result: Accuracy) -> Found:
+    shown = result.summary
+    for row in records(result.table):
+        if row["value"] is None or key_of(row) not in shown:
+            continue
+        index = recording.examples.where(row["set"])
+        part = recording.examples.at(index)
+        scores = recording.scores[torch.from_numpy(index).to(recording.scores.device)]
+        values = credits(scores, part, row["metric"], row["candidates"])
+        sample = Sample.mean(values[None], part.image_label_set)
+        yield key_of(row), OnPictures(sample=sample, pictures=fingerprint_of(part))
+
+
+def _of_terms(recording: Recording, result: AttentionTerms) -> Found:
+    if not {"image_key_content_share"} <= set(result.summary):
+        return
+    part = Part.of(recording, "image")
+    terms = part.terms("canonical").cpu().double().numpy()
+    seen = np.broadcast_to(part.groups.seen[:, None].cpu().numpy(), terms.shape[1:])
+    mean = terms.mean(-1, keepdims=True, where=seen[None])
+    centred = np.where(seen, terms - mean, 0.0)
+    covariance = (centred * centred.sum(0)).sum((-1, -2, -3))
+    pictures = fingerprint_of(_focused(recording))
+    for name, group in zip(("key_content", "key_position"), SPLIT.values(), strict=True):
+        top = covariance[[TERMS.index(term) for term in group]].sum(0)
+        sample = Sample(top=top[None], bottom=covariance.sum(0), clusters=part.clusters)
+        if sample.bottom.sum() > 0:
+            yield f"image_{name}_share", OnPictures(sample=sample, pictures=pictures)
+
+
+def _of_gradient(recording: Recording, result: PositionalGradient) -> Found:
+    index = recording.examples.where(result.focus)
+    part = recording.examples.at(index)
+    pattern = recording.site("image", "blocks.0.attn.hook_pattern")[torch.from_numpy(index)]
+    row = pattern[:, result.headline, 0].cpu().double().numpy()
+    left, right = (part.image_pixels[:, side] + 1 for side in (0, -1))
+    pictures = np.arange(len(row))
+    sample = Sample.mean((row[pictures, right] - row[pictures, left])[None], part.image_label_set)
+    key = "right_object_attention_gain"
+    yield key, OnPictures(sample=sample, pictures=fingerprint_of(part))
+
+
+def _of_ablation(recording: Recording, result: TermAblation) -> Found:
+    if result.focus != "unseen_pair":
+        return
+    examples = _focused(recording)
+    pictures = fingerprint_of(examples)
+
+    def on(values: np.ndarray) -> OnPictures:
+        return OnPictures(sample=Sample.mean(values, result.clusters), pictures=pictures)
+
+    for key, (row, minus) in NAMED.items():
+        values = result.runs(row)
+        yield key, on(values if minus is None else values - result.runs(minus).mean(0))
+    measured = Bench(recording.model, examples).measure(WITHOUT)
+    yield "label_set_closed_without_key_position", on(measured["label_set", "closed"])
+
+
+def _of_patching(recording: Recording, result: ActivationPatching) -> Found:
+    """Gained over whole margin of the strongest head, by picture, as `patch` makes them."""
+    pictures = fingerprint_of(_focused(recording))
+    known = set(result.table["encoder"])
+    for contrast in contrasts(recording, result.examples, seed=0):
+        if contrast.tower not in known:
+            continue
+        row = result.strongest(contrast.tower)
+        cell = Cell(site="z", layer=row["layer"], head=row["head"], role=row["role"])
+        bench = contrast.bench("denoising")
+        base, target = bench.margin(bench.base_tokens), bench.margin(bench.source_tokens)
+        gained = bench.patched([cell], contrast.roles) - base
+        sample = Sample(
+            top=gained.cpu().numpy(),
+            bottom=(target - base).cpu().numpy(),
+            clusters=contrast.clusters,
+        )
+        yield f"{contrast.tower}_z_effect", OnPictures(sample=sample, pictures=pictures)
+
+
+MAKERS: dict[type[Result], Callable[[Recording, Any], Found]] = {
+    Accuracy: _of_accuracy,
+    AttentionTerms: _of_terms,
+    PositionalGradient: _of_gradient,
+    TermAblation: _of_ablation,
+    ActivationPatching: _of_patching,
+}

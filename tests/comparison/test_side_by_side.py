@@ -1,0 +1,88 @@
+"""One section an analysis: for every analysis, saved and loaded, and with checkpoints missing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lrinterp.analysis import ANALYSES
+from lrinterp.comparison.measured import Measured
+from lrinterp.comparison.side_by_side import SideBySide, side_by_side
+from lrinterp.result import Skipped
+from lrinterp.store import load, save
+
+
+def together(analysis: str, measured: list[Measured]) -> SideBySide:
+    found = side_by_side(analysis, measured)
+    assert isinstance(found, SideBySide)
+    return found
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_saved_and_loaded_it_says_and_draws_the_same_in_one_sentence_each(
+    name: str, knows: Measured, knows_not: Measured, tmp_path: Path
+):
+    found = together(name, [knows, knows_not])
+    save(found, tmp_path)
+    again = load(SideBySide, tmp_path)
+    assert (again.name, again.question) == (name, ANALYSES[name].result.question)
+    assert again.finding == found.finding
+    assert again.finding.endswith(".")
+    assert again.caveats == found.caveats
+    assert again.overview().equals(found.overview())
+    figures = found.figures()
+    assert len({figure.key for figure in figures}) == len(figures)
+    assert all(figure.how_to_read.endswith(".") for figure in figures)
+    assert not any(". " in figure.how_to_read for figure in figures)
+    assert all(len(figure.table) for figure in figures)
+    drawn = [figure.plot.to_json() for figure in figures]  # type: ignore[union-attr]
+    assert drawn == [figure.plot.to_json() for figure in again.figures()]  # type: ignore[union-attr]
+
+
+def test_the_tables_stand_one_below_the_other(knows: Measured, knows_not: Measured):
+    found = together("term_ablation", [knows, knows_not])
+    sizes = found.frame().groupby("checkpoint", sort=False).size()
+    assert sizes.index.tolist() == ["left-right", "no-gradient"]
+    assert sizes.tolist() == [len(m.results["term_ablation"].frame()) for m in (knows, knows_not)]
+
+
+def test_the_open_table_has_every_number(knows: Measured, knows_not: Measured):
+    found = together("positional_gradient", [knows, knows_not])
+    shown = found.overview().set_index("Quantity")
+    assert list(shown) == ["left-right", "no-gradient"]
+    assert len(shown) == len(knows.results["positional_gradient"].summary)
+    assert shown.loc["headline head", "left-right"] == "L0H0"
+    assert "right object attention gain" in shown.index
+
+
+def test_many_checkpoints_have_a_row_each_and_the_finding_their_ends(
+    knows: Measured, knows_not: Measured
+):
+    names = [replace(knows, name=f"seed {k}") for k in range(6)]
+    found = together("accuracy", [*names, knows_not])
+    shown = found.overview()
+    assert shown["Checkpoint"].tolist()[-1] == "no-gradient"
+    assert "unseen pair order" in shown
+    assert "lowest and highest of 7: no-gradient 0.5" in found.finding
+
+
+def test_a_checkpoint_to_which_it_does_not_apply_is_named(knows: Measured, knows_not: Measured):
+    found = together("activation_patching", [knows, knows_not])
+    assert found.checkpoints == ["left-right"]
+    assert "no-gradient: activation_patching does not apply: " in found.finding
+
+
+def test_what_applies_to_none_is_skipped(knows_not: Measured):
+    found = side_by_side("activation_patching", [knows_not, replace(knows_not, name="b")])
+    assert isinstance(found, Skipped)
+    assert "no-gradient: " in found.reason
+    assert "b: " in found.reason
+
+
+def test_caveats_are_those_of_all(knows: Measured, knows_not: Measured):
+    found = together("accuracy", [knows, knows_not])
+    assert found.shared
+    assert set(found.shared) <= set(knows.results["accuracy"].caveats)
+    assert not any("no identity" in text for text in found.caveats)
+    heads = together("positional_gradient", [knows, knows_not])
+    assert "Heads have no identity across checkpoints" in heads.caveats[0]
