@@ -227,7 +227,6 @@ def heads_figure(result: OrderBias) -> Figure:
         highlight=result.bias_head,
         mark="dot",
     )
-    plot.update_layout(margin_r=72)  # values of four decimals and a sign
     reached = "" if result.null is None else f" (untrained models reach {result.null:.1g})"
     return Figure(
         key="heads",

@@ -215,7 +215,8 @@ def bars(
             )
         for label, value in zip(part[y], part[x], strict=True):
             _at_right(figure, labels.index(label), number(value, decimals), place)
-    figure.update_layout(margin_r=56)
+    longest = max((len(number(value, decimals)) for value in frame[x]), default=0)
+    figure.update_layout(margin_r=max(56, 16 + 8 * longest))
     figure.update_xaxes(range=value_range(frame, x, include=(0.0,) if mark == "bar" else ()))
     figure.update_yaxes(type="category", range=[len(labels) - 0.5, -0.5], showgrid=False)
     names = [text(label) for label in labels]

@@ -1,7 +1,8 @@
-"""The command line: `lrinterp train`, `evaluate`, `analyze`, `sweep`, `report`.
+"""The command line, one file a command: parse, call, write.
 
-One file a command: parse, call, write. Heavy packages load when a command runs, so `--help` is
-quick. Bad input is one line on standard error and exit code 2.
+`lrinterp train`, `evaluate`, `analyze`, `compare`, `dynamics`, `sweep`, `report`, `reproduce`.
+Heavy packages load when a command runs, so `--help` is quick. Bad input is one line on standard
+error and exit code 2.
 """
 
 import sys
@@ -11,8 +12,11 @@ import typer
 
 import lrinterp as lr
 from lrinterp.cli.analyze import AnalyzeCommand, analyze
+from lrinterp.cli.compare import compare
+from lrinterp.cli.dynamics import DynamicsCommand, dynamics
 from lrinterp.cli.evaluate import evaluate
 from lrinterp.cli.report import report
+from lrinterp.cli.reproduce import reproduce
 from lrinterp.cli.sweep import sweep
 from lrinterp.cli.train import train
 
@@ -46,8 +50,11 @@ def root(
 app.command()(train)
 app.command()(evaluate)
 app.command(cls=AnalyzeCommand)(analyze)
+app.command(cls=AnalyzeCommand)(compare)
+app.command(cls=DynamicsCommand)(dynamics)
 app.command()(sweep)
 app.command()(report)
+app.command()(reproduce)
 
 BAD_INPUT, INTERRUPTED = 2, 130
 

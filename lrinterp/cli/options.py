@@ -4,13 +4,17 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from lrinterp.result import Scalar
+    from lrinterp.sweep import Executors
 
-__all__ = ["check_outputs", "command_line", "pick_device", "print_summary"]
+__all__ = ["check_outputs", "command_line", "executors_of", "pick_device", "print_summary"]
 
 
 def command_line() -> str:
@@ -33,6 +37,27 @@ def pick_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise InputError(f"--device {name}: not available here ({reason})") from error
     return name
+
+
+def executors_of(workers: int | None, scheduler: str | None, threads: int) -> "Executors":
+    """Where stacks run; refuses more threads than cores."""
+    from lrinterp.store import InputError
+    from lrinterp.sweep import cores, dask_cluster, dask_workers, local_processes
+
+    if scheduler is not None:
+        if workers is not None:
+            raise InputError("--workers: a scheduler has workers of its own; leave it out")
+        found = dask_workers(scheduler)  # refuses before anything is written
+        wait = "" if found else "; waiting for dask worker to start some"
+        typer.echo(f"Workers at {scheduler}: {found}{wait}")
+        return partial(dask_cluster, scheduler)
+    most = cores() // threads
+    if most < 1:
+        raise InputError(f"threads: expected at most the {cores()} cores here, got {threads}")
+    if workers is not None and not 1 <= workers <= most:
+        each = f"{cores()} cores, {threads} thread{'s' * (threads > 1)} a stack"
+        raise InputError(f"--workers: expected 1 to {most} ({each}), got {workers}")
+    return partial(local_processes, workers or most)
 
 
 def check_outputs(checkpoint: Path, outputs: Mapping[str, Path | None]) -> None:

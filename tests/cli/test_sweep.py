@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from lrinterp.cli.sweep import Meter, executors_of
+from lrinterp.cli.meter import Meter
+from lrinterp.cli.options import executors_of
 from lrinterp.store import InputError
 from lrinterp.sweep import cores
 

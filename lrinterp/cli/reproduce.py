@@ -1,0 +1,118 @@
+"""`lrinterp reproduce`: the findings of the paper, checked by a machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lrinterp.cli.meter import Meter
+from lrinterp.cli.options import command_line, executors_of, pick_device
+
+if TYPE_CHECKING:
+    from lrinterp.reproduction import Claims, Design, Made
+
+__all__ = ["reproduce"]
+
+
+def reproduce(
+    out: Annotated[Path, typer.Option(help="Folder for everything; must be new or empty.")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Three seeds, small grids; diversity only with --study.")
+    ] = False,
+    seeds: Annotated[
+        int | None, typer.Option(help="Models of each kind; default: 10, or 3 with --quick.")
+    ] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A finished sweep of label and layout diversity to use."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML with sections world, split, encoder, fit: the recipe of all."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Local processes; default: cores.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="A Dask scheduler, tcp://HOST:PORT, in place of processes.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Finish an interrupted run.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "cpu",
+) -> None:
+    """Train, measure and judge every claim; write claims.json and one HTML report.
+
+    A killed run loses what was under way: repeat the command with --resume. With --scheduler the
+    workers must see the same folder under the same path.
+    """
+    from lrinterp.reproduction import ReproductionPlan, load_reproduction
+    from lrinterp.reproduction import reproduce as run
+    from lrinterp.study import load_sweep
+
+    loaded = None if study is None else load_sweep(study)
+    design = designed(quick=quick, seeds=seeds, config=config)
+    plan = ReproductionPlan.of(design, loaded, pick_device(device))
+    executors = executors_of(workers, scheduler, 1)
+    try:
+        failed = run(plan, out, executors, resume=resume, stage=Meter)
+    except KeyboardInterrupt as stop:
+        typer.echo(f"Stopped. Finish it with the same command and --resume; so far: {out}")
+        raise typer.Exit(130) from stop
+    write(load_reproduction(out, loaded), out)
+    for name, reason in failed.items():
+        typer.echo(f"{name} was not done: {reason}", err=True)
+    if failed:
+        typer.echo("Claims without their numbers are undecided; try again with --resume", err=True)
+        raise typer.Exit(1)
+
+
+def designed(*, quick: bool, seeds: int | None, config: Path | None) -> "Design":
+    """How large the run is; a number of seeds that cannot be is refused."""
+    from lrinterp.reproduction import Design
+    from lrinterp.store import InputError, read_toml
+
+    base = read_toml(config) if config else {}
+    number = seeds if seeds is not None else 3 if quick else 10
+    try:
+        return Design(quick=quick, seeds=number, base=base)
+    except ValueError as error:
+        raise InputError(f"--{error}") from error
+
+
+def write(made: "Made", out: Path) -> None:
+    """Write claims and report, and print the verdicts."""
+    from lrinterp.report import write_report
+    from lrinterp.reproduction import reproduction_provenance, reproduction_results
+    from lrinterp.store import write_json
+
+    results = reproduction_results(made)
+    claims: Any = results["claims"]
+    provenance = reproduction_provenance(made, command=command_line())
+    write_json(out / "claims.json", {"run": provenance.plain(), "claims": claims.plain()})
+    write_report(results, provenance, out / "report.html")
+    print_claims(claims)
+    typer.echo(claims.finding)
+    typer.echo(f"Claims: {(out / 'claims.json').resolve()}")
+    typer.echo(f"Report: {(out / 'report.html').resolve()}")
+
+
+def print_claims(claims: "Claims") -> None:
+    """A line a statistic: the claim, what was found, what was asked, what follows."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lrinterp.reproduction.claims import scalar_of
+    from lrinterp.result import records
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    for heading in ("", "value and 95 % interval", "holds if", "verdict"):
+        justify = "right" if heading.startswith("value") else "left"
+        shown.add_column(heading, justify=justify, overflow="fold")
+    seen = ""
+    for row in records(claims.frame()):
+        if row["id"] != seen:
+            seen = row["id"]
+            shown.add_row(f"[bold]{escape(seen)}[/bold]", "", "", row["verdict"])
+        sign = row["criterion"].replace("at least", "≥").replace("at most", "≤")
+        texts = (f"  {row['statistic']}", scalar_of(row).phrase, sign, row["part_verdict"])
+        shown.add_row(*map(escape, texts))
+    Console().print(shown)

@@ -1,0 +1,145 @@
+"""The sections of a reproduction's page, in their order, and its claims."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from lrinterp.comparison import dynamics_of
+from lrinterp.reproduction.ablations import ablations
+from lrinterp.reproduction.attribution import attribution
+from lrinterp.reproduction.claims import Claims, hold_against
+from lrinterp.reproduction.criteria import METRICS
+from lrinterp.reproduction.design import ARMS
+from lrinterp.reproduction.gradients import gradients, scalar
+from lrinterp.reproduction.grids import of_diversity, of_scales
+from lrinterp.reproduction.loading import Made
+from lrinterp.reproduction.measures import Measures
+from lrinterp.reproduction.rotation import rotation
+from lrinterp.reproduction.scales import scales
+from lrinterp.reproduction.section import Captioned
+from lrinterp.reproduction.statistics import OF_MODELS, Found, by_seed
+from lrinterp.reproduction.tables import ARM_WORDS
+from lrinterp.reproduction.text_heads import text_heads
+from lrinterp.result import Provenance, Result, Skipped
+from lrinterp.study import LoadedSweep
+from lrinterp.study.bookkeeping import runs
+from lrinterp.study.by_set import set_accuracy
+from lrinterp.study.variance import variance
+
+__all__ = ["judged", "reproduction_provenance", "reproduction_results"]
+
+OF_ARMS: tuple[tuple[str, Callable[[Measures], Result]], ...] = (
+    ("gradients", gradients),
+    ("ablations", ablations),
+    ("text_heads", text_heads),
+    ("rotation", rotation),
+    ("attribution", attribution),
+)
+
+
+def judged(made: Made) -> Claims:
+    """Every claim held against what was measured; what was not measured is undecided."""
+    found: dict[str, Found] = {name: of(made.measures) for name, of in OF_MODELS.items()}
+    found |= of_diversity(made.diversity)
+    found |= of_scales(made.scales)
+    found["lag"] = lag(made.emergence)
+    return hold_against(found)
+
+
+def lag(rows: Sequence[Mapping[str, Any]]) -> Found:
+    """Step at which order breaks minus step at which the gradient has half its final slope."""
+    if not rows:
+        return by_seed(pd.Series(dtype=float))
+    return by_seed(dynamics_of(rows).events.set_index("seed")["lag"])
+
+
+def reproduction_results(made: Made) -> dict[str, Result]:
+    """All sections by name, claims first; what cannot be shown says why in one line."""
+    sections: dict[str, Result] = {"claims": judged(made), **diversity_sections(made.diversity)}
+    if not made.measures.summaries.empty:
+        sections |= {name: section(made.measures) for name, section in OF_ARMS}
+    if made.emergence:
+        found = dynamics_of(made.emergence)
+        expected = "the slope of the head passes half its final value when order passes 0.75"
+        sections["emergence"] = Captioned(inner=found, expected=expected, came=clause(found))
+    return {
+        **sections,
+        "scales": scales(made.scales),
+        "runs": runs(made.models.study, made.models.table),
+    }
+
+
+def diversity_sections(loaded: LoadedSweep | None) -> dict[str, Result]:
+    """Accuracy by diversity and shares of variance, in the first arm of the sweep."""
+    if loaded is None:
+        asked = "Is it many labels or many layouts that make order generalise?"
+        reason = "no sweep of diversity was run or given with --study"
+        return {"diversity": Skipped(skipped="diversity", asked=asked, reason=reason)}
+    first = loaded.study.arm_names[0]
+    arms = {first: loaded.study.arms[first]} if loaded.study.arms else {}
+    study = replace(loaded.study, arms=arms)
+    table = loaded.table[loaded.table["arm"] == first]
+    expected = (
+        "order and retrieval rise with the labels in pairs, and not with the layouts per pair"
+    )
+    sections = {
+        "diversity": set_accuracy(study, table, "unseen_pair"),
+        "variance": variance(study, table),
+    }
+    return {
+        name: Captioned(inner=result, expected=expected, came=diversity_words(loaded))
+        for name, result in sections.items()
+    }
+
+
+def diversity_words(loaded: LoadedSweep) -> str:
+    """What labels and layouts gain, of each metric."""
+    found = {name: scalar(one) for name, one in of_diversity(loaded).items()}
+    return ", ".join(
+        f"{words} gains {found[f'labels_{metric}'].phrase} by labels and "
+        f"{found[f'layouts_{metric}'].phrase} by layouts"
+        for metric, words in METRICS.items()
+    )
+
+
+def clause(result: Result) -> str:
+    """A finding as it stands behind a colon: without its full stop."""
+    return result.finding.removesuffix(".")
+
+
+def reproduction_provenance(made: Made, *, command: str) -> Provenance:
+    """Where the numbers come from; the date is the end of the last model."""
+    tables = [made.models.table, made.scales.table]
+    ended = pd.concat([table["finished"] for table in tables]).dropna()
+    studies: Mapping[str, Any] = {"models": made.models.study, "scales": made.scales.study}
+    if made.diversity is not None:
+        studies = {**studies, "diversity": made.diversity.study}
+    arms = {words: ARMS[name]["about"] for name, words in ARM_WORDS.items() if name in ARMS}
+    return Provenance(
+        checkpoint="Left and right in a dual encoder: what was found, checked by a machine",
+        command=command,
+        date=str(ended.max()) if len(ended) else "",
+        versions=made.models.versions,
+        settings={
+            "reproduction": {"quick": made.design.quick, "seeds": made.design.seeds},
+            **{f"{name} grid": study.factors for name, study in studies.items()},
+            **{
+                f"{name} seeds": {"first_seed": study.first_seed, "seeds": study.seeds}
+                for name, study in studies.items()
+            },
+            **{
+                f"arm {name}": {k: v for k, v in arm.items() if k != "about"}
+                for name, arm in ARMS.items()
+            },
+        },
+        kicker="A reproduction of arXiv 2601.12809",
+        about=(
+            "Two small encoders, of a row of pixels and of a caption, learn which caption goes "
+            "with which picture. The paper says that they learn left and right, from which "
+            "training pictures, and by which part of attention. Each finding is held against a "
+            "criterion written before the run.",
+            " ".join(f"{words[:1].upper()}{words[1:]}: {about}" for words, about in arms.items()),
+        ),
+    )

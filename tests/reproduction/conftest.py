@@ -1,0 +1,201 @@
+"""Measures of models that nobody trained, with planted numbers, and a reproduction small enough to
+be made in seconds.
+"""
+
+import itertools
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lrinterp.reproduction.ablations import MEASURED, SHOWN
+from lrinterp.reproduction.design import ARMS, UNTRAINED, Design
+from lrinterp.reproduction.folder import ReproductionPlan
+from lrinterp.reproduction.loading import Made, load_reproduction
+from lrinterp.reproduction.measures import Measures, gather
+from lrinterp.reproduction.run import reproduce
+from lrinterp.reproduction.section import Section
+
+SEEDS = range(300, 308)
+PIXELS = range(1, 6)
+WHOLE = "EP+PP+bP"
+ORDER = {
+    "standard": 0.97, "both_2": 0.95, "both_1": 0.5, "shuffled": 0.5, "few": 0.8, UNTRAINED: 0.5,
+}  # fmt: skip
+SPAN = {
+    "standard": 12.0, "both_2": 11.0, "both_1": 0.01, "shuffled": 8.0, "few": 0.05,
+    UNTRAINED: 0.002,
+}  # fmt: skip
+AFTER = {
+    "without EP": 0.52, "without PE": 0.96, "without PP": 0.96, "without bP": 0.85,
+    "without VP": 0.965, "without EP and VP": 0.51, "without key-position": 0.5,
+    "placebo of the same size": 0.76, "key-position alone": 0.93,
+}  # fmt: skip
+"""Order of a standard model, as the paper and we say."""
+SLOPES = {"EP": 0.9, "PP": 0.0, "bP": 0.0, WHOLE: 1.0}
+TINY = {
+    "world": {"n_pixels": 5, "n_labels": 9},
+    "split": {"n_pair": 5, "n_val": 3, "positions_per_label": 3, "layouts_per_pair": 6},
+    "encoder": {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 8},
+    "fit": {"steps": 50, "learning_rate": 1e-2},
+}
+"""A recipe whose models are trained and analysed in less than a second."""
+
+
+@pytest.fixture(scope="session")
+def planted() -> Any:
+    """What this file defines, for the tests of this folder."""
+    return sys.modules[__name__]
+
+
+def scalar(value: Any, n: int = 900) -> dict[str, Any]:
+    return {"value": value, "low": None, "high": None, "n": n, "n_clusters": 10}
+
+
+def model(
+    arm: str, seed: int, *, after: Mapping[str, float] = AFTER, noise: float = 0.005
+) -> dict[str, Any]:
+    """What `measure` would say of a model of an arm."""
+    rng = np.random.default_rng([seed, list(ORDER).index(arm)])
+
+    def near(value: float) -> float:
+        return float(value + noise * rng.normal())
+
+    learns = arm in ("standard", "both_2")
+    order = near(ORDER[arm])
+    rank = 0.8 if learns else 0.0
+    return {
+        "summaries": {
+            "accuracy": {"unseen_pair_order": scalar(order)},
+            "positional_gradient": {"headline_head": scalar("L0H1")},
+            "order_bias": {
+                "first_head_difference": scalar(near(0.6 if learns else 0.0), 20),
+                "first_head_consistency": scalar(near(0.99 if learns else 0.5), 20),
+            },
+            "procrustes": {
+                f"{site}_{name}": scalar(near(value if arm == "standard" else 0.0), 5)
+                for site in ("W_E", "value_path")
+                for name, value in (
+                    ("raw_centred_cosine", 0.0),
+                    ("aligned_cosine", 0.5),
+                    ("shuffled_mean", 0.0),
+                )
+            },
+            "similarity_attribution": {
+                "spearman_margin_gain": scalar(near(rank)),
+                "spearman_within_pairs": scalar(near(rank)),
+                "spearman_within_null": scalar(near(0.05)),
+            },
+        },
+        "frames": {
+            "term_ablation": list(ablated(order, after if learns else {}, near)),
+            "attention_terms": list(shares(near)),
+            "positional_gradient": list(fits(SPAN[arm], near)),
+            "procrustes": [
+                {"site": "W_E", "group": "held out", "label": "fish", "raw_cosine": near(0.0)}
+            ],
+            "similarity_attribution": list(parts(near)),
+        },
+        "rows": list(rows(SPAN[arm], near)),
+        "skipped": {},
+    }
+
+
+def ablated(order: float, after: Mapping[str, float], near: Any) -> Iterator[dict[str, Any]]:
+    for words, (terms, kind, gauge) in SHOWN.items():
+        place = {"model": "trained", "encoder": "image", "heads": "all", "set": "unseen_pair"}
+        place |= {"terms": terms, "kind": kind, "gauge": gauge}
+        for measured in MEASURED.values():
+            metric, candidates = measured.split("/")
+            value = near(after.get(words, order)) if metric == "order" else near(0.98)
+            if words == "intact" and metric == "order":
+                value = order
+            yield {**place, "metric": metric, "candidates": candidates, "value": value}
+
+
+def shares(near: Any) -> Iterator[dict[str, Any]]:
+    for head, (term, share) in itertools.product(
+        (0, 1, None), {"EE": 0.4, "EP": 0.2, "PE": 0.1, "PP": 0.1, "bE": 0.1, "bP": 0.1}.items()
+    ):
+        place = {"encoder": "image", "layer": 0, "head": head, "term": term, "gauge": "raw"}
+        yield {**place, "share": near(share)}
+
+
+def fits(span: float, near: Any) -> Iterator[dict[str, Any]]:
+    for (term, part), head in itertools.product(SLOPES.items(), (0, 1)):
+        gauge = "canonical" if term == WHOLE else "raw"
+        own = part * span * (head + 1) / 2
+        place = {"encoder": "image", "layer": 0, "head": head, "term": term, "gauge": gauge}
+        rho = near(-0.98 if part > 0.5 else 0.2)
+        yield {**place, "slope": -own / 4, "span": own, "spearman": rho}
+
+
+def rows(span: float, near: Any) -> Iterator[dict[str, Any]]:
+    """Falling rows of two heads, of which the second is twice as steep; raw rows have a height."""
+    for (term, part), head, pixel in itertools.product(SLOPES.items(), (0, 1), PIXELS):
+        gauge = "canonical" if term == WHOLE else "raw"
+        value = -part * span * (head + 1) / 2 * (pixel - 3) / 4
+        place = {"gauge": gauge, "term": term, "head": f"L0H{head}", "pixel": pixel}
+        yield {**place, "value": near(value) + (5.0 if gauge == "raw" else 0.0)}
+
+
+def parts(near: Any) -> Iterator[dict[str, Any]]:
+    values = {("right", "token"): 0.3, ("left", "token"): -0.1, ("CLS", "bias"): 0.0}
+    for (role, part), value in values.items():
+        for head in ("L0H0", "L0H1"):
+            place = {"encoder": "image", "kind": "direct", "head": head, "role": role, "part": part}
+            yield {**place, "value": near(value / 2)}
+
+
+@pytest.fixture(scope="session")
+def as_claimed() -> Measures:
+    """Models of which everything holds that the paper and we claim."""
+    return measures()
+
+
+def measures(arms: Any = (*ARMS, UNTRAINED), seeds: Any = SEEDS, **changes: Any) -> Measures:
+    return gather((arm, seed, model(arm, seed, **changes)) for arm in arms for seed in seeds)
+
+
+@contextmanager
+def one_thread_pool() -> Iterator[Executor]:
+    """An executor of this process."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def tiny_plan(**changes: Any) -> ReproductionPlan:
+    design = Design(**{"quick": True, "seeds": 2, "base": TINY, **changes})
+    return ReproductionPlan.of(design, None, "cpu")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished reproduction of tiny models."""
+    out = tmp_path_factory.mktemp("reproduction") / "out"
+    assert reproduce(tiny_plan(), out, one_thread_pool) == {}
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_made(tiny_folder: Path) -> Made:
+    return load_reproduction(tiny_folder)
+
+
+def check_section(section: Section, words: str, keys: list[str]) -> None:
+    """A section of eight seeds says what was planted, and each figure has its caption."""
+    assert words in section.finding
+    assert section.question.endswith("?")
+    assert section.finding.endswith(".")
+    assert [figure.key for figure in section.figures()] == keys
+    for figure in section.figures():
+        assert "Expected: " in figure.how_to_read
+        assert "Came: " in figure.how_to_read
+        assert "8 seeds" in figure.how_to_read
+        assert len(figure.table)
+    assert all(scalar.n == 8 for scalar in section.summary.values())

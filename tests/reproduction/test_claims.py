@@ -1,0 +1,133 @@
+"""Claims: as the paper says, everything holds; turned round, it does not; unmeasured, undecided."""
+
+import json
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from lrinterp import store
+from lrinterp.bounds import Bound
+from lrinterp.reproduction.claims import Claims, hold_against
+from lrinterp.reproduction.criteria import CLAIMS, Claim, Part
+from lrinterp.reproduction.measures import Measures
+from lrinterp.reproduction.statistics import OF_MODELS, Found, by_seed
+from lrinterp.stats import Interval
+
+GRIDS = {
+    **{f"{k}_{m}": v for m in ("order", "retrieval_closed", "retrieval_open")
+       for k, v in {"labels": 0.2, "layouts": 0.0, "shares": 0.4}.items()},
+    "range_key_position": 0.01, "range_EP": 0.4, "lag": 10.0,
+}  # fmt: skip
+
+
+def certain(value: float, n: int = 8) -> Found:
+    return Found(interval=Interval(value=value, low=value - 1e-3, high=value + 1e-3, n=n))
+
+
+@pytest.fixture(scope="module")
+def holding(as_claimed: Measures) -> Claims:
+    found = {name: of(as_claimed) for name, of in OF_MODELS.items()}
+    return hold_against(found | {name: certain(value) for name, value in GRIDS.items()})
+
+
+def claim(*parts: Part) -> Claim:
+    return Claim(id="x", sentence="X.", paper="y", parts=parts)
+
+
+def part(name: str, low: float, *, premise: bool = False) -> Part:
+    return Part(statistic=name, words=name, bound=Bound(at_least=low), premise=premise)
+
+
+def test_what_is_as_claimed_holds(holding: Claims):
+    verdicts = dict(holding.verdicts)
+    assert verdicts.pop("c4") == "undecided"
+    assert set(verdicts.values()) == {"holds"}
+    assert list(holding.verdicts) == [claim.id for claim in CLAIMS]
+
+
+def test_every_statistic_beyond_its_bound_refutes_its_claim(holding: Claims):
+    found = {}
+    for row in holding.table.itertuples():
+        if row.criterion != "none" and not row.premise:
+            end = row.at_least if row.at_least == row.at_least else None
+            found[row.statistic] = certain(end - 0.1 if end is not None else row.at_most + 0.1)
+    shared = {"order_both_1": certain(0.5), "order_few": certain(0.8)}
+    verdicts = dict(hold_against({**found, **shared}).verdicts)
+    assert verdicts.pop("c4") == "undecided"
+    assert set(verdicts.values()) == {"does not hold"}
+
+
+def test_what_was_not_run_is_undecided():
+    empty = hold_against({})
+    assert set(empty.verdicts.values()) == {"undecided"}
+    assert set(empty.table["reason"]) == {"not measured"}
+    assert empty.figures() == ()
+    assert all(tile.scalar.value is None for tile in empty.tiles())
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ({"a": 1.0, "b": 1.0}, "holds"),
+        ({"a": 1.0, "b": -1.0}, "does not hold"),
+        ({"a": 1.0}, "undecided"),
+        ({"b": -1.0}, "does not hold"),
+    ],
+)
+def test_a_claim_holds_where_all_its_parts_do(values: dict[str, float], verdict: str):
+    found = {name: certain(value) for name, value in values.items()}
+    claims = hold_against(found, [claim(part("a", 0.0), part("b", 0.0))])
+    assert claims.verdicts == {"x": verdict}
+
+
+@pytest.mark.parametrize("premise", [-1.0, None])
+def test_a_premise_that_fails_decides_nothing(premise: float | None):
+    found = {"b": certain(-1.0)} | ({} if premise is None else {"a": certain(premise)})
+    claims = hold_against(found, [claim(part("a", 0.0, premise=True), part("b", 0.0))])
+    assert claims.verdicts == {"x": "undecided"}
+    met = hold_against({**found, "a": certain(1.0)}, [claim(part("a", 0.0, premise=True))])
+    assert met.verdicts == {"x": "holds"}
+
+
+def test_a_statistic_without_a_bound_is_reported_and_undecided():
+    bare = claim(Part(statistic="a", words="a", bound=None))
+    claims = hold_against({"a": certain(0.5)}, [bare])
+    row = claims.table.iloc[0]
+    assert (row["value"], row["criterion"], row["verdict"]) == (0.5, "none", "undecided")
+    assert "not known what the paper measured" in row["reason"]
+
+
+def test_the_claims_as_json(holding: Claims):
+    plain = json.loads(json.dumps(holding.plain(), allow_nan=False))
+    assert [one["id"] for one in plain] == [claim.id for claim in CLAIMS]
+    first = plain[0]["parts"][0]
+    assert first["seeds"]["300"] == seed_300(holding)
+    for one in plain:
+        for piece in one["parts"]:
+            assert {"value", "low", "high", "n", "criterion", "verdict", "reason"} <= set(piece)
+
+
+def seed_300(claims: Claims) -> float:
+    rows = claims.replicates.query("statistic == 'order' and seed == 300")
+    return float(rows["value"].iloc[0])
+
+
+def test_words_and_figures(holding: Claims, tmp_path: Any):
+    assert holding.finding.startswith("Of 21 claims 20 hold (c1,")
+    assert holding.finding.endswith("1 is undecided (c4).")
+    shown = holding.overview()
+    assert len(shown) == len(CLAIMS)
+    assert shown["Found"].iloc[0].count("\n") == 1
+    words = holding.tiles()[0].words
+    assert words.startswith("c1 holds: at least 0.9 was asked")
+    [figure] = holding.figures()
+    assert figure.how_to_read.endswith(".")
+    store.save(holding, tmp_path / "claims")
+    again = store.load(Claims, tmp_path / "claims")
+    assert again.finding == holding.finding
+    assert again.figures()[0].plot.to_json() == figure.plot.to_json()  # type: ignore[union-attr]
+
+
+def test_an_unmeasured_series_is_empty():
+    assert by_seed(pd.Series(dtype=float)).seeds == {}

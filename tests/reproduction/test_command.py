@@ -1,0 +1,93 @@
+"""`lrinterp reproduce`: a finished folder is judged again, and bad input is one line."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., tuple[int, str, str]]
+SWEEP = Path(__file__).parents[2] / "analyses" / "label_vs_layout" / "results"
+
+
+@pytest.fixture
+def config(tmp_path: Path, planted: Any) -> Path:
+    """The recipe of the tiny models as TOML."""
+    lines = []
+    for section, fields in planted.TINY.items():
+        lines += [f"[{section}]", *(f"{name} = {value}" for name, value in fields.items())]
+    (tmp_path / "tiny.toml").write_text("\n".join(lines))
+    return tmp_path / "tiny.toml"
+
+
+@pytest.fixture
+def finished(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "finished"))
+
+
+def test_a_finished_folder_is_judged_and_written(run: Run, finished: Path, config: Path):
+    options = ("--quick", "--seeds", 2, "--config", config, "--workers", 1, "--resume")
+    code, out, err = run("reproduce", "--out", finished, *options)
+    assert (code, err) == (0, "")
+    assert "Analysing the arms: 12 of 12 models done" in out
+    assert "range_key_position" in out
+    assert "Of 21 claims" in out
+    written = json.loads((finished / "claims.json").read_text())
+    assert len(written["claims"]) == 21
+    assert written["run"]["reproduction"] == {"quick": True, "seeds": 2}
+    assert "A reproduction of arXiv 2601.12809" in (finished / "report.html").read_text()
+    before = written["claims"]
+    assert run("reproduce", "--out", finished, *options)[0] == 0
+    assert json.loads((finished / "claims.json").read_text())["claims"] == before
+
+
+def test_a_failed_part_is_named_and_leaves_exit_code_1(run: Run, finished: Path, config: Path):
+    (finished / "models" / "models" / "00002" / "model.safetensors").write_bytes(b"no")
+    (finished / "measures" / "00002.json").unlink()
+    options = ("--quick", "--seeds", 2, "--config", config, "--workers", 1, "--resume")
+    code, out, err = run("reproduce", "--out", finished, *options)
+    assert code == 1
+    assert "measures 00002 was not done: InputError:" in err
+    assert "try again with --resume" in err
+    assert "Of 21 claims" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--seeds", 1), "--seeds: expected 2 to 1000, got 1"),
+        (("--study", "nowhere"), "nowhere: not a sweep"),
+        (("--config", "no.toml"), "no.toml"),
+        (("--scheduler", "tcp://127.0.0.1:1", "--workers", 2), "--workers: a scheduler has"),
+        (("--workers", 0), "--workers: expected 1 to"),
+        (("--device", "gpu"), "--device gpu: not available"),
+    ],
+)
+def test_bad_options_are_one_line_and_write_nothing(
+    run: Run, tmp_path: Path, options: tuple[Any, ...], words: str
+):
+    code, _, err = run("reproduce", "--out", tmp_path / "out", "--quick", *options)
+    assert code == 2
+    assert err.startswith("lrinterp: error: ")
+    assert words in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_that_does_not_fit_is_refused_before_anything_is_written(run: Run, tmp_path: Path):
+    (tmp_path / "bad.toml").write_text("[split]\nn_pair = 30\n")
+    code, _, err = run("reproduce", "--out", tmp_path / "out", "--config", tmp_path / "bad.toml")
+    assert code == 2
+    assert "n_pair + n_val: expected at most n_labels=20" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_folder_and_other_options_are_refused(run: Run, finished: Path):
+    code, _, err = run("reproduce", "--out", finished, "--quick", "--seeds", 5, "--resume")
+    assert code == 2
+    assert "was started with seeds = 2, not 5" in err
+    code, _, err = run("reproduce", "--out", SWEEP, "--quick", "--resume")
+    assert code == 2
+    assert "lrinterp: error:" in err

@@ -1,0 +1,119 @@
+"""Reproducing in a folder: everything is made once, resumed to the same claims, and told of."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrinterp.locking import alone
+from lrinterp.reproduction.loading import load_reproduction
+from lrinterp.reproduction.results import judged
+from lrinterp.reproduction.run import analysed, followed, reproduce
+from lrinterp.store import InputError
+
+REPRODUCE = """
+import json, sys
+from pathlib import Path
+from lrinterp.reproduction import Design, ReproductionPlan, reproduce
+from lrinterp.sweep import local_processes
+from functools import partial
+if __name__ == "__main__":
+    design = Design(quick=True, seeds=2, base=json.loads(sys.argv[2]))
+    plan = ReproductionPlan.of(design, None, "cpu")
+    reproduce(plan, Path(sys.argv[1]), partial(local_processes, 1), resume=True)
+"""
+
+
+def files(out: Path) -> dict[str, int]:
+    return {str(p.relative_to(out)): p.stat().st_mtime_ns for p in out.rglob("*.json")}
+
+
+def test_everything_is_there_and_is_not_made_again(tiny_folder: Path, planted: Any):
+    before = files(tiny_folder)
+    assert len([name for name in before if name.startswith("measures/")]) == 12
+    assert len([name for name in before if name.startswith("emergence/")]) == 2
+    told: list[tuple[str, int, int]] = []
+
+    def stage(title: str) -> Callable[[int, int], None]:
+        return lambda done, total: told.append((title, done, total))
+
+    assert reproduce(planted.tiny_plan(), tiny_folder, planted.one_thread_pool, resume=True,
+                     stage=stage) == {}  # fmt: skip
+    after = files(tiny_folder)
+    assert {k: v for k, v in after.items() if before.get(k) != v} == {}
+    assert told == [
+        ("Training the arms", 10, 10),
+        ("Training the grid of scales", 8, 8),
+        ("Analysing the arms", 12, 12),
+        ("Following standard models", 2, 2),
+    ]
+
+
+def test_what_is_lost_is_made_again_and_gives_the_same_claims(tiny_folder: Path, planted: Any):
+    before = judged(load_reproduction(tiny_folder)).plain()
+    lost = [
+        tiny_folder / "measures" / "00003.json",
+        tiny_folder / "emergence" / "00002.json",
+        tiny_folder / "scales" / "stacks" / "0000.json",
+    ]
+    for path in lost:
+        path.unlink()
+    assert reproduce(planted.tiny_plan(), tiny_folder, planted.one_thread_pool, resume=True) == {}
+    assert all(path.exists() for path in lost)
+    assert judged(load_reproduction(tiny_folder)).plain() == before
+
+
+def test_tasks_know_their_arm_and_seed(tiny_folder: Path, planted: Any):
+    tasks = analysed(planted.tiny_plan(), tiny_folder)
+    arms = [task.payload["arm"] for task in tasks]
+    assert arms.count("standard") == arms.count("untrained") == 2
+    assert [t.payload["seed"] for t in tasks if t.payload["arm"] == "few"] == [300, 301]
+    assert [task.payload["name"] for task in followed(tiny_folder)] == ["seed 300", "seed 301"]
+
+
+def test_a_part_that_cannot_be_measured_leaves_its_claims_undecided(
+    tiny_folder: Path, planted: Any, tmp_path: Path
+):
+    import shutil
+
+    out = tmp_path / "broken"
+    shutil.copytree(tiny_folder, out)
+    shutil.rmtree(out / "measures")
+    weights = out / "models" / "models" / "00002" / "model.safetensors"
+    weights.write_bytes(b"no weights")
+    failed = reproduce(planted.tiny_plan(), out, planted.one_thread_pool, resume=True)
+    assert list(failed) == ["measures 00002"]
+    assert "truncated or altered" in failed["measures 00002"]
+    row = judged(load_reproduction(out)).table.query("statistic == 'order'")
+    assert row["n"].tolist() == [1]
+
+
+def test_two_at_once_are_refused(tiny_folder: Path, planted: Any):
+    with alone(tiny_folder), pytest.raises(InputError, match="another process is at work"):
+        reproduce(planted.tiny_plan(), tiny_folder, planted.one_thread_pool, resume=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["models/stacks", "measures"])
+def test_a_killed_reproduction_ends_with_the_same_claims(
+    tiny_folder: Path, planted: Any, tmp_path: Path, wait_for: Callable[..., None], part: str
+):
+    """SIGKILL of the whole process group while a part is under way."""
+    out, script = tmp_path / "killed", tmp_path / "go.py"
+    script.write_text(REPRODUCE)
+    command = [sys.executable, str(script), str(out), json.dumps(planted.TINY)]
+    process = subprocess.Popen(command, start_new_session=True)
+    wait_for(lambda: any((out / part).glob("*.json")))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    unfinished = len(files(out))
+    assert unfinished < len(files(tiny_folder))
+    subprocess.run(command, check=True)
+    ours, theirs = (judged(load_reproduction(folder)) for folder in (out, tiny_folder))
+    assert ours.plain() == theirs.plain()

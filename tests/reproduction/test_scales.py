@@ -1,0 +1,38 @@
+"""The section of scales: maps, cells set apart, the ranges in words."""
+
+import pandas as pd
+import pytest
+
+from lrinterp.reproduction.design import Design
+from lrinterp.reproduction.scales import scales
+from lrinterp.study import LoadedSweep
+
+
+@pytest.fixture(scope="module")
+def swept() -> LoadedSweep:
+    """Four cells; the one of large W_E and W_pos does not learn order."""
+    study = Design(quick=True, seeds=3).studies["scales"]
+    rows = []
+    for setting in study.settings():
+        W_E, W_pos = setting.values.values()
+        poor = W_E > 0.1 and W_pos > 0.1
+        for seed in study.all_seeds():
+            order = 0.7 if poor else 0.95 + 0.001 * (seed - 301)
+            after = {"without_EP_order": 0.5 + W_pos, "without_key_position_order": 0.5}
+            place = {"arm": "main", "seed": seed, **setting.values}
+            rows.append({**place, "unseen_pair_order": order, **after})
+    return LoadedSweep(name="x", study=study, table=pd.DataFrame(rows))
+
+
+def test_ranges_and_cells_apart_are_said(swept: LoadedSweep):
+    section = scales(swept)
+    assert "1 cell apart" in section.finding
+    assert "W_E 0.15, W_pos 0.2 (intact 0.70)" in section.caveats[1]
+    assert section.summary["range_EP"].value == pytest.approx(0.18)
+
+
+def test_the_map_has_a_panel_a_measure(swept: LoadedSweep):
+    [figure] = scales(swept).figures()
+    assert len(figure.plot.data) == 3  # type: ignore[union-attr, arg-type]
+    assert "without EP (raw) 0.52 to 0.70" in figure.how_to_read
+    assert len(figure.table) == 12

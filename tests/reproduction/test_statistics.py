@@ -1,0 +1,98 @@
+"""Statistics of claims: what was planted is found; a range over scales is worked out by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lrinterp.reproduction.measures import Measures
+from lrinterp.reproduction.statistics import OF_MODELS, by_seed, range_over_scales
+
+PLANTED = {
+    "order": 0.97,
+    "order_gained": 0.47,
+    "weight_share": 0.8,
+    "spearman_EP": 0.98,
+    "spearman_PP": 0.2,
+    "spearman_bP": 0.2,
+    "without_EP": 0.52,
+    "lost_PE": 0.01,
+    "lost_PP": 0.01,
+    "lost_bP": 0.12,
+    "label_set_EP": 0.98,
+    "label_set_key_position": 0.98,
+    "order_both_1": 0.5,
+    "span_both_1": 0.01,
+    "order_few": 0.8,
+    "span_few": 0.05,
+    "first_consistency": 0.99,
+    "first_difference": 0.6,
+    "rotation_raw": 0.0,
+    "rotation_aligned": 0.5,
+    "rotation_gained": 0.5,
+    "order_both_2": 0.95,
+    "without_EP_VP": 0.51,
+    "lost_VP": 0.005,
+    "lost_only": 0.04,
+    "margin_gain": 0.8,
+    "margin_gain_within": 0.8,
+}
+
+
+@pytest.mark.parametrize("name", OF_MODELS)
+def test_what_was_planted_is_found(as_claimed: Measures, name: str):
+    found = OF_MODELS[name](as_claimed)
+    assert found.interval.value == pytest.approx(PLANTED[name], abs=0.012)
+    assert (found.interval.n, len(found.seeds)) == (8, 8)
+    assert found.interval.value == pytest.approx(np.mean(list(found.seeds.values())))
+
+
+@pytest.mark.parametrize("name", OF_MODELS)
+def test_what_was_not_measured_has_no_value(planted: Any, name: str):
+    found = OF_MODELS[name](planted.measures(arms=()))
+    assert found.interval.value is None
+    assert found.reason == "not measured"
+
+
+def test_losses_are_taken_model_by_model(planted: Any):
+    """One model that is worse in everything changes order, not what an ablation costs."""
+    one = planted.model("standard", 300)
+    bad = planted.model("standard", 301, after={k: v - 0.3 for k, v in planted.AFTER.items()})
+    bad["summaries"]["accuracy"]["unseen_pair_order"]["value"] -= 0.3
+    found = OF_MODELS["lost_PP"](planted.gather([("standard", 300, one), ("standard", 301, bad)]))
+    assert found.seeds[301] == pytest.approx(0.01, abs=0.02)
+
+
+def test_examples_are_counted_beside_seeds(as_claimed: Measures):
+    assert OF_MODELS["order"](as_claimed).n_examples == 900
+    assert OF_MODELS["first_difference"](as_claimed).n_examples == 20
+    assert OF_MODELS["span_few"](as_claimed).n_examples is None
+
+
+def test_seeds_without_a_number_are_left_out():
+    import pandas as pd
+
+    found = by_seed(pd.Series({1: 0.5, 2: np.nan, 3: 0.7}))
+    assert found.seeds == {1: 0.5, 3: 0.7}
+    assert found.interval.n == 2
+
+
+def test_a_range_over_scales_by_hand():
+    """Cells of mean 0.9, 0.6 and 0.7; the last is left out for its intact order."""
+    intact = np.array([[0.95, 0.95, 0.8], [0.97, 0.93, 0.9]])
+    after = np.array([[0.9, 0.5, 0.7], [0.9, 0.7, 0.1]])
+    found = range_over_scales(intact, after)
+    assert found.value == pytest.approx(2 * 0.3 - (0.2 + 0.4) / 2)
+    assert found.n == 2
+    assert range_over_scales(intact - 0.1, after).value is None
+
+
+def test_a_range_of_noise_alone_is_near_zero():
+    """The plain range of 12 cells of 10 noisy seeds is about 0.03; the jackknife halves it."""
+    rng = np.random.default_rng(0)
+    plain, corrected = [], []
+    for _ in range(60):
+        after = 0.5 + 0.03 * rng.normal(size=(10, 12))
+        plain.append(np.ptp(after.mean(0)))
+        corrected.append(range_over_scales(np.ones((10, 12)), after).value)
+    assert abs(float(np.mean(corrected))) < 0.6 * float(np.mean(plain))
