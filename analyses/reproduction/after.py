@@ -1,0 +1,170 @@
+"""Asked after the run: the explanations of claims that did not hold, each put to a test.
+
+Usage: python analyses/reproduction/after.py DIR
+
+DIR is the folder of `lrinterp reproduce`. The models of the first question are trained into
+DIR/after, a minute or two on two cores; nothing here decides a claim.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from lrinterp.comparison import dynamics_of
+from lrinterp.reproduction.design import FIRST_SEED
+from lrinterp.reproduction.loading import load_reproduction
+from lrinterp.reproduction.measure import measure
+from lrinterp.reproduction.measures import Measures, gather
+from lrinterp.reproduction.statistics import OF_MODELS, WHOLE, by_seed
+from lrinterp.study import LoadedSweep, Study, SweepPlan, load_sweep, sweep
+from lrinterp.sweep import Task, cores, local_processes, read_result, run_tasks
+
+LARGE = {"encoder": {"std_W_E": 0.3}}
+SPLIT = ("spearman_EP", "spearman_PP", "spearman_bP", "without_EP", "lost_PP", "lost_bP")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--study", type=Path, help="as in lrinterp reproduce")
+    options = parser.parse_args()
+    study = None if options.study is None else load_sweep(options.study)
+    made = load_reproduction(options.folder, study)
+    n = made.design.seeds
+    print(f"{n} seeds from {FIRST_SEED}; means with 95 % t intervals over seeds")
+    print("\nc5, c6, c15: the split of key-position, by the scale of the first token embeddings")
+    large = large_embeddings(options.folder / "after", n)
+    for name in (*SPLIT, "without_EP_VP", "order"):
+        print(f"  {name}: default {said(made.measures, name)}, std_W_E 0.3 {said(large, name)}")
+    for words, measures in (("default", made.measures), ("std_W_E 0.3", large)):
+        parts = ", ".join(f"{t} {phrase(slope_share(measures, t))}" for t in ("EP", "PP", "bP"))
+        print(f"  part of the headline slope, {words}: {parts}")
+    print("\nc8b: gradient and order, model by model")
+    few = made.measures.number("few", "accuracy", "unseen_pair_order")
+    spans = widest(made.measures, "few")
+    print(f"  few: span {spans.min():.2f} to {spans.max():.2f} logits, order {few.min():.3f} to "
+          f"{few.max():.3f}, Spearman {spearmanr(spans, few).statistic:.2f}")  # fmt: skip
+    shuffled = made.measures.number("shuffled", "accuracy", "unseen_pair_order")
+    print(f"  captions shuffled: order {phrase(shuffled)}, span in logits "
+          f"{phrase(widest(made.measures, 'shuffled'))}")  # fmt: skip
+    print("\nc9: which mention the strongest text head prefers")
+    strongest = made.measures.number("standard", "order_bias", "bias_head_difference")
+    first = made.measures.number("standard", "order_bias", "first_head_difference")
+    print(f"  the strongest head prefers the first in {int((strongest > 0).sum())} of "
+          f"{len(strongest)}; |difference| {phrase(strongest.abs())}")  # fmt: skip
+    print(f"  the head that prefers the first most: {listed(first)}")
+    print("\no2: when the gradient comes")
+    emergence(made.emergence)
+    print("\no3: key-position alone, and with the places of objects")
+    for words, kind in (("alone", "keep"), ("and where objects are", "keep_objects")):
+        order = made.measures.ablated("standard", WHOLE, kind, "canonical")
+        print(f"  order with key-position {words}: {phrase(order)}")
+    print("\no4: margin and attention gained, by arm")
+    for arm in ("standard", "both_2", "few", "both_1", "untrained"):
+        keys = ("margin_gain", "within_pairs", "both_orders", "flattened")
+        found = {
+            k: made.measures.number(arm, "similarity_attribution", f"spearman_{k}") for k in keys
+        }
+        print(f"  {arm}: " + ", ".join(f"{k} {phrase(v)}" for k, v in found.items()))
+    diversity(made.diversity)
+
+
+def large_embeddings(out: Path, seeds: int) -> Measures:
+    """Standard models whose token embeddings start at 0.3, with the same seeds."""
+    study = Study.from_plain(
+        {
+            "title": "Large token embeddings",
+            "seeds": seeds,
+            "first_seed": FIRST_SEED,
+            "stack": 5,
+            "base": LARGE,
+            "grid": {"world": {"n_objects": [2]}},
+        },
+        "after",
+    )
+    executors = partial(local_processes, cores())
+    plan = SweepPlan.of(study, device="cpu", checkpoints=True)
+    sweep(plan, out / "models", executors, resume=True)
+    rows = load_sweep(out / "models").table
+    tasks = [
+        Task(
+            name=f"{seed}",
+            payload={
+                "checkpoint": str((out / "models" / "models" / f"{model:05d}").resolve()),
+                "plan": None,
+                "threads": 1,
+            },
+        )
+        for model, seed in zip(rows["model"], rows["seed"], strict=True)
+    ]
+    (out / "measures").mkdir(exist_ok=True)
+    if failed := run_tasks(measure, tasks, out / "measures", executors):
+        raise SystemExit(f"not measured: {failed}")
+    found = [("standard", int(t.name), read_result(out / "measures", t)) for t in tasks]
+    return gather(found)
+
+
+def slope_share(measures: Measures, term: str) -> pd.Series:
+    """Slope of a raw term over the slope of all three, in each model's headline head."""
+    slopes = {t: measures.of_headline("standard", t, "raw", "slope") for t in ("EP", "PP", "bP")}
+    return slopes[term] / sum(slopes.values())
+
+
+def widest(measures: Measures, arm: str) -> pd.Series:
+    cells = measures.cells("positional_gradient", arm=arm, term=WHOLE, gauge="canonical")
+    return cells.groupby("seed")["span"].max()
+
+
+def emergence(rows: list[dict]) -> None:
+    """Steps from the first gradient to order, and from order to half the final slope."""
+    events = dynamics_of(rows).events.set_index("seed")
+    print(f"  order passes 0.75 at step {phrase(events['order_step'])}")
+    before = events["order_step"] - events["gradient_step"]
+    print(f"  the row spans 0.1 logits at step {phrase(events['gradient_step'])}, "
+          f"{phrase(before)} steps before order")  # fmt: skip
+    print(f"  half the final slope at step {phrase(events['slope_step'])}")
+    table = pd.DataFrame(rows)
+    at_breaking = [
+        np.interp(events.loc[seed, "order_step"], own["step"], own["span"].abs())
+        for seed, own in table.groupby("seed")
+    ]
+    print(f"  span when order passes 0.75: {phrase(pd.Series(at_breaking))} logits")
+
+
+def diversity(loaded: LoadedSweep | None) -> None:
+    """What labels gain with few layouts and with many: the two stand in for each other."""
+    if loaded is None:
+        return
+    arm = loaded.study.arm_names[0]
+    rows = loaded.table[loaded.table["arm"] == arm]
+    labels, layouts = "split.n_pair", "split.layouts_per_pair"
+    print("\nc2, c3: labels gain order where layouts are few, and layouts where labels are few")
+    for factor, other in ((labels, layouts), (layouts, labels)):
+        for level in (rows[other].min(), rows[other].max()):
+            part = rows[rows[other] == level]
+            order = part.pivot_table(index="seed", columns=factor, values="unseen_pair_order")
+            gain = order[order.columns.max()] - order[order.columns.min()]
+            print(f"  {factor}, most minus fewest, at {other} = {level}: {phrase(gain)}")
+
+
+def said(measures: Measures, name: str) -> str:
+    return phrase(pd.Series(OF_MODELS[name](measures).seeds))
+
+
+def phrase(values: pd.Series) -> str:
+    found = by_seed(values.astype(float)).interval
+    if found.low is None:
+        return "–" if found.value is None else f"{found.value:.3f}"
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def listed(values: pd.Series) -> str:
+    return ", ".join(f"{value:.2f}" for value in values)
+
+
+if __name__ == "__main__":
+    main()
