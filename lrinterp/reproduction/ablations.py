@@ -11,7 +11,6 @@ from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS, WHOLE
 from lrinterp.reproduction.tables import named, over_seeds
 from lrinterp.result import Scalar, records
-from lrinterp.wording import counted
 
 __all__ = ["ablations"]
 
@@ -36,6 +35,11 @@ KEYS = (
     "without_EP_VP", "lost_VP", "lost_only",
 )  # fmt: skip
 CHANCE = 0.5
+GUESS = {
+    "order": "0.5 is chance",
+    "label set (closed)": "a guess is right for one label set of all",
+}
+ORDER = ("accuracy", "unseen_pair_order")
 
 
 def ablations(measures: Measures) -> Section:
@@ -57,8 +61,7 @@ def ablations(measures: Measures) -> Section:
             "from empty pixels. In the last row it still does, and knows nothing else of them; "
             "this row tests why key-position alone does not suffice, and decides no claim.",
             "With captions shuffled training gives each picture the caption of another one: the "
-            "model can remember and has nothing to generalise. The label set of its held-out "
-            "pictures is at chance, and so is order.",
+            "model can remember and has nothing to generalise.",
         ),
         numbers={key: scalar(OF_MODELS[key](measures)) for key in KEYS},
         table=table,
@@ -90,9 +93,9 @@ def drawn(means: pd.DataFrame, measures: Measures, measure: str) -> Drawing:
     return Drawing(
         key=measure.split()[0],
         title=f"{words[:1].upper()}{words[1:]} on held-out pairs after each ablation",
-        how_to_read="Each dot is the mean over seeds of the share of pictures right, with its 95 % "
-        f"interval ({examples(measures)}); a term that is not needed leaves its dot where the "
-        "intact one is" + ("; 0.5 is chance." if measure == "order" else "; chance is 1 in 10."),
+        how_to_read="Each dot is the mean over seeds of the share of pictures right, with its "
+        f"95 % interval ({measures.sample(*ORDER, 'picture')}); a term that is not needed leaves "
+        f"its dot where the intact one is; {GUESS[measure]}.",
         expected=expected,
         came="in standard models " + ", ".join(spoken(table, words)),
         kind="bars",
@@ -106,14 +109,6 @@ def spoken(table: pd.DataFrame, words: str) -> Iterator[str]:
     """The ablations of standard models in words."""
     for row in records(table[table["arm"] == "standard"]):
         yield f"{row[words]:.2f} {row['ablation']}"
-
-
-def examples(measures: Measures) -> str:
-    """How many seeds, and pictures each."""
-    orders = measures.summary("standard", "accuracy", "unseen_pair_order")
-    pictures = orders["n"].dropna()
-    n = int(pictures.max()) if len(pictures) else 0
-    return f"{counted(len(orders), 'seed')}, {counted(n, 'picture')} each"
 
 
 def finding(means: pd.DataFrame) -> str:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lrinterp.reproduction.gradients import scalar, seeds_of
+from lrinterp.reproduction.gradients import scalar
 from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS
@@ -24,6 +24,7 @@ ARMS = ("standard", "few", "both_2", "both_1", "untrained")
 def attribution(measures: Measures) -> Section:
     """Contributions to the image margin of standard models; gain against margin in all arms."""
     parts, ranks = direct_parts(measures), rank_rows(measures)
+    sample = measures.sample("similarity_attribution", "spearman_margin_gain", "picture")
     numbers = {key: scalar(OF_MODELS[key](measures)) for key in KEYS}
     return Section(
         name="attribution",
@@ -45,8 +46,8 @@ def attribution(measures: Measures) -> Section:
         numbers=numbers,
         table=ranks,
         drawings=(
-            *([drawn_parts(parts)] if len(parts) else []),
-            *([drawn_ranks(ranks)] if len(ranks) else []),
+            *([drawn_parts(parts, sample)] if len(parts) else []),
+            *([drawn_ranks(ranks, sample)] if len(ranks) else []),
         ),
     )
 
@@ -70,7 +71,7 @@ def rank_rows(measures: Measures) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["arm", "seed", "pictures", "value"])
 
 
-def drawn_parts(parts: pd.DataFrame) -> Drawing:
+def drawn_parts(parts: pd.DataFrame, sample: str) -> Drawing:
     means = told_apart(parts, ["role", "part"])
     table, words = blanked(means)
     table = table.rename(columns={"value": "contribution (cosine)", "n": "seeds"})
@@ -79,7 +80,7 @@ def drawn_parts(parts: pd.DataFrame) -> Drawing:
         key="parts",
         title="Contributions to the image margin, standard models, all heads together",
         how_to_read="Each cell is the mean over seeds of what one part of the values read at one "
-        f"place adds to the margin, as a difference of cosines ({seeds_of(parts)}); {words}.",
+        f"place adds to the margin, as a difference of cosines ({sample}); {words}.",
         expected="the tokens of the two objects make the margin, one pulling, one pushing",
         came=f"the largest is {first['part']} at {first['role']}, {plain_number(first['value'])}",
         kind="heatmap",
@@ -88,14 +89,14 @@ def drawn_parts(parts: pd.DataFrame) -> Drawing:
     )
 
 
-def drawn_ranks(ranks: pd.DataFrame) -> Drawing:
+def drawn_ranks(ranks: pd.DataFrame, sample: str) -> Drawing:
     means = over_seeds(named(ranks, ARMS), ["arm", "pictures"])
     own = records(means[means["arm"] == "standard"])
     return Drawing(
         key="ranks",
         title="Rank correlation of the margin and the attention gained, over pictures",
         how_to_read="Each dot is the mean over seeds of Spearman's rank correlation, with its 95 % "
-        f"interval ({seeds_of(ranks)} an arm); without a relation it lies at 0.",
+        f"interval ({sample}); without a relation it lies at 0.",
         expected="at least 0.5 where order is learnt, none in the controls",
         came=", ".join(f"{Scalar.of(r).phrase} ({r['pictures']})" for r in own) or "not measured",
         kind="bars",

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from lrinterp.wording import counted
+
 __all__ = ["Measures", "gather"]
 
 KEYS = ["arm", "seed"]
@@ -51,6 +53,12 @@ class Measures:
         return table[
             (table["arm"] == arm) & (table["analysis"] == analysis) & (table["key"] == key)
         ]
+
+    def sample(self, analysis: str, key: str, thing: str, arm: str = "standard") -> str:
+        """How many models a number is known of, and of how many things each: a sentence's part."""
+        found = self.summary(arm, analysis, key).dropna(subset=["value"])
+        n = int(found["n"].max()) if found["n"].notna().any() else 0
+        return f"{counted(len(found), 'seed')}, {counted(n, thing)} each"
 
     def cells(self, analysis: str, **place: Any) -> pd.DataFrame:
         """The rows of an analysis' table whose columns have these values."""

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lrinterp.reproduction.gradients import scalar, seeds_of
+from lrinterp.reproduction.gradients import scalar
 from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS
@@ -35,13 +35,17 @@ def rotation(measures: Measures) -> Section:
             "shuffled."
         ),
         notes=(
-            "Fifteen labels fix a rotation in fourteen of the dimensions; the rest is left out, "
-            "and what a held-out label has there cannot be aligned. Labels are centred on the "
-            "trained ones. The untrained models have the same fit and no reason to align.",
+            "The trained labels fix a rotation in one dimension fewer than they are; the rest is "
+            "left out, and what a held-out label has there cannot be aligned. Labels are centred "
+            "on the trained ones. The untrained models have the same fit and no reason to align.",
         ),
         numbers=numbers,
         table=table,
-        drawings=(drawn(table),) if len(table) else (),
+        drawings=(
+            drawn(table, measures.sample("procrustes", "W_E_aligned_cosine", "held-out label")),
+        )
+        if len(table)
+        else (),
     )
 
 
@@ -57,7 +61,7 @@ def cosines(measures: Measures) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["arm", "seed", "site", "cosine", "value"])
 
 
-def drawn(table: pd.DataFrame) -> Drawing:
+def drawn(table: pd.DataFrame, sample: str) -> Drawing:
     labelled = named(table)
     both = labelled.assign(labels=labelled["cosine"] + ", " + labelled["arm"])
     means = over_seeds(both, ["site", "labels"])
@@ -66,7 +70,7 @@ def drawn(table: pd.DataFrame) -> Drawing:
         key="cosines",
         title="Cosine of image and text embedding of a held-out label",
         how_to_read="Each dot is the mean over seeds of the cosine between the two towers, "
-        f"averaged over held-out labels, with its 95 % interval ({seeds_of(table)}); "
+        f"averaged over labels, with its 95 % interval ({sample}); "
         "0 is no agreement.",
         expected="near 0 as they stand, clearly more after the rotation, near 0 where labels are "
         "shuffled",

@@ -46,7 +46,7 @@ def scales(loaded: LoadedSweep) -> Section:
         ),
         numbers=numbers,
         table=table,
-        drawings=(drawn(means),),
+        drawings=(drawn(means, pictures(loaded)),),
     )
 
 
@@ -68,7 +68,7 @@ def cells_apart(means: pd.DataFrame) -> list[str]:
     ]
 
 
-def drawn(means: pd.DataFrame) -> Drawing:
+def drawn(means: pd.DataFrame, n_pictures: int) -> Drawing:
     across, down = "std of W_pos", "std of W_E"
     table = means.rename(columns={SCALED[0]: down, SCALED[1]: across, "n": "seeds"})
     ends = [spoken(means, panel) for panel in PANELS.values()]
@@ -77,7 +77,8 @@ def drawn(means: pd.DataFrame) -> Drawing:
         key="maps",
         title="Order on held-out pairs by the scales of the first embeddings",
         how_to_read="Each cell is the mean order over seeds of models that start with these "
-        f"standard deviations ({counted(n, 'seed')} a cell); 0.5 is chance.",
+        f"standard deviations ({counted(n, 'seed')} a cell, {counted(n_pictures, 'picture')} "
+        "each); 0.5 is chance.",
         expected="the same in every cell without key-position, and a map from 0.5 to the intact "
         "order without EP",
         came="; ".join(ends),
@@ -85,6 +86,12 @@ def drawn(means: pd.DataFrame) -> Drawing:
         table=table,
         options={"x": across, "y": down, "z": "order", "facet": "measure", "ends": (0.0, 1.0)},
     )
+
+
+def pictures(loaded: LoadedSweep) -> int:
+    """Pictures of held-out pairs that each model is tested on."""
+    setting = next(loaded.study.settings())
+    return len(setting.plan(loaded.study.first_seed).scenes.examples(["unseen_pair"]))
 
 
 def spoken(means: pd.DataFrame, panel: str) -> str:

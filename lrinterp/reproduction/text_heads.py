@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lrinterp.reproduction.gradients import scalar, seeds_of
+from lrinterp.reproduction.gradients import scalar
 from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS
@@ -12,6 +12,10 @@ from lrinterp.result import Scalar, records
 __all__ = ["text_heads"]
 
 KEYS = ("first_difference", "first_consistency", "order_both_1", "order_both_2")
+MEASURED = {
+    "first_head_difference": "attention, first minus second",
+    "first_head_consistency": "share of captions, first over second",
+}
 ARMS = ("standard", "both_1", "both_2", "shuffled", "untrained")
 
 
@@ -32,15 +36,23 @@ def text_heads(measures: Measures) -> Section:
             f"{numbers['order_both_2'].phrase} with two."
         ),
         notes=(
-            "A tower of four heads always has one that prefers the first mention most: compare "
-            "with the untrained models. It is chosen on captions of trained labels and measured on "
+            "Every tower has a head that prefers the first mention most: compare with the "
+            "untrained models. It is chosen on captions of trained labels and measured on "
             "those of held-out ones; a model in which no head prefers the first is left out.",
             "With two text layers the second reads mixtures of words, not words.",
         ),
         numbers=numbers,
         table=table,
-        drawings=tuple(d for d in (drawn_heads(table), drawn_orders(orders)) if len(d.table)),
+        drawings=drawings(measures, table, orders),
     )
+
+
+def drawings(measures: Measures, table: pd.DataFrame, orders: pd.DataFrame) -> tuple[Drawing, ...]:
+    """Those that have something to show."""
+    heads = measures.sample("order_bias", "first_head_difference", "caption")
+    models = measures.sample("accuracy", "unseen_pair_order", "picture")
+    made = (drawn_heads(table, heads), drawn_orders(orders, models))
+    return tuple(drawing for drawing in made if len(drawing.table))
 
 
 def first_heads(measures: Measures) -> pd.DataFrame:
@@ -48,10 +60,7 @@ def first_heads(measures: Measures) -> pd.DataFrame:
     rows = [
         {"arm": arm, "seed": int(str(seed)), "measure": measure, "value": value}
         for arm in measures.arms
-        for key, measure in (
-            ("first_head_difference", "attention, first minus second"),
-            ("first_head_consistency", "share of captions, first over second"),
-        )
+        for key, measure in MEASURED.items()
         for seed, value in measures.number(arm, "order_bias", key).items()
     ]
     return pd.DataFrame(rows, columns=["arm", "seed", "measure", "value"])
@@ -67,7 +76,7 @@ def order_rows(measures: Measures) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["arm", "seed", "value"])
 
 
-def drawn_heads(table: pd.DataFrame) -> Drawing:
+def drawn_heads(table: pd.DataFrame, sample: str) -> Drawing:
     means = over_seeds(named(table, ARMS), ["measure", "arm"])
     own = records(means[means["arm"] == "standard"])
     return Drawing(
@@ -75,7 +84,7 @@ def drawn_heads(table: pd.DataFrame) -> Drawing:
         title="The text head that prefers the object named first",
         how_to_read="Each dot is the mean over seeds, with its 95 % interval, of the head's "
         "attention from [EOT] to the first mention less that to the second, and of the share of "
-        f"captions in which the first gets more ({seeds_of(table)}, captions of held-out labels); "
+        f"captions in which the first gets more ({sample}, of held-out labels); "
         "without a preference they are 0 and 0.5.",
         expected="a large difference, the same in all captions, in models that learn order",
         came="; ".join(
@@ -88,13 +97,13 @@ def drawn_heads(table: pd.DataFrame) -> Drawing:
     )
 
 
-def drawn_orders(orders: pd.DataFrame) -> Drawing:
+def drawn_orders(orders: pd.DataFrame, sample: str) -> Drawing:
     means = over_seeds(named(orders, ("standard", "both_1", "both_2")), ["arm"])
     return Drawing(
         key="orders",
         title="Order on held-out pairs with one template and with both",
         how_to_read="Each dot is the mean order over seeds with its 95 % interval "
-        f"({seeds_of(orders)} an arm); 0.5 is chance.",
+        f"({sample}); 0.5 is chance.",
         expected="chance with both templates and one text layer, high order with two",
         came=", ".join(f"{Scalar.of(r).phrase} ({r['arm']})" for r in records(means)),
         kind="bars",
