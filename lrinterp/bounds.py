@@ -14,6 +14,8 @@ __all__ = ["Bound", "Verdict", "judge"]
 
 Verdict = Literal["holds", "does not hold", "undecided"]
 
+ROUNDING = 1e-12
+"""Width of an interval that rounding alone makes of equal samples."""
 AGREEING = 6
 """Equal samples that decide without the width of an interval: the median of what they are drawn
 from lies on their side of a bound with 95 % confidence (2 x 2^-6 < 0.05), but not with five."""
@@ -62,7 +64,7 @@ def judge(bound: Bound, found: Interval) -> Verdict:
     """
     if found.low is None or found.high is None:
         return "undecided"
-    if found.low == found.high and found.n < AGREEING:
+    if found.high - found.low <= ROUNDING and found.n < AGREEING:
         return "undecided"
     low, high = bound.ends
     if low <= found.low and found.high <= high:

@@ -218,7 +218,8 @@ def seed_interval(values: Float[np.ndarray, "seed"]) -> Interval:
     mean = float(values.mean())
     if n == 1:
         return Interval(value=mean, n=n)
-    half = float(stdtrit(n - 1, (1 + LEVEL) / 2) * values.std(ddof=1) / np.sqrt(n))
+    spread = values.std(ddof=1) if np.ptp(values) else 0.0  # equal numbers have no rounding error
+    half = float(stdtrit(n - 1, (1 + LEVEL) / 2) * spread / np.sqrt(n))
     return Interval(value=mean, low=mean - half, high=mean + half, n=n)
 
 

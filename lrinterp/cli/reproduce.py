@@ -10,8 +10,11 @@ from lrinterp.cli.options import command_line, executors_of, pick_device
 
 if TYPE_CHECKING:
     from lrinterp.reproduction import Claims, Design, Made
+    from lrinterp.study import LoadedSweep
 
 __all__ = ["reproduce"]
+
+CLAIMS, REPORT = "claims.json", "report.html"
 
 
 def reproduce(
@@ -44,12 +47,15 @@ def reproduce(
     """
     from lrinterp.reproduction import ReproductionPlan, load_reproduction
     from lrinterp.reproduction import reproduce as run
+    from lrinterp.store import check_writable
     from lrinterp.study import load_sweep
 
-    loaded = None if study is None else load_sweep(study)
+    loaded = None if study is None else finished(load_sweep(study))
     design = designed(quick=quick, seeds=seeds, config=config)
     plan = ReproductionPlan.of(design, loaded, pick_device(device))
     executors = executors_of(workers, scheduler, 1)
+    for name in (CLAIMS, REPORT) if out.is_dir() else ():
+        check_writable(out / name)
     try:
         failed = run(plan, out, executors, resume=resume, stage=Meter)
     except KeyboardInterrupt as stop:
@@ -61,6 +67,20 @@ def reproduce(
     if failed:
         typer.echo("Claims without their numbers are undecided; try again with --resume", err=True)
         raise typer.Exit(1)
+
+
+def finished(loaded: "LoadedSweep") -> "LoadedSweep":
+    """The sweep itself; one that lacks models is refused, because its table will change."""
+    from lrinterp.store import InputError
+    from lrinterp.study.packing import members
+
+    planned, done = len(list(members(loaded.study))), len(loaded.table)
+    if done < planned:
+        raise InputError(
+            f"--study {loaded.name}: {planned - done} of {planned} models are missing; finish it "
+            "with lrinterp sweep --resume"
+        )
+    return loaded
 
 
 def designed(*, quick: bool, seeds: int | None, config: Path | None) -> "Design":
@@ -85,8 +105,8 @@ def write(made: "Made", out: Path) -> None:
     results = reproduction_results(made)
     claims: Any = results["claims"]
     provenance = reproduction_provenance(made, command=command_line())
-    write_json(out / "claims.json", {"run": provenance.plain(), "claims": claims.plain()})
-    write_report(results, provenance, out / "report.html")
+    write_json(out / CLAIMS, {"run": provenance.plain(), "claims": claims.plain()})
+    write_report(results, provenance, out / REPORT)
     print_claims(claims)
     typer.echo(claims.finding)
     typer.echo(f"Claims: {(out / 'claims.json').resolve()}")

@@ -99,8 +99,9 @@ class Differences(Result):
             f"q is the p value of the bootstrap, corrected for all {len(self.judged)} tests of "
             "this table (Benjamini and Hochberg): of the quantities with q under 0.05, said to "
             "differ, at most one in twenty is expected to be a false alarm. The quantities depend "
-            f"on each other, and p is never under {SMALLEST_P:.3f} with {DRAWS:,} resamples. Not "
-            "told apart does not mean equal: look at the interval of the difference, not at "
+            f"on each other. Where pictures are paired p is never under {SMALLEST_P:.3f}, with "
+            f"{DRAWS:,} resamples; elsewhere it comes from a normal approximation. Not told "
+            "apart does not mean equal: look at the interval of the difference, not at "
             "whether the intervals of the two numbers overlap.",
             "What depends on weights alone, or on one picture, has an exact difference and no "
             "test. A headline head is chosen in each checkpoint for itself; its number means "

@@ -97,7 +97,7 @@ def drawn(means: pd.DataFrame, measures: Measures, measure: str) -> Drawing:
         f"95 % interval ({measures.sample(*ORDER, 'picture')}); a term that is not needed leaves "
         f"its dot where the intact one is; {GUESS[measure]}.",
         expected=expected,
-        came="in standard models " + ", ".join(spoken(table, words)),
+        came="in standard models " + (", ".join(spoken(table, words)) or "nothing measured"),
         kind="bars",
         table=table,
         options={"x": words, "y": "ablation", "facet": "arm", "mark": "dot", "highlight": "intact"},

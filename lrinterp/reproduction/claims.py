@@ -21,6 +21,7 @@ COLUMNS = [
     "id", "claim", "paper", "verdict", "statistic", "words", "premise", "value", "low", "high", "n",
     "n_examples", "criterion", "at_least", "at_most", "part_verdict", "reason",
 ]  # fmt: skip
+MEASURE = "accuracy, difference or share"
 TILES = ("order", "without_EP", "range_EP", "span_few")
 NO_BOUND = "not known what the paper measured: reported only"
 ACCURACIES = ("order", "label_set", "without", "lost", "labels", "layouts", "shares", "range")
@@ -59,7 +60,7 @@ class Claims(Result):
             names = [name for name, one in found.items() if one == verdict]
             if names:
                 parts.append(f"{len(names)} {words[len(names) > 1]} ({', '.join(names)})")
-        return f"Of {counted(len(found), 'claim')} {', '.join(parts)}."
+        return f"Of {counted(len(found), 'claim')} (c: the paper's, o: ours) {', '.join(parts)}."
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -77,6 +78,10 @@ class Claims(Result):
             "the batches, and comparisons are made within a seed. Where all seeds agree exactly "
             "the interval is a point, which decides where six or more agree. Ranges over scales "
             "have a jackknife over seeds.",
+            "A range over scales has an interval that is too narrow where cells are equal: without "
+            "any difference it would exclude 0 in about a third of such grids. Read it as a size.",
+            "Where a finished sweep of diversity is used, its numbers could be known when the "
+            "bounds of c2 and c3 were written; they are those of its own study file.",
             "The paper's code is not public, and its figures come from summaries of it: where our "
             "verdict differs, its recipe may differ too.",
         )
@@ -102,19 +107,28 @@ class Claims(Result):
         shown = self.table[chosen & self.table["value"].notna()]
         if shown.empty:
             return ()
-        shown = shown.drop_duplicates("statistic").assign(accuracy=lambda rows: rows["value"])
+        shown = shown.assign(**{MEASURE: shown["value"]})
         shown["name"] = shown["id"] + ": " + shown["statistic"].str.replace("_", " ")
-        columns = ["name", "accuracy", "low", "high", "words", "criterion", "part_verdict", "n"]
+        columns = [
+            "name",
+            MEASURE,
+            "low",
+            "high",
+            "words",
+            "criterion",
+            "part_verdict",
+            "n",
+        ]
         table = shown[columns].rename(columns={"part_verdict": "verdict", "n": "seeds"})
         return (
             Figure(
                 key="statistics",
-                title="Every accuracy, or difference of accuracies, and where its claim wants it",
+                title="Accuracies, differences, shares of variance, and what was asked",
                 how_to_read="Each dot is one statistic with its 95 % interval over seeds; its "
                 "criterion holds where dot and interval lie wholly in the shade, which ends at the "
                 "bounds.",
                 plot=regions(
-                    bars(table, x="accuracy", y="name", mark="dot"),
+                    bars(table, x=MEASURE, y="name", mark="dot"),
                     shown,
                     y="name",
                     start="at_least",
@@ -154,6 +168,7 @@ WORDS = {
     "does not hold": ("does not hold", "do not hold"),
     "undecided": ("is undecided", "are undecided"),
 }
+MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
 GLOSSARY = {
     "Order": "the true caption scores higher than the same caption with its objects swapped; a "
     "guess scores 0.5.",
@@ -186,11 +201,11 @@ def overview_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """A claim in one row; its statistics stand below each other."""
     return {
         "Name": rows[0]["id"],
+        "Verdict": f"{MARKS[rows[0]['verdict']]} {rows[0]['verdict']}",
         "Claim": rows[0]["claim"],
         "Paper": rows[0]["paper"],
         "Found": "\n".join(found_words(row) for row in rows),
         "Seeds": seeds_words([row["n"] for row in rows]),
-        "Verdict": rows[0]["verdict"],
     }
 
 
@@ -205,9 +220,8 @@ def found_words(row: Mapping[str, Any]) -> str:
 
 def tile_of(row: Mapping[str, Any]) -> Tile:
     """A statistic as a tile."""
-    words = (
-        f"{row['id']} {row['verdict']}: {row['criterion']} was asked ({counted(row['n'], 'seed')})"
-    )
+    wanted = f"{row['criterion']} asked ({counted(row['n'], 'seed')})"
+    words = f"{row['id']}, {row['part_verdict']}: {wanted}"
     scalar = Scalar(value=row["value"], low=row["low"], high=row["high"])
     return Tile(label=row["words"][:1].upper() + row["words"][1:], scalar=scalar, words=words)
 

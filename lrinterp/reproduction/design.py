@@ -13,8 +13,12 @@ __all__ = ["ARMS", "FIRST_SEED", "STANDARD", "UNTRAINED", "Design"]
 FIRST_SEED = 300
 """Seeds below were used while recipe and instruments were made."""
 
+LARGEST = 10**9
 FEWEST, MOST = 2, 1000
 """Seeds; one has no interval."""
+
+LIMITS = {"world.n_objects": (2, 2), "split.n_val": (2, LARGEST), "fit.steps": (25, LARGEST)}
+"""What a base may set: claims are about pairs, some of them held out, and steps that are kept."""
 
 KEPT = {"keep_every": 25, "evaluate_every": 25}
 
@@ -64,6 +68,12 @@ class Design:
     def __post_init__(self) -> None:
         if not FEWEST <= self.seeds <= MOST:
             raise ValueError(f"seeds: expected {FEWEST} to {MOST}, got {self.seeds}")
+        for field_name, (least, most) in LIMITS.items():
+            section, name = field_name.split(".")
+            value = (self.base.get(section) or {}).get(name, least)
+            if isinstance(value, int) and not least <= value <= most:
+                expected = f"{least}" if least == most else f"at least {least}"
+                raise ValueError(f"config: {field_name}: expected {expected}, got {value}")
 
     @property
     def studies(self) -> dict[str, Study]:

@@ -88,6 +88,8 @@ def spoken_slopes(whole: pd.DataFrame) -> str:
     """From end to end, mean over the seeds of each arm."""
     ends = whole.groupby(["arm", "seed"], sort=False)["value"].agg(lambda v: v.iloc[-1] - v.iloc[0])
     means = named(ends.groupby("arm", sort=False).mean().reset_index())
+    if means.empty:
+        return "nothing measured"
     return "from end to end, on average, " + ", ".join(
         f"{row.value:.2g} logits ({row.arm})" for row in means.itertuples()
     )

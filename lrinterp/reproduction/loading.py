@@ -17,8 +17,9 @@ from lrinterp.reproduction.folder import (
 )
 from lrinterp.reproduction.measures import Measures, gather
 from lrinterp.reproduction.run import analysed, followed
+from lrinterp.reproduction.sealing import opened
 from lrinterp.study import LoadedSweep, load_sweep
-from lrinterp.sweep import Task, read_result, result_file
+from lrinterp.sweep import Task, result_file
 
 __all__ = ["Made", "load_reproduction"]
 
@@ -59,4 +60,5 @@ def load_reproduction(out: Path, study: LoadedSweep | None = None) -> Made:
 
 def done(folder: Path, tasks: Iterable[Task]) -> list[tuple[Task, Any]]:
     """The tasks that have a result, with it."""
-    return [(t, read_result(folder, t)) for t in tasks if result_file(folder, t).exists()]
+    files = [(task, result_file(folder, task)) for task in tasks]
+    return [(task, opened(path, task.payload)) for task, path in files if path.exists()]

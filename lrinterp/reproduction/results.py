@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lrinterp.comparison import dynamics_of
+from lrinterp.comparison import Dynamics, dynamics_of
 from lrinterp.reproduction.ablations import ablations
 from lrinterp.reproduction.attribution import attribution
 from lrinterp.reproduction.claims import Claims, hold_against
@@ -23,10 +23,10 @@ from lrinterp.reproduction.statistics import OF_MODELS, Found, by_seed
 from lrinterp.reproduction.tables import ARM_WORDS
 from lrinterp.reproduction.text_heads import text_heads
 from lrinterp.result import Provenance, Result, Skipped
-from lrinterp.study import LoadedSweep
-from lrinterp.study.bookkeeping import runs
-from lrinterp.study.by_set import set_accuracy
-from lrinterp.study.variance import variance
+from lrinterp.study import LoadedSweep, study_results
+from lrinterp.study.bookkeeping import Runs, runs
+from lrinterp.study.design import dotted
+from lrinterp.wording import counted
 
 __all__ = ["judged", "reproduction_provenance", "reproduction_results"]
 
@@ -67,7 +67,7 @@ def reproduction_results(made: Made) -> dict[str, Result]:
     return {
         **sections,
         "scales": scales(made.scales),
-        "runs": runs(made.models.study, made.models.table),
+        "runs": all_runs(made),
     }
 
 
@@ -81,17 +81,24 @@ def diversity_sections(loaded: LoadedSweep | None) -> dict[str, Result]:
     arms = {first: loaded.study.arms[first]} if loaded.study.arms else {}
     study = replace(loaded.study, arms=arms)
     table = loaded.table[loaded.table["arm"] == first]
-    expected = (
-        "order and retrieval rise with the labels in pairs, and not with the layouts per pair"
-    )
-    sections = {
-        "diversity": set_accuracy(study, table, "unseen_pair"),
-        "variance": variance(study, table),
+    made = study_results(study, table)
+    rises = "order and retrieval rise with the labels in pairs and not with the layouts"
+    shares = "labels explain more of the variance of each metric than layouts do"
+    words = {
+        "diversity": (made["unseen_pair"], rises, diversity_words(loaded)),
+        "variance": (made["variance"], shares, share_words(loaded)),
     }
     return {
-        name: Captioned(inner=result, expected=expected, came=diversity_words(loaded))
-        for name, result in sections.items()
+        name: result if result.reason else Captioned(inner=result, expected=expected, came=came)
+        for name, (result, expected, came) in words.items()
     }
+
+
+def share_words(loaded: LoadedSweep) -> str:
+    """By how much labels explain more than layouts, of each metric."""
+    found = {name: scalar(one) for name, one in of_diversity(loaded).items()}
+    parts = [f"{found[f'shares_{metric}'].phrase} of {words}" for metric, words in METRICS.items()]
+    return f"share of labels minus share of layouts {', '.join(parts)}"
 
 
 def diversity_words(loaded: LoadedSweep) -> str:
@@ -104,9 +111,27 @@ def diversity_words(loaded: LoadedSweep) -> str:
     )
 
 
-def clause(result: Result) -> str:
-    """A finding as it stands behind a colon: without its full stop."""
-    return result.finding.removesuffix(".")
+def clause(found: Dynamics) -> str:
+    """When order and slope came, in a clause."""
+    step, half, late = (found.summary[n] for n in ("breaking_step", "half_slope_step", "lag"))
+    return (
+        f"order passes 0.75 at step {step.phrase}, the slope half its final value at step "
+        f"{half.phrase}, a lag of {late.phrase} ({counted(late.n, 'run')})"
+    )
+
+
+def all_runs(made: Made) -> Runs:
+    """What was trained here: the arms, and the grid of scales as one more."""
+    grid = "grid of scales"
+    arms = runs(made.models.study, made.models.table)
+    scales_runs = runs(made.scales.study, made.scales.table.assign(arm=grid))
+    words = {name: ARM_WORDS.get(name, name) for name in arms.planned}
+    models = arms.models.assign(arm=arms.models["arm"].map(words))
+    planned = {words[name]: count for name, count in arms.planned.items()}
+    return Runs(
+        models=pd.concat([models, scales_runs.models], ignore_index=True),
+        planned={**planned, grid: sum(scales_runs.planned.values())},
+    )
 
 
 def reproduction_provenance(made: Made, *, command: str) -> Provenance:
@@ -123,7 +148,11 @@ def reproduction_provenance(made: Made, *, command: str) -> Provenance:
         date=str(ended.max()) if len(ended) else "",
         versions=made.models.versions,
         settings={
-            "reproduction": {"quick": made.design.quick, "seeds": made.design.seeds},
+            "reproduction": {
+                "quick": made.design.quick,
+                "seeds": made.design.seeds,
+                **dotted(made.design.base),
+            },
             **{f"{name} grid": study.factors for name, study in studies.items()},
             **{
                 f"{name} seeds": {"first_seed": study.first_seed, "seeds": study.seeds}
@@ -140,6 +169,12 @@ def reproduction_provenance(made: Made, *, command: str) -> Provenance:
             "with which picture. The paper says that they learn left and right, from which "
             "training pictures, and by which part of attention. Each finding is held against a "
             "criterion written before the run.",
+            *([f"Changed in all models: {listed(made.design.base)}."] if made.design.base else []),
             " ".join(f"{words[:1].upper()}{words[1:]}: {about}" for words, about in arms.items()),
         ),
     )
+
+
+def listed(base: Mapping[str, Mapping[str, Any]]) -> str:
+    """Changes of the recipe in one line."""
+    return ", ".join(f"{name} = {value}" for name, value in dotted(base).items())

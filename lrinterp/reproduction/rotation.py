@@ -13,7 +13,7 @@ __all__ = ["rotation"]
 
 KEYS = ("rotation_raw", "rotation_aligned", "rotation_gained")
 COSINES = {
-    "raw_centred_cosine": "as they stand",
+    "raw_centred_cosine": "centred, not rotated",
     "aligned_cosine": "rotated",
     "shuffled_mean": "rotated, labels of the fit shuffled",
 }

@@ -1,6 +1,7 @@
 """Training and measuring everything that has no file yet, part by part."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lrinterp.reproduction.folder import (
     studies_of,
 )
 from lrinterp.reproduction.measure import measure
+from lrinterp.reproduction.sealing import sealed
 from lrinterp.result import records
 from lrinterp.store import to_plain, write_json
 from lrinterp.study import SweepPlan, load_sweep, sweep
@@ -65,9 +67,14 @@ def reproduce(
             own = SweepPlan.of(study, device=plan.device, checkpoints=name == MODELS)
             missing = sweep(own, out / name, executors, resume=True, after=stage(TITLES[name]))
             failed |= {f"{name} {stack}": reason for stack, reason in missing.items()}
+        failed |= {
+            f"models {row['model']} ({row['arm']}, seed {row['seed']})": row["error"]
+            for row in records(load_sweep(out / MODELS).table)
+            if row["error"] is not None
+        }
         work: dict[str, tuple[Callable[..., Any], list[Task]]] = {
-            MEASURES: (measure, analysed(plan, out)),
-            EMERGENCE: (measure_run, followed(out)),
+            MEASURES: (partial(sealed, measure), analysed(plan, out)),
+            EMERGENCE: (partial(sealed, measure_run), followed(out)),
         }
         for name, (function, tasks) in work.items():
             (out / name).mkdir(exist_ok=True)
@@ -104,7 +111,13 @@ def followed(out: Path) -> list[Task]:
     return [
         Task(
             name=f"{row['model']:05d}",
-            payload={"run": folder_of(out, row), "name": f"seed {row['seed']}", "threads": 1},
+            payload={
+                "run": folder_of(out, row),
+                "name": f"seed {row['seed']}",
+                "arm": row["arm"],
+                "seed": row["seed"],
+                "threads": 1,
+            },
         )
         for row in rows
     ]

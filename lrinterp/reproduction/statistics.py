@@ -43,15 +43,17 @@ def by_seed(values: pd.Series, n_examples: Any = None, reason: str = "") -> Foun
     if not seeds:
         return Found(interval=Interval(value=None), reason=reason or "not measured")
     interval = seed_interval(np.array(list(seeds.values())))
-    return Found(interval=interval, seeds=seeds, n_examples=n)
+    lacking = len(values) - len(seeds)
+    why = f"{lacking} of {len(values)} models have no such number" if lacking else ""
+    return Found(interval=interval, seeds=seeds, n_examples=n, reason=why)
 
 
 def summary(analysis: str, key: str, arm: str = "standard") -> Callable[[Measures], Found]:
     """A scalar of an analysis' summary."""
 
     def found(measures: Measures) -> Found:
-        values = measures.number(arm, analysis, key)
-        return by_seed(values, largest(measures.summary(arm, analysis, key)["n"]))
+        rows = measures.summary(arm, analysis, key)
+        return by_seed(rows.set_index("seed")["value"].astype(float), largest(rows["n"]))
 
     return found
 
@@ -188,6 +190,8 @@ def range_over_scales(
     >>> range_over_scales(order, order - [[0.1, 0.4, 0.0]]).value  # the third cell is left out
     0.29
     """
+    if not len(after):
+        return Interval(value=None)
     kept = intact.mean(0) >= ENOUGH
     if kept.sum() < 2:
         return Interval(value=None, n=len(after))

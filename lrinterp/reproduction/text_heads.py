@@ -36,9 +36,10 @@ def text_heads(measures: Measures) -> Section:
             f"{numbers['order_both_2'].phrase} with two."
         ),
         notes=(
-            "Every tower has a head that prefers the first mention most: compare with the "
-            "untrained models. It is chosen on captions of trained labels and measured on "
-            "those of held-out ones; a model in which no head prefers the first is left out.",
+            "Among several heads one always prefers the first mention more than the others: "
+            "compare with the untrained models. It is chosen on captions of trained labels and "
+            "measured on those of held-out ones. Models in which no head prefers the first are "
+            "left out, and an arm may have fewer seeds for it.",
             "With two text layers the second reads mixtures of words, not words.",
         ),
         numbers=numbers,
@@ -84,7 +85,7 @@ def drawn_heads(table: pd.DataFrame, sample: str) -> Drawing:
         title="The text head that prefers the object named first",
         how_to_read="Each dot is the mean over seeds, with its 95 % interval, of the head's "
         "attention from [EOT] to the first mention less that to the second, and of the share of "
-        f"captions in which the first gets more ({sample}, of held-out labels); "
+        f"captions in which the first gets more (standard models: {sample}, of held-out labels); "
         "without a preference they are 0 and 0.5.",
         expected="a large difference, the same in all captions, in models that learn order",
         came="; ".join(

@@ -12,6 +12,7 @@ from lrinterp.reproduction.claims import Claims, hold_against
 from lrinterp.reproduction.criteria import CLAIMS, Claim, Part
 from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.statistics import OF_MODELS, Found, by_seed
+from lrinterp.result import records
 from lrinterp.stats import Interval
 
 GRIDS = {
@@ -48,10 +49,10 @@ def test_what_is_as_claimed_holds(holding: Claims):
 
 def test_every_statistic_beyond_its_bound_refutes_its_claim(holding: Claims):
     found = {}
-    for row in holding.table.itertuples():
-        if row.criterion != "none" and not row.premise:
-            end = row.at_least if row.at_least == row.at_least else None
-            found[row.statistic] = certain(end - 0.1 if end is not None else row.at_most + 0.1)
+    for row in records(holding.table):
+        if row["criterion"] != "none" and not row["premise"]:
+            least, most = row["at_least"], row["at_most"]
+            found[row["statistic"]] = certain(most + 0.1 if least is None else least - 0.1)
     shared = {"order_both_1": certain(0.5), "order_few": certain(0.8)}
     verdicts = dict(hold_against({**found, **shared}).verdicts)
     assert verdicts.pop("c4") == "undecided"
@@ -114,13 +115,13 @@ def seed_300(claims: Claims) -> float:
 
 
 def test_words_and_figures(holding: Claims, tmp_path: Any):
-    assert holding.finding.startswith("Of 21 claims 20 hold (c1,")
+    assert holding.finding.startswith("Of 21 claims (c: the paper's, o: ours) 20 hold (c1,")
     assert holding.finding.endswith("1 is undecided (c4).")
     shown = holding.overview()
     assert len(shown) == len(CLAIMS)
     assert shown["Found"].iloc[0].count("\n") == 1
     words = holding.tiles()[0].words
-    assert words.startswith("c1 holds: at least 0.9 was asked")
+    assert words.startswith("c1, holds: at least 0.9 asked")
     [figure] = holding.figures()
     assert figure.how_to_read.endswith(".")
     store.save(holding, tmp_path / "claims")

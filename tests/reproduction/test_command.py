@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 Run = Callable[..., tuple[int, str, str]]
@@ -36,7 +37,9 @@ def test_a_finished_folder_is_judged_and_written(run: Run, finished: Path, confi
     assert "Of 21 claims" in out
     written = json.loads((finished / "claims.json").read_text())
     assert len(written["claims"]) == 21
-    assert written["run"]["reproduction"] == {"quick": True, "seeds": 2}
+    reproduction = written["run"]["reproduction"]
+    assert (reproduction["quick"], reproduction["seeds"]) == (True, 2)
+    assert reproduction["fit.steps"] == 50
     assert "A reproduction of arXiv 2601.12809" in (finished / "report.html").read_text()
     before = written["claims"]
     assert run("reproduce", "--out", finished, *options)[0] == 0
@@ -82,6 +85,37 @@ def test_a_recipe_that_does_not_fit_is_refused_before_anything_is_written(run: R
     assert code == 2
     assert "n_pair + n_val: expected at most n_labels=20" in err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[world]\nn_objects = 3\n", "config: world.n_objects: expected 2, got 3"),
+        ("[split]\nn_val = 1\n", "config: split.n_val: expected at least 2, got 1"),
+        ("[fit]\nsteps = 20\n", "config: fit.steps: expected at least 25, got 20"),
+    ],
+)
+def test_a_recipe_that_cannot_be_measured_is_refused(
+    run: Run, tmp_path: Path, content: str, words: str
+):
+    (tmp_path / "bad.toml").write_text(content)
+    code, _, err = run("reproduce", "--out", tmp_path / "out", "--config", tmp_path / "bad.toml")
+    assert (code, words in err) == (2, True)
+
+
+def test_an_unfinished_study_and_a_folder_in_the_way_are_refused(
+    run: Run, finished: Path, tmp_path: Path
+):
+    part = Path(shutil.copytree(SWEEP, tmp_path / "part"))
+    table = pd.read_parquet(part / "results.parquet")
+    table.iloc[:-3].to_parquet(part / "results.parquet", index=False)
+    code, _, err = run("reproduce", "--out", tmp_path / "new", "--quick", "--study", part)
+    assert code == 2
+    assert "--study part: 3 of 720 models are missing" in err
+    (finished / "claims.json").mkdir()
+    code, out, err = run("reproduce", "--out", finished, "--quick", "--seeds", 2, "--resume")
+    assert (code, out) == (2, "")
+    assert "claims.json: is a folder" in err
 
 
 def test_another_folder_and_other_options_are_refused(run: Run, finished: Path):

@@ -35,9 +35,9 @@ def test_arms_change_what_they_say():
 
 
 def test_a_base_changes_all_models():
-    design = Design(base={"fit": {"steps": 7}})
+    design = Design(base={"fit": {"steps": 70}})
     plans = [s.plan(0) for study in design.studies.values() for s in study.settings()]
-    assert {plan.fit.steps for plan in plans} == {7}
+    assert {plan.fit.steps for plan in plans} == {70}
 
 
 @pytest.mark.parametrize(
