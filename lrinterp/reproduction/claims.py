@@ -253,6 +253,15 @@ def verdict_of(part: Part, found: Found) -> Verdict:
     return "undecided" if part.bound is None else judge(part.bound, found.interval)
 
 
+def why_open(part: Part, found: Found) -> str:
+    """Why a statistic that has a value decides nothing, where that is not its interval."""
+    if part.bound is None:
+        return NO_BOUND
+    one = found.interval
+    few = one.low is not None and one.low == one.high and verdict_of(part, found) == "undecided"
+    return f"all {one.n} seeds agree, and are too few to decide" if few else ""
+
+
 def together(parts: Sequence[Part], verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict of a claim from those of its parts."""
     for part, verdict in zip(parts, verdicts, strict=True):
@@ -281,5 +290,5 @@ def row_of(claim: Claim, part: Part, found: Found) -> dict[str, Any]:
         "criterion": "none" if bound is None else str(bound),
         "at_least": np.nan if bound is None else bound.at_least,
         "at_most": np.nan if bound is None else bound.at_most,
-        "reason": found.reason or ("" if bound else NO_BOUND),
+        "reason": found.reason or why_open(part, found),
     }

@@ -132,3 +132,15 @@ def test_words_and_figures(holding: Claims, tmp_path: Any):
 
 def test_an_unmeasured_series_is_empty():
     assert by_seed(pd.Series(dtype=float)).seeds == {}
+
+
+def test_a_few_seeds_that_agree_say_why_they_decide_nothing():
+    same = by_seed(pd.Series({1: 0.5, 2: 0.5}))
+    claims = hold_against({"a": same}, [claim(part("a", 0.9))])
+    row = claims.table.iloc[0]
+    assert (row["verdict"], row["reason"]) == (
+        "undecided",
+        "all 2 seeds agree, and are too few to decide",
+    )
+    many = by_seed(pd.Series(dict.fromkeys(range(6), 0.5)))
+    assert hold_against({"a": many}, [claim(part("a", 0.9))]).verdicts == {"x": "does not hold"}
