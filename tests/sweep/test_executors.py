@@ -16,7 +16,7 @@ from lrinterp.sweep import cores, dask_cluster, local_processes
 
 Wait = Callable[[Callable[[], object]], None]
 SLEEPER = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from lrinterp.sweep import local_processes
 
@@ -25,6 +25,7 @@ def sleep(folder):
     time.sleep(600)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit a deaf one
     with local_processes(2) as pool:
         for future in [pool.submit(sleep, sys.argv[1]) for _ in range(2)]:
             future.result()
@@ -64,6 +65,7 @@ def test_workers_end_with_their_parent(tmp_path: Path, sent: signal.Signals, wai
     finally:
         if parent.poll() is None:
             os.killpg(parent.pid, signal.SIGKILL)
+            parent.wait()
 
 
 @pytest.mark.slow
