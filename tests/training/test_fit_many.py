@@ -25,7 +25,12 @@ def plan(
     **changes: Any,
 ) -> Plan:
     """A small plan; `changes` are fields of the recipe."""
-    split = {"n_pair": 3, "n_val": 2, "positions_per_label": 2, "layouts_per_pair": 4}
+    split: dict[str, Any] = {
+        "n_pair": 3,
+        "n_val": 2,
+        "positions_per_label": 2,
+        "layouts_per_pair": 4,
+    }
     return Plan(
         scenes=Scenes(World(n_pixels=4, n_labels=5, template=template), Split(**split, seed=seed)),
         encoder=preset(name, **SMALL, text_layers=text_layers),
