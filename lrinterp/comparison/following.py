@@ -10,18 +10,16 @@ from typing import Any
 import torch
 
 from lrinterp.analysis import ANALYSES, analyze
-from lrinterp.analysis.ablation_bench import Bench, Row
+from lrinterp.analysis.ablation_bench import Bench
 from lrinterp.analysis.gradient_fit import WHOLE, fit_row, positional_rows
-from lrinterp.analysis.positional_gradient import choose
+from lrinterp.analysis.headline import headline
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.comparison.kept import models_of
-from lrinterp.decomposition import KEY_POSITION, why_not
+from lrinterp.decomposition import why_not
 from lrinterp.encoders import DualEncoder
 from lrinterp.recording import Recording, record
-from lrinterp.result import Scalar
 from lrinterp.scenes import Examples, Scenes
 from lrinterp.scoring import order_credit
-from lrinterp.stats import mean_interval
 from lrinterp.store import InputError
 from lrinterp.training.loss import contrastive_loss
 
@@ -70,18 +68,9 @@ def headline_of(model: DualEncoder, examples: Examples) -> int | None:
 
     `examples` are held-out pairs. None where the image tower cannot be decomposed.
     """
-    tower = model.towers["image"]
-    if why_not(tower):
+    if why_not(model.towers["image"]):
         return None
-    bench = Bench(model, examples)
-    intact = bench.measure(Row())["order", "pair"][0]
-    lost = {}
-    for head in range(tower.cfg.n_heads):
-        without = Row(terms=KEY_POSITION, kind="flatten", heads=(head,))
-        change = intact - bench.measure(without)["order", "pair"][0]
-        lost[head] = Scalar(**vars(mean_interval(change, examples.image_label_set)))
-    fits = fits_of(model, bench.inputs["image"], examples)
-    return choose(lost, [fit["slope"] for fit in fits])[0]
+    return headline(Bench(model, examples))[0]
 
 
 def measure_run(task: Mapping[str, Any], measure: Measure | None = None) -> list[dict[str, Any]]:

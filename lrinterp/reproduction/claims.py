@@ -39,7 +39,6 @@ class Claims(Result):
     """One row a part: the claim and its verdict, the statistic, its criterion and its verdict."""
     replicates: pd.DataFrame
     """The number of each seed, by statistic."""
-    claims: int = len(CLAIMS)
 
     @property
     def summary(self) -> Mapping[str, Scalar]:
@@ -244,7 +243,6 @@ def hold_against(found: Mapping[str, Found], claims: Sequence[Claim] = CLAIMS) -
             [(name, seed, value) for (name, seed), value in replicates.items()],
             columns=["statistic", "seed", "value"],
         ),
-        claims=len(claims),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from lrinterp.reproduction.criteria import METRICS
 from lrinterp.reproduction.statistics import Found, range_over_scales
 from lrinterp.result import records
 from lrinterp.stats import Interval
@@ -16,7 +17,6 @@ from lrinterp.study.statistics import laid_out
 __all__ = ["AFTER", "INTACT", "SCALED", "of_diversity", "of_scales", "scale_values"]
 
 LABELS, LAYOUTS = "split.n_pair", "split.layouts_per_pair"
-METRICS = ("order", "retrieval_closed", "retrieval_open")
 INTACT = "unseen_pair_order"
 AFTER = {"range_key_position": "without_key_position_order", "range_EP": "without_EP_order"}
 """Statistics of the scales, and the column whose range they are."""

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from lrinterp.analysis.gradient_fit import WHOLE
 from lrinterp.reproduction.design import UNTRAINED
 from lrinterp.reproduction.measures import Measures
 from lrinterp.stats import Interval, jackknife_interval, seed_interval
 
 __all__ = ["ENOUGH", "OF_MODELS", "WHOLE", "Found", "by_seed", "range_over_scales"]
 
-WHOLE = "EP+PP+bP"
 ENOUGH = 0.9
 """Intact order under which a cell of scales is reported apart."""
 

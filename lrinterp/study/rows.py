@@ -19,16 +19,14 @@ import torch
 
 from lrinterp.analysis.ablation_bench import Bench, Row
 from lrinterp.analysis.accuracy import key_of
-from lrinterp.analysis.gradient_fit import WHOLE, fit_row, positional_rows
-from lrinterp.analysis.positional_gradient import choose
+from lrinterp.analysis.headline import headline
 from lrinterp.analysis.subject import head_name
 from lrinterp.checkpoint import save_checkpoint, versions
 from lrinterp.decomposition import KEY_POSITION, why_not
 from lrinterp.encoders import DualEncoder
-from lrinterp.result import Scalar, finite_or_none
+from lrinterp.result import finite_or_none
 from lrinterp.scenes import SETS, Examples, Scenes
 from lrinterp.scoring import accuracy_rows
-from lrinterp.stats import mean_interval
 from lrinterp.study.design import dotted
 from lrinterp.training import Fitted, Plan, fit_many
 
@@ -128,21 +126,11 @@ def mechanism(model: DualEncoder, examples: Examples) -> dict[str, Any]:
 
 def gradient(bench: Bench) -> dict[str, Any]:
     """The headline head of the canonical key-position rows, and the steepest of all."""
-    tower, examples = bench.model.towers["image"], bench.examples
-    rows = positional_rows(tower, bench.inputs["image"], examples.occurs["image"])
-    fits = [fit_row(row) for row in rows["canonical", WHOLE]]
-    intact = bench.measure(Row())["order", "pair"][0]
-    lost = {}
-    for head in range(len(fits)):
-        without = Row(terms=KEY_POSITION, kind="flatten", heads=(head,))
-        change = intact - bench.measure(without)["order", "pair"][0]
-        lost[head] = Scalar(**vars(mean_interval(change, examples.image_label_set)))
-    slopes = [fit["slope"] for fit in fits]
-    head, _ = choose(lost, slopes)
+    head, fits = headline(bench)
     return {
         "headline_head": head_name(0, head),
         **{f"headline_{key}": fits[head][key] for key in ("slope", "span", "spearman")},
-        "largest_slope": max(map(abs, slopes)),
+        "largest_slope": max(abs(fit["slope"]) for fit in fits),
     }
 
 
