@@ -2,17 +2,18 @@
 
 Axis names: `image` and `caption` count examples, `batch` either of them; `pos` is a position of
 a tower's context; `query` and `key` are positions in an attention map; `term` runs over the nine
-score terms of `lrinterp.decomposition`.
+score terms of `lrinterp.decomposition`; `channel`, `height` and `width` are those of a picture as
+an image tower reads it.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["Embeddings", "Occurrence", "Scores", "Tokens"]
+__all__ = ["AnyInputs", "Embeddings", "Inputs", "Occurrence", "Pixels", "Scores", "Tokens"]
 
 Embeddings = Float[Tensor, "batch d_embed"]
 Scores = Float[Tensor, "image caption"]
@@ -29,6 +30,11 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def values(self) -> Int[Tensor, "batch pos"]:
+        """What the tower is called with."""
+        return self.ids
+
     def at(self, index: slice | Int[Tensor, "some"] | Bool[Tensor, "batch"]) -> Self:
         """The selected examples, in the order asked for."""
         return type(self)(self.ids[index], self.pool[index])
@@ -36,3 +42,32 @@ class Tokens:
     def to(self, device: str | torch.device) -> Self:
         """The same tokens on another device."""
         return type(self)(self.ids.to(device), self.pool.to(device))
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What an image tower reads of real pictures; the pooled position is the class token, 0."""
+
+    values: Float[Tensor, "batch channel height width"]
+    """Normalised as the checkpoint wants it, and what the tower is called with."""
+    pool: Int[Tensor, "batch"]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def at(self, index: slice | Int[Tensor, "some"] | Bool[Tensor, "batch"]) -> Self:
+        """The selected pictures, in the order asked for."""
+        return type(self)(self.values[index], self.pool[index])
+
+    def to(self, device: str | torch.device) -> Self:
+        """The same pictures on another device."""
+        return type(self)(self.values.to(device), self.pool.to(device))
+
+
+Inputs = Tokens | Pixels
+"""What a tower is called with, through `values`."""
+
+if TYPE_CHECKING:
+    AnyInputs = Any  # who made the examples knows which of the two they hold
+else:
+    AnyInputs = Inputs

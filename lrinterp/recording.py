@@ -20,8 +20,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 from transformer_lens import ActivationCache
 
-from lrinterp.axes import Embeddings, Scores, Tokens
-from lrinterp.encoders import DualEncoder, Tower
+from lrinterp.axes import AnyInputs, Embeddings, Inputs, Pixels, Scores, Tokens
+from lrinterp.encoders import DualEncoder, PatchTower, Tower, batch_that_fits, positions
 from lrinterp.scenes import Examples
 from lrinterp.store import InputError, read_json, sha256, write_json
 
@@ -30,7 +30,7 @@ __all__ = ["ATTENTION", "Recording", "load_recording", "record"]
 ATTENTION = ("blocks.*.attn.hook_attn_scores", "blocks.*.attn.hook_pattern")
 """The sites that the standard analyses read."""
 
-EMBEDDING = "embedding"
+EMBEDDING, INPUTS = "embedding", "inputs"
 INDEX = "recording.json"
 
 
@@ -40,7 +40,7 @@ class Recording:
 
     model: DualEncoder
     examples: Examples
-    inputs: Mapping[str, Tokens]
+    inputs: Mapping[str, AnyInputs]
     embeddings: Mapping[str, Embeddings]
     caches: Mapping[str, ActivationCache]
     """By tower; `caches["image"]["pattern", 0]` and the long form both work."""
@@ -57,14 +57,14 @@ class Recording:
         return self.embeddings["image"] @ self.embeddings["text"].T
 
     def save(self, folder: str | Path) -> None:
-        """Write tokens, embeddings and activations, one .npy file each; whole or not at all."""
+        """Write inputs, embeddings and activations, one .npy file each; whole or not at all."""
         target = Path(folder)
         temporary = fresh_folder(target)
         names = {}
-        for tower, tokens in self.inputs.items():
+        for tower, inputs in self.inputs.items():
             arrays = {EMBEDDING: self.embeddings[tower], **self.caches[tower].cache_dict}
             names[tower] = list(self.caches[tower].cache_dict)
-            for name, tensor in {"ids": tokens.ids, **arrays}.items():
+            for name, tensor in {INPUTS: inputs.values, **arrays}.items():
                 np.save(file_of(temporary, tower, name), tensor.cpu().numpy())
         publish(temporary, target, names, fingerprint(self.model))
 
@@ -74,14 +74,15 @@ def record(
     examples: Examples,
     names: Sequence[str] = ATTENTION,
     *,
-    batch_size: int = 1024,
+    batch_size: int | None = None,
     folder: str | Path | None = None,
     progress: bool | None = None,
 ) -> Recording:
     """Run both towers and cache the named sites.
 
     With `folder`, activations stream to memory-mapped .npy files there and memory stays bounded
-    by one batch; `load_recording` opens such a folder again. Raises InputError for a name that
+    by one batch, of `batch_that_fits` unless a size is given; `load_recording` opens such a folder
+    again. Raises InputError for a name that
     matches no hook, or a hook that never fires.
     """
     check_sizes(model, examples)
@@ -92,12 +93,13 @@ def record(
     temporary = fresh_folder(Path(folder)) if folder else None
     stores = {tower: Store(temporary, tower, len(inputs[tower])) for tower in inputs}
     hidden = None if progress is None else not progress
-    total = sum(len(tokens) for tokens in inputs.values())
+    total = sum(map(len, inputs.values()))
     try:
         with tqdm(total=total, unit="example", desc="recording", disable=hidden) as bar:
-            for tower, tokens in inputs.items():
-                for start in range(0, len(tokens), batch_size):
-                    part = tokens.at(slice(start, start + batch_size))
+            for tower, own in inputs.items():
+                size = batch_size or batch_that_fits(model.towers[tower], own)
+                for start in range(0, len(own), size):
+                    part = own.at(slice(start, start + size))
                     stores[tower].put(start, run(model, tower, part, wanted[tower]))
                     bar.update(len(part))
     except BaseException:
@@ -105,8 +107,8 @@ def record(
             shutil.rmtree(temporary, ignore_errors=True)
         raise
     if temporary:
-        for tower, tokens in inputs.items():
-            np.save(file_of(temporary, tower, "ids"), tokens.ids.cpu().numpy())
+        for tower, own in inputs.items():
+            np.save(file_of(temporary, tower, INPUTS), own.values.cpu().numpy())
         publish(temporary, Path(str(folder)), wanted, fingerprint(model))
         return load_recording(Path(str(folder)), model, examples)
     tensors = {tower: store.tensors for tower, store in stores.items()}
@@ -125,21 +127,35 @@ def load_recording(folder: str | Path, model: DualEncoder, examples: Examples) -
         raise InputError(f"{folder}: recorded from another model than the one given")
     for tower, names in index["hooks"].items():
         read = {name: open_array(file_of(folder, tower, name)) for name in (EMBEDDING, *names)}
-        if not torch.equal(open_array(file_of(folder, tower, "ids")), inputs[tower].ids.cpu()):
+        if not torch.equal(open_array(file_of(folder, tower, INPUTS)), inputs[tower].values.cpu()):
             raise InputError(f"{folder}: recorded from other {tower} examples than those given")
         tensors[tower] = read
     return assemble(model, examples, inputs, tensors)
 
 
 def check_sizes(model: DualEncoder, examples: Examples) -> None:
-    """Refuse examples with more words or positions than a tower has, naming the tower."""
-    for name, (d_vocab, n_ctx) in model.sizes.items():
-        words, positions = len(examples.words[name]), getattr(examples, name).ids.shape[1]
-        if words > d_vocab or positions > n_ctx:
-            raise InputError(
-                f"the {name} tower reads {d_vocab} words and {n_ctx} positions; the examples have "
-                f"{words} and {positions}; are these towers made for this world?"
+    """Refuse examples that a tower cannot read, naming the tower."""
+    for name, tower in model.towers.items():
+        inputs = getattr(examples, name)
+        if isinstance(tower, PatchTower) != isinstance(inputs, Pixels):
+            reads, got = (
+                ("pixels", "tokens") if isinstance(inputs, Tokens) else ("tokens", "pixels")
             )
+            raise InputError(f"the {name} tower reads {reads}; the examples hold {got}")
+        if isinstance(tower, PatchTower):
+            tower.check(inputs.values)
+        else:
+            check_words(name, tower, len(examples.words[name]), positions(tower, inputs))
+
+
+def check_words(name: str, tower: Tower, n_words: int, n_positions: int) -> None:
+    """Refuse more words or positions than a tower of tokens has."""
+    d_vocab, n_ctx = tower.cfg.d_vocab, tower.cfg.n_ctx
+    if n_words > d_vocab or n_positions > n_ctx:
+        raise InputError(
+            f"the {name} tower reads {d_vocab} words and {n_ctx} positions; the examples have "
+            f"{n_words} and {n_positions}; are these towers made for this world?"
+        )
 
 
 def match_hooks(towers: Mapping[str, Tower], names: Sequence[str], tower: str) -> list[str]:
@@ -161,17 +177,17 @@ def hooks_of(model: Tower, tower: str, pattern: str) -> list[str]:
 
 
 @torch.no_grad()
-def run(model: DualEncoder, tower: str, tokens: Tokens, names: list[str]) -> dict[str, Tensor]:
+def run(model: DualEncoder, tower: str, inputs: Inputs, names: list[str]) -> dict[str, Tensor]:
     """One full forward pass: the named activations and the pooled unit embeddings."""
     wanted = set(names)
     logits: Any
     logits, cache = model.towers[tower].run_with_cache(
-        tokens.ids, names_filter=lambda name: name in wanted, return_cache_object=False
+        inputs.values, names_filter=lambda name: name in wanted, return_cache_object=False
     )
     if silent := sorted(wanted - set(cache)):
         raise InputError(f"hook {silent[0]!r} of the {tower} tower never fires in this model")
-    rows = torch.arange(len(tokens), device=logits.device)
-    return {EMBEDDING: F.normalize(logits[rows, tokens.pool], dim=-1), **cache}
+    rows = torch.arange(len(inputs), device=logits.device)
+    return {EMBEDDING: F.normalize(logits[rows, inputs.pool], dim=-1), **cache}
 
 
 class Store:
@@ -201,7 +217,7 @@ class Store:
 def assemble(
     model: DualEncoder,
     examples: Examples,
-    inputs: Mapping[str, Tokens],
+    inputs: Mapping[str, AnyInputs],
     tensors: Mapping[str, dict[str, Tensor]],
 ) -> Recording:
     """A recording from its tensors by tower and name."""

@@ -6,23 +6,25 @@ cos(caption, picture) - cos(caption, its swap): each is an embedding along a fix
 difference of two embeddings of the other tower.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lrinterp.analysis.patch_bench import PatchBench, Roles
 from lrinterp.analysis.subject import as_index, focus
-from lrinterp.axes import Embeddings, Tokens
+from lrinterp.axes import AnyInputs, Embeddings, Tokens
 from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples
 from lrinterp.wording import plain_number
 
-__all__ = ["Contrast", "caption_of", "contrasts", "over_templates", "twins"]
+__all__ = ["Contrast", "caption_of", "contrasts", "over_templates", "swapped"]
 
+BACKGROUND = "background"
 ENOUGH_ERRORS = 10
 """Standard errors that clean and corrupted margins must lie apart."""
 ROUNDING = 1e-5
@@ -35,7 +37,7 @@ class Contrast:
 
     recording: Recording
     tower: str
-    inputs: tuple[Tokens, Tokens]
+    inputs: tuple[AnyInputs, AnyInputs]
     """Clean and corrupted."""
     direction: Embeddings
     roles: Roles
@@ -80,7 +82,7 @@ def contrasts(
     NotApplicable where fewer than two such pictures are recorded.
     """
     examples = recording.examples.of(focus(recording.examples))
-    twin = twins(examples)
+    twin = examples.image_twin
     paired = np.flatnonzero(twin >= 0)
     chosen = np.random.default_rng(seed).permutation(paired)[:n]
     if len(chosen) < 2:
@@ -88,12 +90,13 @@ def contrasts(
     model, template = recording.model, template or examples.templates[0]
     inputs = model.prepare(examples)
     clean, corrupted = (inputs["image"].at(as_index(i)) for i in (chosen, twin[chosen]))
-    true, reverse = (caption_of(examples, i, template) for i in (chosen, twin[chosen]))
+    true = caption_of(examples, chosen, template)
+    reverse = swapped(examples, twin[chosen], template)
     captions = [inputs["text"].at(as_index(i)) for i in (true, reverse)]
     text = [model.embed_all("text", tokens) for tokens in captions]
     image = [model.embed_all("image", tokens) for tokens in (clean, corrupted)]
     roles = {
-        "image": {name: mask[as_index(chosen)] for name, mask in examples.roles["image"].items()},
+        "image": either(examples.roles["image"], as_index(chosen), as_index(twin[chosen])),
         "text": {name: mask[as_index(true)] for name, mask in examples.roles["text"].items()},
     }
     pairs = {"image": (clean, corrupted), "text": (captions[0], captions[1])}
@@ -138,18 +141,6 @@ def over_templates(recording: Recording, n: int, seed: int) -> list[Contrast]:
     ]
 
 
-def twins(examples: Examples) -> Int[np.ndarray, "image"]:
-    """For each picture the one with the same layout and the objects in reverse, or -1."""
-    reverse = examples.image_labels[:, ::-1]
-    keys = [
-        (*p, *labels)
-        for p, labels in zip(examples.image_pixels, examples.image_labels, strict=True)
-    ]
-    place = {key: i for i, key in enumerate(keys)}
-    wanted = [(*p, *labels) for p, labels in zip(examples.image_pixels, reverse, strict=True)]
-    return np.array([place.get(key, -1) for key in wanted])
-
-
 def caption_of(
     examples: Examples, images: Int[np.ndarray, "example"], template: str
 ) -> Int[np.ndarray, "example"]:
@@ -157,3 +148,29 @@ def caption_of(
     index = np.flatnonzero(np.array(examples.caption_template, dtype=object) == template)
     stated = dict(zip(examples.caption_meaning[index].tolist(), index.tolist(), strict=True))
     return np.array([stated[m] for m in examples.image_meaning[images].tolist()])
+
+
+def swapped(
+    examples: Examples, images: Int[np.ndarray, "example"], template: str
+) -> Int[np.ndarray, "example"]:
+    """The captions, true of some pictures, that reverse a caption of a template.
+
+    Where captions are reversed by their objects they are of the same template; where by the
+    relation word, of the other one, so that as few tokens as possible differ.
+    """
+    if examples.caption_swap == "objects":
+        return caption_of(examples, images, template)
+    [other] = [name for name in examples.templates if name != template]
+    return caption_of(examples, images, other)
+
+
+def either(
+    roles: Mapping[str, Bool[Tensor, "batch pos"]],
+    clean: Int[Tensor, "example"],
+    corrupted: Int[Tensor, "example"],
+) -> dict[str, Bool[Tensor, "example pos"]]:
+    """Positions that play a role in one picture or the other; background plays it in both."""
+    return {
+        name: mask[clean] & mask[corrupted] if name == BACKGROUND else mask[clean] | mask[corrupted]
+        for name, mask in roles.items()
+    }

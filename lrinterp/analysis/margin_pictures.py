@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from lrinterp.analysis.attribution_rows import NONE, cell
-from lrinterp.analysis.contrast import Contrast, twins
+from lrinterp.analysis.contrast import Contrast
 from lrinterp.analysis.rank_correlation import rank_interval, shuffled_high, within_interval
 from lrinterp.analysis.subject import head_name
 from lrinterp.stats import Interval
@@ -87,7 +87,7 @@ def picture_table(
             "picture": places,
             "order": [", ".join(row) for row in words],
             "cluster": contrast.clusters,
-            "twin": twins(examples),
+            "twin": examples.image_twin,
             "margin": margin,
             **{head_name(0, head): gain for head, gain in enumerate(right - left)},
         }

@@ -1,4 +1,4 @@
-"""Decomposition of first-layer attention scores: nine terms, gauges, and edits of the terms."""
+"""Decomposition of attention scores: streams, nine terms, gauges, parts, edits of the terms."""
 
 from lrinterp.decomposition.ablation import (
     KINDS,
@@ -7,8 +7,10 @@ from lrinterp.decomposition.ablation import (
     InputIndependent,
     edited,
     groups_of,
+    row_delta,
     score_delta,
 )
+from lrinterp.decomposition.depth import PositionVectors, edited_layers, position_vectors
 from lrinterp.decomposition.gauge import (
     GAUGES,
     Embedding,
@@ -17,14 +19,18 @@ from lrinterp.decomposition.gauge import (
     embedding_in,
     in_gauge,
 )
+from lrinterp.decomposition.parts import along, key_parts, part_names, through_norm
+from lrinterp.decomposition.streams import MEANS, Split, Streams, centred_scale, gauges_at
 from lrinterp.decomposition.terms import (
     KEY_CONTENT,
     KEY_POSITION,
     TERMS,
+    key_sides,
     parse_terms,
     pooled_row,
     position_values,
     score_terms,
+    split_terms,
     total,
     why_not,
 )
@@ -34,22 +40,37 @@ __all__ = [
     "KEY_CONTENT",
     "KEY_POSITION",
     "KINDS",
+    "MEANS",
     "TERMS",
     "Ablation",
     "Embedding",
     "Gauge",
     "Groups",
     "InputIndependent",
+    "PositionVectors",
+    "Split",
+    "Streams",
+    "along",
+    "centred_scale",
     "components",
     "edited",
+    "edited_layers",
     "embedding_in",
+    "gauges_at",
     "groups_of",
     "in_gauge",
+    "key_parts",
+    "key_sides",
     "parse_terms",
+    "part_names",
     "pooled_row",
     "position_values",
+    "position_vectors",
+    "row_delta",
     "score_delta",
     "score_terms",
+    "split_terms",
+    "through_norm",
     "total",
     "why_not",
 ]

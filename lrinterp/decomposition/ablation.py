@@ -21,12 +21,22 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lrinterp.axes import Occurrence, Tokens
+from lrinterp.axes import Inputs, Occurrence
 from lrinterp.decomposition.gauge import components
 from lrinterp.decomposition.terms import TERMS, total
-from lrinterp.encoders import Tower
+from lrinterp.encoders import Tower, positions
 
-__all__ = ["KINDS", "Ablation", "Groups", "InputIndependent", "edited", "groups_of", "score_delta"]
+__all__ = [
+    "KINDS",
+    "Ablation",
+    "Groups",
+    "InputIndependent",
+    "added",
+    "edited",
+    "groups_of",
+    "row_delta",
+    "score_delta",
+]
 
 Kind = Literal["flatten", "zero", "permute", "resample", "keep", "placebo"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -78,18 +88,18 @@ class Groups:
         return (rows - self.means(rows)) * self.seen[:, None]
 
 
-def groups_of(tower: Tower, tokens: Tokens, occurs: Occurrence, *, pooled: bool = True) -> Groups:
+def groups_of(tower: Tower, tokens: Inputs, occurs: Occurrence, *, pooled: bool = True) -> Groups:
     """The components of a tower's positions, and the keys that each query row sees.
 
     A causal query sees no later key; padding behind the pooled position is seen by none.
     """
-    n = tokens.ids.shape[1]
-    position = torch.arange(n, device=tokens.ids.device)
+    n = positions(tower, tokens)
+    position = torch.arange(n, device=tokens.pool.device)
     query = tokens.pool[:, None] if pooled else position.expand(len(tokens), n)
     seen = position <= query.minimum(tokens.pool[:, None])[..., None]
     if tower.cfg.attention_dir == "bidirectional":
         seen = torch.ones_like(seen)
-    return Groups(components(occurs)[1][None, :n].to(tokens.ids.device), seen)
+    return Groups(components(occurs)[1][None, :n].to(tokens.pool.device), seen)
 
 
 def score_delta(
@@ -104,20 +114,33 @@ def score_delta(
     that names the terms, where they equal the input's own.
     """
     term = total(terms, ablation.terms)
-    generator = torch.Generator().manual_seed(ablation.seed)
     if ablation.kind == "resample":
-        delta = _resample(term, ablation, donors)
-    elif ablation.kind == "permute":
-        delta = term[..., _permutation(groups.of_key[0], generator)] - term
-    elif ablation.kind == "placebo":
-        delta = -_placebo(groups.centred(term), groups, generator)
-    elif ablation.kind == "zero":
-        delta = -term
-    else:
+        return in_heads(_resample(term, ablation, donors), ablation.heads)
+    if ablation.kind == "keep":
         others = [name for name in TERMS if name not in ablation.terms]
-        removed = term if ablation.kind == "flatten" else total(terms, others)
-        delta = -groups.centred(removed)
-    return delta if ablation.heads is None else delta * _only(ablation.heads, delta)
+        return row_delta(term, total(terms, others), ablation, groups)
+    return row_delta(term, None, ablation, groups)
+
+
+def row_delta(chosen: Rows, others: Rows | None, ablation: Ablation, groups: Groups) -> Rows:
+    """What an ablation adds to scores, from the part that it names and, to keep it, all others.
+
+    Raises ValueError for `resample`, which needs the parts of other inputs.
+    """
+    generator = torch.Generator().manual_seed(ablation.seed)
+    if ablation.kind == "permute":
+        delta = chosen[..., _permutation(groups.of_key[0], generator)] - chosen
+    elif ablation.kind == "placebo":
+        delta = -_placebo(groups.centred(chosen), groups, generator)
+    elif ablation.kind == "zero":
+        delta = -chosen
+    elif ablation.kind == "flatten":
+        delta = -groups.centred(chosen)
+    elif ablation.kind == "keep" and others is not None:
+        delta = -groups.centred(others)
+    else:
+        raise ValueError(f"kind: {ablation.kind} needs more than the part that it names")
+    return in_heads(delta, ablation.heads)
 
 
 @contextmanager
@@ -127,8 +150,9 @@ def edited(
     scores: Rows | None = None,
     values: Float[Tensor, "batch pos head d_head"] | None = None,
     pool: Int[Tensor, "batch"],
+    layer: int = 0,
 ) -> Iterator[None]:
-    """Inside, the first layer adds `scores` to its attention scores and `values` to its values.
+    """Inside, a layer adds `scores` to its attention scores and `values` to its values.
 
     Leaving restores the tower, also when the body raises.
     One query row of scores is added to the pooled row `pool` of each example, a full square to
@@ -137,11 +161,7 @@ def edited(
 
     def add_scores(activation: Tensor, hook: object) -> Tensor:
         assert scores is not None
-        if scores.shape[2] > 1:
-            return activation + scores
-        changed = activation.clone()
-        changed[torch.arange(len(pool), device=pool.device), :, pool] += scores[:, :, 0]
-        return changed
+        return added(activation, scores, pool)
 
     def add_values(activation: Tensor, hook: object) -> Tensor:
         assert values is not None
@@ -149,11 +169,20 @@ def edited(
 
     hooks = []
     if scores is not None:
-        hooks.append(("blocks.0.attn.hook_attn_scores", add_scores))
+        hooks.append((f"blocks.{layer}.attn.hook_attn_scores", add_scores))
     if values is not None:
-        hooks.append(("blocks.0.attn.hook_v", add_values))
+        hooks.append((f"blocks.{layer}.attn.hook_v", add_values))
     with tower.hooks(fwd_hooks=hooks):
         yield
+
+
+def added(activation: Tensor, scores: Rows, pool: Int[Tensor, "batch"]) -> Tensor:
+    """Attention scores with a full square added to all rows, or one row to the pooled one."""
+    if scores.shape[2] > 1:
+        return activation + scores
+    changed = activation.clone()
+    changed[torch.arange(len(pool), device=pool.device), :, pool] += scores[:, :, 0]
+    return changed
 
 
 def _resample(term: Rows, ablation: Ablation, donors: Tensor | None) -> Rows:
@@ -188,9 +217,12 @@ def _placebo(centred: Rows, groups: Groups, generator: torch.Generator) -> Rows:
     return noise * (power.sqrt() / noise.norm(dim=-1, keepdim=True).clamp(min=1e-30))
 
 
-def _only(heads: tuple[int, ...], like: Rows) -> Float[Tensor, "1 head 1 1"]:
-    if bad := [head for head in heads if not 0 <= head < like.shape[1]]:
-        raise ValueError(f"head: expected 0 to {like.shape[1] - 1}, got {bad[0]}")
-    mask = torch.zeros(1, like.shape[1], 1, 1, dtype=like.dtype, device=like.device)
+def in_heads(delta: Rows, heads: tuple[int, ...] | None) -> Rows:
+    """A change of some heads alone, of all for None; ValueError for a head that is not there."""
+    if heads is None:
+        return delta
+    if bad := [head for head in heads if not 0 <= head < delta.shape[1]]:
+        raise ValueError(f"head: expected 0 to {delta.shape[1] - 1}, got {bad[0]}")
+    mask = torch.zeros(1, delta.shape[1], 1, 1, dtype=delta.dtype, device=delta.device)
     mask[:, list(heads)] = 1
-    return mask
+    return delta * mask

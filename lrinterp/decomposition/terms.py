@@ -1,9 +1,10 @@
-"""The nine terms of an attention score in the first layer.
+"""The nine terms of an attention score.
 
 s_ij = ((E_i + P_i) W_Q + b_Q) . ((E_j + P_j) W_K + b_K) / sqrt(d_head) splits into nine products,
 query {E, P, b} x key {E, P, b}, first letter query. With LayerNorm the scale of each example's
 residual stream is held as a constant, and the norm's bias counts to b on both sides.
-Above the first layer this split does not exist.
+In the first layer E and P are token and position embedding; above it they are the content and
+position parts of the residual stream, see `lrinterp.decomposition.streams`.
 """
 
 from collections.abc import Iterable
@@ -11,11 +12,12 @@ from typing import Any
 
 import torch
 from einops import einsum
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lrinterp.axes import Tokens
 from lrinterp.decomposition.gauge import Embedding
+from lrinterp.decomposition.streams import Split, centred_scale
 from lrinterp.encoders import Tower
 from lrinterp.store import InputError
 
@@ -23,10 +25,12 @@ __all__ = [
     "KEY_CONTENT",
     "KEY_POSITION",
     "TERMS",
+    "key_sides",
     "parse_terms",
     "pooled_row",
     "position_values",
     "score_terms",
+    "split_terms",
     "total",
     "why_not",
 ]
@@ -36,6 +40,7 @@ KEY_CONTENT = ("EE", "PE", "bE")
 KEY_POSITION = ("EP", "PP", "bP")
 
 TermScores = Float[Tensor, "term batch head query key"]
+Rows = Float[Tensor, "batch head query key"]
 
 
 def parse_terms(text: str) -> tuple[str, ...]:
@@ -64,27 +69,44 @@ def why_not(tower: Tower) -> str | None:
 def score_terms(
     tower: Tower, tokens: Tokens, embedding: Embedding, *, pooled: bool = True
 ) -> TermScores:
-    """The nine terms of each score, in the order of TERMS, for the pooled query row or all rows.
+    """The nine terms of each first-layer score, in the order of TERMS.
 
-    Masked keys are not marked: compare where the causal mask lets a key be seen.
+    For the pooled query row or all rows. Masked keys are not marked: compare where the causal
+    mask lets a key be seen.
     Source: arXiv 2601.12809, section 4; LayerNorm as in Elhage et al. 2021.
     """
-    attn = tower.blocks[0].attn
-    E, P, b = _inputs(tower, tokens, embedding)
-    rows = torch.arange(len(tokens), device=tokens.ids.device)
-    query_E, query_P = (x[rows, tokens.pool][:, None] if pooled else x for x in (E, P))
-    queries = [_project(query_E, attn.W_Q), _project(query_P, attn.W_Q)]
-    queries.append((_project(b, attn.W_Q) + attn.b_Q).expand_as(queries[0]))
-    keys = [_project(E, attn.W_K), _project(P, attn.W_K)]
-    keys.append((_project(b, attn.W_K) + attn.b_K).expand_as(keys[0]))
+    return split_terms(tower, 0, embedded(tokens, embedding), tokens.pool, pooled=pooled)
+
+
+@torch.no_grad()
+def split_terms(
+    tower: Tower, layer: int, split: Split, pool: Int[Tensor, "batch"], *, pooled: bool = True
+) -> TermScores:
+    """The nine terms of the scores of any layer, from a split of the stream that it reads."""
+    attn, read = tower.blocks[layer].attn, through_ln1(tower, layer, split)
+    keys = [_project(read.content, attn.W_K), _project(read.position, attn.W_K)]
+    keys.append((_project(read.constant, attn.W_K) + attn.b_K).expand_as(keys[0]))
+    if pooled:
+        read = read.at(pool)
+    queries = [_project(read.content, attn.W_Q), _project(read.position, attn.W_Q)]
+    queries.append((_project(read.constant, attn.W_Q) + attn.b_Q).expand_as(queries[0]))
     scale = tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0
-    return torch.stack(
-        [
-            einsum(q, k, "batch query head d, batch key head d -> batch head query key") / scale
-            for q in queries
-            for k in keys
-        ]
+    return torch.stack([einsum(q, k, _SCORES) / scale for q in queries for k in keys])
+
+
+@torch.no_grad()
+def key_sides(
+    tower: Tower, layer: int, split: Split, pool: Int[Tensor, "batch"], *, pooled: bool = True
+) -> tuple[Rows, Rows]:
+    """Key-content (EE+PE+bE) and key-position (EP+PP+bP) alone, at a fifth of the nine's cost."""
+    attn, read = tower.blocks[layer].attn, through_ln1(tower, layer, split)
+    whole = read.at(pool).residual if pooled else read.residual
+    query = _project(whole, attn.W_Q) + attn.b_Q
+    query = query / (tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0)
+    content, position = (
+        einsum(query, _project(x, attn.W_K), _SCORES) for x in (read.content, read.position)
     )
+    return content, position
 
 
 @torch.no_grad()
@@ -92,8 +114,8 @@ def position_values(
     tower: Tower, tokens: Tokens, embedding: Embedding
 ) -> Float[Tensor, "batch pos head d_head"]:
     """The part of each value vector that the position embedding makes, P W_V."""
-    _, P, _ = _inputs(tower, tokens, embedding)
-    return _project(P, tower.blocks[0].attn.W_V)
+    read = through_ln1(tower, 0, embedded(tokens, embedding))
+    return _project(read.position, tower.blocks[0].attn.W_V)
 
 
 def pooled_row(
@@ -110,19 +132,27 @@ def total(terms: TermScores, names: Iterable[str]) -> Float[Tensor, "batch head 
     return terms[index].sum(0)
 
 
-def _inputs(tower: Tower, tokens: Tokens, embedding: Embedding) -> tuple[Tensor, Tensor, Tensor]:
-    """Token part, position part and constant part of what the first attention layer reads."""
+def embedded(tokens: Tokens, embedding: Embedding) -> Split:
+    """Token and position embedding as the split that the first layer reads."""
     E = embedding.W_E[tokens.ids]
     P = embedding.W_pos[: tokens.ids.shape[1]].expand_as(E)
+    return Split(E, P, torch.zeros_like(E[:1, :1]))
+
+
+def through_ln1(tower: Tower, layer: int, split: Split) -> Split:
+    """What the attention of a layer reads: its norm at fixed scale, the norm's bias constant."""
     if tower.cfg.normalization_type is None:
-        return E, P, torch.zeros_like(E[:1, :1])
-    norm: Any = tower.blocks[0].ln1
-    residual = E + P
-    centred = residual - residual.mean(-1, keepdim=True)
-    scale = (centred.pow(2).mean(-1, keepdim=True) + tower.cfg.eps).sqrt()
-    weight, bias = (norm.w, norm.b) if hasattr(norm, "w") else (1.0, torch.zeros_like(E[:1, :1]))
-    E, P = ((x - x.mean(-1, keepdim=True)) / scale * weight for x in (E, P))
-    return E, P, bias.expand_as(E[:1, :1])
+        return split
+    norm: Any = tower.blocks[layer].ln1
+    scale = centred_scale(split.residual, tower.cfg.eps)[..., None]
+    parts = (split.content, split.position, split.constant)
+    content, position, constant = ((x - x.mean(-1, keepdim=True)) / scale for x in parts)
+    if not hasattr(norm, "w"):
+        return Split(content, position, constant)
+    return Split(content * norm.w, position * norm.w, constant * norm.w + norm.b)
+
+
+_SCORES = "batch query head d, batch key head d -> batch head query key"
 
 
 def _project(

@@ -1,24 +1,44 @@
 """Encoders: configurations, presets and the dual encoder of two hooked transformers."""
 
+from lrinterp.encoders.clip import ACTIVATIONS, ClipSpec, TowerSpec, build_clip
 from lrinterp.encoders.config import (
     PRESETS,
     EncoderConfig,
+    essentials,
     preset,
     tower_config,
     tower_from_plain,
     tower_plain,
 )
 from lrinterp.encoders.dual import DualEncoder, Tower, build_tower, initialise
+from lrinterp.encoders.layouts import HUGGING_FACE, OPEN_CLIP, Layout, arranged
+from lrinterp.encoders.patches import PatchTower, batch_that_fits, positions
+from lrinterp.encoders.processor import Fit, Preprocessing, Processor
 from lrinterp.encoders.stacked import Stack
 
 __all__ = [
+    "ACTIVATIONS",
+    "HUGGING_FACE",
+    "OPEN_CLIP",
     "PRESETS",
+    "ClipSpec",
     "DualEncoder",
     "EncoderConfig",
+    "Fit",
+    "Layout",
+    "PatchTower",
+    "Preprocessing",
+    "Processor",
     "Stack",
     "Tower",
+    "TowerSpec",
+    "arranged",
+    "batch_that_fits",
+    "build_clip",
     "build_tower",
+    "essentials",
     "initialise",
+    "positions",
     "preset",
     "tower_config",
     "tower_from_plain",

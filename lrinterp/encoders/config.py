@@ -7,7 +7,15 @@ from typing import Any, Literal
 
 from transformer_lens import HookedTransformerConfig
 
-__all__ = ["PRESETS", "EncoderConfig", "preset", "tower_config", "tower_from_plain", "tower_plain"]
+__all__ = [
+    "PRESETS",
+    "EncoderConfig",
+    "essentials",
+    "preset",
+    "tower_config",
+    "tower_from_plain",
+    "tower_plain",
+]
 
 TOWERS = ("image", "text")
 
@@ -110,12 +118,17 @@ def tower_plain(config: HookedTransformerConfig) -> dict[str, Any]:
 
     The fields that always matter, and every other field that their defaults would not restore.
     """
-    essential = {name: getattr(config, name) for name in ESSENTIAL}
+    essential = essentials(config)
     restored = tower_from_plain(essential).to_dict()
     for name, value in config.to_dict().items():
         if name not in IGNORED and value != restored.get(name):
             essential[name] = value
     return essential
+
+
+def essentials(config: HookedTransformerConfig) -> dict[str, Any]:
+    """The fields of a TransformerLens configuration that always matter."""
+    return {name: getattr(config, name) for name in ESSENTIAL}
 
 
 def tower_from_plain(plain: Mapping[str, Any]) -> HookedTransformerConfig:

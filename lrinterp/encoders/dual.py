@@ -5,9 +5,8 @@ and weights, so that a move to another TransformerLens touches one folder.
 """
 
 import math
-import warnings
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +14,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformer_lens import HookedTransformer, HookedTransformerConfig
 
-from lrinterp.axes import Embeddings, Scores, Tokens
+from lrinterp.axes import AnyInputs, Embeddings, Inputs, Scores
 from lrinterp.encoders.config import TOWERS, EncoderConfig, tower_config
+from lrinterp.encoders.patches import batch_that_fits, without_notice
+
+if TYPE_CHECKING:
+    from lrinterp.encoders.processor import Processor
 
 __all__ = ["DualEncoder", "Tower", "build_tower", "initialise"]
 
@@ -32,6 +35,9 @@ class DualEncoder(nn.Module):
     The embedding of an example is its pooled residual stream through the final norm and the
     unembed, divided by its length; the score of a picture and a caption is their cosine.
     """
+
+    processor: "Processor | None" = None
+    """How pictures and captions become inputs; None where a world makes the inputs itself."""
 
     def __init__(
         self, towers: Mapping[str, Tower], log_scale: float, config: EncoderConfig | None
@@ -90,15 +96,15 @@ class DualEncoder(nn.Module):
             tower.cfg.device = str(moved.device)
         return moved
 
-    def prepare(self, examples: Any) -> dict[str, Tokens]:
+    def prepare(self, examples: Any) -> dict[str, AnyInputs]:
         """What each tower reads of some examples, on the model's device."""
         return {name: getattr(examples, name).to(self.device) for name in self.towers}
 
-    def embed(self, tower: str, tokens: Tokens) -> Embeddings:
+    def embed(self, tower: str, inputs: Inputs) -> Embeddings:
         """Unit embeddings; only the pooled position passes the final norm and the projection."""
         model = self.towers[tower]
-        residual = model(tokens.ids, stop_at_layer=model.cfg.n_layers)
-        return self.project(tower, residual, tokens.pool)
+        residual = model(inputs.values, stop_at_layer=model.cfg.n_layers)
+        return self.project(tower, residual, inputs.pool)
 
     def project(
         self,
@@ -113,14 +119,15 @@ class DualEncoder(nn.Module):
         return F.normalize(model.unembed(normed), dim=-1)
 
     @torch.no_grad()
-    def embed_all(self, tower: str, tokens: Tokens, batch_size: int = 1024) -> Embeddings:
-        """`embed` in batches, without gradients."""
-        starts = range(0, len(tokens), batch_size)
-        parts = [self.embed(tower, tokens.at(slice(i, i + batch_size))) for i in starts]
+    def embed_all(self, tower: str, inputs: Inputs, batch_size: int | None = None) -> Embeddings:
+        """`embed` in batches, without gradients; of `batch_that_fits` unless a size is given."""
+        size = batch_size or batch_that_fits(self.towers[tower], inputs)
+        starts = range(0, len(inputs), size)
+        parts = [self.embed(tower, inputs.at(slice(i, i + size))) for i in starts]
         width = self.towers[tower].cfg.d_vocab_out
         return torch.cat(parts) if parts else torch.zeros(0, width, device=self.device)
 
-    def score(self, batch: Mapping[str, Tokens]) -> Scores:
+    def score(self, batch: Mapping[str, Inputs]) -> Scores:
         """Cosine of every picture with every caption; no gradients."""
         images, captions = (self.embed_all(name, batch[name]) for name in TOWERS)
         return images @ captions.T
@@ -137,9 +144,7 @@ class DualEncoder(nn.Module):
 
 def build_tower(config: HookedTransformerConfig) -> Tower:
     """A `HookedTransformer`, without the notice that its class is going away."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module="transformer_lens")
-        warnings.filterwarnings("ignore", ".*HookedTransformer.*", DeprecationWarning)
+    with without_notice():
         return HookedTransformer(config)
 
 

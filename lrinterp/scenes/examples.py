@@ -8,22 +8,26 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from lrinterp.axes import Occurrence, Tokens
+from lrinterp.axes import AnyInputs, Occurrence, Tokens
 
-__all__ = ["Examples"]
+__all__ = ["Examples", "Swap"]
+
+Swap = Literal["objects", "word"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Examples:
     """Pictures and captions with their meaning."""
 
-    image: Tokens
+    image: AnyInputs
+    """`Tokens` of a world, or the `Pixels` of pictures."""
     text: Tokens
     words: Mapping[str, tuple[str, ...]]
     """By tower: the word of each token id."""
@@ -35,12 +39,18 @@ class Examples:
     """Labels from left to right, padded with -1."""
     image_pixels: Int[np.ndarray, "image object"]
     """Their pixels, counted from 0, padded with -1."""
+    image_scene: Int[np.ndarray, "image"]
+    """A number for what is shown but for its order: equal in a picture and its reverse."""
     image_set: tuple[str, ...]
+    grid: tuple[int, int]
+    """Rows and columns of the pixels or patches behind CLS."""
     caption_labels: Int[np.ndarray, "caption object"]
     """What the caption states, from left to right, padded with -1."""
     caption_set: tuple[str, ...]
     caption_template: tuple[str, ...]
     caption_text: tuple[str, ...]
+    caption_swap: Swap
+    """How a caption is turned into its reverse: by its objects, or by its relation word."""
     label_words: tuple[str, ...]
     empty: Mapping[str, str]
     """Sets that the split leaves empty, with the reason."""
@@ -68,6 +78,14 @@ class Examples:
         """A number for the unordered labels that a caption names."""
         return meaning(np.sort(self.caption_labels, axis=1), len(self.label_words))
 
+    @cached_property
+    def image_twin(self) -> Int[np.ndarray, "image"]:
+        """For each picture the one of the same scene with the objects in reverse, or -1."""
+        key = (self.image_scene[:, None], self.image_labels)
+        rows = [tuple(row) for row in np.concatenate(key, axis=1).tolist()]
+        place = {row: i for i, row in enumerate(rows)}
+        return np.array([place.get((row[0], *row[:0:-1]), -1) for row in rows])
+
     @property
     def chance(self) -> float:
         """Order accuracy of a guess: one order of n objects among n! is right."""
@@ -83,10 +101,11 @@ class Examples:
         roles = {name: mask[index] for name, mask in self.roles["image"].items()}
         return replace(
             self,
-            image=Tokens(self.image.ids[index], self.image.pool[index]),
+            image=self.image.at(torch.from_numpy(index)),
             roles={**self.roles, "image": roles},
             image_labels=self.image_labels[index],
             image_pixels=self.image_pixels[index],
+            image_scene=self.image_scene[index],
             image_set=tuple(self.image_set[i] for i in index),
         )
 

@@ -133,11 +133,14 @@ class Scenes:
             roles={"image": image_roles(image, pixels), "text": text_roles(self.captions)},
             image_labels=labels,
             image_pixels=pixels,
+            image_scene=scenes_of(labels, pixels),
             image_set=tuple(names),
+            grid=(1, self.world.n_pixels),
             caption_labels=stated,
             caption_set=tuple(set_of_labels(self.split, tuple(row)) for row in stated.tolist()),
             caption_template=self.captions.templates,
             caption_text=self.captions.texts,
+            caption_swap="objects",
             label_words=label_words(self.world),
             empty={n: self._why_empty(n) for n, p in zip(sets, parts, strict=True) if not _any(p)},
         )
@@ -162,6 +165,14 @@ class Scenes:
 def sizes_of(world: World) -> dict[str, tuple[int, int]]:
     """(vocabulary, context length) that each tower needs for a world."""
     return {"image": (world.n_labels + 2, world.n_pixels + 1), "text": text_size(world)}
+
+
+def scenes_of(
+    labels: Int[np.ndarray, "image object"], pixels: Int[np.ndarray, "image object"]
+) -> Int[np.ndarray, "image"]:
+    """A number for the pixels that are taken and the labels that are there, in any order."""
+    scene = np.concatenate([pixels, np.sort(labels, axis=1)], axis=1)
+    return np.unique(scene, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def text_occurrence(captions: CaptionSet) -> Occurrence:

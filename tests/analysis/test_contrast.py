@@ -6,7 +6,7 @@ import torch
 
 from lrinterp import DualEncoder, Scenes, Split, World, preset, record
 from lrinterp.analysis import contrast
-from lrinterp.analysis.contrast import caption_of, contrasts, twins
+from lrinterp.analysis.contrast import caption_of, contrasts
 from lrinterp.result import NotApplicable
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -87,11 +87,11 @@ def test_a_template_changes_captions_and_nothing_else():
 
 def test_twins_swap_the_labels_and_keep_the_layout(micro_examples):
     part = micro_examples.of("mixed_pair")
-    for i, twin in enumerate(twins(part)):
+    for i, twin in enumerate(part.image_twin):
         assert part.image_pixels[twin].tolist() == part.image_pixels[i].tolist()
         assert part.image_labels[twin].tolist() == part.image_labels[i].tolist()[::-1]
     one = part.at(np.array([0, 5]))
-    assert twins(one).tolist() == [-1, -1]
+    assert one.image_twin.tolist() == [-1, -1]
 
 
 def test_pictures_without_their_swaps_are_refused(micro, micro_examples):

@@ -1,0 +1,167 @@
+"""Residual streams of one tower at every layer, split into what stands there and where it stands.
+
+Before layer 0 the stream is token (or patch) embedding plus position embedding, and the split is
+that of the weights, in a gauge. Above it no weight says what is position: there `means` calls
+position the mean over the inputs at that position, centred over the positions of a component, and
+content all the rest (after Song and Zhong, arXiv 2310.04861). That split is a convention of the
+inputs; the sum is exact everywhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lrinterp.axes import Inputs, Occurrence
+from lrinterp.decomposition.gauge import GAUGES, components
+from lrinterp.encoders import Tower, positions
+
+__all__ = ["MEANS", "Split", "Streams", "centred_scale", "gauges_at", "pre_norm"]
+
+MEANS = "means"
+"""The gauge of layers above the first: position is a mean over inputs."""
+CHUNK = 128
+
+Residual = Float[Tensor, "batch pos d_model"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A residual stream as the sum of content, position and a constant."""
+
+    content: Residual
+    position: Float[Tensor, "#batch pos d_model"]
+    constant: Float[Tensor, "#batch #pos d_model"]
+
+    @property
+    def residual(self) -> Residual:
+        """The stream itself."""
+        return self.content + self.position + self.constant
+
+    def at(self, pool: Int[Tensor, "batch"]) -> "Split":
+        """One position of each input."""
+        rows = torch.arange(len(pool), device=pool.device)
+        parts = (self.content, self.position, self.constant)
+        return Split(*(x.expand_as(self.content)[rows, pool][:, None] for x in parts))
+
+
+def gauges_at(layer: int) -> tuple[str, ...]:
+    """The gauges that a layer knows: those of the weights before the first, means above."""
+    return GAUGES if layer == 0 else (MEANS,)
+
+
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """One tower on some inputs: what every layer reads, and what every part of a layer writes."""
+
+    tower: Tower
+    pool: Int[Tensor, "batch"]
+    of_position: Int[Tensor, "pos"]
+    """The component of each position."""
+    seen: Bool[Tensor, "batch pos"]
+    """Positions that can reach the pooled one: under a causal mask none behind it."""
+    cache: Mapping[str, Tensor]
+    """`hook_embed`, `hook_pos_embed`; by layer `hook_resid_pre`, `attn.hook_z`, `hook_mlp_out`;
+    `hook_resid_post` of the last layer."""
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, tower: Tower, inputs: Inputs, occurs: Occurrence) -> "Streams":
+        """Run the tower in batches and keep the sites that the splits need.
+
+        Cost: one forward pass; memory inputs x positions x d_model numbers for each of three
+        sites a layer.
+        """
+        n = positions(tower, inputs)
+        place = torch.arange(n, device=inputs.pool.device)
+        seen = (place <= inputs.pool[:, None]) | (tower.cfg.attention_dir == "bidirectional")
+        wanted = names_of(tower)
+        parts = []
+        for start in range(0, len(inputs), CHUNK):
+            some = inputs.at(slice(start, start + CHUNK))
+            _, cache = tower.run_with_cache(
+                some.values,
+                stop_at_layer=tower.cfg.n_layers,
+                names_filter=lambda name: name in wanted,
+                return_cache_object=False,
+            )
+            parts.append(cache)
+        cache = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        return cls(tower, inputs.pool, components(occurs)[1][:n].to(place.device), seen, cache)
+
+    def residual(self, layer: int) -> Residual:
+        """What a layer reads; for `n_layers`, what the last one leaves."""
+        last = self.tower.cfg.n_layers
+        name = f"blocks.{last - 1}.hook_resid_post" if layer == last else resid_pre(layer)
+        return self.cache[name]
+
+    def split(self, layer: int, gauge: str) -> Split:
+        """The stream before a layer in a gauge of that layer; `means` works at any."""
+        if gauge == MEANS:
+            position = self.positions(layer)[None]
+            residual = self.residual(layer)
+            return Split(residual - position, position, torch.zeros_like(position[:, :1]))
+        if gauge not in gauges_at(layer):
+            known = ", ".join(gauges_at(layer))
+            raise ValueError(f"gauge: expected one of {known} in layer {layer}, got {gauge!r}")
+        embed, place = self.cache["hook_embed"], self.cache["hook_pos_embed"][:1]
+        if gauge == "canonical":
+            moved = place - self.centred(place[0])[None]
+            embed, place = embed + moved, place - moved
+        return pre_norm(self.tower, embed, place)
+
+    def positions(self, layer: int) -> Float[Tensor, "pos d_model"]:
+        """Mean over the inputs at each position, centred over the positions of its component."""
+        weight = self.seen.to(self.residual(layer).dtype)[..., None]
+        mean = (self.residual(layer) * weight).sum(0) / weight.sum(0).clamp(min=1)
+        return self.centred(mean)
+
+    def centred(self, rows: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos d_model"]:
+        """Each row minus the mean of its component; 0 for a component of one position."""
+        return centred_in(rows, self.of_position)
+
+
+def centred_in(
+    rows: Float[Tensor, "pos d_model"], of_position: Int[Tensor, "pos"]
+) -> Float[Tensor, "pos d_model"]:
+    """Each row minus the mean of the rows of its component."""
+    same = (of_position[:, None] == of_position[None]).to(rows.dtype)
+    return rows - same @ rows / same.sum(1, keepdim=True)
+
+
+def pre_norm(tower: Tower, embed: Residual, place: Float[Tensor, "1 pos d_model"]) -> Split:
+    """Embedding plus position as the first layer reads them: through `ln_pre` where there is one.
+
+    The scale of each position's norm is held as a constant, its bias is the constant part.
+    """
+    if not hasattr(tower, "ln_pre"):
+        return Split(embed, place, torch.zeros_like(place[:, :1]))
+    norm: Any = tower.ln_pre
+    whole = embed + place
+    scale = centred_scale(whole, tower.cfg.eps)[..., None]
+    embed, place = ((x - x.mean(-1, keepdim=True)) / scale * norm.w for x in (embed, place))
+    return Split(embed, place, norm.b.expand_as(place[:1, :1]))
+
+
+def centred_scale(
+    residual: Float[Tensor, "batch pos d_model"], eps: float
+) -> Float[Tensor, "batch pos"]:
+    """The scale by which a norm divides each position."""
+    return (residual.var(-1, unbiased=False) + eps).sqrt()
+
+
+def names_of(tower: Tower) -> set[str]:
+    """The sites that `Streams` keeps."""
+    layers = range(tower.cfg.n_layers)
+    names = {"hook_embed", "hook_pos_embed", f"blocks.{tower.cfg.n_layers - 1}.hook_resid_post"}
+    for site in ("hook_resid_pre", "attn.hook_z", "hook_mlp_out"):
+        names |= {f"blocks.{layer}.{site}" for layer in layers}
+    return names
+
+
+def resid_pre(layer: int) -> str:
+    """The hook of what a layer reads."""
+    return f"blocks.{layer}.hook_resid_pre"

@@ -1,0 +1,143 @@
+"""From captions and pictures to what the towers of a CLIP read.
+
+Preprocessing is where ports go wrong, so it is nobody's own here: captions pass the checkpoint's
+tokenizer, pictures the image processor of transformers with the checkpoint's settings.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from lrinterp.axes import Pixels, Tokens
+from lrinterp.encoders.clip import ClipSpec
+from lrinterp.store import InputError, shortened
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from tokenizers import Tokenizer
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+__all__ = ["Fit", "Preprocessing", "Processor"]
+
+Fit = Literal["crop", "pad"]
+"""What becomes of a picture that is not square: CLIP crops to the middle; `pad` loses nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How a checkpoint wants its pictures: resized, cropped, scaled to 0..1, then normalised."""
+
+    shortest: int | None
+    """Pixels of the shorter side after resizing; None resizes to `height` and `width`."""
+    height: int
+    width: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resample: int = 3
+    """Pillow's number of the filter; 3 is bicubic."""
+    rescale: float = 1 / 255
+    resize: bool = True
+    crop: bool = True
+    normalize: bool = True
+
+    @cached_property
+    def processor(self) -> "CLIPImageProcessorPil":
+        """The image processor of transformers with these settings; needs no torchvision."""
+        from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+        whole = {"height": self.height, "width": self.width}
+        return CLIPImageProcessorPil(
+            do_resize=self.resize,
+            size={"shortest_edge": self.shortest} if self.shortest else whole,
+            resample=self.resample,
+            do_center_crop=self.crop,
+            crop_size=whole,
+            do_rescale=True,
+            rescale_factor=self.rescale,
+            do_normalize=self.normalize,
+            image_mean=list(self.mean),
+            image_std=list(self.std),
+            do_convert_rgb=True,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processor:
+    """The tokenizer and the preprocessing of one checkpoint."""
+
+    tokenizer: "Tokenizer"
+    preprocessing: Preprocessing
+    spec: ClipSpec
+
+    @property
+    def context(self) -> int:
+        """Most tokens of a caption, with the marks of its start and end."""
+        return self.spec.context
+
+    @cached_property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The word of each token id; a piece that a word goes on behind ends in a hyphen."""
+        ids = range(self.spec.vocabulary)
+        return tuple(readable(self.tokenizer.id_to_token(i) or "") for i in ids)
+
+    def tokens(self, captions: Sequence[str]) -> Tokens:
+        """Token ids from the start to the end of each caption, padded with its end.
+
+        The pooled position follows the checkpoint's rule. Raises InputError for a caption that is
+        longer than the context.
+        """
+        rows = [encoded.ids for encoded in self.tokenizer.encode_batch(list(captions))]
+        for caption, row in zip(captions, rows, strict=True):
+            if len(row) > self.context:
+                longest = f"{len(row)} tokens, this model reads {self.context}"
+                raise InputError(f"caption {shortened(caption)}: {longest}; shorten it")
+        width = max(map(len, rows), default=1)
+        padded = [row + row[-1:] * (width - len(row)) for row in rows]
+        ids = torch.tensor(padded, dtype=torch.long).reshape(-1, width)
+        return Tokens(ids, self.ends(ids))
+
+    def ends(self, ids: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch"]:
+        """The position that is pooled: the first end token, or the first of the highest id."""
+        marks = ids if self.spec.end is None else (ids == self.spec.end).int()
+        return marks.argmax(1)
+
+    def pixels(self, pictures: Sequence["Image"], *, fit: Fit = "crop") -> Pixels:
+        """Pictures as the image tower reads them.
+
+        `crop` is the checkpoint's own way: the sides of a wide picture are cut off. `pad` makes a
+        picture square with the mean colour first, so that nothing at the sides is lost.
+        """
+        shape = (len(pictures), *self.spec.picture)
+        if not len(pictures):
+            return Pixels(torch.zeros(shape), torch.zeros(0, dtype=torch.long))
+        ready = [self.squared(p) for p in pictures] if fit == "pad" else list(pictures)
+        values = self.preprocessing.processor(ready, return_tensors="np")["pixel_values"]
+        if values.shape != shape:
+            got = f"the preprocessing makes {list(values.shape[1:])}"
+            raise InputError(f"{got}, the image tower reads {list(self.spec.picture)}")
+        pixels = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+        return Pixels(pixels, torch.zeros(len(pixels), dtype=torch.long))
+
+    def squared(self, picture: "Image") -> "Image":
+        """A picture in the middle of a square of the mean colour."""
+        from PIL import Image
+
+        side = max(picture.size)
+        colour: Any = tuple(round(255 * mean) for mean in self.preprocessing.mean)
+        square = Image.new("RGB", (side, side), colour)
+        corner = ((side - picture.width) // 2, (side - picture.height) // 2)
+        square.paste(picture.convert("RGB"), corner)
+        return square
+
+
+def readable(token: str) -> str:
+    """A token without the mark of a word's end, or with one where the word goes on."""
+    if token.startswith("<|"):
+        return token
+    return token.removesuffix("</w>") if token.endswith("</w>") else f"{token}-"

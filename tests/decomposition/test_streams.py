@@ -1,0 +1,101 @@
+"""Splits add up at every layer and in every gauge, and means are what a loop over inputs gives."""
+
+import numpy as np
+import pytest
+import torch
+
+from lrinterp.decomposition import (
+    GAUGES,
+    MEANS,
+    TERMS,
+    components,
+    embedding_in,
+    gauges_at,
+    key_sides,
+    score_terms,
+    split_terms,
+    total,
+)
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+TOWERS = ("image", "text")
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+@pytest.mark.parametrize("name", ["minimal", "full"])
+def test_every_split_is_the_stream(deep, streams_of, tower, name):
+    model, scenes = deep(3, name)
+    streams = streams_of(model, scenes, tower)
+    for layer in range(3):
+        for gauge in (*gauges_at(layer), MEANS):
+            residual = streams.split(layer, gauge).residual
+            torch.testing.assert_close(residual, streams.residual(layer), atol=1e-5, rtol=1e-5)
+    assert gauges_at(0) == GAUGES
+    assert gauges_at(2) == (MEANS,)
+
+
+def test_positions_are_means_over_the_inputs_that_read_them(deep, streams_of):
+    """By a loop, in numpy: a caption that has ended no longer counts."""
+    model, scenes = deep(2)
+    examples = scenes.examples()
+    streams = streams_of(model, scenes, "text")
+    residual, pool = streams.residual(1).numpy(), examples.text.pool.numpy()
+    component = components(examples.occurs["text"])[1].numpy()
+    mean = np.zeros(residual.shape[1:])
+    for i in range(residual.shape[1]):
+        rows = [residual[n, i] for n in range(len(residual)) if i <= pool[n]]
+        mean[i] = np.mean(rows, axis=0)
+    for c in np.unique(component):
+        mean[component == c] -= mean[component == c].mean(0)
+    np.testing.assert_allclose(streams.positions(1).numpy(), mean, atol=1e-6)
+    assert len(set(pool.tolist())) > 1
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_the_first_layer_has_the_gauges_of_the_weights(deep, streams_of, tower):
+    model, scenes = deep(1)
+    examples, streams = scenes.examples(), streams_of(model, scenes, tower)
+    inputs = model.prepare(examples)[tower]
+    for gauge in GAUGES:
+        space = embedding_in(model.towers[tower], examples.occurs[tower], gauge)
+        expected = score_terms(model.towers[tower], inputs, space)
+        got = split_terms(model.towers[tower], 0, streams.split(0, gauge), inputs.pool)
+        seen = streams.seen[:, None, None].expand_as(got[0])
+        torch.testing.assert_close(got[:, seen], expected[:, seen], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+def test_terms_of_trained_models_add_up_at_every_layer(deep, streams_of, layers):
+    """To 1e-4 of the largest score, over all rows, in both towers."""
+    model, scenes = deep(layers, steps=20)
+    for tower in TOWERS:
+        streams = streams_of(model, scenes, tower)
+        inputs = model.prepare(scenes.examples())[tower]
+        _, cache = model.towers[tower].run_with_cache(inputs.values)
+        for layer in range(layers):
+            scores = cache["attn_scores", layer]
+            for gauge in gauges_at(layer):
+                split = streams.split(layer, gauge)
+                terms = split_terms(model.towers[tower], layer, split, inputs.pool, pooled=False)
+                seen = torch.isfinite(scores)
+                error = (terms.sum(0) - scores)[seen].abs().max() / scores[seen].abs().max()
+                assert error < 1e-4
+
+
+def test_the_two_sides_are_totals_of_the_nine(deep, streams_of):
+    model, scenes = deep(2)
+    streams = streams_of(model, scenes, "image")
+    split = streams.split(1, MEANS)
+    terms = split_terms(model.image, 1, split, streams.pool)
+    sides = key_sides(model.image, 1, split, streams.pool)
+    for side, names in zip(sides, (("EE", "PE", "bE"), ("EP", "PP", "bP")), strict=True):
+        torch.testing.assert_close(side, total(terms, names), atol=1e-5, rtol=1e-4)
+    assert len(terms) == len(TERMS)
+
+
+def test_a_gauge_of_another_layer_is_refused(deep, streams_of):
+    model, scenes = deep(2)
+    streams = streams_of(model, scenes, "image")
+    with pytest.raises(ValueError, match="expected one of means in layer 1, got 'raw'"):
+        streams.split(1, "raw")
