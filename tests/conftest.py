@@ -1,6 +1,7 @@
 """What all tests share: the number of threads, the real data, and what may be skipped where."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 Report = pytest.TestReport | pytest.CollectReport
 Wrapper = Generator[None, Report, Report]
 Command = Callable[..., tuple[int, str, str]]
+MakeClip = Callable[..., Path]
 
 torch.set_num_threads(1)  # waiting for a busy core costs micro models most
 
@@ -31,6 +33,53 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"no real data at {root}: set LRINTERP_DATA")
     return root
+
+
+@pytest.fixture(scope="session")
+def make_clip(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeClip:
+    """Makes a folder with a random CLIP in the format of Hugging Face, tokenizer included.
+
+    Settings of `text` and `vision` go to transformers; every weight is moved away from where
+    transformers starts it, so that no bias is 0 and no norm 1.
+    """
+
+    def make(
+        text: dict[str, object] | None = None,
+        vision: dict[str, object] | None = None,
+        embed: int = 8,
+        seed: int = 0,
+    ) -> Path:
+        from transformers import CLIPConfig, CLIPModel
+        from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+        common = {"hidden_size": 16, "intermediate_size": 32}
+        common |= {"num_hidden_layers": 2, "num_attention_heads": 2}
+        seen = {**common, "image_size": 32, "patch_size": 8, **(vision or {})}
+        said = {**common, **(text or {})}
+        config = CLIPConfig(text_config=said, vision_config=seen, projection_dim=embed)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = CLIPModel(config)
+            for weight in model.parameters():
+                weight.data += 0.1 * torch.randn_like(weight)
+        folder = tmp_path_factory.mktemp("clip")
+        model.save_pretrained(folder)
+        side = seen["image_size"]
+        CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size=side).save_pretrained(folder)
+        for path in (data_root / "clip_tokenizer").iterdir():
+            shutil.copyfile(path, folder / path.name)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def clip_folder(make_clip: MakeClip) -> Path:
+    """A small CLIP: two layers of two heads, width 16, pictures of 32 x 32 pixels, patches of 8.
+
+    Read only: whoever wants to change it makes one of their own with `make_clip`.
+    """
+    return make_clip()
 
 
 @pytest.fixture

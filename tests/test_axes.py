@@ -4,7 +4,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from lrinterp.axes import Tokens
+from lrinterp.axes import Pixels, Tokens
 
 
 @pytest.fixture
@@ -46,7 +46,31 @@ def test_tokens_are_frozen(tokens: Tokens):
         setattr(tokens, fields(tokens)[0].name, tokens.ids)
 
 
+@pytest.fixture
+def pixels() -> Pixels:
+    values = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 2, 4, 5)
+    return Pixels(values, torch.zeros(3, dtype=torch.long))
+
+
+def test_pictures_are_selected_and_moved_as_tokens_are(pixels: Pixels):
+    assert len(pixels) == 3
+    for index in (slice(1, None), torch.tensor([1, 2]), torch.tensor([False, True, True])):
+        part = pixels.at(index)
+        assert part.values[:, 0, 0, 0].tolist() == [1, 2]
+        assert part.pool.tolist() == [0, 0]
+    moved = pixels.to("meta")
+    assert moved.values.is_meta
+    assert moved.pool.is_meta
+
+
+def test_a_tower_is_called_with_the_values(tokens: Tokens, pixels: Pixels):
+    assert tokens.values is tokens.ids
+    assert pixels.values.shape == (3, 2, 4, 5)
+
+
 def test_the_test_run_checks_shapes():
+    with pytest.raises(TypeCheckError, match="values"):
+        Pixels(torch.zeros(3, 2, 4), torch.zeros(3, dtype=torch.long))
     with pytest.raises(TypeCheckError, match="pool"):
         Tokens(torch.zeros(3, 2, dtype=torch.long), torch.zeros(4, dtype=torch.long))
     with pytest.raises(TypeCheckError, match="ids"):

@@ -12,8 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 from transformer_lens import HookedTransformerConfig
 
-from lrinterp import checkpoint
-from lrinterp.checkpoint import load_checkpoint, save_checkpoint
+from lrinterp.checkpoint import load_checkpoint, own, save_checkpoint
 from lrinterp.encoders import DualEncoder, build_tower, preset
 from lrinterp.scenes import Scenes, Split, World
 from lrinterp.store import InputError, sha256, to_plain
@@ -145,7 +144,7 @@ def test_a_failed_write_leaves_no_checkpoint_behind(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "write_json", full)
+    monkeypatch.setattr(own, "write_json", full)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(tmp_path / "a", build())
     with pytest.raises(InputError, match="not a checkpoint"):

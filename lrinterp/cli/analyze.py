@@ -7,7 +7,16 @@ import typer
 from typer.core import TyperCommand
 
 import lrinterp as lr
-from lrinterp.cli.options import check_outputs, command_line, print_summary
+from lrinterp.cli.options import (
+    Data,
+    Pictures,
+    Suite,
+    Tokenizer,
+    check_outputs,
+    command_line,
+    from_suite,
+    print_summary,
+)
 
 __all__ = ["AnalyzeCommand", "analyze"]
 
@@ -15,6 +24,8 @@ NAMES = (
     "answer, mechanism, accuracy, attention_terms, positional_gradient, term_ablation, "
     "activation_patching, similarity_attribution, order_bias, procrustes"
 )
+VALUED = ("--out", "--json", "--suite", "--data", "--pictures", "--tokenizer")
+"""Options that a value follows, which is not the checkpoint."""
 
 
 class AnalyzeCommand(TyperCommand):
@@ -34,7 +45,7 @@ def spread(args: list[str]) -> list[str]:
     spread_out, only, seen_checkpoint, value_next = [], False, False, False
     for arg in args:
         if arg.startswith("-"):
-            only, value_next = arg == "--only", arg in ("--out", "--json")
+            only, value_next = arg == "--only", arg in VALUED
             spread_out += [] if only else [arg]
         elif only and (seen_checkpoint or arg in known):
             spread_out += ["--only", arg]
@@ -46,22 +57,29 @@ def spread(args: list[str]) -> list[str]:
 
 
 def analyze(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="Checkpoint folder.")],
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CKPT", help="Checkpoint folder, a CLIP's, or its hub name.")
+    ],
     out: Annotated[Path, typer.Option(help="The report.")] = Path("report.html"),
     json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME ...", help=f"Some of: {NAMES}.")
     ] = None,
+    suite: Suite = None,
+    data: Data = None,
+    pictures: Pictures = 64,
+    tokenizer: Tokenizer = None,
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
 ) -> None:
     """Analyse a checkpoint and write one HTML report that explains what it does."""
     from lrinterp.analysis import check_names
     from lrinterp.store import write_json
 
-    check_outputs(checkpoint, {"--out": out, "--json": json})
+    check_outputs(Path(checkpoint), {"--out": out, "--json": json})
     check_names(only)
-    loaded = lr.load_checkpoint(checkpoint)
-    results = lr.analyze(lr.record(loaded.model, loaded.scenes().examples()), only)
+    chosen = from_suite(suite, data, pictures)
+    loaded = lr.load_checkpoint(checkpoint, tokenizer=tokenizer)
+    results = lr.analyze(lr.record(loaded.model, loaded.examples(chosen)), only)
     provenance = loaded.provenance(command_line())
     lr.write_report(results, provenance, out)
     if json:

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrinterp.cli.analyze import NAMES
-from lrinterp.cli.options import check_outputs, command_line
+from lrinterp.cli.options import (
+    Data,
+    Pictures,
+    Suite,
+    Tokenizer,
+    check_outputs,
+    command_line,
+    from_suite,
+)
 
 if TYPE_CHECKING:
     from lrinterp.comparison import Differences
@@ -16,13 +24,17 @@ __all__ = ["compare"]
 
 def compare(
     checkpoints: Annotated[
-        list[Path], typer.Argument(metavar="CKPT CKPT ...", help="Checkpoint folders.")
+        list[str], typer.Argument(metavar="CKPT CKPT ...", help="Checkpoint folders.")
     ],
     out: Annotated[Path, typer.Option(help="The report.")] = Path("compare.html"),
     json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME ...", help=f"Some of: {NAMES}.")
     ] = None,
+    suite: Suite = None,
+    data: Data = None,
+    pictures: Pictures = 64,
+    tokenizer: Tokenizer = None,
 ) -> None:
     """Put two or more checkpoints side by side; differences are from the first one."""
     from lrinterp.analysis import check_names
@@ -35,10 +47,11 @@ def compare(
 
     check_enough(len(checkpoints))
     for folder in checkpoints:
-        check_outputs(folder, {"--out": out, "--json": json})
+        check_outputs(Path(folder), {"--out": out, "--json": json})
     check_names(only)
-    loaded = load_named(checkpoints)
-    results = run(loaded, only)
+    chosen = from_suite(suite, data, pictures)
+    loaded = load_named(checkpoints, tokenizer=tokenizer)
+    results = run(loaded, only, pictures=chosen)
     provenance = comparison_provenance(loaded, command_line())
     write_report(results, provenance, out)
     if json:

@@ -12,13 +12,13 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="Checkpoint folder.")],
+    checkpoint: Annotated[str, typer.Argument(metavar="CKPT", help="Checkpoint folder.")],
     json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
 ) -> None:
     """Measure order, retrieval and label-set accuracy on the four sets of pictures."""
     from lrinterp.store import write_json
 
-    check_outputs(checkpoint, {"--json": json})
+    check_outputs(Path(checkpoint), {"--json": json})
     loaded = lr.load_checkpoint(checkpoint)
     results = lr.analyze(lr.record(loaded.model, loaded.scenes().examples()), ["accuracy"])
     if json:

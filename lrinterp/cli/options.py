@@ -6,15 +6,28 @@ import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from lrinterp.result import Scalar
+    from lrinterp.scenes.natural import FromSuite
     from lrinterp.sweep import Executors
 
-__all__ = ["check_outputs", "command_line", "executors_of", "pick_device", "print_summary"]
+__all__ = [
+    "Data",
+    "Pictures",
+    "Suite",
+    "Tokenizer",
+    "check_outputs",
+    "command_line",
+    "executors_of",
+    "from_suite",
+    "pick_device",
+    "print_summary",
+    "suite_folder",
+]
 
 
 def command_line() -> str:
@@ -37,6 +50,45 @@ def pick_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise InputError(f"--device {name}: not available here ({reason})") from error
     return name
+
+
+Suite = Annotated[
+    str | None,
+    typer.Option(help="For an imported CLIP: aro, whatsup, vsr, nlvr, jsonl or csv."),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="The suite's folder or file; without it, its folder in $LRINTERP_DATA."),
+]
+Pictures = Annotated[
+    int, typer.Option(min=2, help="Photographs of the suite, each beside its mirror image.")
+]
+Tokenizer = Annotated[
+    Path | None, typer.Option(help="Tokenizer files, for a CLIP that was published without.")
+]
+
+
+def suite_folder(suite: str, data: Path | None) -> Path:
+    """Where a suite lies: as given, or under LRINTERP_DATA by its name."""
+    from lrinterp.store import InputError
+
+    if data is not None:
+        return data
+    if root := os.environ.get("LRINTERP_DATA"):
+        return Path(root) / suite
+    raise InputError(f"--suite {suite}: give its folder with --data PATH")
+
+
+def from_suite(suite: str | None, data: Path | None, pictures: int) -> "FromSuite | None":
+    """The photographs that options ask for; None without a suite."""
+    from lrinterp.scenes.natural import FromSuite
+    from lrinterp.store import InputError
+
+    if suite is None:
+        if data is not None:
+            raise InputError(f"--data {data}: name its suite with --suite NAME")
+        return None
+    return FromSuite(suite=suite, folder=suite_folder(suite, data), pictures=pictures)
 
 
 def executors_of(workers: int | None, scheduler: str | None, threads: int) -> "Executors":

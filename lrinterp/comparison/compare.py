@@ -10,6 +10,7 @@ from lrinterp.comparison.naming import numbered
 from lrinterp.comparison.side_by_side import side_by_side
 from lrinterp.recording import Recording, record
 from lrinterp.result import Result
+from lrinterp.scenes.natural import FromSuite
 from lrinterp.store import InputError
 
 __all__ = ["check_enough", "compare", "compare_recordings"]
@@ -19,9 +20,12 @@ def compare(
     checkpoints: Sequence[Checkpoint],
     only: Iterable[str] | None = None,
     *,
+    pictures: FromSuite | None = None,
     progress: bool | None = None,
 ) -> dict[str, Result]:
     """Run some analyses, or all, on each checkpoint and put them side by side.
+
+    `pictures` names the photographs that imported CLIPs are analysed on.
 
     Returns `differences`, every number of every summary with its difference from the first
     checkpoint, then a `SideBySide` for each analysis asked for. A checkpoint whose name was used
@@ -34,7 +38,7 @@ def compare(
     names = numbered(one.name for one in checkpoints)
     loaded = zip(names, checkpoints, strict=True)
     return compare_recordings(
-        ((n, record(c.model, c.scenes().examples(), progress=progress)) for n, c in loaded),
+        ((n, record(c.model, c.examples(pictures), progress=progress)) for n, c in loaded),
         only,
         progress=progress,
     )

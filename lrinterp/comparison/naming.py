@@ -136,11 +136,14 @@ def quantity_words(key: str) -> str:
     return key.replace("_", " ")
 
 
-def load_named(folders: Sequence[str | Path]) -> list[Checkpoint]:
-    """Load checkpoints under names as short as tells them apart. Raises InputError."""
+def load_named(folders: Sequence[str | Path], *, tokenizer: Path | None = None) -> list[Checkpoint]:
+    """Load checkpoints under names as short as tells them apart. Raises InputError.
+
+    `tokenizer` is for imported CLIPs that were published without.
+    """
     names = short_names([Path(folder) for folder in folders])
     return [
-        replace(load_checkpoint(folder), name=name)
+        replace(load_checkpoint(folder, tokenizer), name=name)
         for folder, name in zip(folders, names, strict=True)
     ]
 

@@ -1,7 +1,7 @@
 """Real pictures with captions about where things are, read from their published formats."""
 
 from lrinterp.scenes.natural.aro import ARO_SYMMETRIC
-from lrinterp.scenes.natural.compose import PICTURES, compose
+from lrinterp.scenes.natural.compose import PICTURES, FromSuite, compose
 from lrinterp.scenes.natural.phrases import axis_of, opposite_of
 from lrinterp.scenes.natural.pictures import open_picture
 from lrinterp.scenes.natural.relation import BadRow, Relation
@@ -13,6 +13,7 @@ __all__ = [
     "PICTURES",
     "SUITES",
     "BadRow",
+    "FromSuite",
     "Reader",
     "Relation",
     "Triple",

@@ -7,6 +7,8 @@ use the benchmark. Not for relations that a mirror leaves as they are.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,11 +21,12 @@ from lrinterp.scenes.natural.patches import Grid, box_in_square, patch_at, patch
 from lrinterp.scenes.natural.photographs import Photograph, draw_photographs
 from lrinterp.scenes.natural.relation import Box, Relation
 from lrinterp.scenes.natural.statements import statements, token_roles
+from lrinterp.scenes.natural.suites import read_relations
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["PICTURES", "Reads", "compose"]
+__all__ = ["PICTURES", "FromSuite", "Reads", "compose"]
 
 PICTURES = "pictures"
 """The set that all pictures and captions of a suite belong to."""
@@ -47,6 +50,22 @@ class Reads(Protocol):
     def pixels(self, pictures: Sequence["Image"], *, fit: str) -> Pixels:
         """Pictures as pixels; `pad` loses nothing at the sides."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromSuite:
+    """Which photographs to analyse: those of a suite in a folder, how many, drawn with a seed."""
+
+    suite: str
+    folder: Path
+    pictures: int = 64
+    """At most so many photographs; each is analysed beside its mirror image."""
+    seed: int = 0
+
+    def examples(self, processor: "Reads", grid: Grid) -> Examples:
+        """Read the suite and compose; InputError names file and row of what cannot be read."""
+        rows = read_relations(self.suite, self.folder)
+        return compose(rows, processor, grid, pictures=self.pictures, seed=self.seed)
 
 
 def compose(

@@ -1,27 +1,19 @@
-"""Checkpoints: a folder that holds a model and, as plain data, how it came to be.
+"""Our own checkpoints: written whole or not at all, and checked in full when they are read."""
 
-`model.safetensors` holds the weights; `model.json` the format version, both tower
-configurations, encoder preset, world, split, recipe, seed, versions, scores, history and the
-sha256 of the weights. `model.json` is written last: a folder without it is no checkpoint.
-"""
-
-import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pandas as pd
 from safetensors import SafetensorError
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 from torch import Tensor
 
+from lrinterp.checkpoint.metadata import METADATA, WEIGHTS, Checkpoint, Metadata, versions
 from lrinterp.encoders import (
     DualEncoder,
     EncoderConfig,
+    PatchTower,
     build_tower,
     tower_config,
     tower_from_plain,
@@ -38,89 +30,9 @@ from lrinterp.store import (
     write_json,
 )
 
-if TYPE_CHECKING:
-    from lrinterp.result import Provenance
-    from lrinterp.scenes import Scenes
-
-__all__ = ["Checkpoint", "Metadata", "load_checkpoint", "save_checkpoint", "versions"]
+__all__ = ["fill", "load_own", "read_metadata", "save_checkpoint"]
 
 FORMAT = 1
-WEIGHTS, METADATA = "model.safetensors", "model.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metadata:
-    """`model.json`: everything about a checkpoint but its weights, as plain data."""
-
-    format: int
-    towers: dict[str, dict[str, Any]]
-    """By tower: the fields of its `HookedTransformerConfig`."""
-    encoder: dict[str, Any] | None = None
-    """The `EncoderConfig`; None for a user's own towers, which have no recipe."""
-    world: dict[str, Any] | None = None
-    split: dict[str, Any] | None = None
-    recipe: dict[str, Any] | None = None
-    seed: int | None = None
-    versions: dict[str, str] = field(default_factory=dict)
-    scores: list[dict[str, Any]] = field(default_factory=list)
-    """Rows of `lrinterp.scoring.accuracy_rows` at the end of training."""
-    history: list[dict[str, int | float | None]] = field(default_factory=list)
-    """Step, loss and unseen-pair order along the way."""
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A loaded checkpoint: the model and its metadata, under the name of its folder."""
-
-    name: str
-    model: DualEncoder
-    metadata: Metadata
-
-    def scenes(self) -> "Scenes":
-        """The world and split it was trained on.
-
-        Raises InputError where it has none, or where they do not fit its towers.
-        """
-        from lrinterp.scenes import Scenes
-
-        data, where = self.metadata, f"{self.name}/{METADATA}"
-        return Scenes.from_plain(data.world, data.split, where, sizes=self.model.sizes)
-
-    def provenance(self, command: str = "") -> "Provenance":
-        """Where results on this checkpoint come from, for a report or a JSON document."""
-        from lrinterp.result import Provenance
-
-        data = self.metadata
-        settings = {
-            "world": data.world,
-            "split": data.split,
-            "encoder": data.encoder,
-            "recipe": data.recipe,
-            **{f"{name} tower": fields for name, fields in data.towers.items()},
-        }
-        trained_with = {f"trained with {name}": v for name, v in data.versions.items()}
-        return Provenance(
-            checkpoint=readable(self.name),
-            command=readable(command),
-            date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            versions={**versions(), **trained_with},
-            sha256=data.sha256,
-            seed=data.seed,
-            settings={name: fields for name, fields in settings.items() if fields},
-            curves=pd.DataFrame(data.history) if data.history else None,
-        )
-
-
-def readable(name: str) -> str:
-    """A name from the file system as text that can be written anywhere."""
-    return name.encode(errors="replace").decode()
-
-
-def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
-    packages = ("lrinterp", "torch", "transformer-lens", "numpy", "scipy")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def save_checkpoint(
@@ -131,8 +43,13 @@ def save_checkpoint(
     scores: Sequence[Mapping[str, Any]] = (),
     history: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Write a checkpoint; `recipe` holds `world`, `split` and `fit` as plain data, or is None."""
+    """Write a checkpoint; `recipe` holds `world`, `split` and `fit` as plain data, or is None.
+
+    Raises InputError for a model that reads pixels: it stays in the format it was published in.
+    """
     folder = Path(folder)
+    if any(isinstance(tower, PatchTower) for tower in model.towers.values()):
+        raise InputError(f"{folder}: an imported CLIP is not written again; use its own folder")
     folder.mkdir(parents=True, exist_ok=True)
     data = save_weights({k: v.detach().contiguous().cpu() for k, v in model.trainable().items()})
     recipe = dict(recipe or {})
@@ -153,12 +70,11 @@ def save_checkpoint(
     write_json(folder / METADATA, to_plain(metadata))
 
 
-def load_checkpoint(folder: str | Path) -> Checkpoint:
-    """Read a checkpoint and check it: format, keys, hash of the weights, names, shapes, types.
+def load_own(folder: Path) -> Checkpoint:
+    """Read our own checkpoint and check it: format, keys, weights' hash, names, shapes, types.
 
     Raises InputError, one line that says what was found, what was expected and what to do.
     """
-    folder = Path(folder)
     metadata = read_metadata(folder)
     weights = read_weights(folder / WEIGHTS, metadata.sha256)
     encoder = metadata.encoder
@@ -196,11 +112,15 @@ def read_metadata(folder: Path) -> Metadata:
     """Read and check `model.json`."""
     path = folder / METADATA
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected a checkpoint made by lrinterp train")
+        raise InputError(
+            f"{folder}: no such folder; expected a checkpoint made by lrinterp train, or a CLIP in "
+            "the format of Hugging Face or open_clip"
+        )
     if not path.is_file():
         raise InputError(
             f"{folder}: not a checkpoint (no {METADATA}); expected a folder made by "
-            "lrinterp train, finish an interrupted one with --resume"
+            "lrinterp train, finish an interrupted one with --resume; a CLIP of Hugging Face has a "
+            "config.json, one of open_clip an open_clip_config.json"
         )
     plain = read_json(path)
     found = plain.get("format") if isinstance(plain, dict) else None

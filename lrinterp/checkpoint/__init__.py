@@ -1,0 +1,35 @@
+"""Checkpoints: models on disk, our own and other people's CLIPs.
+
+Our own is a folder of two files. `model.safetensors` holds the weights; `model.json` the format
+version, both tower configurations, encoder preset, world, split, recipe, seed, versions, scores,
+history and the sha256 of the weights. It is written last: a folder without it is no checkpoint.
+
+A CLIP in the format of Hugging Face or open_clip is read as it is published: configuration,
+safetensors weights, tokenizer and preprocessing. Nothing is unpickled.
+"""
+
+from lrinterp.checkpoint.load import load_checkpoint
+from lrinterp.checkpoint.metadata import (
+    METADATA,
+    WEIGHTS,
+    Checkpoint,
+    Imported,
+    Metadata,
+    readable,
+    versions,
+)
+from lrinterp.checkpoint.own import fill, read_metadata, save_checkpoint
+
+__all__ = [
+    "METADATA",
+    "WEIGHTS",
+    "Checkpoint",
+    "Imported",
+    "Metadata",
+    "fill",
+    "load_checkpoint",
+    "read_metadata",
+    "readable",
+    "save_checkpoint",
+    "versions",
+]
