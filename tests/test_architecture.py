@@ -20,7 +20,7 @@ LAYERS = (
     {"axes", "store", "wording"},
     {"charts", "encoders", "locking", "result", "scenes", "stats"},
     {"bounds", "checkpoint", "decomposition", "report", "scoring", "sweep"},
-    {"recording", "training"},
+    {"benchmark", "recording", "training"},
     {"analysis"},
     {"comparison", "study"},
     {"reproduction"},

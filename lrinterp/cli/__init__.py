@@ -1,6 +1,7 @@
 """The command line, one file a command: parse, call, write.
 
-`lrinterp train`, `evaluate`, `analyze`, `compare`, `dynamics`, `sweep`, `report`, `reproduce`.
+`lrinterp train`, `evaluate`, `benchmark`, `analyze`, `compare`, `dynamics`, `sweep`, `report`,
+`reproduce`.
 Heavy packages load when a command runs, so `--help` is quick. Bad input is one line on standard
 error and exit code 2.
 """
@@ -12,6 +13,7 @@ import typer
 
 import lrinterp as lr
 from lrinterp.cli.analyze import AnalyzeCommand, analyze
+from lrinterp.cli.benchmark import benchmark
 from lrinterp.cli.compare import compare
 from lrinterp.cli.dynamics import DynamicsCommand, dynamics
 from lrinterp.cli.evaluate import evaluate
@@ -49,6 +51,7 @@ def root(
 
 app.command()(train)
 app.command()(evaluate)
+app.command()(benchmark)
 app.command(cls=AnalyzeCommand)(analyze)
 app.command(cls=AnalyzeCommand)(compare)
 app.command(cls=DynamicsCommand)(dynamics)

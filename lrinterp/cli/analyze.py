@@ -21,8 +21,9 @@ from lrinterp.cli.options import (
 __all__ = ["AnalyzeCommand", "analyze"]
 
 NAMES = (
-    "answer, mechanism, accuracy, attention_terms, positional_gradient, term_ablation, "
-    "activation_patching, similarity_attribution, order_bias, procrustes"
+    "answer, mechanism, over_picture, accuracy, attention_terms, positional_gradient, "
+    "term_ablation, activation_patching, similarity_attribution, order_bias, relation_geometry, "
+    "procrustes"
 )
 VALUED = ("--out", "--json", "--suite", "--data", "--pictures", "--tokenizer")
 """Options that a value follows, which is not the checkpoint."""

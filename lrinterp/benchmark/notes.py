@@ -1,0 +1,50 @@
+"""What a reader of a benchmark must know, in words."""
+
+__all__ = ["GLOSSARY", "INTERVALS", "OMITTED", "PADDED", "SUITE_NOTES", "TIES"]
+
+INTERVALS = (
+    "Intervals are 95 %, from a Poisson bootstrap over clusters: rows that share pictures or "
+    "objects are not independent. Where every row is right or every row wrong they shrink to a "
+    "point; a single cluster has none. They say nothing about other checkpoints."
+)
+TIES = (
+    "Scoring is strict: k captions that tie for the highest score (within 1e-6) share the credit, "
+    "1/k each. In pairs and sets the credits of the rows are multiplied, so a model that scores "
+    "all captions equally gets exactly chance everywhere."
+)
+SUITE_NOTES = {
+    "aro": "The mean over relations leaves out those that the authors call symmetric, and the rare "
+    "ones with them, as the published figure does; all rows counts them. Published "
+    "scoring gives a tie to the wrong caption.",
+    "whatsup": "Published scoring gives a tie to the right caption. A pair is two opposite "
+    "relations of the same objects, a set all four.",
+    "vsr": "The published task is true or false of one caption. Here a true caption stands against "
+    "the same caption with the opposite relation, so the figures are not those of papers.",
+    "nlvr": "Captions come from a template; NLVR's own sentences hardly say left or right. Each "
+    "pair of objects gives a row about the left one and a row about the right one.",
+}
+PADDED = {
+    "crop": "Pictures that are not square were fitted as the checkpoint does it, as a rule by "
+    "cutting off the sides, where an object may be; --fit pad keeps all of them.",
+    "pad": "Pictures that are not square were padded with the mean colour, so that nothing at the "
+    "sides is lost; published figures crop them.",
+}
+OMITTED = {
+    "skipped": "Skipped as bad, {rows}: {name}. The first: {note}.",
+    "left out": "Left out, {rows}: {name}.",
+    "incomplete": "Left out of {name} accuracy for lack of rows, {groups}; the rows that are there "
+    "count in everything else.",
+}
+GLOSSARY = {
+    "Row": "a picture with two or more captions, one of which is right; it counts as right where "
+    "the right caption has the highest cosine with the picture.",
+    "Chance": "what a model scores that gives all captions the same score.",
+    "Mean over relations": "accuracy of each relation, averaged without weights (macro accuracy); "
+    "all rows weights relations by their rows.",
+    "Left recall": "share right of the rows in which the relation is left; a model that always "
+    "says right scores 0 on these and 1 on right.",
+    "Says left": "share of rows whose captions offer left in which the model chooses it.",
+    "Pairs all right": "share of pairs (two rows, as a rule of opposite relations of the same "
+    "objects) of which both rows are right; sets are four rows.",
+    "Cluster": "rows that share pictures or objects, resampled together.",
+}

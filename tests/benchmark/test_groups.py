@@ -1,0 +1,29 @@
+import pytest
+
+from lrinterp.benchmark.groups import SIZES, Groups
+
+
+def test_a_group_comes_with_its_last_row():
+    groups = Groups(2)
+    assert groups.add("a", 0.5, 0.25, 7) is None
+    assert groups.add("b", 1.0, 0.25, 8) is None
+    whole = groups.add("a", 0.5, 0.25, 9)
+    assert whole is not None
+    assert (whole.n, whole.credit, whole.chance, whole.cluster) == (2, 0.25, 1 / 16, 7)
+    assert groups.incomplete == 1
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("pair", 1 / 16), ("set", 1 / 256)])
+def test_ties_between_four_captions_multiply_to_chance(kind: str, expected: float):
+    groups = Groups(SIZES[kind])
+    *_, whole = [groups.add("a", 0.25, 0.25, 1) for _ in range(SIZES[kind])]
+    assert whole is not None
+    assert whole.credit == whole.chance == expected
+
+
+def test_complete_groups_are_not_held():
+    groups = Groups(2)
+    for k in range(1000):
+        groups.add(str(k), 1.0, 0.5, k)
+        groups.add(str(k), 1.0, 0.5, k)
+    assert groups.incomplete == 0

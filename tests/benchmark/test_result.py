@@ -1,0 +1,108 @@
+"""What a benchmark says of itself: words, tiles, tables, and that it can be kept."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrinterp.benchmark import Benchmark, benchmark
+from lrinterp.benchmark.result import COLUMNS, against
+from lrinterp.result import Provenance, Scalar, document, records
+from lrinterp.store import load, save
+
+Run = Callable[..., Benchmark]
+
+
+@pytest.fixture
+def ran(make_row, paint) -> Run:
+    """Left and right in turn over `n` pictures, each a cluster, every two a pair."""
+
+    def run(model: Any, n: int = 8, **fields: Any) -> Benchmark:
+        rows = [
+            make_row(
+                picture=paint(f"{k}.png", k),
+                right=k % 2,
+                relation=("left of", "right of")[k % 2],
+                **{"group": str(k), "pair": str(k // 2), **fields},
+            )
+            for k in range(n)
+        ]
+        return benchmark(model, rows, progress=False)
+
+    return run
+
+
+def test_the_summary(ran: Run, choosing):
+    choice: Mapping[int, str] = {0: "left", 1: "right", 2: "left", 3: "left"}
+    summary = ran(choosing(choice), 4).summary
+    assert {key: scalar.value for key, scalar in summary.items()} == {
+        "macro_accuracy": 0.75, "accuracy": 0.75, "horizontal_accuracy": 0.75,
+        "left_recall": 1.0, "right_recall": 0.5, "says_left": 0.75, "says_right": 0.25,
+        "pair_accuracy": 0.5, "skipped_rows": 0,
+    }  # fmt: skip
+    assert (summary["accuracy"].n, summary["accuracy"].n_clusters) == (4, 4)
+    assert (summary["pair_accuracy"].n, summary["right_recall"].n) == (2, 2)
+
+
+def test_the_finding_says_what_is_above_chance(ran: Run, choosing, equal):
+    right = {k: ("left", "right")[k % 2] for k in range(8)}
+    assert "above chance (0.5)" in ran(choosing(right)).finding
+    wrong = {k: ("right", "left")[k % 2] for k in range(8)}
+    assert "below chance (0.5)" in ran(choosing(wrong)).finding
+    assert "not told from chance (0.5)" in ran(equal).finding
+    assert "cannot be excluded from one cluster" in ran(equal, group="one").finding
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(0.5, 0.7, "not told from"), (0.51, 0.7, "above"), (0.1, 0.49, "below"), (None, None, "one")],
+)
+def test_where_an_interval_lies(low: float | None, high: float | None, words: str):
+    assert words in against(Scalar(value=0.6, low=low, high=high), 0.5)
+
+
+def test_every_number_has_its_chance(ran: Run, equal):
+    result = ran(equal)
+    measured = [row for row in records(result.frame()) if row["value"] is not None]
+    assert list(result.frame()) == COLUMNS
+    assert all(row["chance"] is not None for row in measured)
+    assert all("chance 0." in tile.words for tile in result.tiles())
+    assert {row["Chance"] for row in records(result.overview())} == {"0.5", "0.25"}
+    assert result.by_relation()["Measure"].tolist() == ["Left of", "Right of"]
+
+
+def test_published_figures_stand_apart(ran: Run, equal):
+    result = ran(equal, suite="aro")
+    lines = {row["Measure"]: row for row in records(result.overview())}
+    published = lines["Published, not measured here: NegCLIP"]
+    assert (published["Share"], published["n"]) == ("0.80–0.81", "–")
+    assert "Published, not measured here: CLIP ViT-B/32 0.59" in result.finding
+    assert any("symmetric" in caveat for caveat in result.caveats)
+    assert "NegCLIP" not in ran(equal).finding
+
+
+def test_it_can_be_kept_and_draws_the_same(ran: Run, equal, tmp_path: Path):
+    result = ran(equal)
+    save(result, tmp_path)
+    again = load(Benchmark, tmp_path)
+    assert again.finding == result.finding
+    assert again.overview().equals(result.overview())
+    drawn = [[f.plot.to_json() for f in one.figures()] for one in (result, again)]  # type: ignore[union-attr]
+    assert drawn[0] == drawn[1]
+
+
+def test_the_document_is_strict_json(ran: Run, equal):
+    import json
+
+    data = document({"benchmark": ran(equal)}, Provenance(checkpoint="clip"))
+    again = json.loads(json.dumps(data, allow_nan=False))
+    assert again["results"]["benchmark"]["summary"]["accuracy"]["n"] == 8
+    assert again["results"]["benchmark"]["table"][0]["measure"] == "macro"
+    assert again["results"]["benchmark"]["table"][0]["n"] == 8
+
+
+def test_words_are_explained(ran: Run, equal):
+    result = ran(equal)
+    assert {"Chance", "Cluster", "Mean over relations"} <= set(result.glossary)
+    assert any("--fit pad" in caveat for caveat in result.caveats)

@@ -1,0 +1,156 @@
+"""`lrinterp benchmark`: numbers, a page, or one line that says why not."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lrinterp as lr
+
+Run = Callable[..., tuple[int, str, str]]
+
+pytestmark = pytest.mark.realdata
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """A folder of six rows of one's own, and their pictures."""
+    from PIL import Image
+
+    lines = []
+    for k in range(6):
+        Image.new("RGB", (60, 40), (40 * k, 250 - 40 * k, 99)).save(tmp_path / f"{k}.png")
+        sides = ("left", "right") if k % 2 else ("right", "left")
+        captions = [f"a cat to the {side} of a dog" for side in sides]
+        given = {"picture": f"{k}.png", "relation": f"{sides[0]} of"}
+        lines.append(json.dumps({**given, "caption": captions[0], "foil": captions[1]}))
+    (tmp_path / "relations.jsonl").write_text("\n".join(lines))
+    return tmp_path
+
+
+def spoil(rows: Path, place: int, **fields: Any) -> None:
+    path = rows / "relations.jsonl"
+    lines = path.read_text().splitlines()
+    lines[place] = json.dumps({**json.loads(lines[place]), **fields})
+    path.write_text("\n".join(lines))
+
+
+def check_refused(answer: tuple[int, str, str], *words: str) -> None:
+    code, _, err = answer
+    assert code == 2
+    assert err.startswith("lrinterp: error: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+def test_numbers_a_page_and_a_table(run: Run, clip_folder: Path, rows: Path, tmp_path: Path):
+    numbers, report = tmp_path / "b.json", tmp_path / "b.html"
+    options = ("--suite", "jsonl", "--data", rows, "--json", numbers, "--out", report)
+    code, out, err = run("benchmark", clip_folder, *options, "--fit", "pad", "--limit", 5)
+    assert code == 0, err
+    data = json.loads(numbers.read_text(), parse_constant=pytest.fail)
+    result = data["results"]["benchmark"]
+    assert result["summary"]["accuracy"]["n"] == 5
+    assert data["checkpoint"]["benchmark"] == {
+        "suite": "jsonl", "data": str(rows), "fit": "pad", "limit": 5,
+    }  # fmt: skip
+    assert result["finding"] in out.replace("\n", " ")
+    assert "Left recall" in out
+    assert "Left of" in out
+    assert f"Wrote {report}" in out
+    html = report.read_text()
+    assert "Relations in real pictures" in html
+    assert "Left and right apart" in html
+    assert "padded with the mean colour" in html
+
+
+BAD = {
+    "there is no picture": {"picture": "missing.png"},
+    "unknown axis": {"axis": "sideways"},
+    "shorten it": {"caption": "a cat and " * 60},
+    "unknown column": {"colour": "red"},
+}
+
+
+@pytest.mark.parametrize("reason", BAD)
+def test_a_bad_row_ends_it_and_nothing_is_written(
+    run: Run, clip_folder: Path, rows: Path, tmp_path: Path, reason: str
+):
+    spoil(rows, 3, **BAD[reason])
+    numbers, report = tmp_path / "b.json", tmp_path / "b.html"
+    options = ("--suite", "jsonl", "--data", rows, "--json", numbers, "--out", report)
+    check_refused(run("benchmark", clip_folder, *options), "relations.jsonl, row 4", reason)
+    assert not numbers.exists()
+    assert not report.exists()
+
+
+def test_bad_rows_are_skipped_counted_and_listed(
+    run: Run, clip_folder: Path, rows: Path, tmp_path: Path
+):
+    for place, fields in zip((1, 2, 3, 4), BAD.values(), strict=True):
+        spoil(rows, place, **fields)
+    numbers, report = tmp_path / "b.json", tmp_path / "b.html"
+    options = ("--suite", "jsonl", "--data", rows, "--json", numbers, "--out", report)
+    code, out, err = run("benchmark", clip_folder, *options, "--skip-bad")
+    assert code == 0, err
+    assert "Skipped 4 bad rows" in out
+    result = json.loads(numbers.read_text())["results"]["benchmark"]
+    assert result["summary"]["skipped_rows"]["value"] == 4
+    assert result["summary"]["accuracy"]["n"] == 2
+    notes = [row["note"] for row in result["table"] if row["measure"] == "skipped"]
+    html = report.read_text()
+    for row, reason in zip((2, 3, 4, 5), BAD, strict=True):
+        assert any(f"row {row}: " in note and reason in note for note in notes)
+        assert f"relations.jsonl, row {row}: " in html
+
+
+def test_a_folder_of_another_suite(run: Run, clip_folder: Path, rows: Path):
+    options = ("--suite", "whatsup", "--data", rows)
+    check_refused(run("benchmark", clip_folder, *options), str(rows), "jsonl", "whatsup expects")
+
+
+def test_an_unknown_relation(run: Run, clip_folder: Path, tmp_path: Path):
+    said = {"image": "1.jpg", "caption": "The cat eats the mouse.", "relation": "eats", "label": 1}
+    (tmp_path / "test.jsonl").write_text(json.dumps(said))
+    answer = run("benchmark", clip_folder, "--suite", "vsr", "--data", tmp_path)
+    check_refused(answer, "test.jsonl, row 1", "unknown relation 'eats'")
+
+
+def test_an_unknown_suite_lists_those_there_are(run: Run, clip_folder: Path, rows: Path):
+    answer = run("benchmark", clip_folder, "--suite", "coco", "--data", rows)
+    check_refused(answer, "unknown suite 'coco'", "aro, whatsup, vsr, nlvr, jsonl, csv")
+
+
+def test_a_checkpoint_of_the_toy_world(run: Run, rows: Path, tmp_path: Path):
+    plan: dict[str, Any] = {
+        "world": {"n_pixels": 4, "n_labels": 6},
+        "split": {"n_pair": 3, "n_val": 2, "positions_per_label": 3, "layouts_per_pair": 4},
+        "encoder": {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 8},
+        "fit": {"steps": 1},
+    }
+    lr.train(lr.Plan.from_plain(plan, "tiny"), tmp_path / "toy", progress=False)
+    answer = run("benchmark", tmp_path / "toy", "--suite", "jsonl", "--data", rows)
+    check_refused(answer, "reads no pictures", "lrinterp evaluate")
+
+
+def test_the_rows_are_not_written_over(run: Run, clip_folder: Path, rows: Path):
+    path = rows / "relations.jsonl"
+    before = path.read_text()
+    options = ("--suite", "jsonl", "--data", rows, "--json", path)
+    check_refused(run("benchmark", clip_folder, *options), "would overwrite the rows")
+    assert path.read_text() == before
+
+
+def test_the_real_pictures_of_nlvr(run: Run, clip_folder: Path, data_root: Path, tmp_path: Path):
+    """As many rows are about left as about right, so an untrained model is near chance."""
+    numbers = tmp_path / "n.json"
+    options = ("--suite", "nlvr", "--data", data_root / "nlvr", "--json", numbers, "--limit", 200)
+    code, _, err = run("benchmark", clip_folder, *options)
+    assert code == 0, err
+    summary = json.loads(numbers.read_text())["results"]["benchmark"]["summary"]
+    assert summary["accuracy"]["n"] == 200
+    assert summary["accuracy"]["value"] == pytest.approx(0.5, abs=0.15)
+    assert summary["left_recall"]["n"] == summary["right_recall"]["n"] == 100
