@@ -18,8 +18,10 @@ from lrinterp.analysis.answer import Answer, answer
 from lrinterp.analysis.attention_terms import AttentionTerms, attention_terms
 from lrinterp.analysis.mechanism import Mechanism, mechanism
 from lrinterp.analysis.order_bias import OrderBias, order_bias
+from lrinterp.analysis.over_picture import OverPicture, over_picture
 from lrinterp.analysis.positional_gradient import PositionalGradient, positional_gradient
 from lrinterp.analysis.procrustes import Procrustes, procrustes
+from lrinterp.analysis.relation_geometry import RelationGeometry, relation_geometry
 from lrinterp.analysis.similarity_attribution import (
     SimilarityAttribution,
     similarity_attribution,
@@ -48,6 +50,7 @@ class Analysis:
 ANALYSES: dict[str, Analysis] = {
     "answer": Analysis(answer, Answer),
     "mechanism": Analysis(mechanism, Mechanism),
+    "over_picture": Analysis(over_picture, OverPicture),
     "accuracy": Analysis(accuracy, Accuracy),
     "attention_terms": Analysis(attention_terms, AttentionTerms),
     "positional_gradient": Analysis(positional_gradient, PositionalGradient),
@@ -55,6 +58,7 @@ ANALYSES: dict[str, Analysis] = {
     "activation_patching": Analysis(activation_patching, ActivationPatching),
     "similarity_attribution": Analysis(similarity_attribution, SimilarityAttribution),
     "order_bias": Analysis(order_bias, OrderBias),
+    "relation_geometry": Analysis(relation_geometry, RelationGeometry),
     "procrustes": Analysis(procrustes, Procrustes),
 }
 

@@ -1,74 +1,42 @@
 """A bench for ablations: one model, pictures of one set, and every accuracy after an edit."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from einops import einsum
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lrinterp.analysis.ablation_depth import Depth
+from lrinterp.analysis.ablation_rows import KEEP_OBJECTS, Row
 from lrinterp.axes import Embeddings, Scores, Tokens
 from lrinterp.decomposition import (
-    KEY_CONTENT,
-    KEY_POSITION,
-    Ablation,
     Gauge,
     Groups,
+    Split,
     edited,
     embedding_in,
     groups_of,
-    position_values,
     score_delta,
-    score_terms,
+    split_terms,
 )
-from lrinterp.encoders import DualEncoder, Tower
+from lrinterp.decomposition.terms import embedded, through_ln1
+from lrinterp.encoders import DualEncoder, batch_that_fits
 from lrinterp.scenes import Examples
 from lrinterp.scoring import METRICS, credits
 from lrinterp.stats import crossed_interval
 
-__all__ = ["KEEP_OBJECTS", "Bench", "Row", "objects", "standard_rows"]
+__all__ = ["Bench", "knows_objects", "objects"]
 
 Measured = dict[tuple[str, str], Float[np.ndarray, "draw image"]]
 """By metric and candidates: the credit of every picture in every draw."""
 
-KEEP_OBJECTS = "keep_objects"
-"""Keep, with all other terms flattened over the objects and over the empty pixels apart: what
-stands there is forgotten, that something stands there is not."""
-CHUNK = 1024
 DONOR_SEED = 7
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One ablation of a table: a tower, terms of its pooled row (VP: of its values), a kind."""
-
-    terms: tuple[str, ...] = ()
-    kind: str = "none"
-    gauge: Gauge = "canonical"
-    heads: tuple[int, ...] | None = None
-    encoder: str = "image"
-
-    @property
-    def cells(self) -> dict[str, str]:
-        """The identifying columns of a table row."""
-        return {
-            "encoder": self.encoder,
-            "terms": "+".join(self.terms) or "none",
-            "heads": "all" if self.heads is None else ",".join(map(str, self.heads)),
-            "kind": self.kind,
-            "gauge": self.gauge,
-        }
-
-    def edit(self, seed: int) -> Ablation | None:
-        """The edit of the scores; None where only values or nothing changes."""
-        terms = tuple(term for term in self.terms if term != "VP")
-        if not terms:
-            return None
-        kind = "keep" if self.kind == KEEP_OBJECTS else self.kind
-        return Ablation(terms=terms, kind=kind, heads=self.heads, seed=seed)  # type: ignore[arg-type]
+ELSEWHERE = ("CLS", "SOT", "EOT", "background", "words")
+"""Roles of positions that hold no object."""
 
 
 class Bench:
@@ -77,16 +45,23 @@ class Bench:
     def __init__(self, model: DualEncoder, examples: Examples) -> None:
         self.model, self.examples = model, examples
         self.inputs = model.prepare(examples)
+        self.depths = {
+            name: Depth(model, name, inputs, examples.occurs[name])
+            for name, inputs in self.inputs.items()
+        }
         self._terms: dict[tuple[str, str], Tensor] = {}
 
     @cached_property
     def embeddings(self) -> dict[str, Embeddings]:
-        """Intact embeddings of both towers."""
-        return {name: self.model.embed_all(name, self.inputs[name]) for name in self.inputs}
+        """Intact embeddings of both towers; of a deep one from the run that its edits need too."""
+        return {name: self._intact(name) for name in self.inputs}
 
     def measure(self, row: Row, draws: int = 1) -> Measured:
         """Credit of every picture by metric and candidates, in each of some seeded draws."""
-        runs = [self.scores(row, seed) for seed in range(draws)]
+        return self.credits([self.scores(row, seed) for seed in range(draws)])
+
+    def credits(self, runs: Sequence[Scores]) -> Measured:
+        """Credit of every picture in some score matrices, by metric and candidates."""
         return {
             pair: np.stack([credits(scores, self.examples, *pair) for scores in runs])
             for pair in METRICS
@@ -117,20 +92,23 @@ class Bench:
     @torch.no_grad()
     def embed(self, row: Row, seed: int) -> Embeddings:
         """Embeddings of one tower under an edit."""
-        tower, tokens = self.model.towers[row.encoder], self.inputs[row.encoder]
-        delta = self.delta(row, seed)
+        if not row.is_first:
+            depth = self.depths[row.encoder]
+            return depth.embed(row.edits(seed, depth.tower.cfg.n_layers), self.groups_for(row))
+        tower, inputs = self.model.towers[row.encoder], self.inputs[row.encoder]
+        delta, size = self.delta(row, seed), batch_that_fits(tower, inputs)
+        values = self.values(row) if "VP" in row.terms else None
         parts = []
-        for start in range(0, len(tokens), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            some = tokens.at(chunk)
-            values = self.values(row, tower, some) if "VP" in row.terms else None
-            scores = None if delta is None else delta[chunk]
-            with edited(tower, scores=scores, values=values, pool=some.pool):
+        for start in range(0, len(inputs), size):
+            chunk = slice(start, start + size)
+            some = inputs.at(chunk)
+            own = [None if whole is None else whole[chunk] for whole in (delta, values)]
+            with edited(tower, scores=own[0], values=own[1], pool=some.pool):
                 parts.append(self.model.embed(row.encoder, some))
         return torch.cat(parts)
 
     def delta(self, row: Row, seed: int) -> Float[Tensor, "batch head 1 key"] | None:
-        """What a row adds to the scores of the pooled query; donors are other inputs."""
+        """What a row adds to the first layer's scores of the pooled query; donors: other inputs."""
         ablation = row.edit(seed) if row.kind != "none" else None
         if ablation is None:
             return None
@@ -138,69 +116,57 @@ class Bench:
         if row.kind == "resample":
             shuffled = torch.Generator().manual_seed(DONOR_SEED + seed)
             donors = terms[:, torch.randperm(terms.shape[1], generator=shuffled)]
-        groups = self.groups(row.encoder)
-        if row.kind == KEEP_OBJECTS:
-            groups = groups.apart(objects(self.examples.roles[row.encoder]).to(terms.device))
-        return score_delta(terms, ablation, groups, donors)
+        return score_delta(terms, ablation, self.groups_for(row), donors)
 
-    def values(
-        self, row: Row, tower: Tower, tokens: Tokens
-    ) -> Float[Tensor, "batch pos head d_head"]:
+    def values(self, row: Row) -> Float[Tensor, "batch pos head d_head"]:
         """Minus the position part of the values, centred over the keys of each component."""
-        occurs = self.examples.occurs[row.encoder]
-        part = position_values(tower, tokens, embedding_in(tower, occurs, "canonical"))
+        tower = self.model.towers[row.encoder]
+        read = through_ln1(tower, 0, self.split(row.encoder, "canonical")).position
+        W_V = tower.blocks[0].attn.W_V
+        part = einsum(read, W_V, "batch pos m, head m d -> batch pos head d")
         keep = torch.zeros(part.shape[2], dtype=part.dtype, device=part.device)
         keep[list(range(part.shape[2]) if row.heads is None else row.heads)] = 1
         return -part * keep[:, None]
 
     def terms(self, encoder: str, gauge: Gauge) -> Float[Tensor, "term batch head 1 key"]:
-        """The nine terms of the pooled rows, computed once."""
+        """The nine terms of the first layer's pooled rows, computed once."""
         if (encoder, gauge) not in self._terms:
-            tower = self.model.towers[encoder]
-            space = embedding_in(tower, self.examples.occurs[encoder], gauge)
-            self._terms[encoder, gauge] = score_terms(tower, self.inputs[encoder], space)
+            tower, pool = self.model.towers[encoder], self.inputs[encoder].pool
+            self._terms[encoder, gauge] = split_terms(tower, 0, self.split(encoder, gauge), pool)
         return self._terms[encoder, gauge]
 
-    def groups(self, encoder: str) -> Groups:
-        """The components of a tower's keys."""
-        occurs = self.examples.occurs[encoder]
-        return groups_of(self.model.towers[encoder], self.inputs[encoder], occurs)
+    def split(self, encoder: str, gauge: Gauge) -> Split:
+        """What the first layer reads: from the weights where tokens are read, else from a run."""
+        inputs = self.inputs[encoder]
+        if isinstance(inputs, Tokens):
+            space = embedding_in(self.model.towers[encoder], self.examples.occurs[encoder], gauge)
+            return embedded(inputs, space)
+        return self.depths[encoder].streams.split(0, gauge)
+
+    def groups_for(self, row: Row) -> Groups:
+        """The components of the keys that a row's kind averages over, in its query rows."""
+        groups = self.groups(row.encoder, pooled=row.queries == "pooled")
+        if row.kind == KEEP_OBJECTS:
+            there = objects(self.examples.roles[row.encoder])
+            return groups.apart(there.to(groups.seen.device))
+        return groups
+
+    def groups(self, encoder: str, *, pooled: bool = True) -> Groups:
+        """The components of a tower's keys, as the pooled query row or all rows see them."""
+        tower, occurs = self.model.towers[encoder], self.examples.occurs[encoder]
+        return groups_of(tower, self.inputs[encoder], occurs, pooled=pooled)
+
+    def _intact(self, name: str) -> Embeddings:
+        if self.model.towers[name].cfg.n_layers == 1:
+            return self.model.embed_all(name, self.inputs[name])
+        return self.depths[name].intact()
 
 
 def objects(roles: Mapping[str, Bool[Tensor, "batch pos"]]) -> Bool[Tensor, "batch pos"]:
     """Where a tower reads an object: neither at its ends nor on empty pixels or other words."""
-    elsewhere = ("CLS", "SOT", "EOT", "background", "words")
-    return ~torch.stack([mask for name, mask in roles.items() if name in elsewhere]).any(0)
+    return ~torch.stack([mask for name, mask in roles.items() if name in ELSEWHERE]).any(0)
 
 
-UNIONS = (
-    ("EP",),
-    ("PP",),
-    ("bP",),
-    ("EP", "PP"),
-    ("EP", "bP"),
-    ("PP", "bP"),
-    KEY_POSITION,
-)
-
-
-def standard_rows(n_heads: int) -> Sequence[Row]:
-    """The ablations of the standard table, in the order in which they are shown."""
-    return (
-        Row(),
-        Row(terms=KEY_POSITION, kind="flatten"),
-        Row(terms=KEY_POSITION, kind="placebo"),
-        Row(terms=KEY_POSITION, kind="keep"),
-        Row(terms=KEY_POSITION, kind=KEEP_OBJECTS),
-        Row(terms=KEY_POSITION, kind="permute"),
-        Row(terms=KEY_CONTENT, kind="resample"),
-        *(Row(terms=union, kind="flatten") for union in UNIONS[:-1]),
-        *(Row(terms=union, kind="zero", gauge="raw") for union in UNIONS),
-        *(Row(terms=(term,), kind="zero", gauge="raw") for term in KEY_CONTENT),
-        Row(terms=("VP",), kind="zero"),
-        Row(terms=("EP", "VP"), kind="zero", gauge="raw"),
-        Row(terms=(*KEY_POSITION, "VP"), kind="flatten"),
-        *(Row(terms=KEY_POSITION, kind="flatten", heads=(head,)) for head in range(n_heads)),
-        Row(terms=KEY_POSITION, kind="flatten", encoder="text"),
-        Row(terms=KEY_POSITION, kind="keep", encoder="text"),
-    )
+def knows_objects(roles: Mapping[str, Bool[Tensor, "batch pos"]]) -> bool:
+    """Do the roles of pictures say where the objects are, and what is empty?"""
+    return {"left", "right", "background"} <= set(roles)

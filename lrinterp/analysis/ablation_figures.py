@@ -6,10 +6,19 @@ from typing import Any
 import pandas as pd
 
 from lrinterp.analysis.subject import SET_WORDS, head_name
-from lrinterp.charts import bars, reference
+from lrinterp.charts import bars, reference, scatter
 from lrinterp.result import Figure, Scalar, records
 
-__all__ = ["ablation_words", "heads_figure", "order_figure", "order_rows", "split_figure"]
+__all__ = [
+    "ablation_words",
+    "estimate_figure",
+    "heads_figure",
+    "layers_figure",
+    "order_figure",
+    "order_rows",
+    "pictures_of",
+    "split_figure",
+]
 
 KIND_WORDS = {
     "none": "intact",
@@ -39,25 +48,55 @@ def ablation_words(row: Mapping[str, Any]) -> str:
     return where + KIND_WORDS[row["kind"]].format(*terms)
 
 
+def pictures_of(focus: str) -> str:
+    """The pictures that were analysed, in words."""
+    words = SET_WORDS[focus]
+    return words if words.startswith("pictures") else f"pictures of {words}"
+
+
+def place_words(row: Mapping[str, Any]) -> str:
+    """Which layers and query rows of a deep tower a table row edits."""
+    if row["kind"] == "none":
+        return ""
+    layers = "all layers" if row["layers"] == "all" else f"layer {row['layers']}"
+    return f" in {layers}" + (", pooled row" if row["queries"] == "pooled" else "")
+
+
 def order_rows(table: pd.DataFrame, focus: str) -> pd.DataFrame:
-    """Order on one set, all heads, each ablation in words."""
+    """Order on one set, all heads, each ablation in words; of deep towers with its layers."""
     part = table[(table["set"] == focus) & (table["metric"] == "order") & (table["heads"] == "all")]
-    words = [ablation_words(row) for row in records(part)]
+    rows = records(part)
+    deep = {row["encoder"] for row in rows if row["layers"] != "0"}
+    words = [ablation_words(r) + (place_words(r) if r["encoder"] in deep else "") for r in rows]
     return part.assign(ablation=words).rename(columns={"value": "order accuracy"})
+
+
+def of_one_layer(rows: pd.DataFrame) -> pd.Series:
+    """Which rows edit one layer alone, in all query rows."""
+    return (rows["layers"] != "all") & (rows["queries"] == "all")
 
 
 def order_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     """Order under each ablation of a whole: key-position, key-content, values."""
     part = rows[~rows["terms"].isin(PIECES) & (rows["gauge"] == "canonical")]  # raw: split_figure
+    part = part[~of_one_layer(part)]  # layers_figure
     shown = part[["ablation", "order accuracy", "low", "high", "terms", "kind"]]
+    deep = (part["layers"] != "0").any()
+    taken = "the attention scores" if deep else "the pooled row"
+    further = (
+        " In a deep tower an edit is of all layers and query rows, or, where it says so, of the "
+        "pooled row alone."
+        if deep
+        else ""
+    )
     return Figure(
         key="order",
-        title="Order accuracy when terms of the pooled row are taken away",
-        how_to_read=f"Each bar is the share of pictures of {SET_WORDS[focus]} whose true caption "
+        title=f"Order accuracy when terms of {taken} are taken away",
+        how_to_read=f"Each bar is the share of {pictures_of(focus)} whose true caption "
         f"beats its swap, with its 95 % interval; {chance:.2g} is chance, below it the wrong "
         "caption is preferred. Removing what order needs brings a bar to chance, and a random "
         "change of the same size (placebo) should then hurt less. Permuted: each pixel gets "
-        "another pixel's value; VP: the position part of the values.",
+        "another pixel's value; VP: the position part of the values." + further,
         plot=reference(bars(shown, x="order accuracy", y="ablation"), chance, "chance"),
         table=part,
     )
@@ -67,6 +106,7 @@ def split_figure(rows: pd.DataFrame, chance: float) -> Figure:
     """Key-position and its pieces in both gauges."""
     part = rows[rows["terms"].isin((*PIECES, WHOLE)) & rows["kind"].isin(SPLIT_KINDS)]
     part = part[(part["encoder"] == "image") & (part["model"] == "trained")]
+    part = part[(part["layers"] == "0") & (part["queries"] == "pooled")]
     kinds = [SPLIT_KINDS[kind] for kind in part["kind"]]
     shown = part.assign(split=kinds, removed=part["terms"])
     shown = shown[["split", "removed", "order accuracy", "low", "high"]]
@@ -83,9 +123,28 @@ def split_figure(rows: pd.DataFrame, chance: float) -> Figure:
     )
 
 
-def heads_figure(order_lost: Mapping[int, Scalar]) -> Figure:
-    """Order lost by head of the first layer, the largest first."""
-    rows = [{"head": head_name(0, head), **lost.plain()} for head, lost in order_lost.items()]
+def layers_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
+    """Order with the key-position of one layer flattened, and of all."""
+    part = rows[(rows["encoder"] == "image") & (rows["model"] == "trained")]
+    removed = (part["kind"] == "flatten") & (part["queries"] == "all")
+    part = part[removed | (part["kind"] == "none")]
+    shown = part[["ablation", "order accuracy", "low", "high"]]
+    return Figure(
+        key="layers",
+        title="Order accuracy without the key-position of one layer",
+        how_to_read=f"Each bar is the share of {pictures_of(focus)} whose true caption "
+        "beats its swap with key-position flattened in one layer (every query row), beside all "
+        "layers together and the intact tower, with its 95 % "
+        f"interval; {chance:.2g} is chance. A layer that order does not need leaves the bar as "
+        "long as the intact one.",
+        plot=reference(bars(shown, x="order accuracy", y="ablation"), chance, "chance"),
+        table=part,
+    )
+
+
+def heads_figure(order_lost: Mapping[tuple[int, int], Scalar]) -> Figure:
+    """Order lost by head, the largest first."""
+    rows = [{"head": head_name(*place), **lost.plain()} for place, lost in order_lost.items()]
     table = pd.DataFrame(rows).sort_values("value", ascending=False)
     return Figure(
         key="heads",
@@ -93,5 +152,26 @@ def heads_figure(order_lost: Mapping[int, Scalar]) -> Figure:
         how_to_read="Each bar is intact minus ablated order on the same pictures, with its paired "
         "95 % interval; a head that plays no part is at 0.",
         plot=bars(table.rename(columns={"value": "order lost"}), x="order lost", y="head"),
+        table=table,
+    )
+
+
+def estimate_figure(changes: pd.DataFrame) -> Figure:
+    """Estimated and exact change of the order margin, of the heads that have both."""
+    exact, first = (changes[changes["candidates"] == c] for c in ("exact", "first order"))
+    both = exact.merge(first[["layers", "heads", "value"]], on=["layers", "heads"])
+    names = [head_name(int(r["layers"]), int(r["heads"])) for r in records(both)]
+    table = both.assign(head=names).rename(
+        columns={"value_x": "exact change", "value_y": "estimated change"}
+    )
+    table = table[["head", "estimated change", "exact change", "low", "high", "n"]]
+    return Figure(
+        key="estimate",
+        title="Estimated and exact change of the order margin, by head",
+        how_to_read="Each point is one head: across, the change of the mean order margin (cosine "
+        "with the true caption minus its swap) that a first-order estimate promises when its "
+        "key-position is flattened; up, the change that was measured, with its 95 % interval. "
+        f"Points on the diagonal agree; a head that plays no part is at 0. n = {len(table)} heads.",
+        plot=scatter(table, x="estimated change", y="exact change", label="head"),
         table=table,
     )

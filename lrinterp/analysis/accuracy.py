@@ -7,12 +7,14 @@ from typing import Any, ClassVar, final
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float, Int
 
+from lrinterp.analysis.contrast import caption_of
 from lrinterp.charts import bars, lines, reference
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, Result, Scalar, records
-from lrinterp.scenes import SETS
-from lrinterp.scoring import METRICS, accuracy_rows, credits
+from lrinterp.scenes import SETS, Examples
+from lrinterp.scoring import METRICS, accuracy_rows, credit, credits
 from lrinterp.stats import mean_interval
 from lrinterp.wording import counted
 
@@ -40,12 +42,25 @@ class Accuracy(Result):
     def summary(self) -> Mapping[str, Scalar]:
         """Order on each set of pairs, and what else tells a model's state at a glance."""
         keyed = {key_of(row): Scalar.of(row) for row in records(self.table)}
-        return {key: keyed[key] for key in SUMMARY}
+        return {key: keyed[key] for key in (NATURAL_SUMMARY if self.natural else SUMMARY)}
+
+    @property
+    def natural(self) -> bool:
+        """Are the pictures those of a suite, and not of the toy world?"""
+        return PICTURES in set(self.table["set"])
 
     @property
     def finding(self) -> str:
         """Order and label set on held-out pairs."""
-        order, labels = (self.summary[k] for k in list(self.summary)[:2])
+        order, labels, *rest = (self.summary[k] for k in self.summary)
+        if self.natural:
+            return (
+                f"On {counted(order.n, 'picture')} of {counted(order.n_clusters, 'object pair')}, "
+                "photographs and their mirror images, the true caption beats the one with its "
+                f"objects exchanged in {order.phrase} of cases and the one with left and right "
+                f"exchanged in {rest[0].phrase} (chance {self.chance:.2g}); the first of all "
+                f"captions names the objects correctly in {labels.phrase}."
+            )
         if order.value is None:
             row = self.table.query("set == 'unseen_pair'").iloc[0]
             return f"There are no held-out pairs: {row['reason']}."
@@ -82,6 +97,7 @@ class Accuracy(Result):
             "A tie for the first place earns the share of the tied captions that are right. Where "
             "two captions are true (left and right), either counts.",
             *([many] if self.chance < TWO_OBJECTS else []),
+            *([MIRRORED] if self.natural else []),
         )
 
     def frame(self) -> pd.DataFrame:
@@ -92,10 +108,10 @@ class Accuracy(Result):
         """One panel a metric, one bar a set."""
         shown = self.table.dropna(subset=["value"]).copy()
         place = [
-            METRICS.index(pair) for pair in zip(shown["metric"], shown["candidates"], strict=True)
+            SHOWN.index(pair) for pair in zip(shown["metric"], shown["candidates"], strict=True)
         ]
         panels = shown.assign(
-            measure=[f"{METRIC_WORDS[METRICS[i][0]]} ({METRICS[i][1]})" for i in place],
+            measure=[f"{METRIC_WORDS[SHOWN[i][0]]} ({SHOWN[i][1]})" for i in place],
             pictures=[SET_WORDS[name] for name in shown["set"]],
         ).iloc[np.argsort(place, kind="stable")]
         panels = panels.rename(columns={"value": "share of pictures right"})
@@ -104,7 +120,7 @@ class Accuracy(Result):
         return (
             Figure(
                 key="sets",
-                title="Accuracy on the four sets of pictures",
+                title=f"Accuracy on {THE_SUITES if self.natural else THE_FOUR} pictures",
                 how_to_read="Each bar is the share of pictures that one metric counts as right, "
                 f"with its 95 % interval; a model that guesses order scores {self.chance:.2g} in "
                 "the first panel, and near zero where the candidates are many.",
@@ -139,26 +155,69 @@ SUMMARY = (
     "mixed_pair_order",
     "single_retrieval_closed",
 )
+PICTURES, WORD = "pictures", "word"
+THE_SUITES, THE_FOUR = "a suite's", "the four sets of"
+NATURAL_SUMMARY = (
+    "pictures_order",
+    "pictures_label_set_closed",
+    "pictures_order_word",
+    "pictures_retrieval_closed",
+)
+SHOWN = (*METRICS, ("order", WORD))
+"""Panels of the figure: the metrics, and order against the caption with one word exchanged."""
+MIRRORED = (
+    "Each photograph is beside its mirror image, and captions are of one template: who always "
+    "prefers one caption of two is right on one picture of two. A suite's own captions are scored "
+    "by the benchmark."
+)
 METRIC_WORDS = {"order": "order", "retrieval": "retrieval", "label_set": "label set"}
 SET_WORDS = {
     "single": "one object, new position",
     "seen_pair": "trained pair, new layout",
     "unseen_pair": "held-out pair",
     "mixed_pair": "one trained, one held out",
+    PICTURES: "photographs and mirror images",
 }
 
 
 def accuracy(recording: Recording) -> Accuracy:
     """Order, retrieval and label set on the four sets, under each kind of candidates.
 
+    On photographs of a suite there is one set, and order also against the caption in which left
+    and right change places (candidates `word`), mean over the two true captions.
+
     Definitions: `lrinterp.scoring`. Intervals: `lrinterp.stats.mean_interval` over label sets.
     """
-    rows = accuracy_rows(recording.scores, recording.examples, SETS)
+    natural = PICTURES in recording.examples.image_set
+    rows = accuracy_rows(recording.scores, recording.examples, (PICTURES,) if natural else SETS)
+    rows += [word_row(recording)] if natural else []
     return Accuracy(
         chance=recording.examples.chance,
         distances=pd.DataFrame(list(by_distance(recording)), columns=DISTANCE_COLUMNS),
         table=pd.DataFrame(rows, columns=COLUMNS),
     )
+
+
+def word_row(recording: Recording) -> dict[str, Any]:
+    """Order against the caption that differs in its relation word."""
+    values = word_credits(recording)
+    place = {"set": PICTURES, "metric": "order", "candidates": WORD}
+    interval = mean_interval(values, recording.examples.image_label_set)
+    return {**place, **vars(interval), "reason": None}
+
+
+def word_credits(recording: Recording) -> Float[np.ndarray, "image"]:
+    """Credit of each picture, its true captions against their one-word swaps; ties are shared."""
+    examples, scores = recording.examples, recording.scores
+    pictures = np.arange(len(examples))
+    good = torch.tensor([True, False], device=scores.device).expand(len(examples), 2)
+    parts = []
+    for template in examples.templates:
+        true = caption_of(examples, pictures, template)
+        swap = swapped_word(examples, true)
+        both = torch.from_numpy(np.stack([true, swap], axis=1)).to(scores.device)
+        parts.append(credit(torch.gather(scores, 1, both), good))
+    return torch.stack(parts).cpu().double().mean(0).numpy()
 
 
 def by_distance(recording: Recording) -> Iterator[dict[str, Any]]:
@@ -179,3 +238,22 @@ def key_of(row: Mapping[str, Any]) -> str:
     """The summary key of a row: set and metric, and the candidates where a metric has several."""
     parts = (row["set"], row["metric"], row["candidates"])
     return "_".join(str(part) for part in parts if part != "pair")
+
+
+def swapped_word(
+    examples: Examples, captions: Int[np.ndarray, "image"]
+) -> Int[np.ndarray, "image"]:
+    """Of each caption the one that names the objects in the same order with the other relation.
+
+    It states the reverse, in the other template.
+    """
+    keys = zip(examples.caption_template, map(tuple, examples.caption_labels.tolist()), strict=True)
+    place = {key: i for i, key in enumerate(keys)}
+    one, other = examples.templates
+    turned = {one: other, other: one}
+    return np.array(
+        [
+            place[turned[examples.caption_template[i]], tuple(examples.caption_labels[i][::-1])]
+            for i in captions.tolist()
+        ]
+    )

@@ -1,48 +1,52 @@
 """Where in the towers does the order of the objects live?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
+import numpy as np
 import pandas as pd
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from lrinterp.analysis.contrast import Contrast, contrasts
-from lrinterp.analysis.patch_bench import ALL, MAP_SITES, Cell, cells_of
+from lrinterp.analysis.patch_agreement import agreement, scalars, words_of
+from lrinterp.analysis.patch_cells import ALL
+from lrinterp.analysis.patch_choice import MOST_WORK
+from lrinterp.analysis.patch_rows import all_cells, patch, small
+from lrinterp.analysis.patching_figures import patching_figures
 from lrinterp.analysis.subject import focus, head_name
-from lrinterp.charts import heatmap
+from lrinterp.axes import Pixels
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
-from lrinterp.stats import ratio_intervals
+from lrinterp.result import Figure, NotApplicable, Result, Scalar, finite_or_none, records
+from lrinterp.wording import signed
 
-__all__ = ["ActivationPatching", "activation_patching", "patch"]
-
-DIRECTIONS = ("denoising", "noising")
-EXACT = 1e-5
-ENDS = (-1.0, 1.0)
-"""Colours of the effects: all of the margin, with either sign."""
-COLUMNS = ["encoder", "site", "layer", "head", "query", "role", "direction", "effect"]
+__all__ = ["ActivationPatching", "activation_patching", "pairs_of"]
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ActivationPatching(Result):
-    """Effect of every cell in both directions and towers."""
+    """Effect of every cell in both directions and towers, and its estimate by attribution."""
 
     name: ClassVar[str] = "activation_patching"
     question: ClassVar[str] = "Where in the towers does the order of the objects live?"
 
     table: pd.DataFrame
-    """One row for each cell and direction."""
+    """One row for each cell and direction.
+
+    `effect` is empty where a cell was not patched (`exact` is false); `attribution` estimates it.
+    `known`: 0 or 1 by construction. `chosen`: why it was patched (all, strongest, random, both).
+    """
     examples: int
+    asked: int = 64
+    """The most pairs that were asked for."""
     focus: str
+    mirrored: bool = False
+    """Corrupted pictures are mirror images of photographs."""
     notes: tuple[str, ...]
 
     @property
     def summary(self) -> Mapping[str, Scalar]:
-        """Full patches, and the head of the image tower whose output carries most."""
+        """Full patches, the head of each tower whose output carries most, and the agreement."""
         full = self.table[(self.table["role"] == ALL) & (self.table["site"] == "resid_pre")]
         worst = float((full["effect"] - 1).abs().max())
         summary = {"full_patch_error": Scalar(value=worst, n=self.examples)}
@@ -51,17 +55,17 @@ class ActivationPatching(Result):
             where = head_name(row["layer"], row["head"])
             effect = Scalar.of(row, "effect")
             summary |= {f"{encoder}_z_head": Scalar(value=where), f"{encoder}_z_effect": effect}
-        return summary
+        return summary | scalars(agreement(self.table))
 
     def strongest(self, encoder: str) -> dict[str, Any]:
-        """The head output whose denoising patch restores most of the margin."""
+        """The head output whose denoising patch restores most of the margin, of those patched."""
         chosen = (self.table["site"] == "z") & (self.table["direction"] == "denoising")
-        part = self.table[chosen & (self.table["encoder"] == encoder)]
+        part = self.table[chosen & (self.table["encoder"] == encoder) & self.table["exact"]]
         return max(records(part), key=lambda row: abs(row["effect"]))
 
     @property
     def finding(self) -> str:
-        """The strongest head output of each tower."""
+        """The strongest head output of each tower, and what attribution is worth."""
         parts = []
         for encoder in dict.fromkeys(self.table["encoder"]):
             row, effect = self.strongest(encoder), self.summary[f"{encoder}_z_effect"]
@@ -70,139 +74,127 @@ class ActivationPatching(Result):
                 f"{row['role']} restores {effect.phrase} of the margin"
             )
         text = "; ".join(parts)
-        return f"{text[0].upper()}{text[1:]} (denoising, n = {self.examples} pairs of pictures)."
+        found = f"{text[0].upper()}{text[1:]} (denoising, n = {self.examples} pairs of pictures)."
+        return f"{found} {self._sampled()}".strip()
+
+    def _sampled(self) -> str:
+        """What was estimated, where not every cell was patched."""
+        if self.table["exact"].all():
+            return ""
+        return f"Most cells are estimated by attribution ({words_of(agreement(self.table))})."
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """Effects, roles and the check."""
+        """Effects, roles, the check, and what attribution is."""
         return (
             "Effect = (patched - base) / (target - base), a ratio of means; 1 restores (denoising) "
             "or destroys (noising) the whole margin. Effects of cells do not add up.",
-            "Clean and corrupted inputs differ in the order of the objects only. Cells identical "
-            "in both runs are 0 by construction; the table and the text on hovering flag them.",
+            MIRRORED if self.mirrored else SWAPPED,
             "Checked every time: patching the residual stream at all positions gives 1 in both "
-            f"directions (largest error here {self.summary['full_patch_error'].value:.0e}).",
+            f"directions (largest error here {self.summary['full_patch_error'].value:.0e}"
+            f"{'' if self.table['exact'].all() else '; of large towers before the last layer'}).",
+            "Attribution estimates each effect to first order: slope of the margin at the base "
+            "run times the change of the activation. It misses what a saturated softmax hides, "
+            f"and bends. Against exact patching: {words_of(agreement(self.table))} (Pearson's r, "
+            "Spearman's rho, slope through the origin; 1 is full agreement, 0 none; cells known "
+            "by construction left out).",
+            *self._chosen(),
             *self.notes,
+        )
+
+    def _chosen(self) -> tuple[str, ...]:
+        """How cells were chosen, where not all of them were patched."""
+        if self.table["exact"].all():
+            return ()
+        runs = self.table[~self.table["chosen"].isin(["all", "none"])]
+        return (
+            f"Patching every cell would take too long, so {len(runs)} were patched exactly: those "
+            "of the largest attribution, and a random sample of all. Only the sample says how good "
+            "attribution is elsewhere. Of a picture and its reverse one is the clean run.",
         )
 
     def frame(self) -> pd.DataFrame:
         """The table."""
         return self.table
 
+    def overview(self) -> pd.DataFrame:
+        """The agreement of attribution and exact patching by tower, sample and site."""
+        rows = agreement(self.table)
+        numbers = {name: rows[name].map(two_digits) for name in ("pearson", "spearman", "slope")}
+        return rows.assign(**numbers).astype(str) if len(rows) else rows
+
     def figures(self) -> tuple[Figure, ...]:
-        """By tower: sites by role, and attention by query and key role."""
-        towers = list(dict.fromkeys(self.table["encoder"]))
-        return tuple(f for t in towers for f in (self._sites(t), self._maps(t)))
+        """By tower: sites by role, attention by query and key role, and the agreement."""
+        return tuple(patching_figures(self.table, mirrored=self.mirrored))
 
-    def _sites(self, encoder: str) -> Figure:
-        part = self.table[(self.table["encoder"] == encoder) & ~self.table["site"].isin(MAP_SITES)]
-        shown = part.assign(
-            place=[place_of(row) for row in records(part)],
-        )[["role", "place", "effect", "direction", "identical"]]
-        return Figure(
-            key=f"sites-{encoder}",
-            title=f"Patching the {encoder} tower: residual stream and heads",
-            how_to_read="Each cell is the part of the margin that follows when this activation is "
-            "taken from the other run, by position role; 1 is all of it, 0 none.",
-            plot=heatmap(
-                shown, x="role", y="place", z="effect", facet="direction", ends=(-1.0, 1.0)
-            ),
-            table=part,
-        )
 
-    def _maps(self, encoder: str) -> Figure:
-        chosen = (self.table["encoder"] == encoder) & (self.table["direction"] == "denoising")
-        part = self.table[chosen & self.table["site"].isin(MAP_SITES)]
-        pooled = {"image": "CLS", "text": "EOT"}.get(encoder)
-        pooled_rows = part[part["query"] == pooled]
-        shown = pooled_rows.assign(
-            head=[head_name(r["layer"], r["head"]) for r in records(pooled_rows)],
-            key_role=pooled_rows["role"],
-        )[["key_role", "head", "effect", "site", "identical"]]
-        return Figure(
-            key=f"maps-{encoder}",
-            title=f"Patching the {encoder} tower: attention of {pooled}, denoising",
-            how_to_read=f"Each cell is the part of the margin restored when one head's attention "
-            f"from {pooled} to one role is taken from the clean run. Both runs hold objects at the "
-            "same places, so a preference for a place is the same in both and reads 0 here: a 0 "
-            "says that what objects stand there does not change this attention in a way that "
-            "matters. All query roles are in the table.",
-            plot=heatmap(shown, x="key_role", y="head", z="effect", facet="site", ends=ENDS),
-            table=part,
-        )
+SWAPPED = (
+    "Clean and corrupted inputs differ in the order of the objects only. Cells identical "
+    "in both runs are 0 by construction; the table and the text on hovering flag them."
+)
+MIRRORED = (
+    "The corrupted picture is the mirror image of the clean one, so all that stands in it changes "
+    "sides, not the objects alone; the corrupted caption has the other relation word. Roles hold "
+    "the places of objects in either picture and may overlap. Cells identical in both runs are 0 "
+    "by construction; the table and the text on hovering flag them."
+)
 
 
 def activation_patching(
-    recording: Recording, *, examples: int = 64, seed: int = 0
+    recording: Recording, *, examples: int = 64, seed: int = 0, most_work: float = MOST_WORK
 ) -> ActivationPatching:
     """Patch every site, head and role of both towers, in both directions.
 
-    Clean: "A left of B" at (i, j); corrupted: the same layout with the objects swapped. Image
-    margin = cos(image, true caption) - cos(image, its reverse); text margin likewise with the two
-    pictures. `examples` pictures are drawn with `seed`. Definitions: mechanics of arXiv
-    2601.12809; denoising and noising as in Heimersheim and Nanda (arXiv 2404.15255).
+    Clean: "A left of B" at (i, j); corrupted: the same layout with the objects swapped, or of a
+    photograph its mirror image and the other relation word. Image margin = cos(image, true
+    caption) - cos(image, its reverse); text margin likewise with the two pictures. `examples`
+    pictures are drawn with `seed`. Definitions: mechanics of arXiv 2601.12809; denoising and
+    noising as in Heimersheim and Nanda (arXiv 2404.15255); attribution as in Syed et al.
+    (arXiv 2310.10348).
+
+    A tower whose cells need more than `most_work` multiplications (cells x examples x layers x
+    positions x weights of a layer) is estimated by attribution; its strongest cells and a random
+    sample are patched exactly, and of every picture and its reverse only one is the clean run.
 
     Raises NotApplicable where neither tower tells clean from corrupted by ten standard errors, and
     RuntimeError where a full patch is not 1 within 1e-5.
     """
     rows: list[dict[str, Any]] = []
     notes = []
-    for contrast in contrasts(recording, examples, seed):
-        if reason := contrast.too_weak():
+    for contrast in pairs_of(recording, examples, seed, most_work):
+        if reason := contrast.why_not():
             notes.append(reason)
-            continue
-        model = recording.model.towers[contrast.tower]
-        layers, heads = range(model.cfg.n_layers), range(model.cfg.n_heads)
-        for direction in DIRECTIONS:
-            cells = cells_of(layers, heads, list(contrast.roles))
-            rows += patch(contrast, direction, cells)
+        else:
+            rows += patch(contrast, all_cells(contrast), seed=seed, most_work=most_work)
     if not rows:
         raise NotApplicable(" ".join(notes))
     return ActivationPatching(
-        table=pd.DataFrame(rows).astype({"head": "Int64"}),
+        table=pd.DataFrame(rows).astype({"head": "Int64", "effect": float}),
         examples=int(rows[0]["n"]),
+        asked=examples,
         focus=focus(recording.examples),
+        mirrored=isinstance(recording.inputs["image"], Pixels),
         notes=tuple(notes),
     )
 
 
-def patch(contrast: Contrast, direction: str, cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Effects of some cells in one direction, with intervals clustered by label pair."""
-    bench = contrast.bench(direction)
-    base, target = bench.margin(bench.base_tokens), bench.margin(bench.source_tokens)
-    same = [bench.identical(cell, contrast.roles) for cell in cells]
-    changed = [cell for cell, identical in zip(cells, same, strict=True) if not identical]
-    moved = bench.patched(changed, contrast.roles) - base
-    gained: Float[Tensor, "cell example"] = torch.zeros(len(cells), len(base), dtype=torch.float64)
-    gained[[i for i, identical in enumerate(same) if not identical]] = moved.cpu()
-    intervals = ratio_intervals(gained.numpy(), (target - base).cpu().numpy(), contrast.clusters)
-    rows = []
-    for cell, identical, interval in zip(cells, same, intervals, strict=True):
-        if cell.site == "resid_pre" and cell.role == ALL:
-            check_full(cell, float(interval.value or 0), direction)
-        place = {
-            "encoder": contrast.tower,
-            "site": cell.site,
-            "layer": cell.layer,
-            "head": cell.head,
-            "query": cell.query,
-            "role": cell.role,
-            "direction": direction,
-        }
-        effect = {"effect": interval.value, "low": interval.low, "high": interval.high}
-        counts = {"n": interval.n, "n_clusters": interval.n_clusters}
-        rows.append({**place, **effect, "identical": identical, **counts})
-    return rows
+def pairs_of(
+    recording: Recording, examples: int = 64, seed: int = 0, most_work: float = MOST_WORK
+) -> list[Contrast]:
+    """The clean and corrupted inputs of each tower that `activation_patching` takes.
+
+    Where one tower is too large, a scene counts once: its reverse would only say the same again
+    with denoising and noising exchanged.
+    """
+    pairs = contrasts(recording, examples, seed)
+    if all(small(contrast, most_work) for contrast in pairs):
+        return pairs
+    scenes = recording.examples.image_scene[pairs[0].pictures]
+    once = np.sort(np.unique(scenes, return_index=True)[1])
+    return [contrast.at(once) for contrast in pairs] if len(once) > 1 else pairs
 
 
-def check_full(cell: Cell, effect: float, direction: str) -> None:
-    """The full patch of a residual stream must restore the target."""
-    if abs(effect - 1) > EXACT:
-        raise RuntimeError(f"{cell.hook}: full {direction} patch gave {effect:.7f}, expected 1")
-
-
-def place_of(row: Mapping[str, Any]) -> str:
-    """A residual site or a head's site in words, such as "L0H3 z"."""
-    if row["head"] is None:
-        return f"L{row['layer']} {row['site']}"
-    return f"{head_name(row['layer'], row['head'])} {row['site']}"
+def two_digits(value: float | None) -> str:
+    """A correlation or slope as it stands in a table."""
+    value = finite_or_none(value)
+    return "–" if value is None else signed(value, 2)

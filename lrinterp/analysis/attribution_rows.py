@@ -1,6 +1,6 @@
 """The parts of a margin as rows of one long table: means over examples with clustered intervals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from einops import einsum
 from jaxtyping import Bool, Float
 
 from lrinterp.analysis.contrast import Contrast
+from lrinterp.analysis.margin_at_depth import AtDepth
 from lrinterp.analysis.margin_parts import DIRECT_PARTS, VALUE_PARTS, Attributed
 from lrinterp.analysis.subject import head_name
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, TERMS
@@ -24,7 +25,9 @@ __all__ = [
     "cell",
     "key_position",
     "long_rows",
+    "mean_rows",
     "pixel_rows",
+    "pooled_role",
     "role_masks",
     "summands",
 ]
@@ -35,7 +38,10 @@ ALL_HEADS, DIRECT_PATH, NONE = "all", "direct path", "-"
 WHOLE, UNIFORM, FLAT = "whole", "uniform attention", "key-position flattened"
 NO_OBJECT = ("CLS", "background")
 
+ELSEWHERE, SEVERAL = "elsewhere", "several roles"
+
 Summand = tuple[dict[str, str], Float[np.ndarray, "example"]]
+Masks = dict[str, Bool[np.ndarray, "example key"]]
 
 
 def summands(
@@ -62,8 +68,13 @@ def summands(
 
 def long_rows(contrast: Contrast, found: Attributed) -> Iterator[dict[str, Any]]:
     """Means of all summands of one tower, on the same resamples of label pairs."""
-    names, values = zip(*summands(contrast, found), strict=True)
-    ones = np.ones(len(found.margin))
+    return mean_rows(contrast, summands(contrast, found))
+
+
+def mean_rows(contrast: Contrast, named: Iterable[Summand]) -> Iterator[dict[str, Any]]:
+    """Means of some summands over examples, on the same resamples of label pairs."""
+    names, values = zip(*named, strict=True)
+    ones = np.ones(len(values[0]))
     for name, interval in zip(
         names, ratio_intervals(np.stack(values), ones, contrast.clusters), strict=True
     ):
@@ -91,17 +102,20 @@ def key_position(found: Attributed) -> Float[np.ndarray, "example head"]:
     return found.by_term[[TERMS.index(term) for term in KEY_POSITION]].sum(0)
 
 
-def role_masks(contrast: Contrast, found: Attributed) -> dict[str, Bool[np.ndarray, "example key"]]:
-    """Where each role stands; attended keys without a role are `elsewhere`, so none is lost."""
+def role_masks(contrast: Contrast, found: Attributed | AtDepth) -> Masks:
+    """Where each role stands, so that none of the attended keys is lost and none counts twice.
+
+    Keys without a role are `elsewhere`, those with more than one (a patch that both objects
+    cover) `several roles`.
+    """
     masks = {name: mask.cpu().numpy() for name, mask in contrast.roles.items()}
-    named = np.logical_or.reduce(list(masks.values()))
-    rest = np.logical_and(np.any(found.attention > 0, axis=1), ~named)
-    if rest.any():
-        masks["elsewhere"] = rest
-    return masks
+    count = np.sum(list(masks.values()), axis=0)
+    masks = {name: mask & (count == 1) for name, mask in masks.items()}
+    rest = {SEVERAL: count > 1, ELSEWHERE: found.attended & (count == 0)}
+    return masks | {name: mask for name, mask in rest.items() if mask.any()}
 
 
-def pooled_role(contrast: Contrast, masks: dict[str, Bool[np.ndarray, "example key"]]) -> str:
+def pooled_role(contrast: Contrast, masks: Masks) -> str:
     """The role that the embedding is read from."""
     pool = contrast.inputs[0].pool.cpu().numpy()
     rows = np.arange(len(pool))

@@ -1,9 +1,10 @@
 """Inputs that differ in the order of the objects only, and the direction that tells them apart.
 
-Clean: "A left of B" at (i, j); corrupted: the same layout with the objects in reverse. The image
-margin is cos(image, true caption) - cos(image, its reverse), the text margin likewise
-cos(caption, picture) - cos(caption, its swap): each is an embedding along a fixed direction, the
-difference of two embeddings of the other tower.
+Clean: "A left of B" at (i, j); corrupted: the same layout with the objects in reverse or, of a
+photograph, its mirror image, and the caption with the other relation word. The image margin is
+cos(image, true caption) - cos(image, its reverse), the text margin likewise cos(caption, picture)
+- cos(caption, its swap): each is an embedding along a fixed direction, the difference of two
+embeddings of the other tower.
 """
 
 from collections.abc import Mapping
@@ -39,6 +40,8 @@ class Contrast:
     tower: str
     inputs: tuple[AnyInputs, AnyInputs]
     """Clean and corrupted."""
+    embeddings: tuple[Embeddings, Embeddings]
+    """Of both, as they were recorded."""
     direction: Embeddings
     roles: Roles
     clusters: Int[np.ndarray, "example"]
@@ -56,10 +59,45 @@ class Contrast:
         base, source = (corrupted, clean) if direction == "denoising" else (clean, corrupted)
         return PatchBench(self.recording.model, self.tower, (base, source), self.direction)
 
-    def too_weak(self) -> str | None:
+    def at(self, index: slice | Int[np.ndarray, "some"]) -> "Contrast":
+        """Some of the examples, in the order asked for."""
+        chosen = index if isinstance(index, slice) else as_index(index)
+        clean, corrupted = self.inputs
+        one, other = self.embeddings
+        return replace(
+            self,
+            inputs=(clean.at(chosen), corrupted.at(chosen)),
+            embeddings=(one[chosen], other[chosen]),
+            direction=self.direction[chosen],
+            roles={name: mask[chosen] for name, mask in self.roles.items()},
+            clusters=self.clusters[index],
+            pictures=self.pictures[index],
+        )
+
+    def why_not(self) -> str | None:
         """Why patching means nothing here, or None."""
-        bench = self.bench("denoising")
-        clean, corrupted = map(bench.margin, self.inputs)
+        return self.unequal() or self.too_weak()
+
+    def unequal(self) -> str | None:
+        """Why no position of one input stands for the same position of the other, or None.
+
+        Only captions can differ in length, where a word and its opposite have not as many tokens.
+        """
+        clean, corrupted = (inputs.pool for inputs in self.inputs)
+        if torch.equal(clean, corrupted):
+            return None
+        i = int((clean != corrupted).nonzero()[0])
+        lengths = " and ".join(str(int(pool[i]) + 1) for pool in (clean, corrupted))
+        return (
+            f"The {self.tower} tower is left out: a caption and its reverse differ in length "
+            f"({lengths} tokens up to the one that is pooled), so their positions do not match."
+        )
+
+    def too_weak(self) -> str | None:
+        """Why margins lie too close to divide by their difference, or None."""
+        clean, corrupted = (
+            (embedded.double() * self.direction.double()).sum(-1) for embedded in self.embeddings
+        )
         gap = (clean - corrupted).cpu().numpy()
         error = gap.std(ddof=1) / np.sqrt(len(gap))
         if abs(gap.mean()) >= ENOUGH_ERRORS * error and abs(gap.mean()) > ROUNDING:
@@ -81,37 +119,42 @@ def contrasts(
     for every `template`; None takes the first relation template of the examples. Raises
     NotApplicable where fewer than two such pictures are recorded.
     """
-    examples = recording.examples.of(focus(recording.examples))
+    place = recording.examples.where(focus(recording.examples))
+    examples = recording.examples.at(place)
     twin = examples.image_twin
     paired = np.flatnonzero(twin >= 0)
     chosen = np.random.default_rng(seed).permutation(paired)[:n]
     if len(chosen) < 2:
         raise NotApplicable("too few pictures whose swap is among the recorded ones")
-    model, template = recording.model, template or examples.templates[0]
-    inputs = model.prepare(examples)
-    clean, corrupted = (inputs["image"].at(as_index(i)) for i in (chosen, twin[chosen]))
+    template = template or examples.templates[0]
     true = caption_of(examples, chosen, template)
     reverse = swapped(examples, twin[chosen], template)
-    captions = [inputs["text"].at(as_index(i)) for i in (true, reverse)]
-    text = [model.embed_all("text", tokens) for tokens in captions]
-    image = [model.embed_all("image", tokens) for tokens in (clean, corrupted)]
+    rows = {"image": (place[chosen], place[twin[chosen]]), "text": (true, reverse)}
+    embedded = {tower: embeddings_of(recording, tower, pair) for tower, pair in rows.items()}
+    directions = {
+        tower: clean - corrupted
+        for tower, (clean, corrupted) in zip(("text", "image"), embedded.values(), strict=True)
+    }
     roles = {
         "image": either(examples.roles["image"], as_index(chosen), as_index(twin[chosen])),
         "text": {name: mask[as_index(true)] for name, mask in examples.roles["text"].items()},
     }
-    pairs = {"image": (clean, corrupted), "text": (captions[0], captions[1])}
-    directions = {"image": text[0] - text[1], "text": image[0] - image[1]}
+    inputs = {
+        tower: (recording.inputs[tower].at(as_index(a)), recording.inputs[tower].at(as_index(b)))
+        for tower, (a, b) in rows.items()
+    }
     return [
         Contrast(
             recording=recording,
             tower=tower,
-            inputs=pairs[tower],
+            inputs=inputs[tower],
+            embeddings=embedded[tower],
             direction=directions[tower],
             roles=roles[tower],
             clusters=examples.image_label_set[chosen],
-            pictures=recording.examples.where(examples.image_set[0])[chosen],
+            pictures=place[chosen],
         )
-        for tower in pairs
+        for tower in rows
     ]
 
 
@@ -125,7 +168,7 @@ def over_templates(recording: Recording, n: int, seed: int) -> list[Contrast]:
     each = [contrasts(recording, n, seed, template=template) for template in templates]
     image, text = zip(*each, strict=True)
     clean, corrupted = (
-        Tokens(torch.cat([t.ids for t in kind]), torch.cat([t.pool for t in kind]))
+        Tokens(torch.cat([t.values for t in kind]), torch.cat([t.pool for t in kind]))
         for kind in zip(*(one.inputs for one in text), strict=True)
     )
     return [
@@ -133,12 +176,27 @@ def over_templates(recording: Recording, n: int, seed: int) -> list[Contrast]:
         replace(
             text[0],
             inputs=(clean, corrupted),
+            embeddings=(
+                torch.cat([one.embeddings[0] for one in text]),
+                torch.cat([one.embeddings[1] for one in text]),
+            ),
             direction=torch.cat([one.direction for one in text]),
             roles={name: torch.cat([one.roles[name] for one in text]) for name in text[0].roles},
             clusters=np.concatenate([one.clusters for one in text]),
             pictures=np.concatenate([one.pictures for one in text]),
         ),
     ]
+
+
+def embeddings_of(
+    recording: Recording,
+    tower: str,
+    rows: tuple[Int[np.ndarray, "example"], Int[np.ndarray, "example"]],
+) -> tuple[Embeddings, Embeddings]:
+    """Recorded embeddings of some examples of a tower, where the model is."""
+    recorded, device = recording.embeddings[tower], recording.model.device
+    clean, corrupted = (recorded[as_index(i)].to(device) for i in rows)
+    return clean, corrupted
 
 
 def caption_of(

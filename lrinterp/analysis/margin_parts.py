@@ -7,7 +7,8 @@ Without norm and MLP the embedding of such a tower, before it is divided by its 
 q the pooled position, j the keys, a the attention; the margin is v . w / |v| along a direction w.
 With a and |v| held it is a sum over heads, keys and parts of the values; with the values held it
 depends on the scores alone, and gradients along a path of scores divide it among their terms.
-Not for towers with more layers, a norm or an MLP: `why_not_a_sum` says why.
+Not for towers with more layers, a norm or an MLP: `why_not_a_sum` says why, `margin_at_depth`
+takes those apart directly.
 """
 
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ def why_not_a_sum(tower: Tower) -> str | None:
     """Why a tower's margin is no sum over heads and keys, or None where it is."""
     cfg = tower.cfg
     if cfg.n_layers != 1:
-        return f"it has {cfg.n_layers} layers, and only what one layer reads adds up"
+        return f"it has {cfg.n_layers} layers, and attention of one layer moves that of the next"
     if not cfg.attn_only:
         return "it has an MLP, which no sum over heads and keys describes"
     if cfg.normalization_type is not None:
@@ -189,6 +190,16 @@ class Attributed:
     by_key: Float[np.ndarray, "part example head key"]
     by_term: Float[np.ndarray, "term example head"]
     nodes: int
+
+    @property
+    def attended(self) -> Bool[np.ndarray, "example key"]:
+        """The keys that the pooled query sees."""
+        return np.any(self.attention > 0, axis=1)
+
+    @property
+    def whole(self) -> Float[np.ndarray, "example"]:
+        """The sum of all direct parts."""
+        return self.direct.sum(0) + self.by_key.sum((0, 2, 3))
 
     @property
     def completeness(self) -> float:

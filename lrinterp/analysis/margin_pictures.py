@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from einops import einsum
 from jaxtyping import Float, Int
 
 from lrinterp.analysis.attribution_rows import NONE, cell
@@ -80,8 +81,7 @@ def picture_table(
         ", ".join(f"{word} {pixel + 1}" for word, pixel in zip(*row, strict=True))
         for row in zip(words, pixels.tolist(), strict=True)
     ]
-    rows = np.arange(len(pixels))
-    right, left = (attention[rows, :, pixels[:, side] + 1].T for side in (-1, 0))
+    right, left = (attention_to(contrast, attention, side) for side in ("right", "left"))
     return pd.DataFrame(
         {
             "picture": places,
@@ -92,6 +92,14 @@ def picture_table(
             **{head_name(0, head): gain for head, gain in enumerate(right - left)},
         }
     )
+
+
+def attention_to(
+    contrast: Contrast, attention: Float[np.ndarray, "picture head key"], role: str
+) -> Float[np.ndarray, "head picture"]:
+    """What each head gives to all positions of a role together."""
+    mask = contrast.roles[role].cpu().numpy().astype(attention.dtype)
+    return einsum(attention, mask, "picture head key, picture key -> head picture")
 
 
 def views(pictures: pd.DataFrame, head: str, prefers: str) -> Iterator[View]:

@@ -12,10 +12,11 @@ from lrinterp.analysis.ablation_bench import Bench, objects
 from lrinterp.analysis.attention_terms import AttentionTerms
 from lrinterp.analysis.subject import decomposable, focus, head_name
 from lrinterp.analysis.term_ablation import INTACT, WITHOUT, TermAblation
+from lrinterp.axes import Pixels
 from lrinterp.charts import heatmap
 from lrinterp.decomposition import TERMS
 from lrinterp.recording import Recording
-from lrinterp.result import Attention, Figure, Result, Scalar
+from lrinterp.result import Attention, Figure, NotApplicable, Result, Scalar
 from lrinterp.wording import signed
 
 __all__ = ["Mechanism", "mechanism"]
@@ -47,6 +48,8 @@ class Mechanism(Result):
     mentions: Float[np.ndarray, "text_head mention"]
     """Attention of [EOT] to the objects of the true caption, in the order of mention."""
     exactness: float
+    layers: int
+    """Layers of the image tower; the first is shown."""
 
     @property
     def places(self) -> list[str]:
@@ -86,6 +89,7 @@ class Mechanism(Result):
             "In a model of one layer without MLP an embedding is a weighted sum of what its heads "
             "attend to: picture and caption agree in order when both give more weight to the same "
             "object.",
+            *([FIRST] if self.layers > 1 else []),
             f"The nine terms add up to the scores to {self.exactness:.0e}.",
         )
 
@@ -168,6 +172,11 @@ class Mechanism(Result):
 
 
 RUNS = ("intact", "without key-position")
+FIRST = (
+    "Attention, terms and the removal of key-position are those of the image tower's first layer, "
+    "whose split is that of its weights; layers above it run on. For all layers see the slopes, "
+    "shares and ablations below."
+)
 
 
 def mechanism(
@@ -176,21 +185,23 @@ def mechanism(
     """Take one picture apart: attention of the pooled token intact and without key-position.
 
     Attention without key-position is softmax(scores + delta) of the first layer, delta as in
-    `term_ablation` (flatten). Raises NotApplicable where the image tower cannot be split.
+    `term_ablation` (flatten). Raises NotApplicable where the image tower cannot be split, and for
+    photographs, whose patches have no words.
     """
     decomposable(recording, "image")
     examples = recording.examples.of(focus(recording.examples))
-    chosen = typical(examples.image_pixels, recording.inputs["image"].ids.shape[1] - 1)
+    if isinstance(examples.image, Pixels):
+        raise NotApplicable("the towers read photographs; see over_picture")
+    chosen = typical(examples.image_pixels, examples.grid[1])
     one = examples.at(np.array([chosen]))
     bench = Bench(recording.model, one)
-    lost = term_ablation.order_lost
-    ranked = sorted(lost, key=lambda head: -float(lost[head].value or 0))
+    ranked = by_order_lost(term_ablation, recording.model.image.cfg.n_heads)
     true = int(np.flatnonzero(one.caption_meaning == one.image_meaning[0])[0])
     row = recording.examples.where(focus(recording.examples))[chosen]
     squares = recording.site("image", "blocks.0.attn.hook_pattern")[int(row)].float().cpu().numpy()
     terms = bench.terms("image", "canonical")[:, 0, ranked[0], 0].cpu().double().numpy()
     return Mechanism(
-        words=tuple(one.words["image"][i] for i in one.image.ids[0].tolist()),
+        words=tuple(one.words["image"][i] for i in one.image.values[0].tolist()),
         caption=one.caption_text[true],
         heads=tuple(head_name(0, head) for head in ranked),
         pattern=np.stack([bench.attention(r)[0][ranked] for r in (INTACT, WITHOUT)]),
@@ -200,7 +211,14 @@ def mechanism(
         pixels=one.image_pixels[0],
         mentions=mentions(recording, true),
         exactness=attention_terms.error,
+        layers=recording.model.image.cfg.n_layers,
     )
+
+
+def by_order_lost(term_ablation: TermAblation, n_heads: int) -> list[int]:
+    """The heads of the first layer, the one whose key-position order needs most first."""
+    lost = {h: s.value for (layer, h), s in term_ablation.order_lost.items() if layer == 0}
+    return sorted(range(n_heads), key=lambda head: -float(lost.get(head) or 0))
 
 
 def mentions(recording: Recording, caption: int) -> Float[np.ndarray, "text_head mention"]:

@@ -24,12 +24,16 @@ SET_WORDS = {
     "unseen_pair": "held-out pairs",
     "seen_pair": "trained pairs in new layouts",
     "mixed_pair": "pairs of a trained and a held-out label",
+    "pictures": "pictures of the suite",
 }
 """The sets that mechanisms are measured on, the preferred one first."""
 
 
 def focus(examples: Examples) -> str:
-    """The set that mechanisms are measured on: the first of unseen, seen, mixed with pictures."""
+    """The set that mechanisms are measured on: the first that has pictures.
+
+    Held-out pairs before trained and mixed ones; real pictures are all of one set.
+    """
     for name in SET_WORDS:
         if name in examples.image_set:
             return name
@@ -37,7 +41,7 @@ def focus(examples: Examples) -> str:
 
 
 def decomposable(recording: Recording, tower: str) -> Tower:
-    """A tower whose first layer has the nine terms; NotApplicable says why where it has not."""
+    """A tower whose layers have the nine terms; NotApplicable says why where it has not."""
     model = recording.model.towers[tower]
     if reason := why_not(model):
         raise NotApplicable(f"the {tower} tower cannot be decomposed: {reason}")

@@ -1,48 +1,53 @@
 """Which terms of the attention scores does left-right discrimination need?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from lrinterp.analysis.ablation_bench import Bench, Row, objects, standard_rows
+from lrinterp.analysis.ablation_bench import Bench, knows_objects, objects
+from lrinterp.analysis.ablation_estimate import CHANGE
 from lrinterp.analysis.ablation_figures import (
+    estimate_figure,
     heads_figure,
+    layers_figure,
     order_figure,
     order_rows,
+    pictures_of,
     split_figure,
 )
-from lrinterp.analysis.subject import SET_WORDS, decomposable, focus, head_name, untrained
-from lrinterp.decomposition import KEY_POSITION, InputIndependent
+from lrinterp.analysis.ablation_measure import Runs, comparisons
+from lrinterp.analysis.ablation_rows import (
+    Main,
+    Row,
+    head_row,
+    is_large,
+    main_rows,
+    standard_rows,
+)
+from lrinterp.analysis.subject import decomposable, focus, head_name
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, Result, Scalar, records
-from lrinterp.scenes import SETS
 from lrinterp.stats import crossed_interval
 from lrinterp.wording import counted
 
-__all__ = ["TermAblation", "term_ablation"]
+__all__ = ["INTACT", "LABELS", "SUMMARISED", "WITHOUT", "TermAblation", "term_ablation"]
 
 PLACEBO_DRAWS = 20
-UNTRAINED_SEED = 10_000
-LARGEST_SET = 900
-"""Pictures of each further set; a seeded sample of larger ones."""
+FEW_DRAWS = 3
+"""Of a placebo in a large tower."""
 ENOUGH = 0.1
 """Order that key-position alone may lose and still count as sufficient."""
+SUMMARISED = ("unseen_pair", "pictures")
+"""Sets that a summary may speak of: held-out pairs, or pictures that nothing was trained on."""
+LABELS = "label_set_closed_without_key_position"
+NOTHING = Scalar(value=None, n=0, n_clusters=0)
 
-INTACT, WITHOUT, PLACEBO, ONLY, OBJECTS = standard_rows(0)[:5]
-NAMED = {
-    "order_intact": (INTACT, None),
-    "order_without_key_position": (WITHOUT, None),
-    "order_placebo": (PLACEBO, None),
-    "order_placebo_minus_without": (PLACEBO, WITHOUT),
-    "order_key_position_only": (ONLY, None),
-    "order_intact_minus_key_position_only": (INTACT, ONLY),
-    "order_key_position_and_objects": (OBJECTS, None),
-}
-"""Summary keys: an ablation's mean order, or its paired difference from another's."""
+INTACT, WITHOUT, PLACEBO, ONLY, OBJECTS = main_rows(1)
+"""The ablations of the first layer's pooled row, key-position as a whole."""
 
 
 @final
@@ -68,34 +73,45 @@ class TermAblation(Result):
     normed: bool
     """Does LayerNorm scale the keys of the image tower?"""
     notes: tuple[str, ...]
+    layers: int = 1
+    """Of the image tower."""
+
+    @property
+    def main(self) -> Main:
+        """The ablations of the summary: of the pooled row, or of all layers of a deep tower."""
+        return main_rows(self.layers)
 
     def order(self, row: Row, minus: Row | None = None) -> Scalar:
         """Mean order under an ablation, or its paired difference from another."""
-        values = self.runs(row)
-        if minus is not None:
-            values = values - self.runs(minus).mean(0)
+        values, other = self.runs(row), self.runs(minus or row)
+        if not len(values) or not len(other):
+            return NOTHING
+        values = values if minus is None else values - other.mean(0)
         return Scalar(**vars(crossed_interval(values, self.clusters)))
 
     def runs(self, row: Row) -> Float[np.ndarray, "draw image"]:
-        """Order credit of every picture in every draw of an ablation."""
-        return self.credits[np.array(self.ablations) == name_of(row)]
+        """Order credit of every picture in every draw of an ablation; no draw if left out."""
+        return self.credits[np.array(self.ablations) == row.label]
 
     @property
-    def order_lost(self) -> dict[int, Scalar]:
-        """By head: intact minus ablated order when its key-position is flattened, paired."""
-        named = {name.split("/")[2] for name in self.ablations}
-        heads = sorted(int(head) for head in named if head.isdecimal())
-        rows = {h: Row(terms=KEY_POSITION, kind="flatten", heads=(h,)) for h in heads}
-        return {head: self.order(INTACT, row) for head, row in rows.items()}
+    def order_lost(self) -> dict[tuple[int, int], Scalar]:
+        """By layer and head: intact minus ablated order without its key-position, paired.
+
+        In a tower of one layer of the pooled row, in a deep one of all rows. Of a large tower some
+        heads were measured, and only those are here.
+        """
+        places = sorted({place for name in self.ablations if (place := place_of(name))})
+        rows = {place: head_row(*place, self.layers) for place in places}
+        return {p: self.order(INTACT, r) for p, r in rows.items() if r.label in self.ablations}
 
     @property
     def summary(self) -> Mapping[str, Scalar]:
-        """The ablations of the image tower's pooled row, all heads, on held-out pairs."""
-        if self.focus != "unseen_pair":
-            keys = (*NAMED, "label_set_closed_without_key_position")
-            return {key: Scalar(value=None, n=0, n_clusters=0) for key in keys}
-        orders = {key: self.order(row, minus) for key, (row, minus) in NAMED.items()}
-        return {**orders, "label_set_closed_without_key_position": self.label_set(WITHOUT)}
+        """Key-position of the image tower, all heads; in a deep tower all layers and rows."""
+        named = self.main.named
+        if self.focus not in SUMMARISED:
+            return dict.fromkeys((*named, LABELS), NOTHING)
+        orders = {key: self.order(row, minus) for key, (row, minus) in named.items()}
+        return {**orders, LABELS: self.label_set(self.main.without)}
 
     def label_set(self, row: Row) -> Scalar:
         """Closed label-set accuracy of the trained model under an ablation."""
@@ -106,26 +122,34 @@ class TermAblation(Result):
     @property
     def finding(self) -> str:
         """What removal and sufficiency of key-position did."""
-        intact, without, placebo, only = map(self.order, (INTACT, WITHOUT, PLACEBO, ONLY))
-        spread, lost = self.order(PLACEBO, WITHOUT), self.order(INTACT, ONLY)
+        intact, without, placebo, only = map(self.order, self.main[:4])
+        spread = self.order(self.main.placebo, self.main.without)
+        where = f" in all {self.layers} layers and every query row" if self.layers > 1 else ""
         text = (
-            f"Order on pictures of {SET_WORDS[self.focus]} is {intact.phrase} intact, "
-            f"{without.phrase} without key-position, {placebo.phrase} under a placebo of the same "
-            f"size ({spread.phrase} above the removal, paired), and {only.phrase} with "
+            f"Order on {pictures_of(self.focus)} is {intact.phrase} intact, "
+            f"{without.phrase} without key-position{where}, {placebo.phrase} under a placebo "
+            f"of the same size ({spread.phrase} above the removal, paired), and {only.phrase} with "
             f"key-position alone ({counted(intact.n, 'picture')}, "
             f"{counted(intact.n_clusters, 'label pair')})."
         )
-        if float(lost.value or 0) > ENOUGH and not self.normed:
-            head = max(self.order_lost, key=lambda h: float(self.order_lost[h].value or 0))
-            before, after = self.on_objects[:, head]
-            text += (
-                f" Key-position alone loses {lost.phrase} of order: nothing tells objects from "
-                f"empty pixels any more, and the objects hold {after:.2f} of the attention of "
-                f"{head_name(0, head)} instead of {before:.2f}. Where the scores still tell that "
-                "something stands at a pixel, though not what, order is "
-                f"{self.order(OBJECTS).phrase}."
-            )
-        return text
+        return text + self.loss
+
+    @property
+    def loss(self) -> str:
+        """Why key-position alone loses order, where it does and attention of one layer says so."""
+        lost = self.order(INTACT, ONLY)
+        told = self.layers == 1 and not self.normed and self.on_objects.size and self.order_lost
+        if not told or float(lost.value or 0) <= ENOUGH:
+            return ""
+        place = max(self.order_lost, key=lambda p: float(self.order_lost[p].value or 0))
+        before, after = self.on_objects[:, place[1]]
+        return (
+            f" Key-position alone loses {lost.phrase} of order: nothing tells objects from "
+            f"empty pixels any more, and the objects hold {after:.2f} of the attention of "
+            f"{head_name(*place)} instead of {before:.2f}. Where the scores still tell that "
+            "something stands at a pixel, though not what, order is "
+            f"{self.order(OBJECTS).phrase}."
+        )
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -134,21 +158,28 @@ class TermAblation(Result):
             "with LayerNorm, whose scale differs by key, even the result for key-position as a "
             "whole depends on the gauge."
             if self.normed
-            else "for key-position as a whole the result does not depend on the gauge."
+            else "for key-position as a whole the result does not depend on the gauge"
+            + (" in the first layer." if self.layers > 1 else ".")
         )
-        return (
-            "Flatten replaces a term on the patch keys by its mean over them and leaves CLS alone: "
-            + whole,
+        raw = (
             "The raw rows (zero) divide key-position into EP, PP and bP as the weights happen to "
             "stand. Initial scales and weight decay decide how much of one and the same positional "
             "preference ends up in the query's token, position or bias part, so it can look like "
             "“EP alone” in one model and like a shared effort in another"
-            + ("." if self.normed else ". Only their sum is a fact about the model."),
+            + ("." if self.normed else ". Only their sum is a fact about the model.")
+        )
+        told = (
             "“Objects told from empty pixels” keeps key-position and replaces all else by its mean "
-            "over the objects and its mean over the empty pixels of each picture.",
+            "over the objects and its mean over the empty pixels of each picture."
+        )
+        return (
+            "Flatten replaces a term on the patch keys by its mean over them and leaves CLS alone: "
+            + whole,
+            *([raw] if (self.table["gauge"] == "raw").any() else []),
+            *([told] if len(self.runs(self.main.objects)) else []),
             f"The placebo keeps the term and subtracts a random row, orthogonal to it and of the "
-            f"same size: the mean of {len(self.runs(PLACEBO))} seeded draws, which its interval "
-            "resamples as well as label pairs.",
+            f"same size: the mean of {len(self.runs(self.main.placebo))} seeded draws, which its "
+            "interval resamples as well as label pairs.",
             *self.notes,
         )
 
@@ -159,89 +190,73 @@ class TermAblation(Result):
     def figures(self) -> tuple[Figure, ...]:
         """Order under each ablation, the raw split beside the canonical one, order by head."""
         rows = order_rows(self.table, self.focus)
-        return (
-            order_figure(rows, self.focus, self.chance),
-            split_figure(rows, self.chance),
-            heads_figure(self.order_lost),
-        )
+        found = [order_figure(rows, self.focus, self.chance)]
+        if (rows["gauge"] == "raw").any():
+            found.append(split_figure(rows, self.chance))
+        if self.layers > 1:
+            found.append(layers_figure(rows, self.focus, self.chance))
+        changes = self.table[self.table["metric"] == CHANGE]
+        estimated = [estimate_figure(changes)] if len(changes) else []
+        return (*found, heads_figure(self.order_lost), *estimated)
 
 
 def term_ablation(
-    recording: Recording, *, extra: Sequence[Row] = (), draws: int = PLACEBO_DRAWS
+    recording: Recording, *, extra: Sequence[Row] = (), draws: int | None = None
 ) -> TermAblation:
-    """Edit the first layer's scores before the softmax and measure every accuracy again.
+    """Edit attention scores before the softmax and measure every accuracy again.
 
     Kinds and their formulas: `lrinterp.decomposition.ablation`; the standard list of ablations:
-    `standard_rows`, with `extra` behind it. Raises NotApplicable where a tower cannot be split,
+    `standard_rows`, with `extra` behind it. Deep towers are edited in the first layer, in each
+    layer and in all; of towers with many heads all are estimated and some measured. `draws` of a
+    placebo: 20, in large towers 3. Raises NotApplicable where a tower cannot be split,
     ValueError, naming the term, for resampling one that does not depend on the input.
-    Source: arXiv 2601.12809, section 5.
+    Source: arXiv 2601.12809, section 5; the split of deeper layers: arXiv 2310.04861.
     """
-    for tower in recording.model.towers:
-        decomposable(recording, tower)
+    image, text = (decomposable(recording, tower).cfg for tower in ("image", "text"))
     examples = recording.examples.of(focus(recording.examples))
-    bench = Bench(recording.model, examples)
-    n_heads = recording.model.towers["image"].cfg.n_heads
-    rows, orders, names, notes = [], [], [], []
-    for row in (*standard_rows(n_heads), *extra):
-        try:
-            measured = bench.measure(row, draws if row.kind == "placebo" else 1)
-        except InputIndependent as error:
-            if row in extra:
-                raise
-            notes.append(f"Left out: {error}.")
-            continue
-        orders.append(measured["order", "pair"])
-        names += [name_of(row)] * len(orders[-1])
-        rows += [{"model": "trained", **cells} for cells in bench.table(row, measured)]
+    bench, large = Bench(recording.model, examples), is_large(image.n_heads, image.n_layers)
+    runs, depths = Runs(bench), {"image_layers": image.n_layers, "text_layers": text.n_layers}
+    count = draws or (FEW_DRAWS if large else PLACEBO_DRAWS)
+    runs.measure(standard_rows(image.n_heads, **depths), count, extra)
+    if large:
+        runs.estimate()
     more, further = comparisons(recording, examples)
     return TermAblation(
-        table=pd.DataFrame([*rows, *more]),
+        table=pd.DataFrame([*runs.table, *more]),
         chance=examples.chance,
-        ablations=tuple(names),
-        credits=np.concatenate(orders),
+        ablations=tuple(runs.labels),
+        credits=np.concatenate(runs.orders),
         clusters=examples.image_label_set,
-        on_objects=np.stack([on_objects(bench, row) for row in (INTACT, ONLY)]),
+        on_objects=on_objects(bench),
         focus=examples.image_set[0],
-        normed=recording.model.towers["image"].cfg.normalization_type is not None,
-        notes=(*notes, *further),
+        normed=image.normalization_type is not None,
+        notes=(*runs.notes, *further),
+        layers=image.n_layers,
     )
 
 
-def comparisons(recording: Recording, examples: Any) -> tuple[list[dict[str, Any]], list[str]]:
-    """The main ablations on the other sets, and on a model that was never trained."""
-    rows, notes = [], []
-    for part in other_sets(recording):
-        bench = Bench(recording.model, part)
-        for row in (INTACT, WITHOUT, ONLY):
-            rows += [{"model": "trained", **c} for c in bench.table(row, bench.measure(row))]
-    fresh = untrained(recording.model, UNTRAINED_SEED)
-    if fresh is None:
-        notes.append("No untrained model in the table: this model has no recipe to start from.")
-    else:
-        bench = Bench(fresh, examples)
-        for row in (INTACT, WITHOUT):
-            rows += [{"model": "untrained", **c} for c in bench.table(row, bench.measure(row))]
-    if any(t.cfg.n_layers > 1 for t in recording.model.towers.values()):
-        notes.append("Only the first layer of each tower is edited; deeper layers run on.")
-    return rows, notes
+def on_objects(bench: Bench) -> Float[np.ndarray, "case head"]:
+    """First-layer attention of the pooled token on all objects: intact, key-position alone.
+
+    Means over pictures, by head; no head where nothing says where the objects are.
+    """
+    roles = bench.examples.roles["image"]
+    if not knows_objects(roles):
+        return np.zeros((2, 0))
+    there = objects(roles).numpy()
+    return np.stack([attention_on(there, bench, row) for row in (INTACT, ONLY)])
 
 
-def other_sets(recording: Recording) -> Iterator[Any]:
-    """Pictures of the sets beside the focus, at most LARGEST_SET of each."""
-    rng = np.random.default_rng(0)
-    for name in SETS:
-        index = recording.examples.where(name)
-        if name != focus(recording.examples) and len(index):
-            chosen = rng.permutation(len(index))[:LARGEST_SET]
-            yield recording.examples.at(index[np.sort(chosen)])
-
-
-def on_objects(bench: Bench, row: Row) -> Float[np.ndarray, "head"]:
-    """Mean attention of the pooled token on all objects, by head, under an ablation."""
-    there = objects(bench.examples.roles["image"]).numpy()
+def attention_on(
+    there: Bool[np.ndarray, "image pos"], bench: Bench, row: Row
+) -> Float[np.ndarray, "head"]:
+    """Mean attention of the pooled token on some positions, by head, under an ablation."""
     return (bench.attention(row) * there[:, None]).sum(-1).mean(0).astype(float)
 
 
-def name_of(row: Row) -> str:
-    """An ablation as one string: encoder/terms/heads/kind/gauge."""
-    return "/".join(row.cells.values())
+def place_of(label: str) -> tuple[int, int] | None:
+    """Layer and head of an ablation of one head of one layer, by its label; None of any other."""
+    cells = label.split("/")
+    layer = cells[5] if len(cells) > 5 else "0"
+    alone = cells[2].isdecimal() and layer.isdecimal()
+    return (int(layer), int(cells[2])) if alone else None

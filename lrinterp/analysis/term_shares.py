@@ -1,42 +1,46 @@
 """Shares of score terms on the pooled row of one tower, and how exactly the terms add up."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from lrinterp.analysis.subject import focus, head_name, relation_captions
-from lrinterp.axes import Tokens
+from lrinterp.axes import Inputs
 from lrinterp.decomposition import (
-    GAUGES,
     KEY_CONTENT,
     KEY_POSITION,
     TERMS,
-    Gauge,
     Groups,
-    embedding_in,
+    Split,
+    Streams,
     groups_of,
-    score_terms,
+    split_terms,
 )
 from lrinterp.encoders import Tower
 from lrinterp.recording import Recording
 from lrinterp.stats import ratio_intervals
 
-__all__ = ["SPLIT", "Part", "mean_rows", "shares"]
+__all__ = ["NINE", "SPLIT", "Part", "chunks", "mean_rows", "share_rows", "shares"]
 
 SPLIT = {"+".join(KEY_CONTENT): KEY_CONTENT, "+".join(KEY_POSITION): KEY_POSITION}
 """What the inputs identify: all that depends on the key's content, and on its position."""
+NINE = "nine terms"
+"""The way of dividing the scores that this module is about."""
 ROUNDING = 1e-9
 """Part of the variance below which a covariance is rounding: that of terms constant in a row."""
+CHUNK = 64
+"""Examples whose full attention maps are divided at once."""
 
 PooledTerms = Float[Tensor, "term batch head 1 key"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """One tower with the examples its terms are measured on, and their clusters."""
 
@@ -44,76 +48,130 @@ class Part:
     tower: str
     index: Int[np.ndarray, "batch"]
     clusters: Int[np.ndarray, "batch"]
-    tokens: Tokens
+    inputs: Inputs
+    streams: Streams
     groups: Groups
 
     @classmethod
     def of(cls, recording: Recording, tower: str) -> "Part":
-        """Focus pictures for the image tower, relation captions for the text tower."""
-        examples = recording.examples
+        """Focus pictures for the image tower, relation captions for the text tower.
+
+        Cost: one forward pass of the tower on them.
+        """
+        examples, model = recording.examples, recording.model.towers[tower]
         if tower == "image":
             index, clusters = examples.where(focus(examples)), examples.image_label_set
         else:
             index, clusters = relation_captions(examples), examples.caption_label_set
-        tokens = recording.inputs[tower].at(torch.from_numpy(index))
-        groups = groups_of(recording.model.towers[tower], tokens, examples.occurs[tower])
-        return cls(recording, tower, index, clusters[index], tokens, groups)
+        inputs = recording.inputs[tower].at(torch.from_numpy(index))
+        occurs = examples.occurs[tower]
+        streams = Streams.of(model, inputs, occurs)
+        groups = groups_of(model, inputs, occurs)
+        return cls(recording, tower, index, clusters[index], inputs, streams, groups)
 
     @property
     def model(self) -> Tower:
         """The tower itself."""
         return self.recording.model.towers[self.tower]
 
-    def terms(self, gauge: Gauge) -> PooledTerms:
-        """The nine terms of the pooled rows."""
-        space = embedding_in(self.model, self.recording.examples.occurs[self.tower], gauge)
-        return score_terms(self.model, self.tokens, space)
+    def terms(self, gauge: str, layer: int = 0) -> PooledTerms:
+        """The nine terms of the pooled rows of a layer, in a gauge that the layer knows."""
+        split = self.streams.split(layer, gauge)
+        return split_terms(self.model, layer, split, self.inputs.pool)
 
-    def error(self) -> float:
-        """Largest relative error of the sum, over all query rows, in the worse gauge."""
-        cached = self.recording.site(self.tower, "blocks.0.attn.hook_attn_scores")
-        cached = cached[torch.from_numpy(self.index)]
+    def cached(self, layer: int) -> Float[Tensor, "batch head query key"]:
+        """The recorded scores of a layer."""
+        scores = self.recording.site(self.tower, f"blocks.{layer}.attn.hook_attn_scores")
+        return scores[torch.from_numpy(self.index)].to(self.inputs.pool.device)
+
+    def measured(self, layer: int, gauge: str) -> tuple[PooledTerms, float]:
+        """The nine terms of the pooled rows, and how far the sum of all rows' is off.
+
+        The error is the largest difference from the recorded scores where a key is seen, relative
+        to their largest. Both come from one product of queries and keys.
+        """
+        cached, split = self.cached(layer), self.streams.split(layer, gauge)
         occurs = self.recording.examples.occurs[self.tower]
-        groups = groups_of(self.model, self.tokens, occurs, pooled=False)
-        seen = groups.seen[:, None].expand_as(cached)
-        differences = []
-        for gauge in GAUGES:
-            space = embedding_in(self.model, occurs, gauge)
-            summed = score_terms(self.model, self.tokens, space, pooled=False).sum(0)
-            valid = seen & torch.isfinite(cached)
-            largest = cached[valid].abs().max().clamp(min=1e-30)
-            differences.append((summed - cached)[valid].abs().max() / largest)
-        return float(max(differences))
+        seen = groups_of(self.model, self.inputs, occurs, pooled=False).seen[:, None]
+        valid = seen.expand_as(cached) & torch.isfinite(cached)
+        rows, apart = [], 0.0
+        for some in chunks(len(self.index), CHUNK):
+            pool = self.inputs.pool[some]
+            terms = split_terms(self.model, layer, _some(split, some), pool, pooled=False)
+            difference = (terms.sum(0) - cached[some])[valid[some]]
+            apart = max(apart, float(difference.abs().max()))
+            picked = terms[:, torch.arange(len(pool)), :, pool]
+            rows.append(rearrange(picked, "batch term head key -> term batch head 1 key"))
+        largest = float(cached[valid].abs().max().clamp(min=1e-30))
+        return torch.cat(rows, dim=1), apart / largest
 
 
-def shares(part: Part, terms: PooledTerms, gauge: str) -> Iterator[dict[str, Any]]:
+def chunks(n: int, size: int) -> Iterator[slice]:
+    """Slices that cover n examples."""
+    return (slice(start, start + size) for start in range(0, n, size))
+
+
+def shares(part: Part, terms: PooledTerms, layer: int, gauge: str) -> Iterator[dict[str, Any]]:
     """Rows of shares: nine terms and the identified split, by head and over all heads."""
     centred = _centre(part, terms)
     whole = centred.sum(0)
     covariance = (centred * whole).sum((-1, -2)).cpu().double().numpy()
-    names = [*TERMS, *SPLIT]
     split = [covariance[[TERMS.index(t) for t in group]].sum(0) for group in SPLIT.values()]
-    covariance = np.concatenate([covariance, np.stack(split)])
-    variance = covariance[: len(TERMS)].sum(0)
-    covariance[np.abs(covariance) < ROUNDING * variance] = 0.0
-    for head in (*range(variance.shape[1]), None):
-        cov, var = (x.sum(-1) if head is None else x[..., head] for x in (covariance, variance))
-        for name, interval in zip(names, ratio_intervals(cov, var, part.clusters), strict=True):
-            place = {"encoder": part.tower, "layer": 0, "head": head, "term": name, "gauge": gauge}
-            yield {**place, **vars(interval)}
+    variance = covariance.sum(0)
+    place = {"encoder": part.tower, "layer": layer, "gauge": gauge, "split": NINE}
+    values = np.concatenate([covariance, np.stack(split)])
+    heads = (*range(variance.shape[1]), None)
+    for row in share_rows([*TERMS, *SPLIT], values, variance, part.clusters, heads):
+        yield {**place, **row}
 
 
-def mean_rows(part: Part, terms: PooledTerms, gauge: str) -> Iterator[dict[str, Any]]:
+def share_rows(
+    names: Sequence[str],
+    covariance: Float[np.ndarray, "name example head"],
+    variance: Float[np.ndarray, "example head"],
+    clusters: Int[np.ndarray, "example"],
+    heads: Sequence[int | None],
+) -> Iterator[dict[str, Any]]:
+    """Share of each name by head, None for all heads together, with clustered intervals.
+
+    share = sum over examples of cov(part, whole) / sum of var(whole); `covariance` holds those of
+    each example, summed over the keys of its row.
+    """
+    kept = np.where(np.abs(covariance) < ROUNDING * variance, 0.0, covariance)
+    for head in heads:
+        cov, var = (x.sum(-1) if head is None else x[..., head] for x in (kept, variance))
+        for name, interval in zip(names, ratio_intervals(cov, var, clusters), strict=True):
+            yield {"head": head, "term": name, **vars(interval)}
+
+
+def mean_rows(part: Part, terms: PooledTerms, layer: int, gauge: str) -> Iterator[dict[str, Any]]:
     """The mean pooled row of key-content and key-position, centred, by head and position."""
     centred = _centre(part, terms)
-    length = int(part.tokens.pool.min()) + 1 if part.tower == "text" else centred.shape[-1]
+    names = position_names(part, centred.shape[-1])
     for label, group in zip(("key-content", "key-position"), SPLIT.values(), strict=True):
         mean = centred[[TERMS.index(t) for t in group]].sum(0).mean(0)[:, 0]
         for head, row in enumerate(mean.tolist()):
-            for key, value in enumerate(row[:length]):
-                position = key if part.tower == "text" else ("CLS" if key == 0 else f"{key}")
-                place = {"encoder": part.tower, "head": head_name(0, head), "gauge": gauge}
-                yield {**place, "part": label, "position": str(position), "value": value}
+            place = {"encoder": part.tower, "layer": layer, "head": head_name(layer, head)}
+            for name, value in zip(names, row, strict=False):
+                yield {**place, "gauge": gauge, "part": label, "position": name, "value": value}
+
+
+def position_names(part: Part, length: int) -> list[str]:
+    """Positions as they are shown, counted from 1 behind CLS.
+
+    Of a text those that every caption has, of a grid of patches row and column.
+    """
+    if part.tower == "text":
+        return [str(key) for key in range(int(part.inputs.pool.min()) + 1)]
+    rows, columns = part.recording.examples.grid
+    if rows == 1:
+        return ["CLS", *map(str, range(1, length))]
+    return ["CLS", *(f"{i + 1},{j + 1}" for i in range(rows) for j in range(columns))]
+
+
+def _some(split: Split, some: slice) -> Split:
+    parts = (split.content, split.position, split.constant)
+    return Split(*(part.expand_as(split.content)[some] for part in parts))
 
 
 def _centre(part: Part, terms: PooledTerms) -> PooledTerms:

@@ -8,14 +8,17 @@ the position vectors are fixed, as the intact run gave them (`Streams.positions`
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from einops import einsum, rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from lrinterp.decomposition.ablation import Ablation, Groups, added, row_delta
-from lrinterp.decomposition.streams import MEANS, Split, Streams
-from lrinterp.decomposition.terms import KEY_CONTENT, KEY_POSITION, key_sides
+from lrinterp.decomposition.parts import through_norm
+from lrinterp.decomposition.streams import MEANS, Streams, centred_scale
+from lrinterp.decomposition.terms import KEY_CONTENT, KEY_POSITION
 from lrinterp.encoders import Tower
 
 __all__ = ["PositionVectors", "edited_layers", "position_vectors"]
@@ -61,14 +64,20 @@ def edited_layers(
     hooks = []
     for layer, ablation in ablations.items():
         edit = _Edit(tower, ablation, positions[layer], groups, pool)
-        hooks.append((f"blocks.{layer}.hook_resid_pre", edit.read))
+        hooks.append((f"blocks.{layer}.hook_resid_pre", edit.read_stream))
+        hooks.append((f"blocks.{layer}.attn.hook_q", edit.read_query))
+        hooks.append((f"blocks.{layer}.attn.hook_k", edit.read_key))
         hooks.append((f"blocks.{layer}.attn.hook_attn_scores", edit.write))
     with tower.hooks(fwd_hooks=hooks):
         yield
 
 
 class _Edit:
-    """The edit of one layer: sees the stream go by, then changes the scores made of it."""
+    """The edit of one layer: sees stream, queries and keys go by, then changes the scores.
+
+    The position vectors are projected once; what is left of a score without them is content, up to
+    a constant along the row, which no softmax sees.
+    """
 
     def __init__(
         self,
@@ -78,21 +87,39 @@ class _Edit:
         groups: Groups,
         pool: Int[Tensor, "batch"],
     ) -> None:
-        self.tower, self.ablation, self.positions = tower, ablation, positions
-        self.groups, self.pool = groups, pool
+        self.ablation, self.groups, self.pool = ablation, groups, pool
+        block: Any = tower.blocks[positions.layer]
+        self.eps = tower.cfg.eps if tower.cfg.normalization_type else None
+        norm = block.ln1 if self.eps is not None else None
+        u = rearrange(block.attn.W_K, "head m d -> head d m")
+        keys = einsum(positions.vectors, through_norm(norm, u), "pos m, head d m -> head pos d")
+        self.attn_scale = tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0
+        self.positions = keys / self.attn_scale
 
-    def read(self, activation: Tensor, hook: object) -> None:
-        """Keep the stream."""
-        self.stream = activation
+    def read_stream(self, activation: Tensor, hook: object) -> None:
+        """Keep the scale of each key's norm."""
+        self.scale = None if self.eps is None else centred_scale(activation, self.eps)
+
+    def read_query(self, activation: Tensor, hook: object) -> None:
+        """Keep the queries, with their bias."""
+        self.query = activation
+
+    def read_key(self, activation: Tensor, hook: object) -> None:
+        """Keep the keys, with their bias."""
+        self.key = activation
 
     def write(self, activation: Tensor, hook: object) -> Tensor:
         """Add the change."""
-        vectors = self.positions.vectors[None]
-        split = Split(self.stream - vectors, vectors, torch.zeros_like(vectors[:, :1]))
-        pooled = self.groups.seen.shape[1] == 1
-        sides = key_sides(self.tower, self.positions.layer, split, self.pool, pooled=pooled)
-        content, position = sides
-        chosen, others = (
-            (position, content) if self.ablation.terms == KEY_POSITION else (content, position)
-        )
-        return added(activation, row_delta(chosen, others, self.ablation, self.groups), self.pool)
+        query = self.query
+        if self.groups.seen.shape[1] == 1:
+            query = query[torch.arange(len(self.pool), device=self.pool.device), self.pool][:, None]
+        position = einsum(query, self.positions, "n q head d, head key d -> n head q key")
+        if self.scale is not None:
+            position = position / self.scale[:, None, None]
+        if self.ablation.terms == KEY_POSITION and self.ablation.kind != "keep":
+            delta = row_delta(position, None, self.ablation, self.groups)
+            return added(activation, delta, self.pool)
+        whole = einsum(query, self.key, "n q head d, n key head d -> n head q key")
+        content = whole / self.attn_scale - position
+        both = (position, content) if self.ablation.terms == KEY_POSITION else (content, position)
+        return added(activation, row_delta(*both, self.ablation, self.groups), self.pool)

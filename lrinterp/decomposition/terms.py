@@ -119,11 +119,11 @@ def position_values(
 
 
 def pooled_row(
-    square: Float[Tensor, "batch head query key"], tokens: Tokens
+    square: Float[Tensor, "batch head query key"], pool: Int[Tensor, "batch"]
 ) -> Float[Tensor, "batch head 1 key"]:
     """The query row that the embedding is read from."""
-    rows = torch.arange(len(tokens), device=square.device)
-    return square[rows, :, tokens.pool][:, :, None]
+    rows = torch.arange(len(pool), device=square.device)
+    return square[rows, :, pool][:, :, None]
 
 
 def total(terms: TermScores, names: Iterable[str]) -> Float[Tensor, "batch head query key"]:
@@ -142,7 +142,7 @@ def embedded(tokens: Tokens, embedding: Embedding) -> Split:
 def through_ln1(tower: Tower, layer: int, split: Split) -> Split:
     """What the attention of a layer reads: its norm at fixed scale, the norm's bias constant."""
     if tower.cfg.normalization_type is None:
-        return split
+        return Split(split.content, split.position.expand_as(split.content), split.constant)
     norm: Any = tower.blocks[layer].ln1
     scale = centred_scale(split.residual, tower.cfg.eps)[..., None]
     parts = (split.content, split.position, split.constant)

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from lrinterp import DualEncoder, Examples, Recording, analyze, load_checkpoint, record
+from lrinterp.axes import Pixels, Tokens
+from lrinterp.encoders import ClipSpec, TowerSpec, build_clip
 from lrinterp.result import Result
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
@@ -82,3 +84,73 @@ def no_gradient_results(no_gradient: Recording) -> Mapping[str, Result]:
 def micro_recording(micro: DualEncoder, micro_examples: Examples) -> Recording:
     """The micro-model on all its pictures."""
     return record(micro, micro_examples)
+
+
+@pytest.fixture(scope="session")
+def photographs() -> tuple[DualEncoder, Examples]:
+    """A random CLIP of two layers, and pictures of noise, each beside its mirror image."""
+    with one_core():
+        return tiny_clip(), mirrored_pictures()
+
+
+def tiny_clip() -> DualEncoder:
+    """Pictures of 12 x 16 numbers in patches of 4, every weight at work."""
+    tower = TowerSpec(layers=2, width=8, heads=2, mlp=16, activation="quick_gelu", eps=1e-5)
+    model = build_clip(
+        ClipSpec(
+            image=tower,
+            text=tower,
+            embed=6,
+            picture=(3, 12, 16),
+            patch=(4, 4),
+            context=8,
+            vocabulary=7,
+            end=6,
+        )
+    )
+    generator = torch.Generator().manual_seed(0)
+    for weight in model.trainable().values():
+        weight.data = 0.4 * torch.randn(weight.shape, generator=generator)
+    return model
+
+
+def mirrored_pictures(n: int = 12) -> Examples:
+    """Twelve scenes twice, the objects in the first column of patches and in the last two."""
+    pixels = torch.randn(n, 3, 12, 16, generator=torch.Generator().manual_seed(1))
+    labels = np.array([[i % 3, (i + 1) % 3] for i in range(n)])
+    column = torch.cat([torch.tensor([-1]), torch.arange(12) % 4])
+    sides = {"CLS": column < 0, "left": column == 0, "background": column == 1}
+    sides["right"] = column >= 2
+    ids = torch.tensor([[0, 1 + a, word, 1 + b, 6] for a, b, word in CAPTIONS])
+    order = {"SOT": 0, "first": 1, "words": 2, "second": 3, "EOT": 4}
+    place = torch.arange(5)
+    return Examples(
+        image=Pixels(torch.cat([pixels, pixels.flip(-1)]), torch.zeros(2 * n, dtype=torch.int64)),
+        text=Tokens(ids, torch.full((len(ids),), 4)),
+        words={"image": ("CLS", "patch"), "text": WORDS},
+        occurs={
+            "image": torch.stack([column < 0, column >= 0]),
+            "text": torch.stack([(ids == word).any(0) for word in range(len(WORDS))]),
+        },
+        roles={
+            "image": {name: mask.expand(2 * n, -1) for name, mask in sides.items()},
+            "text": {name: (place == i).expand(len(ids), -1) for name, i in order.items()},
+        },
+        image_labels=np.concatenate([labels, labels[:, ::-1]]),
+        image_pixels=np.tile([0, 3], (2 * n, 1)),
+        image_scene=np.tile(np.arange(n), 2),
+        image_set=("pictures",) * (2 * n),
+        grid=(3, 4),
+        caption_labels=np.array([(a, b) if word == 4 else (b, a) for a, b, word in CAPTIONS]),
+        caption_set=("pictures",) * len(ids),
+        caption_template=tuple(WORDS[word] for *_, word in CAPTIONS),
+        caption_text=tuple(" ".join(WORDS[i] for i in row[1:4]) for row in ids.tolist()),
+        caption_swap="word",
+        label_words=WORDS[1:4],
+        empty={},
+    )
+
+
+WORDS = ("[SOT]", "ant", "bee", "cow", "left", "right", "[EOT]")
+CAPTIONS = [(a, b, word) for a in range(3) for b in range(3) if a != b for word in (4, 5)]
+"""Two labels in the order of mention, and the word between them."""

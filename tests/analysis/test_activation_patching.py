@@ -10,8 +10,7 @@ from lrinterp import record
 from lrinterp.analysis.activation_patching import (
     ActivationPatching,
     activation_patching,
-    check_full,
-    patch,
+    pairs_of,
 )
 from lrinterp.analysis.contrast import contrasts
 from lrinterp.analysis.patch_bench import Cell
@@ -20,7 +19,10 @@ from lrinterp.store import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-COLUMNS = "encoder site layer head query role direction effect low high identical n n_clusters"
+COLUMNS = (
+    "encoder site layer head query role direction effect low high attribution exact chosen known "
+    "identical n n_clusters"
+)
 LAYOUTS = ((0, 1), (0, 2), (1, 2))
 
 
@@ -128,20 +130,11 @@ def test_full_patches_are_one_in_both_directions(left_right_results, encoder: st
     assert result.summary["full_patch_error"].value < 1e-5
 
 
-def test_a_full_patch_that_is_not_one_stops_everything():
-    cell = Cell(site="resid_pre", layer=0, head=None, role="all")
-    with pytest.raises(
-        RuntimeError, match=r"blocks.0.hook_resid_pre: full noising patch gave 0.99"
-    ):
-        check_full(cell, 0.999, "noising")
-    assert check_full(cell, 1 + 1e-6, "noising") is None
-
-
 def test_a_hook_that_never_fires_raises(micro_recording):
     contrast = contrasts(micro_recording, 4, 0)[0]
     cell = Cell(site="mlp_out", layer=0, head=None, role="left")
     with pytest.raises(InputError, match=r"hook_mlp_out' of the image tower never"):
-        patch(contrast, "denoising", [cell])
+        contrast.bench("denoising").patched([cell], contrast.roles)
 
 
 def test_the_table_is_what_the_issue_promises(left_right_results):
@@ -183,3 +176,42 @@ def test_pictures_without_their_swaps_cannot_be_patched(micro, micro_examples):
     first = np.flatnonzero(part.image_labels[:, 0] == 2)
     with pytest.raises(NotApplicable, match="too few pictures whose swap is among the recorded"):
         activation_patching(record(micro, part.at(first)))
+
+
+def test_attribution_stands_beside_every_effect(patched_micro):
+    """Values lie along the margin but for the length of the embedding, so that signs agree."""
+    table = patched_micro.frame()
+    assert table["exact"].all()
+    assert (table["chosen"] == "all").all()
+    assert (table.loc[table["identical"], "attribution"] == 0).all()
+    assert table.loc[table["known"] & ~table["identical"], "effect"].isin([0, 1]).all()
+    values = effects_of(patched_micro, site="v", head=0)
+    for role in ("left", "right", "first", "second"):
+        rows = values[values["role"] == role]
+        assert (np.sign(rows["effect"]) == np.sign(rows["attribution"])).all()
+    assert patched_micro.summary["image_attribution_pearson"].n == len(
+        table[~table["known"] & (table["encoder"] == "image")]
+    )
+    assert "Most cells are estimated" not in patched_micro.finding
+    assert set(patched_micro.overview()["cells"]) == {"every cell"}
+
+
+def test_a_tower_too_large_is_estimated_and_says_so(left_right):
+    """And of a picture and its swap only one is the clean run."""
+    large = activation_patching(left_right, most_work=0.0)
+    small = activation_patching(left_right)
+    table = large.frame()
+    assert not table["exact"].all()
+    assert table.loc[~table["exact"], ["effect", "low", "high"]].isna().all().all()
+    assert table["attribution"].notna().all()
+    assert set(table["chosen"]) >= {"none", "strongest", "random"}
+    assert table.loc[table["chosen"] != "none", "exact"].all()
+    scenes = left_right.examples.image_scene
+    for one in pairs_of(left_right, 64, 0, 0.0):
+        assert len(set(scenes[one.pictures])) == len(one.pictures) == large.examples
+    assert float(large.summary["full_patch_error"].value or 0) < 1e-5
+    assert "randomly drawn cells" in large.finding
+    assert any("were patched exactly" in text for text in large.caveats)
+    assert {"random sample", "strongest cells"} == set(large.overview()["cells"])
+    assert large.summary["image_z_head"].value == small.summary["image_z_head"].value
+    assert [figure.key for figure in large.figures()] == [f.key for f in small.figures()]

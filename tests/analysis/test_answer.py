@@ -1,11 +1,19 @@
 """The four numbers at the head of a report, and what is said about them."""
 
+from dataclasses import replace
+from typing import Any
+from unittest.mock import Mock
+
 import pandas as pd
 import pytest
 
 from lrinterp import Scenes, Split, World, record
 from lrinterp.analysis import analyze
-from lrinterp.analysis.answer import Answer
+from lrinterp.analysis.accuracy import Accuracy
+from lrinterp.analysis.answer import Answer, answer
+from lrinterp.analysis.positional_gradient import PositionalGradient
+from lrinterp.analysis.term_ablation import TermAblation
+from lrinterp.result import NotApplicable, Scalar
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -121,11 +129,68 @@ def test_chance_depends_on_the_number_of_objects():
     assert words[:2] == ["good: far above chance (0.17)", "at chance (0.17)"]
 
 
-def test_a_deep_tower_is_spoken_of_by_its_first_layer():
+def test_of_a_deep_tower_all_layers_are_meant_and_one_head_is_named():
     deep = answer_with((0.97, 0.5, 1.0, 0.4), layers=2)
-    assert "without key-position in the first layer" in deep.finding
+    assert "without key-position in any layer" in deep.finding
+    assert "Above the first layer" in deep.glossary["Key-position"]
+    partly = answer_with((0.97, 0.8, 1.0, 0.4), layers=2)
+    assert "order survives its removal from all layers in part" in partly.finding
     flat = answer_with((0.5, 0.5, 1.0, 0.4), span=0.0, layers=2)
-    assert flat.finding.endswith("the attention of its first layer has no gradient along the row.")
+    assert flat.finding.endswith(
+        "; head L0H2, the headline of its 2 layers, has no gradient along the row."
+    )
+    steep = answer_with((0.5, 0.5, 1.0, 0.4), layers=2)
+    assert ", although head L0H2, the headline of its 2 layers, has a gradient" in steep.finding
+
+
+def natural(order: float | None, without: float | None, span: float = 8.0) -> Answer:
+    """An answer about the pictures of a suite."""
+    toy = answer_with((order, without, None, 0.4), span, layers=2)
+    keys = ["pictures_order", *KEYS[1:]]
+    return replace(toy, focus="pictures", table=toy.table.assign(key=keys))
+
+
+def test_the_words_for_the_pictures_of_a_suite():
+    knows = natural(0.9, 0.5)
+    assert knows.finding.startswith("This model knows left from right on the suite's pictures;")
+    assert "where a patch lies" in knows.finding
+    assert "not measured" in natural(0.9, None).finding
+    assert natural(0.5, 0.5, span=0.0).finding.endswith("has no gradient from left to right.")
+    assert "was not tested on the order" in natural(None, None).finding
+    assert [tile.words for tile in natural(0.9, None).tiles()][1:3] == ["not measured"] * 2
+    assert "Held-out pairs" not in knows.glossary
+    told = " ".join((knows.finding, *(tile.label + tile.words for tile in knows.tiles())))
+    assert "held" not in told
+    assert "pixel" not in told
+
+
+def results_of(accuracy: dict[str, Scalar], focus: str) -> dict[str, Any]:
+    """What `answer` needs, as its sources would say it."""
+    gradient = {"right_object_attention_gain": Scalar(value=0.1), "headline_span": Scalar(value=1)}
+    return {
+        "accuracy": Mock(spec=Accuracy, summary=accuracy, chance=0.5),
+        "term_ablation": Mock(spec=TermAblation, summary={}),
+        "positional_gradient": Mock(
+            spec=PositionalGradient,
+            summary=gradient,
+            focus=focus,
+            has_gradient=True,
+            headline_name="L1H1",
+            layers=2,
+        ),
+    }
+
+
+def test_natural_pictures_are_answered_from_their_own_order(photographs):
+    recording = record(*photographs)
+    results = results_of({"pictures_order": Scalar(value=0.75)}, "pictures")
+    found = answer(recording, **results)
+    assert found.summary["pictures_order"].value == 0.75
+    assert found.summary["order_without_key_position"].value is None
+    assert (found.head, found.focus) == ("L1H1", "pictures")
+    none = results_of({"unseen_pair_order": Scalar(value=None)}, "pictures")
+    with pytest.raises(NotApplicable, match="has no pictures_order"):
+        answer(recording, **none)
 
 
 def test_a_split_without_held_out_pairs_still_answers(micro):

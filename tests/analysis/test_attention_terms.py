@@ -1,13 +1,24 @@
 """Shares of the nine terms against plain loops, and how exactly they add up."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from transformer_lens import ActivationCache
 
-from lrinterp import DualEncoder, Recording, Scenes, Split, World, preset, record
+from lrinterp import (
+    DualEncoder,
+    FitConfig,
+    Recording,
+    Scenes,
+    Split,
+    World,
+    fit,
+    preset,
+    record,
+)
 from lrinterp.analysis.attention_terms import attention_terms
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, TERMS, embedding_in, score_terms
 from lrinterp.result import NotApplicable
@@ -203,8 +214,89 @@ def test_the_text_figure_shows_one_caption_with_its_words(left_right, left_right
     assert caption in next(f.title for f in result.figures() if f.key == "text")
 
 
-def test_deeper_towers_say_what_is_decomposed():
-    model, examples = small(image_layers=2)
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+def test_trained_models_of_some_layers_are_reconstructed(layers: int):
+    """With norms, MLPs and biases, in both towers, nine terms and key parts alike."""
+    model, examples = trained(layers)
     result = attention_terms(record(model, examples))
-    assert "The image tower is decomposed in its first layer only." in result.caveats
+    table = result.frame()
+    assert table["reconstruction_error"].max() == result.error < 1e-4
+    assert set(zip(table["encoder"], table["layer"], strict=True)) == {
+        (tower, layer) for tower in ("image", "text") for layer in range(layers)
+    }
+    nine = table[table["split"] == "nine terms"]
+    assert set(nine["gauge"]) == {"canonical", "raw", *(["means"] if layers > 1 else [])}
+    for _, part in nine.groupby(["encoder", "layer", "gauge", "head"], dropna=False):
+        assert part.set_index("term")["share"][list(TERMS)].sum() == pytest.approx(1, abs=1e-5)
+    assert (set(table["split"]) == {"nine terms", "key parts"}) == (layers > 1)
+    assert ("image_last_key_position_share" in result.summary) == (layers > 1)
+
+
+def trained(layers: int) -> tuple[DualEncoder, Examples]:
+    """A full preset after a few steps, on a small world."""
+    scenes = Scenes(
+        World(n_pixels=4, n_labels=4),
+        Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2),
+    )
+    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
+    config = preset("full", **sizes, image_layers=layers, text_layers=layers)
+    model = DualEncoder.build(config, scenes.sizes, 0)
+    fit(model, scenes, FitConfig(steps=3), progress=False)
+    generator = torch.Generator().manual_seed(1)
+    for weight in model.trainable().values():
+        weight.data += 0.2 * torch.randn(weight.shape, generator=generator)
+    return model, scenes.examples(["unseen_pair"])
+
+
+def test_a_head_of_the_second_layer_in_float64():
+    """Position is the mean stream at a place, centred over the pixels: all by numpy."""
+    model, examples = trained(2)
+    frame = attention_terms(record(model, examples)).frame()
+    tower = model.image
+    _, cache = tower.run_with_cache(examples.image.values)
+    x = cache["blocks.1.hook_resid_pre"].double().numpy()
+    block: Any = tower.blocks[1]
+    norm, attn = block.ln1, block.attn
+    w, b, W_Q, W_K, b_Q, b_K = (
+        v.detach().double().numpy()
+        for v in (norm.w, norm.b, attn.W_Q[1], attn.W_K[1], attn.b_Q[1], attn.b_K[1])
+    )
+    place = x.mean(0)
+    place[0] = 0
+    place[1:] -= place[1:].mean(0)
+    scale = np.sqrt(x.var(-1, keepdims=True) + tower.cfg.eps)
+    read = [(v - v.mean(-1, keepdims=True)) / scale * w for v in (x - place, place + 0 * x)]
+    query = [read[0][:, 0] @ W_Q, read[1][:, 0] @ W_Q, (b @ W_Q + b_Q)[None].repeat(len(x), 0)]
+    keys = [read[0] @ W_K, read[1] @ W_K, np.broadcast_to(b @ W_K + b_K, (*x.shape[:2], 4))]
+    terms = np.stack([np.einsum("nd,nkd->nk", q, k) / 2 for q in query for k in keys])
+    recorded = cache["blocks.1.attn.hook_attn_scores"][:, 1, 0].double().numpy()
+    np.testing.assert_allclose(terms.sum(0), recorded, atol=1e-4)
+    centred = terms - terms.mean(-1, keepdims=True)
+    whole = centred.sum(0)
+    expected = (centred * whole).sum((1, 2)) / (whole * whole).sum()
+    own = frame.query("encoder == 'image' and layer == 1 and head == 1 and split == 'nine terms'")
+    np.testing.assert_allclose(own.set_index("term")["share"][list(TERMS)], expected, atol=1e-4)
+
+
+def test_pictures_are_split_and_drawn_over_their_patches(photographs):
+    """A CLIP behind its pre-norm: nine terms and parts add up, and the bias has its own name."""
+    result = attention_terms(record(*photographs))
     assert result.error < 1e-5
+    table = result.frame()
+    parts = table[(table["split"] == "key parts") & (table["encoder"] == "image")]
+    assert {"ln_pre.b", "L0H1", "L0 mlp", "bias"} <= set(parts["term"])
+    keys = [figure.key for figure in result.figures()]
+    assert keys == ["layers", "heads", "parts", "shares-canonical", "shares-raw", "rows", "text"]
+    positions = result.rows.query("encoder == 'image'")["position"].unique().tolist()
+    assert positions[:3] == ["CLS", "1,1", "1,2"]
+    assert positions[-1] == "3,4"
+    assert "In the last, L1," in result.finding
+    assert "Above the first layer no weight says what is position" in " ".join(result.caveats)
+
+
+def test_a_tower_of_one_layer_is_not_divided_by_parts():
+    model, examples = small(image_layers=2)
+    table = attention_terms(record(model, examples)).frame()
+    parts = table[table["split"] == "key parts"]
+    assert set(parts["encoder"]) == {"image"}
+    assert set(parts["layer"]) == {0, 1}

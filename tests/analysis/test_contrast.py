@@ -1,5 +1,7 @@
 """What clean and corrupted inputs share, and when their margins lie far enough apart."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from lrinterp import DualEncoder, Scenes, Split, World, preset, record
 from lrinterp.analysis import contrast
 from lrinterp.analysis.contrast import caption_of, contrasts
+from lrinterp.axes import Tokens
 from lrinterp.result import NotApplicable
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -56,6 +59,8 @@ def test_clean_and_corrupted_differ_in_order_alone(left_right):
         assert swapped == f"[SOT] {second} is on the left of {first} [EOT]"
     margins = [image.bench("denoising").margin(tokens) for tokens in image.inputs]
     assert torch.equal(image.margins(), margins[0])
+    assert torch.equal(text.at(slice(2, 5)).direction, text.direction[2:5])
+    assert text.at(np.array([3, 1])).pictures.tolist() == text.pictures[[3, 1]].tolist()
     assert margins[0].mean() > margins[1].mean()
 
 
@@ -106,3 +111,18 @@ def test_examples_and_seed_choose_the_pictures(left_right):
     assert len(few[0]) == 8
     assert torch.equal(few[0], few[1])
     assert not torch.equal(few[0], few[2])
+
+
+def test_captions_of_unequal_length_cannot_be_patched(micro_recording):
+    _, text = contrasts(micro_recording, 64, 0)
+    assert text.unequal() is text.why_not() is None
+    clean, corrupted = text.inputs
+    longer = replace(text, inputs=(clean, Tokens(corrupted.values, corrupted.pool - 1)))
+    assert "differ in length (9 and 8 tokens" in str(longer.why_not())
+
+
+def test_recorded_embeddings_are_those_of_the_inputs(left_right):
+    for one in contrasts(left_right, 8, 0):
+        for inputs, embedded in zip(one.inputs, one.embeddings, strict=True):
+            again = left_right.model.embed_all(one.tower, inputs)
+            torch.testing.assert_close(embedded, again, atol=1e-6, rtol=0)

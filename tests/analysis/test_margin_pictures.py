@@ -1,5 +1,7 @@
 """Margins beside gains, and the confound of labels that two of the views are free of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,6 +81,17 @@ def test_both_orders_are_averaged_once():
     for row, gain in zip(both.rows, both.gain, strict=True):
         assert gain == pytest.approx(pictures["L0H0"][[row, row + LAYOUTS]].mean())
     assert len(np.unique(within.groups)) == 2 * N_PAIRS
+
+
+def test_a_gain_is_the_attention_to_all_positions_of_a_role(left_right):
+    image = contrasts(left_right, 40, 0)[0]
+    n, keys = image.roles["right"].shape
+    wide = {name: image.roles[name] | image.roles["background"] for name in ("right", "left")}
+    attention = np.random.default_rng(0).random((n, 4, keys))
+    table = picture_table(replace(image, roles=wide), np.zeros(n), attention)
+    for i in range(n):
+        right, left = (attention[i][:, wide[name][i].numpy()].sum(-1) for name in wide)
+        np.testing.assert_allclose(table.loc[i, [f"L0H{h}" for h in range(4)]], right - left)
 
 
 def test_pictures_are_named_with_their_gains(left_right):

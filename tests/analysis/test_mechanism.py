@@ -1,12 +1,17 @@
 """One picture taken apart: what is shown is what the model does on it."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 
+from lrinterp import DualEncoder, Scenes, Split, World, preset, record
 from lrinterp.analysis import analyze
+from lrinterp.analysis.attention_terms import AttentionTerms
 from lrinterp.analysis.mechanism import Mechanism, mechanism, typical
+from lrinterp.analysis.term_ablation import TermAblation
 from lrinterp.decomposition import TERMS
-from lrinterp.result import NotApplicable
+from lrinterp.result import NotApplicable, Scalar
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -75,7 +80,7 @@ def test_the_ablated_row_is_the_softmax_of_the_flattened_scores(left_right_resul
 def test_heads_come_by_the_order_they_cost(left_right_results):
     lost = left_right_results["term_ablation"].order_lost
     order = [int(name[-1]) for name in left_right_results["mechanism"].heads]
-    values = [lost[head].value for head in order]
+    values = [lost[0, head].value for head in order]
     assert sorted(order) == list(range(4))
     assert values == sorted(values, reverse=True)
 
@@ -114,6 +119,34 @@ def test_what_the_text_tower_does_with_the_two_objects_by_hand(micro_recording):
     first, second = result.mentions[0]
     assert second / first == pytest.approx(np.exp(4), rel=1e-4)
     assert f"L0H0 of the text tower gives the object named first {first:.2f}" in result.finding
+
+
+def test_a_deep_tower_is_shown_in_its_first_layer():
+    """Rows, terms and removal are those of layer 0, whatever the layers above do."""
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=3)
+    scenes = Scenes(World(n_pixels=5, n_labels=4), split)
+    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
+    model = DualEncoder.build(preset("full", **sizes, image_layers=2), scenes.sizes, 0)
+    recording = record(model, scenes.examples(["unseen_pair"]))
+    lost = {(0, 0): 0.1, (0, 1): 0.3, (1, 0): 0.9, (1, 1): 0.0}
+    ablation = Mock(
+        spec=TermAblation, order_lost={place: Scalar(value=v) for place, v in lost.items()}
+    )
+    terms = Mock(spec=AttentionTerms, error=1e-7)
+    result = mechanism(recording, attention_terms=terms, term_ablation=ablation)
+    assert result.heads == ("L0H1", "L0H0")
+    assert "the image tower's first layer" in " ".join(result.caveats)
+    scores = result.terms.sum(0)
+    np.testing.assert_allclose(
+        np.exp(scores) / np.exp(scores).sum(), result.pattern[0, 0], atol=1e-5
+    )
+
+
+def test_photographs_are_shown_elsewhere(photographs):
+    recording = record(*photographs)
+    ablation, terms = Mock(spec=TermAblation), Mock(spec=AttentionTerms)
+    with pytest.raises(NotApplicable, match="the towers read photographs; see over_picture"):
+        mechanism(recording, attention_terms=terms, term_ablation=ablation)
 
 
 def test_a_tower_that_cannot_be_split_is_named(micro_recording):

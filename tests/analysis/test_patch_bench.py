@@ -161,11 +161,11 @@ def plain_run(bench: PatchBench, cell: Cell, roles, source) -> torch.Tensor:
     """One forward pass from the tokens with one hook that copies entry by entry."""
 
     def copy(activation, hook):
-        for where in cells_in(cell, roles, bench.base_tokens.ids.shape[1]):
+        for where in cells_in(cell, roles, bench.base_tokens.values.shape[1]):
             activation[where] = source[cell.hook][where]
         return activation
 
-    logits = bench.tower.run_with_hooks(bench.base_tokens.ids, fwd_hooks=[(cell.hook, copy)])
+    logits = bench.tower.run_with_hooks(bench.base_tokens.values, fwd_hooks=[(cell.hook, copy)])
     pooled = logits[torch.arange(len(logits)), bench.base_tokens.pool]
     unit = pooled / pooled.norm(dim=-1, keepdim=True)
     return (unit * bench.direction).sum(-1)
@@ -242,10 +242,10 @@ def test_a_hook_behind_the_start_of_the_run_is_named(micro_bench: PatchBench, mi
 
 def test_nothing_is_left_behind(micro_bench: PatchBench, micro_examples):
     tower = micro_bench.tower
-    before = tower(micro_bench.base_tokens.ids)
+    before = tower(micro_bench.base_tokens.values)
     cells = cells_of(range(1), range(2), ["CLS", "left", "right", "background"])
     micro_bench.patched(cells, roles_of(micro_examples))
-    assert torch.equal(tower(micro_bench.base_tokens.ids), before)
+    assert torch.equal(tower(micro_bench.base_tokens.values), before)
     assert not any(point.fwd_hooks for point in tower.hook_dict.values())
 
 

@@ -1,25 +1,19 @@
-"""Fits by hand and against scipy, planted gradients, their nulls, and the mirrored row."""
+"""Planted gradients are found in rows, grids and at depth, with their sign; rows and mirrors."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from unittest.mock import Mock
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from scipy.stats import spearmanr
 
 from lrinterp import DualEncoder, Scenes, Split, World, load_checkpoint, preset, record
-from lrinterp.analysis.gradient_fit import (
-    UNTRAINED_MODELS,
-    fit_row,
-    permuted_null,
-    positional_rows,
-    slopes,
-    untrained_null,
-)
-from lrinterp.analysis.positional_gradient import PositionalGradient, choose, positional_gradient
+from lrinterp.analysis.gradient_fit import UNTRAINED_MODELS, positional_rows, tower_rows
+from lrinterp.analysis.plane_fit import slopes
+from lrinterp.analysis.positional_gradient import PositionalGradient, positional_gradient
 from lrinterp.analysis.term_ablation import TermAblation, term_ablation
 from lrinterp.axes import Tokens
+from lrinterp.decomposition import Streams
 from lrinterp.result import Scalar
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -28,34 +22,18 @@ WHOLE = "EP+PP+bP"
 COLUMNS = "encoder layer head term gauge slope span r2 spearman null_high null_span null".split()
 
 
-def ablation_with(order_lost: dict[int, list[float]]) -> TermAblation:
-    """A result whose heads each lost so much order on four label pairs."""
-    rows = {"image/none/all/none/canonical": [1.0] * 4}
-    for head, lost in order_lost.items():
-        rows[f"image/EP+PP+bP/{head}/flatten/canonical"] = [1 - x for x in lost]
-    return TermAblation(
-        table=pd.DataFrame(),
-        chance=0.5,
-        ablations=tuple(rows),
-        credits=np.array(list(rows.values())),
-        clusters=np.arange(4),
-        on_objects=np.zeros((2, len(order_lost))),
-        focus="unseen_pair",
-        normed=False,
-        notes=(),
-    )
-
-
-def slope_of(row) -> float:
-    """By numpy's least squares."""
-    return float(np.polyfit(np.arange(len(row)), row, 1)[0])
+def ablation_with(order_lost: Mapping[tuple[int, int], tuple[float, float]]) -> TermAblation:
+    """A result whose heads each lost so much order, by the ends of its interval."""
+    lost = {
+        place: Scalar(value=sum(ends) / 2, low=ends[0], high=ends[1])
+        for place, ends in order_lost.items()
+    }
+    return Mock(spec=TermAblation, order_lost=lost)
 
 
 def gradient_of(recording) -> PositionalGradient:
     """The gradient, chosen by its slope: no head's removal cost any order."""
-    n_heads = recording.model.image.cfg.n_heads
-    nothing_lost = ablation_with({head: [0.0] * 4 for head in range(n_heads)})
-    return positional_gradient(recording, term_ablation=nothing_lost)
+    return positional_gradient(recording, term_ablation=ablation_with({(0, 0): (-0.1, 0.1)}))
 
 
 def small(seed: int = 0, **changes) -> tuple[DualEncoder, Scenes]:
@@ -79,33 +57,6 @@ def plant(model: DualEncoder, slope: float) -> None:
     key = attn.W_K[0] @ query / image.cfg.attn_scale  # score of P = P @ key
     ramp = torch.linspace(-4.5, 4.5, 10)[:, None] * slope
     image.pos_embed.W_pos.data[1:] = ramp * (key / (key @ key)).detach()
-
-
-@pytest.mark.parametrize(
-    "row",
-    [[1.0, 2, 3, 4], [4.0, 2, 1, 0], [0.0, 5, -1, 2, 2], [1e-3, 0, 0, 3e-3], [0.0, 0, 0, -1]],
-)
-def test_fits_against_numpy_and_scipy(row: list[float]):
-    fit, line = fit_row(np.array(row)), np.polyfit(np.arange(len(row)), row, 1)
-    left_over = np.array(row) - np.polyval(line, np.arange(len(row)))
-    rank = spearmanr(range(len(row)), row)
-    assert fit["slope"] == pytest.approx(line[0])
-    assert fit["r2"] == pytest.approx(1 - left_over.var() / np.var(row))
-    assert fit["spearman"] == pytest.approx(np.asarray(rank)[0])
-    assert fit["span"] == pytest.approx(abs(line[0]) * (len(row) - 1))
-    assert fit["range"] == pytest.approx(max(row) - min(row))
-
-
-def test_a_constant_row_has_no_slope_and_no_correlation():
-    for row in (np.zeros(5), np.full(5, 3.0), 3 + 1e-9 * np.arange(5)):
-        fit = fit_row(row)
-        assert (fit["slope"], fit["span"], fit["r2"], fit["spearman"]) == (0, 0, None, None)
-
-
-def test_slopes_of_many_rows_are_those_of_each():
-    rows = np.random.default_rng(0).normal(size=(4, 7))
-    expected = [slope_of(row) for row in rows]
-    np.testing.assert_allclose(slopes(rows), expected)
 
 
 def test_the_micro_model_by_hand(micro, micro_examples):
@@ -190,44 +141,6 @@ def test_a_model_without_a_recipe_is_permuted_instead():
     assert "change places at random" in result.finding
 
 
-def test_the_permuted_null_against_a_loop():
-    """The 95 % quantile of the steepest head, all heads permuted alike."""
-    rng = np.random.default_rng(1)
-    ramp = np.arange(10.0)
-    own = {("raw", "EP"): np.stack([ramp, rng.normal(size=10)]), ("raw", "PP"): np.zeros((2, 10))}
-    kind, highs = permuted_null(own, seed=0)
-    largest = []
-    for _ in range(500):
-        order = rng.permutation(10)
-        fits = [slope_of(row[order]) for row in own["raw", "EP"]]
-        largest.append(max(abs(slope) for slope in fits))
-    assert kind == "permuted"
-    assert highs["raw", "EP"] == pytest.approx(np.quantile(largest, 0.95), rel=0.1)
-    assert highs["raw", "PP"] == 0
-    assert highs["raw", "EP"] < 1  # the ramp itself stands out
-    assert permuted_null(own, seed=0)[1] == highs
-    assert permuted_null(own, seed=1)[1] != highs
-
-
-def test_the_untrained_null_is_the_steepest_of_fresh_models():
-    model, scenes = small()
-    examples = scenes.examples(["unseen_pair"])
-    before = {k: v.clone() for k, v in model.state_dict().items()}
-    kind, highs = untrained_null(model, examples.image, examples.occurs["image"])
-    steepest = 0.0
-    for seed in range(100, 100 + UNTRAINED_MODELS):  # the recipe draws the image tower first
-        fresh = DualEncoder.build(
-            preset("minimal", d_model=16, n_heads=2, d_head=8, d_embed=8), scenes.sizes, seed
-        )
-        rows = positional_rows(fresh.image, examples.image, examples.occurs["image"])
-        fits = [slope_of(row) for row in rows["canonical", WHOLE]]
-        steepest = max(steepest, *map(abs, fits))
-    assert kind == "untrained"
-    assert highs["canonical", WHOLE] == pytest.approx(steepest)
-    assert highs["canonical", "bP"] == 0  # biases start at zero
-    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
-
-
 @pytest.mark.parametrize("normalization", ["none", "LN"])
 def test_the_mirrored_row(normalization: str):
     """Reversing the patch rows of W_pos turns every slope round and mirrors every picture."""
@@ -263,18 +176,6 @@ def test_figures_of_the_headline_do_not_depend_on_the_gauge_of_the_weights(regau
     values, moved = before.rows["value"], after.rows["value"]
     np.testing.assert_allclose(moved[canonical], values[canonical], atol=1e-5)
     assert (moved[~canonical] - values[~canonical]).abs().max() > 0.01
-
-
-def test_the_headline_is_the_head_that_order_needs_most_or_else_the_steepest():
-    slopes = (0.1, -3.0, 2.0)
-    needed = {0: [0.2] * 4, 1: [1, 1, -0.5, -0.5], 2: [0.3] * 4}  # head 1 only on some pairs
-    assert choose(ablation_with(needed).order_lost, slopes) == (2, "its removal costs most order")
-    needed[1] = [1, 1, 0.1, 0.1]
-    assert choose(ablation_with(needed).order_lost, slopes) == (1, "its removal costs most order")
-    for lost in ([0.0] * 4, [-0.2] * 4):
-        head, why = choose(ablation_with(dict.fromkeys(range(3), lost)).order_lost, slopes)
-        assert head == 1
-        assert why == "the largest |slope|: no head's removal costs order beyond its interval"
 
 
 def test_the_shipped_models(left_right_results, no_gradient_results):
@@ -329,13 +230,94 @@ def test_layernorm_and_depth_are_said_in_the_notes():
     result = gradient_of(record(model, scenes.examples(["unseen_pair"])))
     notes = " ".join(result.caveats)
     assert "LayerNorm scales rows by picture" in notes
-    assert "Only the first layer is decomposed;" in notes
+    assert "Above the first layer the split is a convention" in notes
     assert "Slopes depend on weights alone" not in notes
 
 
-def test_it_follows_the_ablation_it_is_given(left_right, left_right_results):
+def plant_above(model: DualEncoder, examples, slope: float) -> None:
+    """Turn one key matrix of the second layer so that its mean pooled row is a ramp."""
+    streams = Streams.of(model.image, model.prepare(examples)["image"], examples.occurs["image"])
+    attn = model.image.blocks[1].attn
+    position = streams.positions(1)[1:]
+    ramp = torch.linspace(-4.5, 4.5, 10) * slope
+    direction = torch.linalg.lstsq(position, ramp[:, None]).solution[:, 0]
+    query = torch.zeros(8)
+    query[0] = model.image.cfg.attn_scale
+    attn.W_Q.data[1], attn.b_Q.data[1] = 0, query
+    attn.W_K.data[1] = 0
+    attn.W_K.data[1, :, 0] = direction
+
+
+def test_a_gradient_planted_in_the_second_layer_is_the_headline():
+    model, scenes = small(image_layers=2, std_W_pos=0.5)
+    examples = scenes.examples(["unseen_pair"])
+    plant_above(model, examples, -0.6)
+    result = gradient_of(record(model, examples))
+    assert result.summary["headline_head"].value == "L1H1"
+    assert result.summary["headline_slope"].value == pytest.approx(-0.6, rel=1e-3)
+    assert result.summary["headline_spearman"].value == pytest.approx(-1)
+    row = result.fit_of(1, layer=1)
+    assert (row["gauge"], row["term"], row["r2"]) == ("means", WHOLE, pytest.approx(1))
+    quiet = result.fit_of(0, layer=1)
+    assert abs(row["slope"]) > 3 * abs(quiet["slope"])
+    assert row["null_high"] == result.fit_of(0)["null_high"]  # one null for the heads of a tower
+    assert {figure.key for figure in result.figures()} == {"rows-means", "slopes", "gain"}
+    assert set(result.headline_rows["head"]) == {"L1H0", "L1H1"}
+    gain = recorded_gain(record(model, examples), 1, 1)
+    assert row["attention_gain"] == pytest.approx(gain, abs=1e-6)
+
+
+def recorded_gain(recording, layer: int, head: int) -> float:
+    pattern = recording.caches["image"]["pattern", layer].numpy()
+    left, right = recording.examples.image_pixels.T + 1
+    rows = pattern[:, head, 0]
+    return float(np.mean([row[b] - row[a] for row, a, b in zip(rows, left, right, strict=True)]))
+
+
+def test_a_grid_of_patches_has_slopes_in_both_directions(photographs):
+    """By least squares on the same rows; positions planted along both axes are told apart."""
+    model, examples = photographs
+    recording = record(model, examples)
+    result = gradient_of(recording)
+    rows = tower_rows(Streams.of(model.image, recording.inputs["image"], examples.occurs["image"]))
+    height, width = examples.grid
+    y, x = np.indices((height, width)).reshape(2, -1)
+    design = np.column_stack([np.ones(height * width), x, y])
+    for layer in range(2):
+        values = rows[layer, ("canonical", "means")[layer], WHOLE]
+        for head, row in enumerate(values):
+            _, right, down = np.linalg.lstsq(design, row, rcond=None)[0]
+            fit = result.fit_of(head, layer=layer)
+            assert fit["slope"] == pytest.approx(right)
+            assert fit["slope_y"] == pytest.approx(down)
+            assert fit["span_y"] == pytest.approx(abs(down) * (height - 1))
+    assert result.null == "permuted"
+    assert (
+        "logits a column of patches" in result.finding or "no gradient from left" in result.finding
+    )
+    assert "From top to bottom it spans" in result.finding
+    assert "pixel" not in " ".join((result.finding, *result.caveats))
+    assert [figure.key for figure in result.figures()] == ["map", "slopes", "gain"]
+    assert {"headline_slope_y", "headline_span_y"} <= set(result.summary)
+
+
+def test_patches_of_both_sides_are_summed(photographs):
+    model, examples = photographs
+    recording = record(model, examples)
+    result = gradient_of(recording)
+    roles = {side: examples.roles["image"][side].numpy() for side in ("left", "right")}
+    for layer, head in ((0, 0), (1, 1)):
+        row = recording.caches["image"]["pattern", layer].numpy()[:, head, 0]
+        gain = [r[roles["right"][i]].sum() - r[roles["left"][i]].sum() for i, r in enumerate(row)]
+        fit = result.fit_of(head, layer=layer)
+        assert fit["attention_gain"] == pytest.approx(np.mean(gain), abs=1e-6)
+        assert fit["gain_low"] <= fit["attention_gain"] <= fit["gain_high"]
+
+
+def test_it_follows_the_ablation_it_is_given(left_right):
     """The headline comes from the result handed in, not from a second measurement."""
-    ablation = left_right_results["term_ablation"]
-    nothing_lost = replace(ablation, credits=np.ones_like(ablation.credits))
-    result = positional_gradient(left_right, term_ablation=nothing_lost)
+    result = gradient_of(left_right)
     assert "the largest |slope|" in result.finding
+    other = positional_gradient(left_right, term_ablation=ablation_with({(0, 1): (0.1, 0.3)}))
+    assert other.summary["headline_head"].value == "L0H1"
+    assert "its removal costs most order" in other.finding

@@ -1,5 +1,5 @@
 """Margins taken apart: exact on the shipped models, by hand on the micro-model, null without order,
-and where it does not apply.
+what is left at depth, and where it does not apply.
 """
 
 from typing import Any
@@ -10,7 +10,17 @@ import pytest
 import torch
 
 import lrinterp.store as store
-from lrinterp import DualEncoder, Recording, Scenes, Split, World, preset, record
+from lrinterp import (
+    DualEncoder,
+    FitConfig,
+    Recording,
+    Scenes,
+    Split,
+    World,
+    fit,
+    preset,
+    record,
+)
 from lrinterp.analysis.similarity_attribution import (
     SimilarityAttribution,
     similarity_attribution,
@@ -143,24 +153,76 @@ def test_a_gauge_move_changes_nothing(regauge):
     np.testing.assert_allclose(again.table["value"], few.table["value"], atol=1e-5)
 
 
-def test_one_tower_alone_is_taken_apart_and_the_other_named():
-    for changes, kept, reason in (
-        ({"text_layers": 2}, "image", "The text tower is left out: it has 2 layers"),
-        ({"image_layers": 3}, "text", "The image tower is left out: it has 3 layers"),
+def test_a_deep_tower_is_taken_apart_directly_beside_one_of_one_layer():
+    plain = similarity_attribution(recorded())
+    for changes, whole, deep, layers in (
+        ({"text_layers": 2}, "image", "text", 2),
+        ({"image_layers": 3}, "text", "image", 3),
     ):
         result = similarity_attribution(recorded(encoder=changes))
-        assert set(result.table["encoder"]) == {kept}
-        assert [note for note in result.caveats if note.startswith(reason)]
-        assert (result.head != "") == (kept == "image")
-        assert ("spearman_head" in result.summary) == (kept == "image")
-        assert len(result.figures()) == (5 if kept == "image" else 3)
+        assert result.deep == (deep,)
+        for tower in TOWERS:
+            assert total(result, tower) == pytest.approx(value(result, f"{tower}_margin"), abs=1e-6)
+        reason = f"The {deep} tower is taken apart directly alone"
+        [note] = [note for note in result.caveats if note.startswith(reason)]
+        assert f"it has {layers} layers" in note
+        assert (result.head != "") == ("spearman_head" in result.summary) == (whole == "image")
+        keys = [figure.key for figure in result.figures()]
+        assert len(keys) == len(set(keys)) == (8 if whole == "image" else 7)
+        assert {f"roles-{whole}", "split", f"parts-{deep}", f"heads-{deep}"} <= set(keys)
+        mine = [key for key in plain.summary if key.startswith(f"{whole}_")]
+        assert [key for key in result.summary if key.startswith(f"{whole}_")] == mine
+        assert f"{deep}_completeness_error" not in result.summary
         assert result.finding.endswith(".")
 
 
 @pytest.mark.parametrize("changes", [{"normalization": "LN"}, {"mlp_ratio": 2}])
-def test_other_models_are_refused(changes: dict):
-    with pytest.raises(NotApplicable, match=r"The image tower is left out: it.+The text tower is"):
-        similarity_attribution(recorded(encoder=changes))
+def test_a_norm_or_an_mlp_leaves_the_direct_parts(changes: dict):
+    result = similarity_attribution(recorded(encoder=changes))
+    assert result.deep == TOWERS
+    assert (result.head, len(result.pictures)) == ("", 0)
+    for tower in TOWERS:
+        assert result.checks["relative_error"].max() < 1e-4
+        assert total(result, tower) == pytest.approx(value(result, f"{tower}_margin"), abs=1e-7)
+        groups = {k for k in result.summary if k.startswith(f"{tower}_margin_by_")}
+        assert (f"{tower}_margin_by_mlps" in groups) == ("mlp_ratio" in changes)
+    assert "through attention" not in set(result.table["kind"])
+
+
+def test_a_deep_model_that_has_learnt_order_and_one_that_has_not():
+    """With order in the margins the finding names the part; a fresh model has none."""
+    model = recorded(encoder={"image_layers": 2, "text_layers": 2, "mlp_ratio": 2})
+    assert "there is no order in it to take apart" in similarity_attribution(model).finding
+    scenes = Scenes(
+        World(n_pixels=4, n_labels=5),
+        Split(n_pair=4, n_val=0, positions_per_label=4, layouts_per_pair=4),
+    )
+    sizes = {"d_model": 32, "n_heads": 2, "d_head": 16, "d_embed": 16}
+    learnt = DualEncoder.build(
+        preset("full", **sizes, image_layers=2, text_layers=2), scenes.sizes, 0
+    )
+    fit(learnt, scenes, FitConfig(steps=150), progress=False)
+    result = similarity_attribution(record(learnt, scenes.examples(["seen_pair"])))
+    assert value(result, "image_margin") > 0.05
+    largest = max(result.rows(encoder="image", kind="direct by part"), key=_size)
+    where = largest["head"] if largest["part"] == "value" else largest["part"]
+    assert result.summary["image_largest_contribution"].value == where
+    assert f"is written above all by {where}, " in result.finding
+    assert "all together, directly, heads " in result.finding
+
+
+def _size(row: dict) -> float:
+    return abs(row["value"])
+
+
+def test_no_tower_that_is_a_sum_is_refused():
+    model = recorded()
+    for tower in model.model.towers.values():
+        tower.cfg.normalization_type = "RMS"
+    with pytest.raises(
+        NotApplicable, match=r"The image tower is left out: normalization RMS.+text"
+    ):
+        similarity_attribution(model)
 
 
 def test_a_tower_that_computes_something_else_is_left_out(micro_recording):
@@ -174,6 +236,8 @@ def test_a_tower_that_computes_something_else_is_left_out(micro_recording):
     result = similarity_attribution(record(model, micro_recording.examples))
     assert set(result.table["encoder"]) == {"text"}
     assert "The image tower is left out: what its heads read misses its margin" in result.notes[0]
+    assert set(result.summary) == {k for k in result.summary if k.startswith("text_")}
+    assert len(result.figures()) == 3
 
 
 def test_both_templates_count_alike():
@@ -223,8 +287,8 @@ def test_examples_and_seed_choose_the_pictures(left_right):
     assert few[0].pictures["picture"].tolist() != few[2].pictures["picture"].tolist()
 
 
-def test_a_result_of_one_tower_is_saved_and_drawn_again(tmp_path):
-    for k, changes in enumerate(({"text_layers": 2}, {"image_layers": 2})):
+def test_a_result_at_depth_is_saved_and_drawn_again(tmp_path):
+    for k, changes in enumerate(({"text_layers": 2}, {"mlp_ratio": 2})):
         result = similarity_attribution(recorded(encoder=changes))
         store.save(result, tmp_path / str(k))
         again = store.load(SimilarityAttribution, tmp_path / str(k))

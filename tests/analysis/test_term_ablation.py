@@ -1,27 +1,46 @@
-"""What is left of order when terms are taken away: by hand, and on both shipped checkpoints."""
+"""What is left of order when terms are taken away: by hand, on shipped, deep and large models."""
 
-import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from lrinterp import DualEncoder, Scenes, Split, World, preset, record
-from lrinterp.analysis.ablation_bench import Bench, Row, standard_rows
+from lrinterp import (
+    DualEncoder,
+    Examples,
+    FitConfig,
+    Scenes,
+    Split,
+    World,
+    fit,
+    preset,
+    record,
+)
+from lrinterp.analysis import ablation_estimate, ablation_measure, ablation_rows
+from lrinterp.analysis.ablation_bench import Bench
+from lrinterp.analysis.ablation_rows import Row, head_row, main_rows, standard_rows
 from lrinterp.analysis.term_ablation import (
     INTACT,
     ONLY,
     PLACEBO,
     WITHOUT,
-    name_of,
+    TermAblation,
     term_ablation,
 )
+from lrinterp.axes import Pixels
 from lrinterp.decomposition import KEY_CONTENT
+from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
 from lrinterp.result import NotApplicable
 from lrinterp.stats import crossed_interval
+from lrinterp.wording import plain_number
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-COLUMNS = "model encoder terms heads kind gauge set metric candidates value low high n n_clusters"
+COLUMNS = (
+    "model encoder terms heads kind gauge layers queries set metric candidates value low high n "
+    "n_clusters"
+)
 KEYS = {
     "order_without_key_position",
     "label_set_closed_without_key_position",
@@ -45,13 +64,16 @@ def test_the_micro_model_by_hand(micro_recording):
         "order_key_position_and_objects": 1,
         "label_set_closed_without_key_position": 1,
     }
-    assert {head: lost.value for head, lost in result.order_lost.items()} == {0: 0.5, 1: 0}
+    assert {head: lost.value for head, lost in result.order_lost.items()} == {
+        (0, 0): 0.5,
+        (0, 1): 0,
+    }
     assert all(s.n == 6 and s.n_clusters == 1 for s in result.summary.values())
 
 
 def test_intervals_of_the_micro_model_come_from_its_pairs(micro, micro_examples):
     result = term_ablation(record(micro, micro_examples.of("mixed_pair")), draws=2)
-    lost = result.order_lost[0]
+    lost = result.order_lost[0, 0]
     assert (lost.value, lost.low, lost.high, lost.n_clusters) == (0.5, 0.5, 0.5, 4)
     assert result.focus == "mixed_pair"
     assert all(scalar.value is None for scalar in result.summary.values())
@@ -75,7 +97,7 @@ def test_differences_are_paired(left_right_results):
     """The interval of a difference is that of the differences, not of the two means."""
     result = left_right_results["term_ablation"]
     names = np.array(result.ablations)
-    placebo, without = (result.credits[names == name_of(r)] for r in (PLACEBO, WITHOUT))
+    placebo, without = (result.credits[names == r.label] for r in (PLACEBO, WITHOUT))
     assert (len(placebo), len(without)) == (20, 1)
     expected = crossed_interval(placebo - without, result.clusters)
     spread = result.order(PLACEBO, WITHOUT)
@@ -146,7 +168,7 @@ def test_the_other_sets_are_measured_too(left_right, left_right_results):
 
 
 def test_large_sets_are_sampled(micro, micro_examples, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys.modules[term_ablation.__module__], "LARGEST_SET", 5)
+    monkeypatch.setattr(ablation_measure, "LARGEST_SET", 5)
     table = term_ablation(record(micro, micro_examples), draws=1).frame()
     n = table.groupby("set")["n"].max().to_dict()
     assert n == {"unseen_pair": 6, "mixed_pair": 5, "seen_pair": 4, "single": 4}
@@ -173,7 +195,7 @@ def test_rows_of_ones_own_come_behind_the_standard_ones(micro_recording):
     assert len(result.ablations) == len(standard_rows(2)) + 2
     assert result.ablations[-2] == "image/EP/0,1/permute/canonical"
     assert result.order(extra[1]).value == 0.5
-    assert set(result.order_lost) == {0, 1}
+    assert set(result.order_lost) == {(0, 0), (0, 1)}
 
 
 def test_resampling_what_no_input_changes_is_refused_by_name(micro_recording):
@@ -188,10 +210,176 @@ def test_a_tower_that_cannot_be_split_is_named(micro_recording):
         term_ablation(micro_recording)
 
 
-def test_deeper_towers_say_what_is_edited():
-    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=1)
-    scenes = Scenes(World(n_pixels=3, n_labels=4), split)
-    config = preset("full", d_model=4, n_heads=2, d_head=2, d_embed=4, image_layers=2)
-    model = DualEncoder.build(config, scenes.sizes, 0)
-    result = term_ablation(record(model, scenes.examples()), draws=1)
-    assert "Only the first layer of each tower is edited; deeper layers run on." in result.caveats
+def deep_model(layers: dict[str, int], **recipe) -> tuple[DualEncoder, Scenes]:
+    """A small model of several layers, trained where a recipe is given."""
+    split = Split(n_pair=4, n_val=4, positions_per_label=5, layouts_per_pair=8)
+    scenes = Scenes(World(n_pixels=5, n_labels=8), split)
+    sizes = {"d_model": 32, "n_heads": 2, "d_head": 16, "d_embed": 32}
+    scales = dict.fromkeys(("std_W_E", "std_W_pos", "std_weights"), 0.14)
+    model = DualEncoder.build(preset("minimal", **sizes, **scales, **layers), scenes.sizes, 0)
+    if recipe:
+        fit(model, scenes, FitConfig(**recipe), progress=False)
+    return model, scenes
+
+
+@pytest.fixture(scope="module")
+def deep_results() -> tuple[TermAblation, TermAblation]:
+    """Two image layers, before training and after some seconds of it."""
+    found = []
+    for recipe in ({}, {"steps": 200, "learning_rate": 0.005}):
+        model, scenes = deep_model({"image_layers": 2}, **recipe)
+        found.append(term_ablation(record(model, scenes.examples(), ()), draws=5))
+    return found[0], found[1]
+
+
+def test_order_of_a_deep_model_needs_key_position_in_all_layers(deep_results):
+    """The positive control; a placebo of the same size in as many layers costs far less."""
+    summary = deep_results[1].summary
+    assert summary["order_intact"].value > 0.75
+    assert 0.45 <= summary["order_without_key_position"].value <= 0.55
+    assert summary["order_placebo_minus_without"].low > 0.05
+    assert summary["label_set_closed_without_key_position"].value > 0.75
+    whole = main_rows(2)
+    assert summary["order_without_key_position"] == deep_results[1].order(whole.without)
+    assert set(summary) >= KEYS
+
+
+def test_an_untrained_deep_model_has_no_order_to_lose(deep_results):
+    """The null: near chance intact, without key-position, and under a placebo."""
+    summary = deep_results[0].summary
+    for key in ("order_intact", "order_without_key_position", "order_placebo"):
+        assert 0.35 <= summary[key].value <= 0.65
+    assert max(abs(lost.value) for lost in deep_results[0].order_lost.values()) < 0.15
+
+
+def test_the_table_of_a_deep_model_holds_layers_and_rows(deep_results):
+    result = deep_results[1]
+    table = result.frame()
+    assert list(table.columns) == COLUMNS.split()
+    order = table[(table["metric"] == "order") & (table["set"] == "unseen_pair")]
+    order = order[(order["model"] == "trained") & (order["kind"] == "flatten")]
+    order = order[(order["terms"] == "EP+PP+bP") & (order["encoder"] == "image")]
+    places = set(zip(order["layers"], order["queries"], order["heads"], strict=True))
+    assert places == {
+        ("0", "pooled", "all"),
+        ("all", "pooled", "all"),
+        ("all", "all", "all"),
+        *((layer, "all", head) for layer in "01" for head in ("all", "0", "1")),
+    }
+    text = table[table["encoder"] == "text"]
+    assert set(text["layers"]) == {"0"}
+
+
+def test_order_lost_of_a_deep_model_is_by_layer_and_head(deep_results):
+    result = deep_results[1]
+    assert list(result.order_lost) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    for (layer, head), lost in result.order_lost.items():
+        without = result.order(head_row(layer, head, 2)).value
+        assert lost.value == pytest.approx(result.order(INTACT).value - without)
+    heads = next(f for f in result.figures() if f.key == "heads")
+    assert set(heads.table["head"]) == {"L0H0", "L0H1", "L1H0", "L1H1"}
+
+
+def test_a_deep_result_says_which_layers_and_rows_and_what_position_is(deep_results):
+    result = deep_results[1]
+    assert "without key-position in all 2 layers and every query row" in result.finding
+    caveats = " ".join(result.caveats)
+    assert "information moves between patches below the last layer" in caveats
+    assert "Above the first layer position is a convention: the mean of the stream" in caveats
+    assert f"over the {result.order(INTACT).n} analysed pictures" in caveats
+    assert "text tower is edited" not in caveats
+    assert [f.key for f in result.figures()] == ["order", "split", "layers", "heads"]
+
+
+def test_a_deep_text_tower_is_edited_in_all_its_layers_too():
+    model, scenes = deep_model({"text_layers": 2})
+    result = term_ablation(record(model, scenes.examples(), ()), draws=1)
+    table = result.frame()
+    text = table[(table["encoder"] == "text") & (table["metric"] == "order")]
+    rows = set(zip(text["kind"], text["layers"], text["queries"], strict=True))
+    assert rows == {
+        *((kind, "0", "pooled") for kind in ("flatten", "keep")),
+        *((kind, "all", "all") for kind in ("flatten", "keep")),
+    }
+    assert set(table[table["encoder"] == "image"]["layers"]) == {"0"}
+    assert result.main == main_rows(1)
+    assert "in all 2 layers and rows" in " ".join(result.caveats)
+
+
+def test_a_large_tower_is_estimated_and_says_how_well(monkeypatch: pytest.MonkeyPatch):
+    """Fewer rows, three placebos, and the heads that were measured alone have an order lost."""
+    monkeypatch.setattr(ablation_rows, "LARGE", 3)
+    monkeypatch.setattr(ablation_estimate, "STRONGEST", 2)
+    monkeypatch.setattr(ablation_estimate, "RANDOM", 1)
+    model, scenes = deep_model({"image_layers": 2})
+    result = term_ablation(record(model, scenes.examples(["unseen_pair"]), ()))
+    assert len(result.order_lost) == 3
+    assert len(result.runs(result.main.placebo)) == 3
+    table = result.frame()
+    estimated = table[(table["metric"] == "order_margin_change")]
+    assert (estimated["candidates"] == "first order").sum() == 4
+    agreement = table[table["metric"] == "estimate_agreement"].set_index("candidates")["value"]
+    caveats = " ".join(result.caveats)
+    assert f"Pearson's r {plain_number(agreement['pearson'])}" in caveats
+    assert "Over the 3 measured heads" in caveats
+    assert "Of the 4 heads of the image tower 3 are measured" in caveats
+    assert [f.key for f in result.figures()] == ["order", "layers", "heads", "estimate"]
+    assert all(scalar.value is not None for scalar in result.summary.values())
+    assert "in all 2 layers and every query row" in result.finding
+    assert "raw rows" not in caveats
+
+
+@pytest.mark.parametrize("boxes", [True, False])
+def test_pictures_of_an_imported_tower_are_measured(boxes):
+    """A tower that reads patches, on a set that the toy world does not know."""
+    model, examples = of_pictures(boxes=boxes)
+    result = term_ablation(record(model, examples, ()), draws=2)
+    assert result.focus == "pictures"
+    known = {key for key, scalar in result.summary.items() if scalar.value is not None}
+    objects = {"order_key_position_and_objects"}
+    assert known == set(result.summary) - (set() if boxes else objects)
+    caveats = " ".join(result.caveats)
+    assert ("objects told from empty patches" in caveats) is not boxes
+    assert ("Objects told from empty pixels" in caveats) is boxes
+    assert result.finding.startswith("Order on pictures of the suite is")
+    assert "Behind the pre-norm and above the first layer position is a convention" in caveats
+    assert "No untrained model in the table" in caveats
+    table = result.frame()
+    assert set(table["set"]) == {"pictures"}
+    terms = set(table[table["layers"] == "0"]["terms"])
+    assert {"EP", "bP", "VP", "EP+VP", "EP+PP+bP"} <= terms
+    assert result.on_objects.shape == (2, 2 if boxes else 0)
+    assert len(result.figures()) == 4
+
+
+def of_pictures(*, boxes: bool) -> tuple[DualEncoder, Examples]:
+    """A random CLIP of two layers on noise in 2 x 2 patches, with the captions of a toy world."""
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
+    toy = Scenes(World(n_pixels=4, n_labels=4), split).examples(["unseen_pair"])
+    tower = TowerSpec(layers=2, width=8, heads=2, mlp=16, activation="quick_gelu", eps=1e-5)
+    sizes = {"picture": (3, 8, 8), "patch": (4, 4), "embed": 6, "end": None}
+    vocabulary, context = len(toy.words["text"]), toy.text.ids.shape[1]
+    spec = ClipSpec(image=tower, text=tower, context=context, vocabulary=vocabulary, **sizes)
+    model, generator = build_clip(spec), torch.Generator().manual_seed(0)
+    for weight in model.parameters():
+        weight.data = torch.randn(weight.shape, generator=generator) / 2
+    roles = toy.roles["image"]
+    if not boxes:
+        left = torch.arange(5).remainder(2) == 1
+        halves = {"left half": left, "right half": ~left}
+        roles = {"CLS": roles["CLS"], **{k: m & ~roles["CLS"] for k, m in halves.items()}}
+    occurs = torch.zeros(2, 5, dtype=torch.bool)
+    occurs[0, 0] = occurs[1, 1:] = True
+    pictures = torch.randn(len(toy), 3, 8, 8, generator=generator)
+    captions = ("pictures" if name == "unseen_pair" else name for name in toy.caption_set)
+    return model, replace(
+        toy,
+        image=Pixels(pictures, torch.zeros(len(toy), dtype=torch.long)),
+        words={"image": ("CLS", "patch"), "text": toy.words["text"]},
+        occurs={"image": occurs, "text": toy.occurs["text"]},
+        roles={"image": roles, "text": toy.roles["text"]},
+        image_set=("pictures",) * len(toy),
+        grid=(2, 2),
+        caption_set=tuple(captions),
+        caption_swap="word",
+    )

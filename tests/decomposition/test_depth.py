@@ -35,11 +35,13 @@ def bench(deep, streams_of):
 
 @pytest.mark.parametrize("kind", ["flatten", "keep", "placebo", "permute", "zero"])
 @pytest.mark.parametrize("tower", ["image", "text"])
-def test_one_layer_alone_is_the_edit_computed_beforehand(bench, kind, tower):
+@pytest.mark.parametrize("side", [KEY_POSITION, KEY_CONTENT])
+def test_one_layer_alone_is_the_edit_computed_beforehand(bench, kind, tower, side):
     model, streams, inputs, groups, vectors = bench(2, tower)
-    ablation = Ablation(terms=KEY_POSITION, kind=kind)
+    ablation = Ablation(terms=side, kind=kind)
     content, position = key_sides(model.towers[tower], 1, streams.split(1, MEANS), inputs.pool)
-    delta = row_delta(position, content, ablation, groups)
+    sides = (position, content) if side == KEY_POSITION else (content, position)
+    delta = row_delta(*sides, ablation, groups)
     with edited(model.towers[tower], scores=delta, pool=inputs.pool, layer=1):
         expected = model.embed(tower, inputs)
     with edited_layers(model.towers[tower], {1: ablation}, vectors, groups, inputs.pool):
@@ -75,11 +77,13 @@ def test_a_later_layer_sees_what_the_earlier_edit_left(bench):
 
 def test_without_both_sides_attention_is_even(bench):
     """Neither content nor position told apart: each component's keys share its weight evenly."""
-    model, _, inputs, groups, vectors = bench(2)
-    both = [Ablation(terms=side) for side in (KEY_POSITION, KEY_CONTENT)]
+    model, streams, inputs, groups, vectors = bench(2)
+    content, _ = key_sides(model.image, 1, streams.split(1, MEANS), inputs.pool)
+    delta = row_delta(content, None, Ablation(terms=KEY_CONTENT), groups)
+    flat = {1: Ablation(terms=KEY_POSITION)}
     with (
-        edited_layers(model.image, {1: both[0]}, vectors, groups, inputs.pool),
-        edited_layers(model.image, {1: both[1]}, vectors, groups, inputs.pool),
+        edited(model.image, scores=delta, pool=inputs.pool, layer=1),
+        edited_layers(model.image, flat, vectors, groups, inputs.pool),
     ):
         _, cache = model.image.run_with_cache(inputs.values)
     patches = cache["pattern", 1][:, :, 0, 1:]

@@ -69,7 +69,8 @@ def test_key_parts_add_up_to_the_pooled_scores(deep, streams_of, tower, name):
 def test_a_vector_through_a_norm():
     """norm(x) . u = x . through_norm(u) / scale + bias . u."""
     norm = torch.nn.LayerNorm(5)
-    torch.nn.init.normal_(norm.weight), torch.nn.init.normal_(norm.bias)
+    for weight in norm.parameters():
+        torch.nn.init.normal_(weight)
     norm.w = norm.weight  # the name that TransformerLens gives it
     x, u = torch.randn(1, 1, 5), torch.randn(1, 1, 5)
     scale = (x.var(-1, unbiased=False) + norm.eps).sqrt()

@@ -65,10 +65,11 @@ def test_the_first_layer_has_the_gauges_of_the_weights(deep, streams_of, tower):
         torch.testing.assert_close(got[:, seen], expected[:, seen], atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["minimal", "full"])
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])
-def test_terms_of_trained_models_add_up_at_every_layer(deep, streams_of, layers):
+def test_terms_of_trained_models_add_up_at_every_layer(deep, streams_of, layers, name):
     """To 1e-4 of the largest score, over all rows, in both towers."""
-    model, scenes = deep(layers, steps=20)
+    model, scenes = deep(layers, name, steps=20)
     for tower in TOWERS:
         streams = streams_of(model, scenes, tower)
         inputs = model.prepare(scenes.examples())[tower]

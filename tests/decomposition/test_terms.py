@@ -265,7 +265,7 @@ def test_the_pooled_row_is_a_row_of_the_square(tower: str):
     square = score_terms(model.towers[tower], tokens, space, pooled=False)
     rows = score_terms(model.towers[tower], tokens, space)
     for term, row in zip(square, rows, strict=True):
-        torch.testing.assert_close(pooled_row(term, tokens), row)
+        torch.testing.assert_close(pooled_row(term, tokens.pool), row)
 
 
 def test_terms_with_a_constant_key_are_constant_along_a_row():
