@@ -11,8 +11,9 @@ import torch
 
 from lrinterp.analysis import ANALYSES, analyze
 from lrinterp.analysis.ablation_bench import Bench
-from lrinterp.analysis.gradient_fit import WHOLE, fit_row, positional_rows
+from lrinterp.analysis.gradient_fit import WHOLE, positional_rows
 from lrinterp.analysis.headline import headline
+from lrinterp.analysis.plane_fit import fit_row
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.comparison.kept import models_of
 from lrinterp.decomposition import why_not

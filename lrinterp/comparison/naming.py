@@ -29,6 +29,13 @@ class Group:
 
 GROUPS = (
     Group(
+        key="geometry",
+        keys="(left_right|above_below|front_behind)_.*",
+        title="Captions that differ in their relation",
+        axis="cosine, share or ratio, as the name says",
+        null="a consistency is to be held against its own null, a cosine against the others",
+    ),
+    Group(
         key="minus",
         keys=".*_minus_.*",
         title="Order under one ablation minus order under another, on the same pictures",

@@ -14,13 +14,14 @@ import torch
 
 from lrinterp.analysis.ablation_bench import Bench
 from lrinterp.analysis.accuracy import Accuracy, key_of
-from lrinterp.analysis.activation_patching import ActivationPatching
+from lrinterp.analysis.activation_patching import ActivationPatching, pairs_of
+from lrinterp.analysis.attention_gain import gains_of
 from lrinterp.analysis.attention_terms import AttentionTerms
-from lrinterp.analysis.contrast import contrasts
 from lrinterp.analysis.patch_bench import Cell
 from lrinterp.analysis.positional_gradient import PositionalGradient
+from lrinterp.analysis.relation_geometry import KEYS, RelationGeometry
 from lrinterp.analysis.subject import focus
-from lrinterp.analysis.term_ablation import NAMED, WITHOUT, TermAblation
+from lrinterp.analysis.term_ablation import LABELS, SUMMARISED, TermAblation
 from lrinterp.analysis.term_shares import SPLIT, Part
 from lrinterp.decomposition import TERMS
 from lrinterp.recording import Recording
@@ -39,7 +40,7 @@ class OnPictures:
 
     sample: Sample
     pictures: str
-    """A fingerprint of image tokens, labels, pixels and set."""
+    """A fingerprint of what the image tower reads, labels, places and set."""
 
     def pairs_with(self, other: "OnPictures") -> bool:
         """Are both measured on the same pictures, in the same order, with as many draws?"""
@@ -65,11 +66,14 @@ def samples(recording: Recording, results: Mapping[str, Result]) -> dict[str, On
 
 def fingerprint_of(examples: Examples) -> str:
     """A hash of the pictures: equal for the same pictures of the same set in the same order."""
-    tokens = examples.image.ids.cpu().numpy()
-    arrays = (tokens, examples.image_labels, examples.image_pixels)
+    arrays = (
+        examples.image.values.cpu().numpy(),
+        examples.image_labels.astype(np.int64),
+        examples.image_pixels.astype(np.int64),
+    )
     words = (*examples.image_set, *examples.label_words)
     shapes = repr([array.shape for array in arrays])
-    raw = b"".join(np.ascontiguousarray(array, dtype=np.int64).tobytes() for array in arrays)
+    raw = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
     return sha256("\n".join([shapes, *words]).encode() + raw)
 
 
@@ -108,19 +112,15 @@ def _of_terms(recording: Recording, result: AttentionTerms) -> Found:
 
 
 def _of_gradient(recording: Recording, result: PositionalGradient) -> Found:
-    index = recording.examples.where(result.focus)
-    part = recording.examples.at(index)
-    pattern = recording.site("image", "blocks.0.attn.hook_pattern")[torch.from_numpy(index)]
-    row = pattern[:, result.headline, 0].cpu().double().numpy()
-    left, right = (part.image_pixels[:, side] + 1 for side in (0, -1))
-    pictures = np.arange(len(row))
-    sample = Sample.mean((row[pictures, right] - row[pictures, left])[None], part.image_label_set)
+    part = _focused(recording)
+    gain = gains_of(recording, result.headline_layer)[result.headline]
+    sample = Sample.mean(gain[None], part.image_label_set)
     key = "right_object_attention_gain"
     yield key, OnPictures(sample=sample, pictures=fingerprint_of(part))
 
 
 def _of_ablation(recording: Recording, result: TermAblation) -> Found:
-    if result.focus != "unseen_pair":
+    if result.focus not in SUMMARISED:
         return
     examples = _focused(recording)
     pictures = fingerprint_of(examples)
@@ -128,18 +128,20 @@ def _of_ablation(recording: Recording, result: TermAblation) -> Found:
     def on(values: np.ndarray) -> OnPictures:
         return OnPictures(sample=Sample.mean(values, result.clusters), pictures=pictures)
 
-    for key, (row, minus) in NAMED.items():
+    for key, (row, minus) in result.main.named.items():
         values = result.runs(row)
+        if not len(values):
+            continue  # left out, because these pictures do not allow it
         yield key, on(values if minus is None else values - result.runs(minus).mean(0))
-    measured = Bench(recording.model, examples).measure(WITHOUT)
-    yield "label_set_closed_without_key_position", on(measured["label_set", "closed"])
+    measured = Bench(recording.model, examples).measure(result.main.without)
+    yield LABELS, on(measured["label_set", "closed"])
 
 
 def _of_patching(recording: Recording, result: ActivationPatching) -> Found:
     """Gained over whole margin of the strongest head, by picture, as `patch` makes them."""
     pictures = fingerprint_of(_focused(recording))
     known = set(result.table["encoder"])
-    for contrast in contrasts(recording, result.examples, seed=0):
+    for contrast in pairs_of(recording, result.asked, seed=0):
         if contrast.tower not in known:
             continue
         row = result.strongest(contrast.tower)
@@ -155,10 +157,23 @@ def _of_patching(recording: Recording, result: ActivationPatching) -> Found:
         yield f"{contrast.tower}_z_effect", OnPictures(sample=sample, pictures=pictures)
 
 
+def _of_geometry(_: Recording, result: RelationGeometry) -> Found:
+    """Sums by object pair, each a ratio over captions; the captions are what must be the same."""
+    for axis in result.axes:
+        for key, measure in KEYS.items():
+            here = (result.sums["relation"] == axis) & (result.sums["measure"] == measure)
+            part = result.sums[here]
+            top, bottom = (part[name].to_numpy(float) for name in ("top", "bottom"))
+            if bottom.sum() > 0:
+                sample = Sample(top=top[None], bottom=bottom, clusters=part["pair"].to_numpy(int))
+                yield f"{axis}_{key}", OnPictures(sample=sample, pictures=result.captions)
+
+
 MAKERS: dict[type[Result], Callable[[Recording, Any], Found]] = {
     Accuracy: _of_accuracy,
     AttentionTerms: _of_terms,
     PositionalGradient: _of_gradient,
     TermAblation: _of_ablation,
     ActivationPatching: _of_patching,
+    RelationGeometry: _of_geometry,
 }

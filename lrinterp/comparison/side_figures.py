@@ -7,9 +7,7 @@ import pandas as pd
 
 from lrinterp.analysis.ablation_figures import PIECES, order_rows
 from lrinterp.analysis.accuracy import METRIC_WORDS, SET_WORDS, Accuracy
-from lrinterp.analysis.gradient_fit import WHOLE
 from lrinterp.analysis.positional_gradient import PositionalGradient
-from lrinterp.analysis.subject import head_name
 from lrinterp.charts import bars, heatmap, lines, reference
 from lrinterp.comparison.naming import GROUPS, Group, group_of, quantity_words
 from lrinterp.decomposition import TERMS
@@ -34,9 +32,8 @@ def further_table(result: Result) -> pd.DataFrame:
     if isinstance(result, Accuracy):
         return result.distances
     if isinstance(result, PositionalGradient):
-        rows = result.rows
-        rows = rows[(rows["gauge"] == "canonical") & (rows["term"] == WHOLE)]
-        chosen = rows["head"] == head_name(0, result.headline)
+        rows = result.headline_rows
+        chosen = rows["head"] == result.headline_name
         return rows.assign(headline=chosen).reset_index(drop=True)
     return pd.DataFrame()
 
