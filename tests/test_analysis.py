@@ -50,7 +50,7 @@ def number(results: Mapping[str, Result], name: str, key: str) -> float:
 @pytest.fixture(scope="module")
 def on_photographs(clip_folder: Path, data_root: Path) -> Mapping[str, Result]:
     clip = load_checkpoint(clip_folder)
-    pictures = FromSuite(suite="nlvr", folder=data_root / "nlvr", pictures=8)
+    pictures = FromSuite(suite="nlvr", folder=data_root / "nlvr", pictures=16)
     return analyze(record(clip.model, clip.examples(pictures), progress=False), progress=False)
 
 

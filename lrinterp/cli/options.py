@@ -61,7 +61,8 @@ Data = Annotated[
     typer.Option(help="The suite's folder or file; without it, its folder in $LRINTERP_DATA."),
 ]
 Pictures = Annotated[
-    int, typer.Option(min=2, help="Photographs of the suite, each beside its mirror image.")
+    int,
+    typer.Option(min=4, help="Pictures to analyse: photographs, and as many mirror images."),
 ]
 Tokenizer = Annotated[
     Path | None, typer.Option(help="Tokenizer files, for a CLIP that was published without.")

@@ -139,7 +139,7 @@ def test_real_photographs(clip_folder: Path, data_root: Path):
     """What is shown is the photograph as it was padded and resized, within a grey level."""
     model: Any = load_checkpoint(clip_folder).model
     rows = islice(read_relations("nlvr", data_root / "nlvr"), 60)
-    examples = compose(rows, model.processor, model.image.grid, pictures=4)
+    examples = compose(rows, model.processor, model.image.grid, pictures=8)
     result = over_picture(
         record(model, examples, progress=False), positional_gradient=gradient(1, 1)
     )

@@ -13,7 +13,7 @@ def test_a_clip_on_photographs_of_a_suite(run, clip_folder, data_root, tmp_path)
     out, found = tmp_path / "page.html", tmp_path / "found.json"
     code, shown, errors = run(
         "analyze", clip_folder, "--suite", "nlvr", "--data", data_root / "nlvr",
-        "--pictures", 6, "--only", "attention_terms", "--out", out, "--json", found,
+        "--pictures", 12, "--only", "attention_terms", "--out", out, "--json", found,
     )  # fmt: skip
     assert code == 0, errors
     assert "reconstruction_error" in shown
@@ -28,7 +28,7 @@ def test_without_its_folder_a_suite_is_looked_for_in_the_data_root(
     run, clip_folder, data_root, tmp_path, monkeypatch
 ):
     asked = ("analyze", clip_folder, "--suite", "nlvr", "--only", "attention_terms")
-    asked += ("--pictures", 2, "--out", tmp_path / "page.html")
+    asked += ("--pictures", 4, "--out", tmp_path / "page.html")
     monkeypatch.delenv("LRINTERP_DATA", raising=False)
     code, _, errors = run(*asked)
     assert code == 2
@@ -74,7 +74,7 @@ def test_two_clips_side_by_side(run, make_clip, data_root, tmp_path):
     out = tmp_path / "page.html"
     code, shown, errors = run(
         "compare", make_clip(seed=1), make_clip(seed=2), "--suite", "nlvr", "--data",
-        data_root / "nlvr", "--pictures", 4, "--only", "attention_terms", "--out", out,
+        data_root / "nlvr", "--pictures", 8, "--only", "attention_terms", "--out", out,
     )  # fmt: skip
     assert code == 0, errors
     assert "against" in shown

@@ -59,7 +59,7 @@ class FromSuite:
     suite: str
     folder: Path
     pictures: int = 64
-    """At most so many photographs; each is analysed beside its mirror image."""
+    """At most so many pictures: photographs, and as many mirror images of them."""
     seed: int = 0
 
     def examples(self, processor: "Reads", grid: Grid) -> Examples:
@@ -78,8 +78,8 @@ def compose(
 ) -> Examples:
     """Photographs of a suite and their mirror images, with what is true of them.
 
-    At most `pictures` photographs are drawn with `seed`; each enters twice, as it is and mirrored
-    (the pixels flipped), one behind the other. They are padded to a square, so that no object is
+    At most `pictures` // 2 photographs are drawn with `seed`; each enters twice, as it is and
+    mirrored (the pixels flipped), one behind the other. They are padded to a square, so that no object is
     cut off at a side. `grid` is that of the image tower's patches. Captions: "a X to the left of
     a Y", both sides and both orders of every pair of objects that occurs. Labels are the objects
     from left to right.
@@ -87,7 +87,7 @@ def compose(
     Raises InputError, naming file and row, for a picture that cannot be read, and where fewer than
     two rows place objects left and right of each other.
     """
-    drawn = draw_photographs(rows, pictures, seed)
+    drawn = draw_photographs(rows, pictures // 2, seed)
     words = sorted({name for photograph in drawn for name in (photograph.left, photograph.right)})
     number = {word: i for i, word in enumerate(words)}
     pixels, boxes = read_pictures(drawn, processor)

@@ -20,7 +20,7 @@ def model(clip_folder):
 @pytest.fixture(scope="module")
 def examples(model, data_root) -> Examples:
     rows = islice(read_relations("nlvr", data_root / "nlvr"), 200)
-    return compose(rows, model.processor, model.image.grid, pictures=12, seed=1)
+    return compose(rows, model.processor, model.image.grid, pictures=24, seed=1)
 
 
 pytestmark = pytest.mark.realdata
@@ -88,7 +88,7 @@ def test_only_what_occurs_shares_a_component(examples, model):
 def test_seed_and_number_choose_the_pictures(model, data_root):
     def labels(seed: int) -> list[list[int]]:
         rows = islice(read_relations("nlvr", data_root / "nlvr"), 100)
-        made = compose(rows, model.processor, model.image.grid, pictures=4, seed=seed)
+        made = compose(rows, model.processor, model.image.grid, pictures=8, seed=seed)
         assert len(made) == 8
         return [[len(made.label_words), *row] for row in made.image_labels.tolist()]
 
