@@ -15,7 +15,7 @@ import torch
 
 import lrinterp as lr
 from lrinterp.analysis.contrast import Contrast, contrasts
-from lrinterp.analysis.patch_bench import Cell, PatchBench, Roles, cells_of
+from lrinterp.analysis.patching.bench import Cell, PatchBench, Roles, cells_of
 
 
 def main() -> None:

@@ -11,22 +11,22 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from lrinterp.analysis.ablation_bench import Bench, Row
+from lrinterp.analysis.ablation.bench import Bench, Row
+from lrinterp.analysis.ablation.term_ablation import TermAblation, term_ablation
 from lrinterp.analysis.accuracy import Accuracy, accuracy
-from lrinterp.analysis.activation_patching import ActivationPatching, activation_patching
+from lrinterp.analysis.alignment.procrustes import Procrustes, procrustes
 from lrinterp.analysis.answer import Answer, answer
-from lrinterp.analysis.attention_terms import AttentionTerms, attention_terms
-from lrinterp.analysis.mechanism import Mechanism, mechanism
-from lrinterp.analysis.order_bias import OrderBias, order_bias
-from lrinterp.analysis.over_picture import OverPicture, over_picture
-from lrinterp.analysis.positional_gradient import PositionalGradient, positional_gradient
-from lrinterp.analysis.procrustes import Procrustes, procrustes
-from lrinterp.analysis.relation_geometry import RelationGeometry, relation_geometry
-from lrinterp.analysis.similarity_attribution import (
+from lrinterp.analysis.attribution.similarity_attribution import (
     SimilarityAttribution,
     similarity_attribution,
 )
-from lrinterp.analysis.term_ablation import TermAblation, term_ablation
+from lrinterp.analysis.geometry.relation_geometry import RelationGeometry, relation_geometry
+from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, positional_gradient
+from lrinterp.analysis.mechanism import Mechanism, mechanism
+from lrinterp.analysis.mentions.order_bias import OrderBias, order_bias
+from lrinterp.analysis.patching.activation_patching import ActivationPatching, activation_patching
+from lrinterp.analysis.pictures.over_picture import OverPicture, over_picture
+from lrinterp.analysis.terms.attention_terms import AttentionTerms, attention_terms
 from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable, Result, Skipped
 from lrinterp.store import InputError

@@ -6,9 +6,9 @@ from typing import ClassVar, final
 
 import pandas as pd
 
+from lrinterp.analysis.ablation.term_ablation import TermAblation
 from lrinterp.analysis.accuracy import Accuracy
-from lrinterp.analysis.positional_gradient import PositionalGradient
-from lrinterp.analysis.term_ablation import TermAblation
+from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, Tile, records
 

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lrinterp.analysis.patch_bench import PatchBench, Roles
+from lrinterp.analysis.patching.bench import PatchBench, Roles
 from lrinterp.analysis.subject import as_index, focus
 from lrinterp.axes import AnyInputs, Embeddings, Tokens
 from lrinterp.recording import Recording

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from lrinterp.analysis.ablation_bench import Bench, objects
-from lrinterp.analysis.attention_terms import AttentionTerms
+from lrinterp.analysis.ablation.bench import Bench, objects
+from lrinterp.analysis.ablation.term_ablation import INTACT, WITHOUT, TermAblation
 from lrinterp.analysis.subject import decomposable, focus, head_name
-from lrinterp.analysis.term_ablation import INTACT, WITHOUT, TermAblation
+from lrinterp.analysis.terms.attention_terms import AttentionTerms
 from lrinterp.axes import Pixels
 from lrinterp.charts import heatmap
 from lrinterp.decomposition import TERMS

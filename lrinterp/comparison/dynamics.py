@@ -8,7 +8,7 @@ from typing import Any, ClassVar, final
 import pandas as pd
 from tqdm.auto import tqdm
 
-from lrinterp.analysis.positional_gradient import NO_GRADIENT
+from lrinterp.analysis.gradient.positional_gradient import NO_GRADIENT
 from lrinterp.analysis.subject import head_name
 from lrinterp.comparison.breaking import aligned
 from lrinterp.comparison.dynamics_figures import curves, lags

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from lrinterp.analysis import ANALYSES, analyze
-from lrinterp.analysis.ablation_bench import Bench
-from lrinterp.analysis.gradient_fit import WHOLE, positional_rows
-from lrinterp.analysis.headline import headline
-from lrinterp.analysis.plane_fit import fit_row
+from lrinterp.analysis.ablation.bench import Bench
+from lrinterp.analysis.gradient.fit import WHOLE, positional_rows
+from lrinterp.analysis.gradient.headline import headline
+from lrinterp.analysis.gradient.plane_fit import fit_row
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.comparison.kept import models_of
 from lrinterp.decomposition import why_not

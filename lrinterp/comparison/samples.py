@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from lrinterp.analysis.ablation_bench import Bench
+from lrinterp.analysis.ablation.bench import Bench
+from lrinterp.analysis.ablation.term_ablation import LABELS, SUMMARISED, TermAblation
 from lrinterp.analysis.accuracy import Accuracy, key_of
-from lrinterp.analysis.activation_patching import ActivationPatching, pairs_of
-from lrinterp.analysis.attention_gain import gains_of
-from lrinterp.analysis.attention_terms import AttentionTerms
-from lrinterp.analysis.patch_bench import Cell
-from lrinterp.analysis.positional_gradient import PositionalGradient
-from lrinterp.analysis.relation_geometry import KEYS, RelationGeometry
+from lrinterp.analysis.geometry.relation_geometry import KEYS, RelationGeometry
+from lrinterp.analysis.gradient.attention_gain import gains_of
+from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
+from lrinterp.analysis.patching.activation_patching import ActivationPatching, pairs_of
+from lrinterp.analysis.patching.bench import Cell
 from lrinterp.analysis.subject import focus
-from lrinterp.analysis.term_ablation import LABELS, SUMMARISED, TermAblation
-from lrinterp.analysis.term_shares import SPLIT, Part
+from lrinterp.analysis.terms.attention_terms import AttentionTerms
+from lrinterp.analysis.terms.shares import SPLIT, Part
 from lrinterp.decomposition import TERMS
 from lrinterp.recording import Recording
 from lrinterp.result import Result, records

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from lrinterp.analysis.ablation_figures import PIECES, order_rows
+from lrinterp.analysis.ablation.figures import PIECES, order_rows
 from lrinterp.analysis.accuracy import METRIC_WORDS, SET_WORDS, Accuracy
-from lrinterp.analysis.positional_gradient import PositionalGradient
+from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.charts import bars, heatmap, lines, reference
 from lrinterp.comparison.naming import GROUPS, Group, group_of, quantity_words
 from lrinterp.decomposition import TERMS

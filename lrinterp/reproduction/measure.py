@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrinterp.analysis import analyze
-from lrinterp.analysis.positional_gradient import PositionalGradient
+from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder
 from lrinterp.recording import record

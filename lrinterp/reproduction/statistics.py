@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from lrinterp.analysis.gradient_fit import WHOLE
+from lrinterp.analysis.gradient.fit import WHOLE
 from lrinterp.reproduction.design import UNTRAINED
 from lrinterp.reproduction.measures import Measures
 from lrinterp.stats import Interval, jackknife_interval, seed_interval

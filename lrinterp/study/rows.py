@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from lrinterp.analysis.ablation_bench import Bench, Row
+from lrinterp.analysis.ablation.bench import Bench, Row
 from lrinterp.analysis.accuracy import key_of
-from lrinterp.analysis.headline import headline
+from lrinterp.analysis.gradient.headline import headline
 from lrinterp.analysis.subject import head_name
 from lrinterp.checkpoint import save_checkpoint, versions
 from lrinterp.decomposition import KEY_POSITION, why_not

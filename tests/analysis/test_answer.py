@@ -9,10 +9,10 @@ import pytest
 
 from lrinterp import Scenes, Split, World, record
 from lrinterp.analysis import analyze
+from lrinterp.analysis.ablation.term_ablation import TermAblation
 from lrinterp.analysis.accuracy import Accuracy
 from lrinterp.analysis.answer import Answer, answer
-from lrinterp.analysis.positional_gradient import PositionalGradient
-from lrinterp.analysis.term_ablation import TermAblation
+from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.result import NotApplicable, Scalar
 
 pytestmark = pytest.mark.usefixtures("one_thread")

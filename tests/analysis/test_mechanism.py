@@ -7,9 +7,9 @@ import pytest
 
 from lrinterp import DualEncoder, Scenes, Split, World, preset, record
 from lrinterp.analysis import analyze
-from lrinterp.analysis.attention_terms import AttentionTerms
+from lrinterp.analysis.ablation.term_ablation import TermAblation
 from lrinterp.analysis.mechanism import Mechanism, mechanism, typical
-from lrinterp.analysis.term_ablation import TermAblation
+from lrinterp.analysis.terms.attention_terms import AttentionTerms
 from lrinterp.decomposition import TERMS
 from lrinterp.result import NotApplicable, Scalar
 

@@ -79,10 +79,10 @@ def compose(
     """Photographs of a suite and their mirror images, with what is true of them.
 
     At most `pictures` // 2 photographs are drawn with `seed`; each enters twice, as it is and
-    mirrored (the pixels flipped), one behind the other. They are padded to a square, so that no object is
-    cut off at a side. `grid` is that of the image tower's patches. Captions: "a X to the left of
-    a Y", both sides and both orders of every pair of objects that occurs. Labels are the objects
-    from left to right.
+    mirrored (the pixels flipped), one behind the other. They are padded to a square, so that no
+    object is cut off at a side. `grid` is that of the image tower's patches. Captions: "a X to the
+    left of a Y", both sides and both orders of every pair of objects that occurs. Labels are the
+    objects from left to right.
 
     Raises InputError, naming file and row, for a picture that cannot be read, and where fewer than
     two rows place objects left and right of each other.

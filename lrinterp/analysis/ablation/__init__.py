@@ -1,0 +1,3 @@
+"""Ablation of score terms: what the model can do without them."""
+
+__all__ = []

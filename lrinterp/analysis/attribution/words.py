@@ -1,0 +1,140 @@
+"""What the attribution says in sentences: the finding of a tower, and what to know beforehand."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lrinterp.analysis.attribution.depth_rows import GROUPS
+from lrinterp.analysis.attribution.figures import NO_MARGIN
+from lrinterp.result import Scalar
+from lrinterp.wording import counted, plain_number
+
+__all__ = [
+    "BOTH_TEMPLATES",
+    "SAME_MEAN",
+    "correlated_caveat",
+    "correlation_words",
+    "depth_caveats",
+    "finding_words",
+    "path_caveats",
+]
+
+BOTH_TEMPLATES = (
+    "Both templates count alike: image margins are means over them, and text examples are the "
+    "captions of each, whose roles follow the order of mention."
+)
+SAME_MEAN = {
+    "objects": (
+        "The text margin is the cosine of a caption with a picture it is true of, minus that "
+        "with the objects swapped in the same layout. Where every picture comes with its swap "
+        "both towers have the same mean margin by construction."
+    ),
+    "word": (
+        "The text margin is the cosine of a caption with a picture it is true of, minus that "
+        "with the mirror image of the picture; the other caption of an image margin has the other "
+        "relation word. Where every picture comes with its mirror image both towers have the same "
+        "mean margin by construction."
+    ),
+}
+"""By the way in which captions are reversed."""
+
+Found = Mapping[str, Scalar]
+
+
+def finding_words(found: Found, encoder: str, largest: Mapping[str, Any], more: str) -> str:
+    """What makes the margin of one tower; `more` follows where there is a margin."""
+    margin = found[f"{encoder}_margin"]
+    thing = {"image": "picture"}.get(encoder, "caption-picture pair")
+    where = f"{counted(margin.n, thing)}, {counted(margin.n_clusters, 'label pair')}"
+    size = float(margin.value or 0)
+    if abs(size) < NO_MARGIN:
+        return (
+            f"The mean {encoder} margin is {plain_number(size)} ({where}), less than "
+            f"{NO_MARGIN}: there is no order in it to take apart."
+        )
+    begin = f"The mean {encoder} margin of {margin.phrase} ({where}) is"
+    if f"{encoder}_margin_by_heads" in found:
+        return f"{begin} {written(found, encoder)}{more}"
+    return f"{begin} {read(found, encoder, largest)}{more}"
+
+
+def read(found: Found, encoder: str, largest: Mapping[str, Any]) -> str:
+    """Of one layer: what is read, and what attention makes of it."""
+    what = {"E": "token", "P": "position"}.get(largest["part"], "bias")
+    return (
+        f"read above all from the {what} at {largest['role']} through {largest['head']}, "
+        f"{found[f'{encoder}_largest_value'].phrase}; by way of attention key-position makes "
+        f"{found[f'{encoder}_margin_by_key_position'].phrase} of it and key-content "
+        f"{found[f'{encoder}_margin_by_key_content'].phrase}, and with key-position flattened "
+        f"{found[f'{encoder}_margin_without_key_position'].phrase} is left."
+    )
+
+
+def written(found: Found, encoder: str) -> str:
+    """At depth: the largest part, and what each group of parts adds directly."""
+    keys = {group: f"{encoder}_margin_by_{group.lower()}" for group in GROUPS}
+    added = [f"{group} {found[key].phrase}" for group, key in keys.items() if key in found]
+    return (
+        f"written above all by {found[f'{encoder}_largest_contribution']}, "
+        f"{found[f'{encoder}_largest_value'].phrase}; all together, directly, "
+        f"{', '.join(added[:-1])} and {added[-1]}."
+    )
+
+
+def correlation_words(found: Found, head: str, prefers: str) -> str:
+    """How margins go with the attention of one head."""
+    within, both = (found[f"spearman_{key}"] for key in ("within_pairs", "both_orders"))
+    other = {"right": "left", "left": "right"}[prefers]
+    return (
+        f" Margins go with the attention that {head} gives the {prefers}-hand object "
+        f"over the {other}-hand one by a rank correlation of {within.phrase} within label "
+        f"pairs, and of {both.phrase} over all with both orders averaged."
+    )
+
+
+def path_caveats(exact: float, error: float, nodes: int) -> tuple[str, ...]:
+    """Of towers of one layer: what is held, and what is a choice."""
+    return (
+        "With attention held, and the length of the embedding, a head counts for what it "
+        f"moves, not for why it looks; these parts add up to each margin to {exact:.0e}.",
+        "Through attention: integrated gradients along a path of the scores, from uniform "
+        f"attention to the model's own, values held; with {nodes} points of the path they add "
+        f"up to the difference of both margins to {error:.0e}. The start is a choice: there a "
+        "picture and its swap are alike, and the mean margin over both orders is 0. What "
+        "key-content and key-position do only together (telling objects from empty pixels, and "
+        "one object from the other) the path shares out between them.",
+        "Key-content (EE+PE+bE) and key-position (EP+PP+bP) are identified up to a constant "
+        "per component of positions, which the canonical gauge fixes; the nine terms, and what "
+        "of a value is token or position, are conventions of that gauge.",
+    )
+
+
+def depth_caveats(towers: Sequence[str], exact: float, relative: float) -> tuple[str, ...]:
+    """Of towers at depth: what is held, and that direct is not total."""
+    names = " and ".join(towers)
+    return (
+        f"The parts of the {names} tower{'s' * (len(towers) > 1)} are direct: the scale of the "
+        "last norm, the length of the embedding and all attention maps are held, and the parts add "
+        f"up to each margin to {exact:.0e} ({relative:.0e} of the largest margin). Only one "
+        "position is read out: what heads and MLPs of earlier layers do at the others acts through "
+        "later heads and counts to those, as does what they write for later layers to read. So a "
+        "part is no total effect, for that see ablation and patching.",
+        "Above the first layer the value at a key holds what earlier layers have moved there, from "
+        "anywhere: a role says where a head reads, not what the object there is. The division of "
+        "embedding and position is a convention of the canonical gauge; their sum is not.",
+        "The largest part is chosen after the fact among many: its interval is that of a part "
+        "named beforehand, and too narrow for a choice.",
+    )
+
+
+def correlated_caveat(found: Found, head: str, prefers: str) -> str:
+    """What the correlation is, and is not."""
+    overall, flattened = (found[f"spearman_{key}"].phrase for key in ("margin_gain", "flattened"))
+    return (
+        f"{head} is the head whose key-position moves the margin most; its gain counts "
+        f"towards the side it prefers on average ({prefers}). Within label pairs rho is a "
+        "mean over ordered pairs, in each of which only the layout differs. Swapping the "
+        "objects turns round what labels alone make of margin and gain, so that over all "
+        f"pictures both vary together or against each other without any order: rho is "
+        f"{overall} there and {flattened} with key-position flattened. A correlation is no "
+        "cause: for that see ablation and patching."
+    )

@@ -1,0 +1,120 @@
+"""A grid of captions through the text tower, and every number of its geometry by layer."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from lrinterp.analysis.geometry.caption_grid import CaptionGrid
+from lrinterp.analysis.geometry.cosines import Measure, cosines
+from lrinterp.analysis.geometry.direction import direction, signs_of
+from lrinterp.encoders import DualEncoder
+
+__all__ = ["EMBEDDING", "RESIDUAL", "SITES", "geometry", "pooled_streams"]
+
+EMBEDDING, RESIDUAL = "embedding", "residual"
+SITES = (EMBEDDING, RESIDUAL)
+"""Through the final norm and the projection, to unit length; and the stream as it stands."""
+BATCH = 64
+
+Streams = Float[Tensor, "layer caption d_model"]
+
+
+@torch.no_grad()
+def pooled_streams(
+    model: DualEncoder, grid: CaptionGrid, *, progress: bool | None = None
+) -> Streams:
+    """The residual stream of the pooled position after each layer of the text tower.
+
+    Captions are read in the order of their length, and under a causal mask only as far as the
+    longest of a batch is pooled: what stands behind changes nothing.
+    """
+    tower, tokens = model.text, grid.tokens.to(model.device)
+    names = [f"blocks.{layer}.hook_resid_post" for layer in range(tower.cfg.n_layers)]
+    order = tokens.pool.argsort(stable=True)
+    shape = (len(names), len(tokens), tower.cfg.d_model)
+    found = torch.zeros(shape, dtype=model.log_scale.dtype, device=model.device)
+    hidden = None if progress is None else not progress
+    with tqdm(
+        order.split(BATCH), unit="batch", desc="captions", leave=False, disable=hidden
+    ) as bar:
+        for index in bar:
+            some = tokens.at(index)
+            end = some.pool.max() + 1 if tower.cfg.attention_dir == "causal" else None
+            _, cache = tower.run_with_cache(
+                some.values[:, :end],
+                stop_at_layer=tower.cfg.n_layers,
+                names_filter=lambda name: name in names,
+                return_cache_object=False,
+            )
+            rows = torch.arange(len(some), device=model.device)
+            found[:, index] = torch.stack([cache[name][rows, some.pool] for name in names])
+    return found
+
+
+@torch.no_grad()
+def at_site(
+    model: DualEncoder, stream: Float[Tensor, "caption d_model"], site: str
+) -> Float[np.ndarray, "caption _"]:
+    """One layer's stream as it stands, or read as if it were the last: an embedding."""
+    if site == EMBEDDING:
+        first = torch.zeros(len(stream), dtype=torch.long, device=stream.device)
+        stream = model.project("text", stream[:, None], first)
+    return stream.double().cpu().numpy()
+
+
+def geometry(
+    model: DualEncoder, grid: CaptionGrid, seed: int, *, progress: bool | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every measure by layer, site and axis; and by object pair, for the last embedding, its sums.
+
+    Measures: `relation_cosines.cosines` and, for embeddings, `relation_direction.direction`.
+    Cost: one forward pass, and a tenth of a second a layer and axis.
+    """
+    streams = pooled_streams(model, grid, progress=progress)
+    signs, apart = signs_of(len(grid.pairs), seed), grid.apart
+    rows: list[dict[str, Any]] = []
+    sums: list[pd.DataFrame] = []
+    for layer, stream in enumerate(streams):
+        for site in SITES:
+            for axis, points in grid.by_axis(at_site(model, stream, site)).items():
+                found = {**cosines(points, apart)}
+                if site == EMBEDDING:
+                    found |= direction(points, apart, signs)
+                place = {"layer": layer, "site": site, "relation": axis}
+                rows.extend({**place, **row} for row in rows_of(found, seed))
+                if layer == len(streams) - 1 and site == EMBEDDING:
+                    sums.extend(sums_of(found, axis))
+    return pd.DataFrame(rows), pd.concat(sums, ignore_index=True)
+
+
+def rows_of(found: Mapping[str, Measure], seed: int) -> Iterator[dict[str, Any]]:
+    """Measures with their intervals, and the null where there is one."""
+    for name, measure in found.items():
+        interval = measure.interval(seed)
+        yield {"measure": name, **vars(interval), **null_of(measure.null, interval.value)}
+
+
+def null_of(null: Float[np.ndarray, "draw"] | None, value: float | None) -> dict[str, float]:
+    """Mean of the null, its middle 95 %, its 95 % quantile, and how often it reaches the value."""
+    names = ("null_mean", "null_low", "null_high", "null_95", "p")
+    if null is None or value is None:
+        return dict.fromkeys(names, np.nan)
+    low, high, most = np.quantile(null, [0.025, 0.975, 0.95])
+    p = (1 + (null >= value).sum()) / (1 + len(null))
+    return dict(zip(names, map(float, (null.mean(), low, high, most, p)), strict=True))
+
+
+def sums_of(found: Mapping[str, Measure], axis: str) -> Iterator[pd.DataFrame]:
+    """By object pair: sums of top and bottom of each measure."""
+    for name, measure in found.items():
+        top, bottom = measure.by_pair
+        pair = np.arange(len(top))
+        yield pd.DataFrame(
+            {"relation": axis, "measure": name, "pair": pair, "top": top, "bottom": bottom}
+        )

@@ -1,0 +1,3 @@
+"""Positional gradients: do attention scores rise from left to right?"""
+
+__all__ = []

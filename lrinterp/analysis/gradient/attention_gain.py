@@ -1,0 +1,53 @@
+"""How much more attention the pooled token gives to the right of a picture than to its left."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from einops import einsum
+from jaxtyping import Float
+
+from lrinterp.analysis.gradient.headline import Place
+from lrinterp.analysis.subject import focus
+from lrinterp.recording import Recording
+from lrinterp.result import NotApplicable
+from lrinterp.scenes import Examples
+from lrinterp.stats import ratio_intervals
+
+__all__ = ["SIDES", "attention_gains", "gains_of", "sides_of"]
+
+SIDES = {"object": ("left", "right"), "half": ("left half", "right half")}
+"""The roles of both sides of a picture: where its objects are known, and where they are not."""
+
+
+def sides_of(examples: Examples) -> str:
+    """Are the objects' places known, or halves alone? NotApplicable where neither is."""
+    for kind, roles in SIDES.items():
+        if set(roles) <= set(examples.roles["image"]):
+            return kind
+    raise NotApplicable("the examples do not say which positions are left and which are right")
+
+
+def attention_gains(recording: Recording) -> dict[Place, dict[str, Any]]:
+    """By layer and head: the pooled row's weight on the right minus that on the left object."""
+    examples = recording.examples
+    clusters = examples.image_label_set[examples.where(focus(examples))]
+    gains = {}
+    for layer in range(recording.model.towers["image"].cfg.n_layers):
+        gain = gains_of(recording, layer)
+        ones = np.ones(gain.shape[1])
+        for head, i in enumerate(ratio_intervals(gain, ones, clusters)):
+            ends = {"attention_gain": i.value, "gain_low": i.low, "gain_high": i.high}
+            gains[layer, head] = {**ends, "n": i.n, "n_clusters": i.n_clusters}
+    return gains
+
+
+def gains_of(recording: Recording, layer: int) -> Float[np.ndarray, "head image"]:
+    """The same by head of one layer and picture of the focus set."""
+    examples, inputs = recording.examples, recording.inputs["image"]
+    some = torch.from_numpy(examples.where(focus(examples)))
+    roles, kind = examples.roles["image"], sides_of(examples)
+    left, right = (roles[role][some].double() for role in SIDES[kind])
+    pattern = recording.site("image", f"blocks.{layer}.attn.hook_pattern")
+    row = pattern[some, :, inputs.pool[some].to(pattern.device)].cpu().double()
+    return einsum(row, right - left, "image head key, image key -> head image").numpy()

@@ -1,0 +1,204 @@
+"""What the pooled token of the text tower gives to the first and to the last object of a caption.
+
+All relation captions are read at once, for every layer and head. For attention of the image tower
+see `gradient_fit`; for what the embedding takes from where it looks, see patching.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lrinterp.analysis.alignment.rotation import label_groups
+from lrinterp.analysis.subject import as_index, relation_captions, untrained
+from lrinterp.encoders import DualEncoder
+from lrinterp.recording import Recording
+from lrinterp.result import NotApplicable
+from lrinterp.scenes import Examples
+from lrinterp.stats import Interval, ratio_intervals
+
+__all__ = [
+    "ALL",
+    "UNTRAINED_MODELS",
+    "Mentions",
+    "by_label",
+    "choose",
+    "head_rows",
+    "mention_attention",
+    "recorded_patterns",
+    "sets_of",
+    "untrained_null",
+]
+
+ALL = "all"
+SETS = (ALL, "seen_pair", "unseen_pair", "mixed_pair")
+TIE = 1e-6
+"""Difference of attention that rounding may make."""
+UNTRAINED_MODELS = 20
+FIRST_SEED = 1000
+"""Seeds of the untrained models, far from those that people train with."""
+
+Pattern = Float[Tensor, "caption head query key"]
+Attention = Float[np.ndarray, "layer head caption mention"]
+
+
+@dataclass(frozen=True)
+class Mentions:
+    """Captions, and the positions at which they name their first and their last object."""
+
+    examples: Examples
+    index: Int[np.ndarray, "caption"]
+    """These captions among all captions of the examples."""
+    position: Int[np.ndarray, "caption mention"]
+    names: tuple[str, str]
+    """Roles of the two: first, and second or whichever is last."""
+
+    @classmethod
+    def of(cls, examples: Examples) -> Self:
+        """All relation captions; NotApplicable where there is none."""
+        index = relation_captions(examples)
+        if not len(index):
+            raise NotApplicable("no caption states a relation")
+        roles = examples.roles["text"]
+        objects = [name for name in roles if name not in ("SOT", "words", "EOT")]
+        names = (objects[0], objects[-1])
+        position = [roles[name][as_index(index)].int().argmax(1).numpy() for name in names]
+        return cls(examples, index, np.stack(position, axis=1), names)
+
+    def of_set(self, captions: str) -> Self:
+        """The captions of one set; ALL stands for any."""
+        here = self.where(ALL, captions)
+        return type(self)(self.examples, self.index[here], self.position[here], self.names)
+
+    def where(self, template: str, captions: str) -> Bool[np.ndarray, "caption"]:
+        """Which captions have a template and belong to a set; ALL stands for any."""
+        templates = np.array(self.examples.caption_template, dtype=object)[self.index]
+        sets = np.array(self.examples.caption_set, dtype=object)[self.index]
+        either = (templates == template) | (template == ALL)
+        return either & ((sets == captions) | (captions == ALL))
+
+    @property
+    def words(self) -> np.ndarray:
+        """[caption, mention]: the labels by name."""
+        rows, positions = as_index(self.index)[:, None], torch.from_numpy(self.position)
+        ids = self.examples.text.ids[rows, positions]
+        return np.array(self.examples.words["text"])[ids.numpy()]
+
+    @property
+    def side(self) -> Float[np.ndarray, "caption"]:
+        """1 where the object named first stands left of the other, -1 where it stands right."""
+        left = np.array(self.examples.label_words)[self.examples.caption_labels[self.index, 0]]
+        return np.where(self.words[:, 0] == left, 1.0, -1.0)
+
+
+def mention_attention(patterns: Sequence[Pattern], mentions: Mentions) -> Attention:
+    """From attention maps of these captions, a layer each: what the pooled token gives to both."""
+    device = patterns[0].device
+    pool = mentions.examples.text.pool[as_index(mentions.index)].to(device)[:, None]
+    rows = torch.arange(len(pool), device=device)[:, None]
+    key = torch.from_numpy(mentions.position).to(device)
+    picked = torch.stack([pattern[rows, :, pool, key] for pattern in patterns])
+    ordered = rearrange(picked, "layer caption mention head -> layer head caption mention")
+    return ordered.cpu().double().numpy()
+
+
+def recorded_patterns(recording: Recording, mentions: Mentions) -> list[Pattern]:
+    """The recorded attention maps of these captions, a layer each."""
+    layers, rows = recording.model.text.cfg.n_layers, as_index(mentions.index)
+    names = [f"blocks.{layer}.attn.hook_pattern" for layer in range(layers)]
+    return [recording.site("text", name)[rows] for name in names]
+
+
+@torch.no_grad()
+def untrained_null(model: DualEncoder, mentions: Mentions, seed: int) -> float | None:
+    """Largest |mean difference| over all heads of untrained models; None without a recipe."""
+    tokens, largest = model.prepare(mentions.examples)["text"].at(as_index(mentions.index)), 0.0
+    for k in range(UNTRAINED_MODELS):
+        twin = untrained(model, FIRST_SEED + seed + k)
+        if twin is None:
+            return None
+        _, cache = twin.text.run_with_cache(
+            tokens.ids,
+            names_filter=lambda name: name.endswith("pattern"),
+            return_cache_object=False,
+        )
+        attention = mention_attention(list(cache.values()), mentions)
+        largest = max(largest, float(np.abs(gap_of(attention).mean(-1)).max()))
+    return largest
+
+
+def gap_of(attention: Attention) -> Float[np.ndarray, "layer head caption"]:
+    """What the first mention gets more than the last one."""
+    return attention[..., 0] - attention[..., 1]
+
+
+def head_rows(attention: Attention, mentions: Mentions, seed: int) -> Iterator[dict[str, Any]]:
+    """Means with intervals, clustered by label set, for each template, set of captions and head.
+
+    A set without captions has rows with n = 0 and no values.
+    """
+    clusters = mentions.examples.caption_label_set[mentions.index]
+    gap = gap_of(attention)
+    columns = {
+        "first": attention[..., 0],
+        "second": attention[..., 1],
+        "difference": gap,
+        "consistency": (gap > TIE) + 0.5 * (np.abs(gap) <= TIE),
+        "side_difference": gap * mentions.side,
+    }
+    values = rearrange(list(columns.values()), "column layer head c -> (column layer head) c")
+    heads = list(product(*map(range, gap.shape[:2])))
+    for template, captions in product((ALL, *mentions.examples.templates), SETS):
+        here = mentions.where(template, captions)
+        found = ratio_intervals(values[:, here], np.ones(here.sum()), clusters[here], seed=seed)
+        for k, (layer, head) in enumerate(heads):
+            place = {"layer": layer, "head": head, "template": template, "set": captions}
+            own = dict(zip(columns, found[k :: len(heads)], strict=True))
+            yield {**place, **flattened(own)}
+
+
+def flattened(intervals: Mapping[str, Interval]) -> dict[str, Any]:
+    """Intervals as columns of one row; the ends of the difference are plain `low` and `high`."""
+    row: dict[str, Any] = {}
+    for name, one in intervals.items():
+        ends = ("low", "high") if name == "difference" else (f"{name}_low", f"{name}_high")
+        row |= dict(zip((name, *ends), (one.value, one.low, one.high), strict=True))
+    return row | {"n": one.n, "n_clusters": one.n_clusters}
+
+
+def sets_of(examples: Examples) -> tuple[str, str]:
+    """The captions to choose heads on, and those to measure them on: trained and held-out labels.
+
+    Without trained pairs both are all captions, without held-out labels both are trained ones.
+    """
+    if "seen_pair" not in examples.caption_set:
+        return ALL, ALL
+    held_out = [name for name in ("unseen_pair", "mixed_pair") if name in examples.caption_set]
+    return "seen_pair", next(iter(held_out), "seen_pair")
+
+
+def choose(rows: pd.DataFrame) -> tuple[tuple[int, int], tuple[int, int] | None]:
+    """Layer and head of the largest |difference|, and of the largest above 0 if there is one."""
+    places = list(zip(rows["layer"].tolist(), rows["head"].tolist(), strict=True))
+    gaps = rows["difference"].to_numpy(float)
+    first = places[gaps.argmax()] if gaps.max() > 0 else None
+    return places[np.abs(gaps).argmax()], first
+
+
+def by_label(attention: Float[np.ndarray, "caption mention"], mentions: Mentions) -> pd.DataFrame:
+    """Mean attention of one head to each label, named first and named last."""
+    words, groups = mentions.examples.label_words, label_groups(mentions.examples)
+    parts = []
+    for name, named, values in zip(mentions.names, mentions.words.T, attention.T, strict=True):
+        means = pd.Series(values).groupby(named).agg(["mean", "size"]).reindex(words)
+        columns = {"label": words, "named": name, "attention": means["mean"].to_numpy()}
+        counts = means["size"].fillna(0).astype(int).to_numpy()
+        parts.append(pd.DataFrame({**columns, "group": groups, "n": counts}))
+    return pd.concat(parts, ignore_index=True)

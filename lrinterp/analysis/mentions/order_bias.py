@@ -1,0 +1,282 @@
+"""Does a head of the text tower look at the object named first, whatever it is?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, final
+
+import pandas as pd
+
+from lrinterp.analysis.alignment.rotation import HELD_OUT
+from lrinterp.analysis.mentions.attention import (
+    ALL,
+    UNTRAINED_MODELS,
+    Mentions,
+    by_label,
+    choose,
+    head_rows,
+    mention_attention,
+    recorded_patterns,
+    sets_of,
+    untrained_null,
+)
+from lrinterp.analysis.subject import head_name
+from lrinterp.charts import bars, lines, reference
+from lrinterp.recording import Recording
+from lrinterp.result import Figure, Result, Scalar, records
+from lrinterp.wording import counted
+
+__all__ = ["OrderBias", "order_bias"]
+
+NO_PREFERENCE = 0.02
+"""Difference of attention under which a head is said to prefer neither mention."""
+MOST_HEADS = 24
+"""Heads in the figure."""
+SET_WORDS = {
+    ALL: "all captions",
+    "seen_pair": "captions of trained labels",
+    "unseen_pair": "captions of held-out labels",
+    "mixed_pair": "captions of a trained and a held-out label",
+}
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OrderBias(Result):
+    """Attention of [EOT] to the first and the last mention, by head of the text tower."""
+
+    name: ClassVar[str] = "order_bias"
+    question: ClassVar[str] = "Does a text head look at the object named first, whatever it is?"
+
+    table: pd.DataFrame
+    """One row for each template, set of captions and head."""
+    labels: pd.DataFrame
+    """Mean attention of the bias head to each label, named first and named last."""
+    bias_head: str
+    """The head with the largest |difference| on `chosen_on`."""
+    first_head: str | None
+    """The head with the largest difference above 0 there, if any has one."""
+    chosen_on: str
+    measured_on: str
+    null: float | None
+    """Largest |difference| over the heads of untrained models; None without a recipe."""
+    last: str
+    """The role of the last mention: second, or third of three objects."""
+
+    def rows(self, template: str = ALL) -> dict[str, dict[str, Any]]:
+        """By head: the rows of one template on the captions that heads are measured on."""
+        measured = self.table["set"] == self.measured_on
+        part = self.table[measured & (self.table["template"] == template)]
+        return {head_name(row["layer"], row["head"]): row for row in records(part)}
+
+    @property
+    def templates(self) -> list[str]:
+        """The templates, where there are several."""
+        names = [name for name in self.table["template"].unique() if name != ALL]
+        return names if len(names) > 1 else []
+
+    @property
+    def summary(self) -> Mapping[str, Scalar]:
+        """The bias head, and the one that prefers the first mention, where they are measured."""
+        row, first = self.rows()[self.bias_head], self.rows().get(self.first_head or "")
+        none = Scalar(value=None)
+        summary = {
+            "bias_head": Scalar(value=self.bias_head),
+            "bias_head_difference": part_of(row, "difference"),
+            "bias_head_consistency": self.same_sign(ALL),
+            "bias_head_first_attention": part_of(row, "first"),
+            "bias_head_second_attention": part_of(row, "second"),
+            "null_difference": Scalar(value=self.null),
+            "first_head": Scalar(value=self.first_head),
+            "first_head_difference": part_of(first, "difference") if first else none,
+            "first_head_consistency": part_of(first, "consistency") if first else none,
+        }
+        for template in self.templates:
+            summary[f"bias_head_consistency_{template}"] = self.same_sign(template)
+        if self.templates:
+            summary["bias_head_side_difference"] = part_of(row, "side_difference")
+        return summary
+
+    def same_sign(self, template: str) -> Scalar:
+        """Share of captions in which the bias head prefers what it does where it was chosen."""
+        share = part_of(self.rows(template)[self.bias_head], "consistency")
+        return share if self.bias_head == self.first_head else complement(share)
+
+    def prefers(self, head: str) -> bool:
+        """Is the difference of a head more than nothing to speak of?"""
+        gap = self.rows()[head]
+        crosses = gap["low"] is not None and gap["low"] <= 0 <= gap["high"]
+        return abs(gap["difference"]) >= max(NO_PREFERENCE, self.null or 0) and not crosses
+
+    @property
+    def finding(self) -> str:
+        """The bias head, and the head that prefers the first mention where that is another."""
+        s = self.summary
+        gap = s["bias_head_difference"]
+        bias = (
+            f"{self.bias_head} gives the object named first {s['bias_head_first_attention']} of "
+            f"[EOT]'s attention and the one named {self.last} {s['bias_head_second_attention']}, "
+            f"a difference of {gap.phrase} on {SET_WORDS[self.measured_on]} "
+            f"({counted(gap.n, 'caption')}, {counted(gap.n_clusters, 'set')} of labels)"
+        )
+        if not self.prefers(self.bias_head):
+            return (
+                f"The text head that prefers a mention most has no preference to speak of: {bias}."
+            )
+        side = "first" if self.bias_head == self.first_head else self.last
+        share = f"the one named {side} gets more in a share of {s['bias_head_consistency']} of them"
+        return f"{bias}; {share}.{self._named_first()}{self._by_template()}"
+
+    def _named_first(self) -> str:
+        if self.first_head == self.bias_head:
+            return ""
+        if self.first_head is None or not self.prefers(self.first_head):
+            return " No head prefers the object named first to speak of."
+        gap, share = (self.summary[f"first_head_{x}"] for x in ("difference", "consistency"))
+        return (
+            f" Of the heads that prefer the object named first, {self.first_head} does so most: "
+            f"by {gap.phrase}, in a share of {share} of the captions."
+        )
+
+    def _by_template(self) -> str:
+        if not self.templates:
+            return ""
+        rows = {name: self.rows(name)[self.bias_head] for name in self.templates}
+        gaps = [f"{part_of(row, 'difference').phrase} with “{name}”" for name, row in rows.items()]
+        return (
+            f" The difference of {self.bias_head} is {' and '.join(gaps)}; to the left object "
+            f"minus the right one it gives {self.summary['bias_head_side_difference'].phrase}."
+        )
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """How heads were chosen, what one template cannot tell, the null, and depth."""
+        chosen, measured = SET_WORDS[self.chosen_on], SET_WORDS[self.measured_on]
+        return (
+            f"Heads are chosen on {chosen} and measured on {measured}"
+            + ("." if chosen != measured else ON_THEMSELVES),
+            "Attention says where [EOT] looks; what the embedding takes from there depends on the "
+            "values too.",
+            "Intervals are 95 %, from a bootstrap over unordered sets of labels. They say nothing "
+            "about other training seeds, between which heads change places.",
+            NO_NULL if self.null is None else f"{NULL} Here it is {self.null:.2g}.",
+            *([] if self.templates else [ONE_TEMPLATE]),
+            *([MANY] if self.last != "second" else []),
+            *([DEEP] if self.table["layer"].max() else []),
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """Heads by template and set of captions."""
+        return self.table
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Difference by head, and attention of the bias head by label."""
+        return (heads_figure(self), labels_figure(self))
+
+
+ON_THEMSELVES = ", for want of others: the largest difference is partly luck."
+NULL = (
+    f"The null is the largest |difference| over all heads of {UNTRAINED_MODELS} untrained models "
+    f"on the same captions. It is easy to beat, so a difference under {NO_PREFERENCE} counts as "
+    "none even where it exceeds the null."
+)
+NO_NULL = "The null of untrained models is left out: this model has no recipe to draw them from."
+ONE_TEMPLATE = (
+    "All relation captions have one template, so the object named first always stands on the same "
+    "side: order of mention and side cannot be told apart."
+)
+MANY = "With more than two objects “second” is the one named last; those between are left out."
+DEEP = (
+    "Above the first layer a position holds more than its own word: attention to it is not "
+    "attention to that object alone."
+)
+
+
+def part_of(row: Mapping[str, Any], name: str) -> Scalar:
+    """One number of a table row with its interval."""
+    ends = {"low": row[f"{name}_low"], "high": row[f"{name}_high"]} if name != "difference" else {}
+    return Scalar.of({**row, **ends}, name)
+
+
+def complement(share: Scalar) -> Scalar:
+    """What a share leaves to 1."""
+    parts = {"value": share.value, "low": share.high, "high": share.low}
+    return replace(share, **{k: None if x is None else 1 - x for k, x in parts.items()})  # type: ignore[operator]
+
+
+def heads_figure(result: OrderBias) -> Figure:
+    """What each head gives the first mention more than the last one."""
+    rows = [
+        {
+            "head": head,
+            "of": f"captions with “{template}”" if template != ALL else "all captions",
+            "difference of attention": row["difference"],
+            **{name: row[name] for name in ("low", "high", "n")},
+        }
+        for template in result.templates or [ALL]
+        for head, row in result.rows(template).items()
+    ]
+    table = pd.DataFrame(rows)
+    size = table["difference of attention"].abs().groupby(table["head"]).max()
+    shown = table[table["head"].isin(size.nlargest(MOST_HEADS).index)]
+    none = max(NO_PREFERENCE, result.null or 0)
+    plot = bars(
+        shown,
+        x="difference of attention",
+        y="head",
+        facet="of" if result.templates else None,
+        highlight=result.bias_head,
+        mark="dot",
+    )
+    reached = "" if result.null is None else f" (untrained models reach {result.null:.1g})"
+    return Figure(
+        key="heads",
+        title=f"Attention to the object named first minus the one named {result.last}",
+        how_to_read="Each dot is one head of the text tower: the share of [EOT]'s attention that "
+        f"the object named first gets more than the one named {result.last}, mean over "
+        f"{SET_WORDS[result.measured_on]} with a 95 % interval; left of 0 it gets less, and in the "
+        f"shaded band a difference counts as none{reached}.",
+        plot=reference(plot, (-none, none), "counts as none"),
+        table=table,
+    )
+
+
+def labels_figure(result: OrderBias) -> Figure:
+    """What the bias head gives each label, by mention."""
+    held = result.labels[result.labels["group"] == HELD_OUT]["label"].unique()
+    words = f" ({', '.join(held)} are held out of the pairs in training)" if len(held) else ""
+    return Figure(
+        key="labels",
+        title=f"Attention of {result.bias_head} to each label, named first or {result.last}",
+        how_to_read=f"Across: labels{words}; up: the mean share of [EOT]'s attention that the "
+        f"label gets over all captions that name it first or {result.last}; a head that looks at "
+        "labels whatever their place would draw the two lines on top of each other.",
+        plot=reference(lines(result.labels, x="label", y="attention", by="named"), 0.0, "none"),
+        table=result.labels,
+    )
+
+
+def order_bias(recording: Recording, *, seed: int = 0) -> OrderBias:
+    """Compare what each head of the text tower gives the first and the last mention of an object.
+
+    difference = attention of [EOT] to the first mention minus that to the last one, mean over
+    relation captions; consistency = share of captions in which the first gets more, ties 1/2;
+    side_difference = attention to the left object minus the right one. The heads of the summary
+    are chosen on captions of trained labels and measured on held-out ones. The null is the largest
+    |difference| of untrained models. Source: arXiv 2601.12809.
+    Raises NotApplicable where no caption states a relation.
+    """
+    mentions = Mentions.of(recording.examples)
+    attention = mention_attention(recorded_patterns(recording, mentions), mentions)
+    table = pd.DataFrame(list(head_rows(attention, mentions, seed)))
+    chosen_on, measured_on = sets_of(recording.examples)
+    bias, first = choose(table[(table["template"] == ALL) & (table["set"] == chosen_on)])
+    return OrderBias(
+        table=table,
+        labels=by_label(attention[bias], mentions),
+        bias_head=head_name(*bias),
+        first_head=None if first is None else head_name(*first),
+        chosen_on=chosen_on,
+        measured_on=measured_on,
+        null=untrained_null(recording.model, mentions.of_set(measured_on), seed),
+        last=mentions.names[1],
+    )

@@ -1,0 +1,3 @@
+"""Attention, terms and attribution drawn over a photograph and its mirror image."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Attention terms: which products of content and position make the scores."""
+
+__all__ = []

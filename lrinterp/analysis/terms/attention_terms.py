@@ -1,0 +1,227 @@
+"""Which products of content and position make the attention scores, and who wrote the keys?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+
+from lrinterp.analysis.subject import decomposable, relation_captions
+from lrinterp.analysis.terms.figures import deep_figures, rows_figure, shares_figure, text_figure
+from lrinterp.analysis.terms.part_shares import PARTS, few_rows, part_shares
+from lrinterp.analysis.terms.shares import NINE, SPLIT, Part, mean_rows, shares
+from lrinterp.decomposition import GAUGES, gauges_at
+from lrinterp.recording import Recording
+from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.wording import counted
+
+__all__ = ["AttentionTerms", "attention_terms"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AttentionTerms(Result):
+    """Shares of the nine terms and of the key's makers, and how exactly either adds up."""
+
+    name: ClassVar[str] = "attention_terms"
+    question: ClassVar[str] = "Which products of token and position make the attention scores?"
+
+    table: pd.DataFrame
+    """Share of each term, or part, by encoder, layer, head (null: all heads) and gauge."""
+    rows: pd.DataFrame
+    """Mean value of each term at each key position on the pooled row."""
+    pattern: Float[np.ndarray, "head query key"]
+    """Attention of the text tower's last layer on one caption."""
+    words: tuple[str, ...]
+    """The words of that caption."""
+    error: float
+    n_examples: int
+    normed: bool
+    """Does LayerNorm scale the keys of a tower?"""
+    layers: Mapping[str, int]
+    """By tower: how many layers it has."""
+    notes: tuple[str, ...]
+
+    @property
+    def deep(self) -> bool:
+        """Has a tower more than one layer?"""
+        return max(self.layers.values()) > 1
+
+    def of_image(self, layer: int) -> dict[str, Scalar]:
+        """The identified split of a layer of the image tower, all heads, by term."""
+        rows = self.table[(self.table["encoder"] == "image") & self.table["head"].isna()]
+        rows = rows[(rows["layer"] == layer) & rows["term"].isin(list(SPLIT))]
+        rows = rows[rows["gauge"] == gauges_at(layer)[0]]
+        return {row["term"]: Scalar.of(row) for row in records(rows)}
+
+    @property
+    def summary(self) -> Mapping[str, Scalar]:
+        """The reconstruction error and the split of the image tower's first and last layer."""
+        found = {"reconstruction_error": Scalar(value=self.error, n=self.n_examples)}
+        last = self.layers["image"] - 1
+        for place, layer in {"image": 0, "image_last": last}.items():
+            split = self.of_image(layer) if place == "image" or layer else {}
+            for name, term in zip(("key_content", "key_position"), SPLIT, strict=True):
+                if term in split:
+                    found[f"{place}_{name}_share"] = split[term]
+        return found
+
+    @property
+    def finding(self) -> str:
+        """The split of the image tower, and the exactness of the sum."""
+        what = "The nine terms add up" if not self.deep else "Nine terms and key parts add up"
+        exact = f"{what} to the cached scores to {self.error:.0e} of their largest."
+        split, summary = "image_key_position_share", self.summary
+        if split not in summary:
+            return exact
+        position, content = summary[split], summary["image_key_content_share"]
+        if position.value is None:
+            return f"All scores of the image tower's pooled row are equal. {exact}"
+        where = ", first layer," if self.layers["image"] > 1 else ""
+        return (
+            f"{'By convention (see caveats), on' if self.normed else 'On'} the pooled row of the "
+            f"image tower{where} {position.phrase} of the variance of the scores "
+            f"comes from where the key is, {content.phrase} from what it is "
+            f"({counted(position.n, 'picture')}).{self._last()} {exact}"
+        )
+
+    def _last(self) -> str:
+        """Position and the strongest part in the last layer of a deep image tower."""
+        layer = self.layers["image"] - 1
+        parts = self.table[(self.table["split"] == PARTS) & self.table["head"].isna()]
+        parts = parts[(parts["encoder"] == "image") & (parts["layer"] == layer)]
+        parts = parts.dropna(subset=["value"])
+        if not layer or parts.empty:
+            return ""
+        best = records(parts.sort_values("value"))[-1]
+        share = self.summary["image_last_key_position_share"]
+        return (
+            f" In the last, L{layer}, {share.phrase} comes from where the key is, by means over "
+            f"these pictures; of all parts that wrote its keys {best['term']} has most, "
+            f"{Scalar.of(best).phrase}."
+        )
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What is identified, and what is convention."""
+        whole = (
+            "With LayerNorm, whose scale differs by key, every split is a convention, also that of "
+            "key-content (EE+PE+bE) and key-position (EP+PP+bP)"
+            if self.normed
+            else "Only two things are identified, up to a constant per component of positions: "
+            "key-content (EE+PE+bE) and key-position (EP+PP+bP). How key-position divides into EP, "
+            "PP and bP is a convention"
+        )
+        return (
+            f"{whole}: a vector can move between token and position embeddings without changing "
+            "any output. The canonical gauge centres the position embeddings; the raw gauge shows "
+            "the weights as training left them.",
+            "A share is cov(term, scores) / var(scores), centred within the row over the keys "
+            "that are seen. It may be negative; shares sum to 1. Eb, Pb and bb are constant along "
+            "a row.",
+            *([ABOVE, ONCE] if self.deep else []),
+            *self.notes,
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """The shares, with the column `share` for the value."""
+        return self.table.rename(columns={"value": "share"})
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Shares by head in both gauges, mean rows by position, attention of the text tower.
+
+        With several layers also shares by layer, key-position by head, and who wrote the keys.
+        """
+        nine = self.table[self.table["split"] == NINE]
+        more = deep_figures(self.table) if self.deep else ()
+        first = [shares_figure(nine, gauge, deep=self.deep) for gauge in GAUGES]
+        text = text_figure(self.pattern, self.words, self.layers["text"] - 1)
+        return (*more, *first, rows_figure(self.rows, nine), text)
+
+
+ABOVE = (
+    "Above the first layer no weight says what is position: there the position part (gauge "
+    "“means”) is the mean of the residual stream at each position over the examples that were "
+    "analysed, and content is all the rest. That split is a convention of these examples; what "
+    "they share by accident at a position counts as position."
+)
+ONCE = (
+    "Key parts divide the key alone, by who wrote it (embed, pos, each earlier head and MLP, "
+    "biases), the query whole; a norm's scale is held as it was. What a head wrote may be copied "
+    "from elsewhere: a part says who wrote last, not where it comes from."
+)
+
+
+def attention_terms(recording: Recording) -> AttentionTerms:
+    """Split the scores of every layer of both towers into nine terms, and by who wrote the key.
+
+    share(t) = sum over examples and keys of centred(t) * centred(s) / sum of centred(s)^2 on the
+    pooled row, s the sum; interval: clusters of label sets. The reconstruction error
+    is max |sum of terms - hook_attn_scores| / max |hook_attn_scores| where a key is seen, the
+    larger of both ways to divide. The first layer has the gauges of its weights, layers above it
+    the gauge `means`. Source: arXiv 2601.12809, section 4; arXiv 2310.04861 for means. Raises
+    NotApplicable where neither tower can be split.
+    """
+    tables, rows, notes = [], [], []
+    n_examples = 0
+    for tower in recording.model.towers:
+        try:
+            decomposable(recording, tower)
+        except NotApplicable as reason:
+            notes.append(f"{reason}.")
+            continue
+        part = Part.of(recording, tower)
+        n_examples += len(part.inputs)
+        for layer in range(part.model.cfg.n_layers):
+            found, means = layer_shares(part, layer)
+            tables += found
+            rows += means
+    if not tables:
+        raise NotApplicable(notes[0])
+    table = pd.DataFrame(tables).astype({"head": "Int64"})
+    return AttentionTerms(
+        table=table,
+        rows=pd.DataFrame(rows),
+        **one_caption(recording),
+        error=float(table["reconstruction_error"].max()),
+        n_examples=n_examples,
+        normed=any(t.cfg.normalization_type is not None for t in recording.model.towers.values()),
+        layers={name: tower.cfg.n_layers for name, tower in recording.model.towers.items()},
+        notes=tuple(notes),
+    )
+
+
+def layer_shares(part: Part, layer: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """All shares of one layer, each row with the layer's reconstruction error, and its mean rows.
+
+    In a tower of one layer the parts of a key are no more than its content and position.
+    """
+    found, rows, errors = [], [], []
+    for gauge in gauges_at(layer):
+        terms, error = part.measured(layer, gauge)
+        found += list(shares(part, terms, layer, gauge))
+        rows += list(mean_rows(part, terms, layer, gauge))
+        errors.append(error)
+    deep = part.model.cfg.n_layers > 1
+    by_head = deep and few_rows(part.recording.model)
+    written, error = part_shares(part, layer, by_head=by_head)
+    worst = max(error, *errors)
+    found += written if deep else []
+    return [{**row, "reconstruction_error": worst} for row in found], rows
+
+
+def one_caption(recording: Recording) -> dict[str, Any]:
+    """Words and last-layer attention of the first caption that states a relation."""
+    first = int(relation_captions(recording.examples)[0])
+    text = recording.inputs["text"].at(torch.tensor([first]))
+    length = int(text.pool[0]) + 1
+    last = recording.model.towers["text"].cfg.n_layers - 1
+    pattern = recording.site("text", f"blocks.{last}.attn.hook_pattern")[first]
+    vocabulary = recording.examples.words["text"]
+    return {
+        "pattern": pattern[:, :length, :length].float().cpu().numpy(),
+        "words": tuple(vocabulary[i] for i in text.values[0, :length].tolist()),
+    }

@@ -1,0 +1,387 @@
+"""What is left of order when terms are taken away: by hand, on shipped, deep and large models."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lrinterp import (
+    DualEncoder,
+    Examples,
+    FitConfig,
+    Scenes,
+    Split,
+    World,
+    fit,
+    preset,
+    record,
+)
+from lrinterp.analysis.ablation import estimate as ablation_estimate
+from lrinterp.analysis.ablation import measure as ablation_measure
+from lrinterp.analysis.ablation import rows as ablation_rows
+from lrinterp.analysis.ablation.bench import Bench
+from lrinterp.analysis.ablation.rows import Row, head_row, main_rows, standard_rows
+from lrinterp.analysis.ablation.term_ablation import (
+    INTACT,
+    ONLY,
+    PLACEBO,
+    WITHOUT,
+    TermAblation,
+    term_ablation,
+)
+from lrinterp.axes import Pixels
+from lrinterp.decomposition import KEY_CONTENT
+from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
+from lrinterp.result import NotApplicable
+from lrinterp.stats import crossed_interval
+from lrinterp.wording import plain_number
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+COLUMNS = (
+    "model encoder terms heads kind gauge layers queries set metric candidates value low high n "
+    "n_clusters"
+)
+KEYS = {
+    "order_without_key_position",
+    "label_set_closed_without_key_position",
+    "order_placebo",
+    "order_key_position_only",
+    "order_placebo_minus_without",
+}
+
+
+def test_the_micro_model_by_hand(micro_recording):
+    """Head 0 carries all of it; labels are told apart without it; half of all placebos err."""
+    result = term_ablation(micro_recording)
+    summary = {key: scalar.value for key, scalar in result.summary.items()}
+    assert summary == {
+        "order_intact": 1,
+        "order_without_key_position": 0.5,
+        "order_placebo": pytest.approx(2 / 3),
+        "order_placebo_minus_without": pytest.approx(1 / 6),
+        "order_key_position_only": 1,
+        "order_intact_minus_key_position_only": 0,
+        "order_key_position_and_objects": 1,
+        "label_set_closed_without_key_position": 1,
+    }
+    assert {head: lost.value for head, lost in result.order_lost.items()} == {
+        (0, 0): 0.5,
+        (0, 1): 0,
+    }
+    assert all(s.n == 6 and s.n_clusters == 1 for s in result.summary.values())
+
+
+def test_intervals_of_the_micro_model_come_from_its_pairs(micro, micro_examples):
+    result = term_ablation(record(micro, micro_examples.of("mixed_pair")), draws=2)
+    lost = result.order_lost[0, 0]
+    assert (lost.value, lost.low, lost.high, lost.n_clusters) == (0.5, 0.5, 0.5, 4)
+    assert result.focus == "mixed_pair"
+    assert all(scalar.value is None for scalar in result.summary.values())
+
+
+def test_attention_on_the_objects_by_hand(micro_recording):
+    """Intact and with key-position alone, e to the scores of the two objects over all four."""
+    expected = []
+    for content in (6.0, None):
+        shares = []
+        for place in ((0, 1), (0, 2), (1, 2)):
+            level = [(6 if p in place else 4) if content else 16 / 3 for p in range(3)]
+            weights = np.exp([12, *(c + 6 + 2 * (p - 1) for p, c in enumerate(level))])
+            shares.append(weights[1:][list(place)].sum() / weights.sum())
+        expected.append(np.mean(shares))
+    result = term_ablation(micro_recording, draws=1)
+    np.testing.assert_allclose(result.on_objects[:, 0], expected, rtol=1e-5)
+
+
+def test_differences_are_paired(left_right_results):
+    """The interval of a difference is that of the differences, not of the two means."""
+    result = left_right_results["term_ablation"]
+    names = np.array(result.ablations)
+    placebo, without = (result.credits[names == r.label] for r in (PLACEBO, WITHOUT))
+    assert (len(placebo), len(without)) == (20, 1)
+    expected = crossed_interval(placebo - without, result.clusters)
+    spread = result.order(PLACEBO, WITHOUT)
+    assert (spread.value, spread.low, spread.high) == (expected.value, expected.low, expected.high)
+    assert spread.value == pytest.approx(result.order(PLACEBO).value - result.order(WITHOUT).value)
+
+
+def test_left_right_needs_key_position_and_nothing_random(left_right_results):
+    summary = left_right_results["term_ablation"].summary
+    assert set(summary) >= KEYS
+    assert 0.45 <= summary["order_without_key_position"].value <= 0.55
+    assert summary["label_set_closed_without_key_position"].value >= 0.95
+    assert summary["order_intact"].value >= 0.9
+    spread = summary["order_placebo_minus_without"]
+    assert spread.value >= 0.15
+    assert spread.low > 0
+
+
+def test_key_position_alone_is_enough_or_the_report_says_why_not(left_right_results):
+    result = left_right_results["term_ablation"]
+    lost = result.summary["order_intact_minus_key_position_only"].value
+    assert (lost > 0.1) == ("Key-position alone loses" in result.finding)
+
+
+def test_no_gradient_has_no_order_to_lose(no_gradient_results):
+    summary = no_gradient_results["term_ablation"].summary
+    for key in ("order_intact", "order_without_key_position", "order_placebo"):
+        assert 0.45 <= summary[key].value <= 0.55
+    assert summary["label_set_closed_without_key_position"].value >= 0.95
+
+
+def test_raw_rows_stand_beside_the_canonical_ones(left_right_results):
+    """Zeroing all of EP, PP and bP is the one raw row that means the same."""
+    table = left_right_results["term_ablation"].frame()
+    assert list(table.columns) == COLUMNS.split()
+    order = table[(table["metric"] == "order") & (table["set"] == "unseen_pair")]
+    order = order[(order["model"] == "trained") & (order["encoder"] == "image")]
+    value = order[order["heads"] == "all"].set_index(["terms", "kind", "gauge"])["value"]
+    whole = value["EP+PP+bP"]
+    assert whole["zero", "raw"] == pytest.approx(whole["flatten", "canonical"], abs=0.05)
+    for terms in ("EP", "PP", "bP", "EP+bP"):
+        assert (terms, "zero", "raw") in value.index
+    assert set(table["heads"]) == {"all", "0", "1", "2", "3"}
+
+
+def test_an_untrained_model_stands_in_the_same_table(left_right_results):
+    table = left_right_results["term_ablation"].frame()
+    fresh = table[(table["model"] == "untrained") & (table["metric"] == "order")]
+    assert fresh["kind"].tolist() == ["none", "flatten"]
+    assert fresh["value"].between(0.4, 0.6).all()
+
+
+def test_a_model_without_a_recipe_has_no_untrained_row_and_says_so(micro_recording):
+    result = term_ablation(micro_recording, draws=1)
+    assert set(result.frame()["model"]) == {"trained"}
+    assert "No untrained model in the table: this model has no recipe" in " ".join(result.caveats)
+
+
+def test_the_other_sets_are_measured_too(left_right, left_right_results):
+    table = left_right_results["term_ablation"].frame()
+    assert set(table["set"]) == {"unseen_pair", "seen_pair", "mixed_pair", "single"}
+    single = table[table["set"] == "single"]
+    assert "order" not in set(single["metric"])
+    seen = Bench(left_right.model, left_right.examples.of("seen_pair"))
+    own = table[(table["set"] == "seen_pair") & (table["metric"] == "order")]
+    for row, value in zip((INTACT, WITHOUT, ONLY), own["value"], strict=True):
+        assert value == pytest.approx(seen.measure(row)["order", "pair"].mean())
+
+
+def test_large_sets_are_sampled(micro, micro_examples, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ablation_measure, "LARGEST_SET", 5)
+    table = term_ablation(record(micro, micro_examples), draws=1).frame()
+    n = table.groupby("set")["n"].max().to_dict()
+    assert n == {"unseen_pair": 6, "mixed_pair": 5, "seen_pair": 4, "single": 4}
+
+
+def test_a_split_without_held_out_pairs_gives_nulls(micro):
+    split = Split(n_pair=4, n_val=0, positions_per_label=2, layouts_per_pair=1)
+    recording = record(micro, Scenes(World(n_pixels=3, n_labels=4), split).examples())
+    result = term_ablation(recording, draws=1)
+    assert result.focus == "seen_pair"
+    assert set(result.summary) >= KEYS
+    assert all((s.value, s.low, s.n) == (None, None, 0) for s in result.summary.values())
+    assert result.order(INTACT).value == 1
+    assert result.order(WITHOUT).value == 0.5
+    assert "trained pairs in new layouts" in result.finding
+
+
+def test_rows_of_ones_own_come_behind_the_standard_ones(micro_recording):
+    extra = [
+        Row(terms=("EP",), kind="permute", heads=(0, 1)),
+        Row(terms=KEY_CONTENT, kind="keep"),
+    ]
+    result = term_ablation(micro_recording, extra=extra, draws=1)
+    assert len(result.ablations) == len(standard_rows(2)) + 2
+    assert result.ablations[-2] == "image/EP/0,1/permute/canonical"
+    assert result.order(extra[1]).value == 0.5
+    assert set(result.order_lost) == {(0, 0), (0, 1)}
+
+
+def test_resampling_what_no_input_changes_is_refused_by_name(micro_recording):
+    row = Row(terms=("EP", "bP"), kind="resample")
+    with pytest.raises(ValueError, match=r"resample: EP\+bP does not depend on the input"):
+        term_ablation(micro_recording, extra=[row], draws=1)
+
+
+def test_a_tower_that_cannot_be_split_is_named(micro_recording):
+    micro_recording.model.text.cfg.positional_embedding_type = "rotary"
+    with pytest.raises(NotApplicable, match="the text tower cannot be decomposed: positions enter"):
+        term_ablation(micro_recording)
+
+
+def deep_model(layers: dict[str, int], **recipe) -> tuple[DualEncoder, Scenes]:
+    """A small model of several layers, trained where a recipe is given."""
+    split = Split(n_pair=4, n_val=4, positions_per_label=5, layouts_per_pair=8)
+    scenes = Scenes(World(n_pixels=5, n_labels=8), split)
+    sizes = {"d_model": 32, "n_heads": 2, "d_head": 16, "d_embed": 32}
+    scales = dict.fromkeys(("std_W_E", "std_W_pos", "std_weights"), 0.14)
+    model = DualEncoder.build(preset("minimal", **sizes, **scales, **layers), scenes.sizes, 0)
+    if recipe:
+        fit(model, scenes, FitConfig(**recipe), progress=False)
+    return model, scenes
+
+
+@pytest.fixture(scope="module")
+def deep_results() -> tuple[TermAblation, TermAblation]:
+    """Two image layers, before training and after some seconds of it."""
+    found = []
+    for recipe in ({}, {"steps": 200, "learning_rate": 0.005}):
+        model, scenes = deep_model({"image_layers": 2}, **recipe)
+        found.append(term_ablation(record(model, scenes.examples(), ()), draws=5))
+    return found[0], found[1]
+
+
+def test_order_of_a_deep_model_needs_key_position_in_all_layers(deep_results):
+    """The positive control; a placebo of the same size in as many layers costs far less."""
+    summary = deep_results[1].summary
+    assert summary["order_intact"].value > 0.75
+    assert 0.45 <= summary["order_without_key_position"].value <= 0.55
+    assert summary["order_placebo_minus_without"].low > 0.05
+    assert summary["label_set_closed_without_key_position"].value > 0.75
+    whole = main_rows(2)
+    assert summary["order_without_key_position"] == deep_results[1].order(whole.without)
+    assert set(summary) >= KEYS
+
+
+def test_an_untrained_deep_model_has_no_order_to_lose(deep_results):
+    """The null: near chance intact, without key-position, and under a placebo."""
+    summary = deep_results[0].summary
+    for key in ("order_intact", "order_without_key_position", "order_placebo"):
+        assert 0.35 <= summary[key].value <= 0.65
+    assert max(abs(lost.value) for lost in deep_results[0].order_lost.values()) < 0.15
+
+
+def test_the_table_of_a_deep_model_holds_layers_and_rows(deep_results):
+    result = deep_results[1]
+    table = result.frame()
+    assert list(table.columns) == COLUMNS.split()
+    order = table[(table["metric"] == "order") & (table["set"] == "unseen_pair")]
+    order = order[(order["model"] == "trained") & (order["kind"] == "flatten")]
+    order = order[(order["terms"] == "EP+PP+bP") & (order["encoder"] == "image")]
+    places = set(zip(order["layers"], order["queries"], order["heads"], strict=True))
+    assert places == {
+        ("0", "pooled", "all"),
+        ("all", "pooled", "all"),
+        ("all", "all", "all"),
+        *((layer, "all", head) for layer in "01" for head in ("all", "0", "1")),
+    }
+    text = table[table["encoder"] == "text"]
+    assert set(text["layers"]) == {"0"}
+
+
+def test_order_lost_of_a_deep_model_is_by_layer_and_head(deep_results):
+    result = deep_results[1]
+    assert list(result.order_lost) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    for (layer, head), lost in result.order_lost.items():
+        without = result.order(head_row(layer, head, 2)).value
+        assert lost.value == pytest.approx(result.order(INTACT).value - without)
+    heads = next(f for f in result.figures() if f.key == "heads")
+    assert set(heads.table["head"]) == {"L0H0", "L0H1", "L1H0", "L1H1"}
+
+
+def test_a_deep_result_says_which_layers_and_rows_and_what_position_is(deep_results):
+    result = deep_results[1]
+    assert "without key-position in all 2 layers and every query row" in result.finding
+    caveats = " ".join(result.caveats)
+    assert "information moves between patches below the last layer" in caveats
+    assert "Above the first layer position is a convention: the mean of the stream" in caveats
+    assert f"over the {result.order(INTACT).n} analysed pictures" in caveats
+    assert "text tower is edited" not in caveats
+    assert [f.key for f in result.figures()] == ["order", "split", "layers", "heads"]
+
+
+def test_a_deep_text_tower_is_edited_in_all_its_layers_too():
+    model, scenes = deep_model({"text_layers": 2})
+    result = term_ablation(record(model, scenes.examples(), ()), draws=1)
+    table = result.frame()
+    text = table[(table["encoder"] == "text") & (table["metric"] == "order")]
+    rows = set(zip(text["kind"], text["layers"], text["queries"], strict=True))
+    assert rows == {
+        *((kind, "0", "pooled") for kind in ("flatten", "keep")),
+        *((kind, "all", "all") for kind in ("flatten", "keep")),
+    }
+    assert set(table[table["encoder"] == "image"]["layers"]) == {"0"}
+    assert result.main == main_rows(1)
+    assert "in all 2 layers and rows" in " ".join(result.caveats)
+
+
+def test_a_large_tower_is_estimated_and_says_how_well(monkeypatch: pytest.MonkeyPatch):
+    """Fewer rows, three placebos, and the heads that were measured alone have an order lost."""
+    monkeypatch.setattr(ablation_rows, "LARGE", 3)
+    monkeypatch.setattr(ablation_estimate, "STRONGEST", 2)
+    monkeypatch.setattr(ablation_estimate, "RANDOM", 1)
+    model, scenes = deep_model({"image_layers": 2})
+    result = term_ablation(record(model, scenes.examples(["unseen_pair"]), ()))
+    assert len(result.order_lost) == 3
+    assert len(result.runs(result.main.placebo)) == 3
+    table = result.frame()
+    estimated = table[(table["metric"] == "order_margin_change")]
+    assert (estimated["candidates"] == "first order").sum() == 4
+    agreement = table[table["metric"] == "estimate_agreement"].set_index("candidates")["value"]
+    caveats = " ".join(result.caveats)
+    assert f"Pearson's r {plain_number(agreement['pearson'])}" in caveats
+    assert "Over the 3 measured heads" in caveats
+    assert "Of the 4 heads of the image tower 3 are measured" in caveats
+    assert [f.key for f in result.figures()] == ["order", "layers", "heads", "estimate"]
+    assert all(scalar.value is not None for scalar in result.summary.values())
+    assert "in all 2 layers and every query row" in result.finding
+    assert "raw rows" not in caveats
+
+
+@pytest.mark.parametrize("boxes", [True, False])
+def test_pictures_of_an_imported_tower_are_measured(boxes):
+    """A tower that reads patches, on a set that the toy world does not know."""
+    model, examples = of_pictures(boxes=boxes)
+    result = term_ablation(record(model, examples, ()), draws=2)
+    assert result.focus == "pictures"
+    known = {key for key, scalar in result.summary.items() if scalar.value is not None}
+    objects = {"order_key_position_and_objects"}
+    assert known == set(result.summary) - (set() if boxes else objects)
+    caveats = " ".join(result.caveats)
+    assert ("objects told from empty patches" in caveats) is not boxes
+    assert ("Objects told from empty pixels" in caveats) is boxes
+    assert result.finding.startswith("Order on pictures of the suite is")
+    assert "Behind the pre-norm and above the first layer position is a convention" in caveats
+    assert "No untrained model in the table" in caveats
+    table = result.frame()
+    assert set(table["set"]) == {"pictures"}
+    terms = set(table[table["layers"] == "0"]["terms"])
+    assert {"EP", "bP", "VP", "EP+VP", "EP+PP+bP"} <= terms
+    assert result.on_objects.shape == (2, 2 if boxes else 0)
+    assert len(result.figures()) == 4
+
+
+def of_pictures(*, boxes: bool) -> tuple[DualEncoder, Examples]:
+    """A random CLIP of two layers on noise in 2 x 2 patches, with the captions of a toy world."""
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
+    toy = Scenes(World(n_pixels=4, n_labels=4), split).examples(["unseen_pair"])
+    tower = TowerSpec(layers=2, width=8, heads=2, mlp=16, activation="quick_gelu", eps=1e-5)
+    sizes = {"picture": (3, 8, 8), "patch": (4, 4), "embed": 6, "end": None}
+    vocabulary, context = len(toy.words["text"]), toy.text.ids.shape[1]
+    spec = ClipSpec(image=tower, text=tower, context=context, vocabulary=vocabulary, **sizes)
+    model, generator = build_clip(spec), torch.Generator().manual_seed(0)
+    for weight in model.parameters():
+        weight.data = torch.randn(weight.shape, generator=generator) / 2
+    roles = toy.roles["image"]
+    if not boxes:
+        left = torch.arange(5).remainder(2) == 1
+        halves = {"left half": left, "right half": ~left}
+        roles = {"CLS": roles["CLS"], **{k: m & ~roles["CLS"] for k, m in halves.items()}}
+    occurs = torch.zeros(2, 5, dtype=torch.bool)
+    occurs[0, 0] = occurs[1, 1:] = True
+    pictures = torch.randn(len(toy), 3, 8, 8, generator=generator)
+    captions = ("pictures" if name == "unseen_pair" else name for name in toy.caption_set)
+    return model, replace(
+        toy,
+        image=Pixels(pictures, torch.zeros(len(toy), dtype=torch.long)),
+        words={"image": ("CLS", "patch"), "text": toy.words["text"]},
+        occurs={"image": occurs, "text": toy.occurs["text"]},
+        roles={"image": roles, "text": toy.roles["text"]},
+        image_set=("pictures",) * len(toy),
+        grid=(2, 2),
+        caption_set=tuple(captions),
+        caption_swap="word",
+    )

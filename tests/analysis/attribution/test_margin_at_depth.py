@@ -1,0 +1,227 @@
+"""Parts of a margin at depth: their sum, each by a loop, by hand, and by taking a head away."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from lrinterp import DualEncoder, FitConfig, Scenes, Split, World, fit, preset, record
+from lrinterp.analysis.attribution import margin_at_depth
+from lrinterp.analysis.attribution.margin_at_depth import AtDepth, attribute_at_depth
+from lrinterp.analysis.attribution.margin_parts import attribute
+from lrinterp.analysis.contrast import Contrast, contrasts
+from lrinterp.decomposition import Streams, along
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+TOWERS = ("image", "text")
+SIZES: dict[str, Any] = {"d_model": 12, "n_heads": 2, "d_head": 6, "d_embed": 8}
+SCALES: dict[str, Any] = {"std_W_E": 0.7, "std_W_pos": 0.7, "std_weights": 0.4}
+
+
+def deep_contrasts(layers: int, name: str = "full", steps: int = 0) -> dict[str, Contrast]:
+    """Both towers of a model, trained for some steps, with every bias and norm weight at work."""
+    split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
+    scenes = Scenes(World(n_pixels=4, n_labels=5), split)
+    config = preset(name, **SIZES, **SCALES, image_layers=layers, text_layers=layers)
+    model = DualEncoder.build(config, scenes.sizes, 0)
+    if steps:
+        fit(model, scenes, FitConfig(steps=steps), progress=False)
+    generator = torch.Generator().manual_seed(1)
+    for key, weight in model.trainable().items():
+        if key.rsplit(".", 1)[-1][:2] in ("b_", "w", "b"):
+            weight.data += 0.2 * torch.randn(weight.shape, generator=generator)
+    found = contrasts(record(model, scenes.examples(["unseen_pair"])), 12, 0)
+    return {contrast.tower: contrast for contrast in found}
+
+
+def apart(contrast: Contrast) -> AtDepth:
+    tower = contrast.recording.model.towers[contrast.tower]
+    occurs = contrast.recording.examples.occurs[contrast.tower]
+    return attribute_at_depth(tower, contrast.inputs[0], occurs, contrast.direction)
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+@pytest.mark.parametrize(
+    ("name", "layers"), [("full", 1), ("full", 2), ("full", 3), ("full", 4), ("minimal", 2)]
+)
+def test_parts_add_up_to_the_margin_of_a_trained_model(tower: str, name: str, layers: int):
+    contrast = deep_contrasts(layers, name, steps=5)[tower]
+    found, margins = apart(contrast), contrast.margins().numpy()
+    for whole in (found.whole, found.margin):
+        assert np.abs(whole - margins).max() < 1e-4 * np.abs(margins).max()
+    constants = 2 if name == "full" else 1
+    mlps = layers if name == "full" else 0
+    assert len(found.names) == len(found.parts) == 2 + 3 * layers + mlps + constants
+    assert found.heads == tuple(f"L{k}H{h}" for k in range(layers) for h in (0, 1))
+    for head, keys in zip(found.heads, found.by_key, strict=True):
+        np.testing.assert_allclose(keys.sum(-1), found.parts[found.names.index(head)], atol=1e-12)
+    assert (found.by_key[:, ~found.attended] == 0).all()
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_parts_are_those_of_the_decomposition(tower: str):
+    """u here is the derivative of v . w / |v|, |v| and the scale of the norm held, by autograd."""
+    contrast = deep_contrasts(2)[tower]
+    model, inputs = contrast.recording.model.towers[tower], contrast.inputs[0]
+    streams = Streams.of(model, inputs, contrast.recording.examples.occurs[tower])
+    rows = torch.arange(len(inputs))
+    last = streams.residual(2)[rows, inputs.pool].requires_grad_()
+    scale = (last.var(-1, unbiased=False, keepdim=True) + model.cfg.eps).sqrt().detach()
+    centred = last - last.mean(-1, keepdim=True)
+    norm: Any = model.ln_final
+    v = (centred / scale * norm.w + norm.b) @ model.unembed.W_U
+    margin = ((v + model.unembed.b_U) * contrast.direction).sum(-1)
+    margin = margin / (v + model.unembed.b_U).norm(dim=-1).detach()
+    u = torch.autograd.grad(margin.sum(), last)[0]
+    expected = along(streams, 2, u[:, None], "canonical")[:, rows, 0, inputs.pool]
+    found = apart(contrast)
+    np.testing.assert_allclose(found.parts[:-2], expected, atol=1e-5)
+    rest = margin.detach() - (last.detach() * u).sum(-1)
+    np.testing.assert_allclose(found.parts[-2:].sum(0), rest, atol=1e-5)
+    assert np.abs(found.parts[2:]).max(1).min() > 1e-4
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_a_part_is_what_the_margin_loses_without_it(tower: str):
+    """For one example, in plain numpy: what a component wrote is taken from the last stream."""
+    contrast, n = deep_contrasts(3)[tower], 4
+    model, inputs = contrast.recording.model.towers[tower], contrast.inputs[0]
+    _, cache = model.run_with_cache(inputs.values)
+    kept = {k: x[n].double().numpy() for k, x in cache.items() if len(x) == len(inputs)}
+    W = {k: x.detach().double().numpy() for k, x in model.state_dict().items()}
+    pool, w = int(inputs.pool[n]), contrast.direction[n].double().numpy()
+    last = kept["blocks.2.hook_resid_post"][pool]
+    scale = np.sqrt(last.var() + model.cfg.eps)
+
+    def before_length(stream: np.ndarray) -> np.ndarray:
+        normed = (stream - stream.mean()) / scale * W["ln_final.w"] + W["ln_final.b"]
+        return normed @ W["unembed.W_U"] + W["unembed.b_U"]
+
+    v = before_length(last)
+    found = apart(contrast)
+    assert found.margin[n] == pytest.approx(v @ w / np.linalg.norm(v), abs=1e-7)
+    wrote = {"embed and pos": kept["hook_embed"][pool] + kept["hook_pos_embed"][pool]}
+    for layer in range(3):
+        place = f"blocks.{layer}"
+        wrote[f"L{layer} b_O"] = W[f"{place}.attn.b_O"]
+        wrote[f"L{layer} mlp"] = kept[f"{place}.hook_mlp_out"][pool]
+        for head in range(2):
+            z = kept[f"{place}.attn.hook_z"][pool, head]
+            wrote[f"L{layer}H{head}"] = z @ W[f"{place}.attn.W_O"][head]
+    got = dict(zip(found.names, found.parts[:, n], strict=True))
+    got["embed and pos"] = got["embed"] + got["pos"]
+    for name, component in wrote.items():
+        lost = (v - before_length(last - component)) @ w / np.linalg.norm(v)
+        assert got[name] == pytest.approx(lost, abs=1e-6), name
+    keys = found.by_key[found.heads.index("L1H1"), n]
+    for key in range(pool + 1):
+        value = kept["blocks.1.attn.hook_v"][key, 1] @ W["blocks.1.attn.W_O"][1]
+        component = kept["blocks.1.attn.hook_pattern"][1, pool, key] * value
+        lost = (v - before_length(last - component)) @ w / np.linalg.norm(v)
+        assert keys[key] == pytest.approx(lost, abs=1e-6)
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+@pytest.mark.parametrize("name", ["full", "minimal"])
+def test_without_a_head_of_the_last_layer_the_margin_loses_its_part(tower: str, name: str):
+    """By a run without its output, nothing else held but the scale of the norm and |v|.
+
+    In an attention-only model the last layer's heads act directly alone; below an MLP the head is
+    taken from the stream behind it.
+    """
+    contrast = deep_contrasts(2, name)[tower]
+    model, inputs = contrast.recording.model.towers[tower], contrast.inputs[0]
+    rows, pool, found = torch.arange(len(inputs)), inputs.pool, apart(contrast)
+
+    def without(z: Tensor, hook: object) -> Tensor:
+        return z * torch.tensor([0.0, 1.0])[:, None]
+
+    def mlp_held(_: Tensor, hook: object) -> Tensor:
+        return intact["blocks.1.hook_mlp_out"]
+
+    with torch.no_grad():
+        intact = model.run_with_cache(inputs.values, stop_at_layer=2)[1]
+        last = intact["blocks.1.hook_resid_post"]
+        hooks: list[Any] = [("blocks.1.attn.hook_z", without)]
+        hooks += [("blocks.1.hook_mlp_out", mlp_held)] if name == "full" else []
+        with model.hooks(fwd_hooks=hooks):
+            removed: Tensor = model(inputs.values, stop_at_layer=2)
+        last, removed = (x[rows, pool] for x in (last, removed))
+        if name == "full":
+            scale = (last.var(-1, unbiased=False, keepdim=True) + model.cfg.eps).sqrt()
+            norm: Any = model.ln_final
+            last, removed = (
+                (x - x.mean(-1, keepdim=True)) / scale * norm.w + norm.b for x in (last, removed)
+            )
+        v, less = model.unembed(last), model.unembed(removed)
+    lost = ((v - less) * contrast.direction).sum(-1) / v.norm(dim=-1)
+    part = found.parts[found.names.index("L1H0")]
+    np.testing.assert_allclose(part, lost.numpy(), atol=1e-6)
+    assert np.abs(part).max() > 1e-3
+
+
+def test_by_hand():
+    """Two layers that move nothing: v is the norm of token plus position, then doubled.
+
+    The stream (3, 1) has mean 2 and scale 1, its norm is (1, -1), v = (2, -2); along w = (1, 0)
+    the margin is 2 / sqrt(8). Token (2, 0) and position (1, 1): centred, the token is all of it.
+    """
+    contrast = deep_contrasts(2)["image"]
+    model = DualEncoder.build(
+        preset("full", d_model=2, n_heads=1, d_head=2, d_embed=2, image_layers=2),
+        contrast.recording.model.sizes,
+        0,
+    )
+    tower = model.image
+    for name, weight in model.trainable().items():
+        weight.data.fill_(1.0 if name.endswith(".w") else 0.0)
+    tower.cfg.eps = 0.0
+    tower.embed.W_E.data[:] = torch.tensor([2.0, 0.0])
+    tower.pos_embed.W_pos.data[:] = torch.tensor([1.0, 1.0])
+    tower.unembed.W_U.data[:] = 2 * torch.eye(2)
+    inputs, occurs = contrast.inputs[0], contrast.recording.examples.occurs["image"]
+    direction = torch.tensor([1.0, 0.0]).expand(len(inputs), 2)
+    found = attribute_at_depth(tower, inputs, occurs, direction)
+    parts = dict(zip(found.names, found.parts, strict=True))
+    np.testing.assert_allclose(found.margin, 1 / np.sqrt(2), atol=1e-6)
+    np.testing.assert_allclose(parts.pop("embed"), 1 / np.sqrt(2), atol=1e-6)
+    np.testing.assert_allclose(list(parts.values()), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_of_one_layer_both_ways_are_the_same(tower: str):
+    contrast = deep_contrasts(1, "minimal")[tower]
+    model = contrast.recording.model.towers[tower]
+    occurs = contrast.recording.examples.occurs[tower]
+    one = attribute(model, contrast.inputs[0], occurs, contrast.direction)  # type: ignore[arg-type]
+    found = apart(contrast)
+    np.testing.assert_allclose(found.by_key, one.by_key.sum(0).transpose(1, 0, 2), atol=1e-6)
+    np.testing.assert_allclose(found.parts[[0, 1, 4, 5]], one.direct, atol=1e-6)
+    assert found.names[:2] + found.names[4:] == ("embed", "pos", "L0 b_O", "b_U")
+    np.testing.assert_array_equal(found.attended, one.attended)
+
+
+def test_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch):
+    contrast = deep_contrasts(2)["text"]
+    whole = apart(contrast)
+    monkeypatch.setattr(margin_at_depth, "batch_that_fits", lambda *_: 5)
+    some = apart(contrast)
+    for name in ("margin", "parts", "by_key"):
+        np.testing.assert_allclose(getattr(some, name), getattr(whole, name), atol=1e-6)
+    np.testing.assert_array_equal(some.attended, whole.attended)
+    assert some.names == whole.names
+    turned = replace(contrast, direction=-contrast.direction)
+    np.testing.assert_allclose(apart(turned).parts, -whole.parts, atol=1e-9)
+
+
+def test_the_tower_is_left_as_it_was():
+    contrast = deep_contrasts(2)["image"]
+    before = contrast.margins()
+    apart(contrast)
+    assert torch.equal(contrast.margins(), before)
+    hooks = contrast.recording.model.image.hook_dict.values()
+    assert not any(point.fwd_hooks for point in hooks)

@@ -1,0 +1,115 @@
+"""Rank correlations against scipy and plain loops, with nulls and positive controls."""
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from lrinterp.analysis.attribution.rank_correlation import (
+    rank_interval,
+    shuffled_high,
+    within_groups,
+    within_interval,
+)
+from lrinterp.stats import mean_interval
+
+
+def rho(x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.asarray(spearmanr(x, y))[0])
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(3)
+
+
+def test_rho_and_its_resamples_against_scipy(rng: np.random.Generator):
+    """Every copy of a cluster brings all its examples, ranked anew."""
+    clusters = rng.choice([4, 9, 2, 30, 7], size=40)
+    x = rng.integers(0, 8, size=40).astype(float)  # with ties
+    y = x + rng.normal(size=40) * 4
+    got = rank_interval(x, y, clusters, draws=50, seed=1)
+    assert got.value == pytest.approx(rho(x, y))
+    assert (got.n, got.n_clusters) == (40, 5)
+    counts = np.random.default_rng(1).multinomial(5, [0.2] * 5, size=50)
+    replicates = []
+    for count in counts:
+        copies = [np.flatnonzero(clusters == c) for c in np.unique(clusters)]
+        chosen = np.concatenate([i for i, k in zip(copies, count, strict=True) for _ in range(k)])
+        replicates.append(rho(x[chosen], y[chosen]))
+    assert (got.low, got.high) == pytest.approx(tuple(np.quantile(replicates, [0.025, 0.975])))
+
+
+def test_agreement_and_its_opposite(rng: np.random.Generator):
+    x, clusters = rng.normal(size=30), np.repeat(np.arange(6), 5)
+    assert rank_interval(x, np.exp(x), clusters).value == pytest.approx(1)
+    assert rank_interval(x, -(x**3), clusters).high == pytest.approx(-1)
+    assert within_groups(x, np.exp(x), clusters) == pytest.approx(np.ones(6))
+
+
+def test_what_has_no_ranks_has_no_correlation(rng: np.random.Generator):
+    x, clusters = rng.normal(size=8), np.repeat([0, 1], 4)
+    for flat in (np.zeros(8), 1 + 1e-9 * rng.normal(size=8)):  # rounding is no difference
+        assert rank_interval(x, flat, clusters).value is None
+        assert np.isnan(within_groups(x, flat, clusters)).all()
+        assert within_interval(x, flat, clusters, clusters).value is None
+        assert shuffled_high(x, flat, clusters) is None
+    nothing = np.zeros(0)
+    found = rank_interval(nothing, nothing, nothing.astype(int))
+    assert (found.value, found.n, found.n_clusters) == (None, 0, 0)
+
+
+def test_one_cluster_has_no_ends(rng: np.random.Generator):
+    x, y = rng.normal(size=(2, 9))
+    found = rank_interval(x, y, np.ones(9, dtype=int))
+    assert found.value == pytest.approx(rho(x, y))
+    assert (found.low, found.high) == (None, None)
+
+
+def test_within_groups_is_the_mean_of_what_scipy_says_of_each(rng: np.random.Generator):
+    groups, clusters = np.repeat(np.arange(6), 7), np.repeat([0, 0, 1, 1, 2, 2], 7)
+    order = rng.permutation(42)
+    groups, clusters = groups[order], clusters[order]
+    x, y = rng.normal(size=(2, 42))
+    x[groups == 3] = 5  # constant: rho is not defined there
+    each = [rho(x[groups == g], y[groups == g]) for g in (0, 1, 2, 4, 5)]
+    got = within_groups(x, y, groups)
+    assert got[[0, 1, 2, 4, 5]] == pytest.approx(each)
+    assert np.isnan(got[3])
+    expected = mean_interval(np.array(each), np.array([0, 0, 1, 2, 2]))
+    interval = within_interval(x, y, groups, clusters)
+    assert (interval.value, interval.low) == pytest.approx((expected.value, expected.low))
+    assert (interval.n, interval.n_clusters) == (5, 3)
+
+
+def test_levels_of_groups_do_not_count_within_them(rng: np.random.Generator):
+    """Groups whose means go together, and whose members do not: high over all, null within."""
+    groups = np.repeat(np.arange(10), 40)
+    x, y = 10 * groups + rng.normal(size=(2, 400))
+    assert rho(x, y) > 0.9
+    assert abs(within_groups(x, y, groups).mean()) < 0.1
+
+
+def test_the_null_is_that_of_independent_ranks(rng: np.random.Generator):
+    """Over all: sd 1 / sqrt(n - 1). Within g groups of m: 1 / sqrt(g (m - 1)) of their mean."""
+    x, y = rng.normal(size=(2, 400))
+    whole, groups = np.zeros(400, dtype=int), rng.permutation(np.repeat(np.arange(10), 40))
+    assert shuffled_high(x, y, whole) == pytest.approx(1.96 / np.sqrt(399), rel=0.1)
+    assert shuffled_high(x, y, groups) == pytest.approx(1.96 / np.sqrt(390), rel=0.1)
+
+
+def test_shuffling_keeps_to_the_groups():
+    """Pairs that are alike within a group leave nothing to shuffle there, and much over all."""
+    groups = np.repeat(np.arange(20), 2)
+    x = np.tile([0.0, 1.0], 20)
+    assert shuffled_high(x, x, groups) == pytest.approx(0.4, abs=0.11)  # of 20 coins
+    assert shuffled_high(groups * 1.0, groups * 1.0, groups) is None
+
+
+def test_the_seed_alone_decides(rng: np.random.Generator):
+    x, y = rng.normal(size=(2, 40))
+    clusters = np.repeat(np.arange(8), 5)
+    one, same, other = (rank_interval(x, y, clusters, seed=seed) for seed in (0, 0, 1))
+    assert one == same
+    assert one != other
+    nulls = [shuffled_high(x, y, clusters, seed=seed) for seed in (0, 0, 1)]
+    assert nulls[0] == nulls[1] != nulls[2]

@@ -1,0 +1,66 @@
+"""Sentences about margins: what is said of one layer, at depth, and where there is no margin."""
+
+import pytest
+
+from lrinterp.analysis.attribution.words import (
+    SAME_MEAN,
+    correlated_caveat,
+    correlation_words,
+    depth_caveats,
+    finding_words,
+    path_caveats,
+)
+from lrinterp.result import Scalar
+
+
+def scalar(value: float) -> Scalar:
+    return Scalar(value=value, low=value - 0.01, high=value + 0.01, n=20, n_clusters=3)
+
+
+DEEP = {
+    "image_margin": scalar(0.3),
+    "image_margin_by_heads": scalar(0.25),
+    "image_margin_by_biases": scalar(0.05),
+    "image_largest_contribution": Scalar(value="L1H2"),
+    "image_largest_value": scalar(0.2),
+}
+
+
+def test_at_depth_the_groups_that_are_there_are_named():
+    said = finding_words(DEEP, "image", {}, " More.")
+    assert "margin of 0.300 [0.290, 0.310] (20 pictures, 3 label pairs)" in said
+    assert "written above all by L1H2, 0.200 [0.190, 0.210]" in said
+    assert said.endswith("heads 0.250 [0.240, 0.260] and biases 0.050 [0.040, 0.060]. More.")
+    assert "MLPs" not in said
+
+
+def test_without_a_margin_nothing_more_is_said():
+    said = finding_words(DEEP | {"image_margin": scalar(-1e-5)}, "image", {}, " More.")
+    assert said.endswith("there is no order in it to take apart.")
+    assert "−1e−05 (20 pictures" in said
+
+
+def test_of_one_layer_attention_is_spoken_of():
+    keys = ("margin", "largest_value", "margin_by_key_position", "margin_by_key_content")
+    found = {f"text_{key}": scalar(0.2) for key in (*keys, "margin_without_key_position")}
+    largest = {"part": "E", "role": "first", "head": "L0H3"}
+    said = finding_words(found, "text", largest, "")
+    assert "20 caption-picture pairs" in said
+    assert "read above all from the token at first through L0H3" in said
+
+
+@pytest.mark.parametrize("towers", [("text",), ("image", "text")])
+def test_caveats_at_depth_name_towers_and_errors(towers: tuple[str, ...]):
+    first, *_ = depth_caveats(towers, 2e-8, 3e-7)
+    assert "2e-08 (3e-07 of the largest margin)" in first
+    assert f"{' and '.join(towers)} tower{'s' * (len(towers) > 1)} are direct" in first
+    assert "no total effect" in first
+
+
+def test_other_caveats_hold_their_numbers():
+    assert "64 points of the path" in " ".join(path_caveats(1e-7, 1e-6, 64))
+    found = {f"spearman_{k}": scalar(0.5) for k in ("margin_gain", "flattened", "within_pairs")}
+    found["spearman_both_orders"] = scalar(0.4)
+    assert "rho is 0.500" in correlated_caveat(found, "L0H1", "left")
+    assert "left-hand object over the right-hand one" in correlation_words(found, "L0H1", "left")
+    assert set(SAME_MEAN) == {"objects", "word"}

@@ -1,0 +1,142 @@
+"""A planted direction is found at its strength; shuffled words have none."""
+
+import numpy as np
+import pytest
+
+from lrinterp.analysis.geometry.cosines import apart
+from lrinterp.analysis.geometry.direction import direction, signs_of
+
+PAIRS, ORDERS, TEMPLATES, WIDTH = 60, 2, 3, 40
+NAMES = tuple((f"a{i}", f"b{i}") for i in range(PAIRS))
+NOISE = 0.5
+
+
+def planted(strength: float, seed: int = 0) -> np.ndarray:
+    """Captions = objects (orthogonal to the direction) + noise ± strength along the first axis."""
+    rng = np.random.default_rng(seed)
+    objects = rng.normal(size=(PAIRS, 1, 1, 1, WIDTH)) * (np.arange(WIDTH) > 0)
+    points = objects + NOISE * rng.normal(size=(PAIRS, ORDERS, 2, TEMPLATES, WIDTH))
+    points[:, :, 0, :, 0] += strength
+    points[:, :, 1, :, 0] -= strength
+    return points
+
+
+def shuffled(points: np.ndarray, seed: int = 1) -> np.ndarray:
+    """The same captions with the two words exchanged in pairs drawn at random."""
+    flip = np.random.default_rng(seed).random(len(points)) < 0.5
+    return np.where(flip[:, None, None, None, None], points[:, :, ::-1], points)
+
+
+def measures(points: np.ndarray, draws: int = 300):
+    return direction(points, apart(NAMES[: len(points)]), signs_of(len(points), 0, draws))
+
+
+def values(points: np.ndarray) -> dict[str, float]:
+    return {name: m.interval(0).value or 0.0 for name, m in measures(points).items()}
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0, 3.0])
+def test_a_planted_direction_is_found_at_its_strength(strength: float):
+    """cos(d, m) = 4 s^2 / |d| |m| with |d|^2 = 4 s^2 + 2 noise^2 width, the noise of m divided by
+    the number of differences that it is a mean of; shares of the total variance.
+    """
+    found = values(planted(strength))
+    noise, fitted = 2 * NOISE**2 * WIDTH, (PAIRS - 1) * ORDERS * TEMPLATES
+    length, mean = (np.sqrt(4 * strength**2 + part) for part in (noise, noise / fitted))
+    total = strength**2 + (WIDTH - 1) + NOISE**2 * WIDTH
+    assert found["consistency"] == pytest.approx(4 * strength**2 / length / mean, abs=0.025)
+    assert found["relation_share"] == pytest.approx(strength**2 / total, rel=0.1)
+    assert found["variance_share"] == pytest.approx((strength**2 + NOISE**2) / total, rel=0.1)
+    far = np.sqrt(2 * (WIDTH - 1 + NOISE**2 * WIDTH))
+    assert found["relative_norm"] == pytest.approx(length / far, rel=0.05)
+
+
+def test_a_strong_direction_tells_the_words_apart_and_beats_its_null():
+    found = measures(planted(1.0))
+    assert found["direction_accuracy"].interval(0).value == pytest.approx(0.98, abs=0.02)
+    for name in ("consistency", "direction_accuracy", "relation_share"):
+        null = found[name].null
+        assert null is not None
+        assert (found[name].interval(0).value or 0) > null.max()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shuffled_words_have_no_direction(seed: int):
+    found = measures(shuffled(planted(1.0, seed), seed))
+    consistency = found["consistency"]
+    assert consistency.null is not None
+    low, high = np.quantile(consistency.null, [0.005, 0.995])
+    assert low <= (consistency.interval(0).value or 0) <= high
+    assert abs(found["relation_share"].interval(0).value or 0) < 0.01
+
+
+def test_the_null_is_that_of_words_exchanged_one_by_one():
+    """Each draw of the null equals the measure of captions whose words were exchanged."""
+    points = planted(0.5)[:6]
+    signs = signs_of(6, seed=3, draws=5)
+    found = direction(points, apart(NAMES[:6]), signs)
+    for k, sign in enumerate(signs[1:]):
+        turned = np.where(sign[:, None, None, None, None] > 0, points, points[:, :, ::-1])
+        alone = direction(turned, apart(NAMES[:6]), signs[:1])
+        for name in ("consistency", "direction_accuracy", "relation_share"):
+            null = found[name].null
+            assert null is not None
+            assert null[k] == pytest.approx(alone[name].interval(0).value)
+
+
+def test_held_out_means_that_no_object_is_shared():
+    """With loops: the direction of a pair comes from the pairs without its objects."""
+    names = (("a", "b"), ("b", "c"), ("c", "d"), ("e", "f"), ("g", "a"))
+    points = planted(0.7)[:5]
+    d = points[:, :, 0] - points[:, :, 1]
+    cosines, products, along, right = [], [], [], []
+    mean = points.mean((0, 1, 2, 3))
+    for p, own in enumerate(names):
+        others = [q for q, other in enumerate(names) if not {*own} & {*other}]
+        m = d[others].mean((0, 1, 2))
+        u = m / np.linalg.norm(m)
+        cosines += [x @ u / np.linalg.norm(x) for x in d[p].reshape(-1, WIDTH)]
+        products += [x @ m / 4 for x in d[p].reshape(-1, WIDTH)]
+        along += [((x - mean) @ u) ** 2 for x in points[p].reshape(-1, WIDTH)]
+        middle = points[others].mean((0, 1, 2, 3)) @ u
+        right += [x @ u > middle for x in points[p, :, 0].reshape(-1, WIDTH)]
+        right += [x @ u < middle for x in points[p, :, 1].reshape(-1, WIDTH)]
+    found = direction(points, apart(names), signs_of(5, 0, 1))
+    total = ((points - mean) ** 2).sum(-1).mean()
+    expected = {
+        "consistency": np.mean(cosines),
+        "relation_share": np.mean(products) / total,
+        "variance_share": np.mean(along) / total,
+        "direction_accuracy": np.mean(right),
+    }
+    for name, value in expected.items():
+        assert found[name].interval(0).value == pytest.approx(value), name
+
+
+def test_turning_moving_and_scaling_the_space_change_nothing():
+    points = planted(0.7)[:10]
+    turn, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(WIDTH, WIDTH)))
+    there = values(points)
+    for moved in (points @ turn, 7.0 * points, points + 1.0):
+        assert values(moved) == pytest.approx(there)
+
+
+def test_captions_that_the_word_does_not_change_have_no_consistency():
+    points = planted(1.0)[:6]
+    points[:, :, 1] = points[:, :, 0] * (1 + 1e-9)
+    found = measures(points)
+    assert found["consistency"].interval(0).value is None
+    assert found["relative_norm"].interval(0).value == pytest.approx(0, abs=1e-6)
+
+
+def test_pairs_that_all_share_an_object_have_no_direction():
+    found = direction(planted(1.0)[:2], apart((("a", "b"), ("a", "c"))), signs_of(2, 0, 10))
+    assert {one.interval(0).value for one in found.values()} == {None}
+
+
+def test_the_first_draw_is_the_data():
+    signs = signs_of(7, seed=1, draws=20)
+    assert signs.shape == (21, 7)
+    assert (signs[0] == 1).all()
+    assert set(np.unique(signs)) == {-1.0, 1.0}
+    np.testing.assert_array_equal(signs, signs_of(7, seed=1, draws=20))

@@ -1,0 +1,68 @@
+"""Maps lie as the picture does; lines are those of the headline's layer."""
+
+from typing import Any
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+
+from lrinterp import record
+from lrinterp.analysis.ablation.term_ablation import TermAblation
+from lrinterp.analysis.gradient.figures import gradient_figures
+from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, positional_gradient
+from lrinterp.result import Figure, Scalar
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def drawn(figure: Figure) -> Any:
+    """The plot of a figure."""
+    return figure.plot
+
+
+def traces(figure: Figure) -> Any:
+    """The panels of a plot."""
+    return drawn(figure).data
+
+
+@pytest.fixture
+def on_patches(photographs) -> PositionalGradient:
+    """The gradient of head L1H0, whose removal costs most."""
+    needed = {(1, 0): Scalar(value=0.2, low=0.1, high=0.3)}
+    ablation = Mock(spec=TermAblation, order_lost=needed)
+    return positional_gradient(record(*photographs), term_ablation=ablation)
+
+
+def test_the_map_has_the_picture_s_orientation(on_patches: PositionalGradient):
+    figure = {f.key: f for f in gradient_figures(on_patches)}["map"]
+    plot = traces(figure)[0]
+    assert (list(plot.x), list(plot.y)) == (["1", "2", "3", "4"], ["1", "2", "3"])
+    rows = on_patches.headline_rows.query("head == 'L1H0'")
+    values = rows.sort_values("pixel")["value"].to_numpy().reshape(3, 4)
+    np.testing.assert_allclose(plot.z, values - values.mean(), atol=1e-9)
+    assert drawn(figure).layout.yaxis.autorange == "reversed"  # the first row on top
+    assert "L1H0" in figure.title
+
+
+def test_slopes_of_all_heads_in_both_directions(on_patches: PositionalGradient):
+    figure = {f.key: f for f in gradient_figures(on_patches)}["slopes"]
+    right, down = traces(figure)
+    for layer in (0, 1):
+        for head in (0, 1):
+            fit = on_patches.fit_of(head, layer=layer)
+            assert right.z[layer, head] == pytest.approx(fit["slope"])
+            assert down.z[layer, head] == pytest.approx(fit["slope_y"])
+
+
+def test_gains_of_all_heads(on_patches: PositionalGradient):
+    figure = {f.key: f for f in gradient_figures(on_patches)}["gain"]
+    fit = on_patches.fit_of(1, layer=1)
+    assert traces(figure)[0].z[1, 1] == pytest.approx(fit["attention_gain"])
+    assert {"low", "high"} <= set(figure.table)
+
+
+def test_a_row_of_pixels_keeps_its_lines_and_bars(micro_recording):
+    needed = {(0, 0): Scalar(value=0.2, low=0.1, high=0.3)}
+    ablation = Mock(spec=TermAblation, order_lost=needed)
+    result = positional_gradient(micro_recording, term_ablation=ablation)
+    assert [f.key for f in gradient_figures(result)] == ["rows-canonical", "rows-raw", "gain"]

@@ -1,0 +1,132 @@
+"""Rows of positions and their nulls: fresh models, and patches that change places."""
+
+import numpy as np
+import pytest
+import torch
+
+from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset
+from lrinterp.analysis.gradient.fit import (
+    UNTRAINED_MODELS,
+    WHOLE,
+    permuted_null,
+    positional_rows,
+    some,
+    tower_rows,
+    untrained_null,
+)
+from lrinterp.decomposition import GAUGES, Streams
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SIZES = {"d_model": 16, "n_heads": 2, "d_head": 8, "d_embed": 8}
+
+
+def small(seed: int = 0, **changes) -> tuple[DualEncoder, Examples, dict[str, tuple[int, int]]]:
+    """A fresh model on ten pixels, and its held-out pictures."""
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=40)
+    scenes = Scenes(World(n_labels=4), split)
+    model = DualEncoder.build(preset("minimal", **SIZES, **changes), scenes.sizes, seed)
+    return model, scenes.examples(["unseen_pair"]), scenes.sizes
+
+
+def slope_of(row) -> float:
+    """By numpy's least squares."""
+    return float(np.polyfit(np.arange(len(row)), row, 1)[0])
+
+
+@pytest.mark.parametrize("normalization", ["none", "LN"])
+def test_the_first_layer_of_all_is_that_of_the_weights(normalization: str):
+    """From streams and from the weights alone, which is how it was always measured."""
+    model, examples, _ = small(normalization=normalization, std_W_pos=0.5)
+    inputs, occurs = examples.image, examples.occurs["image"]
+    found = tower_rows(Streams.of(model.image, inputs, occurs))
+    expected = positional_rows(model.image, inputs, occurs)
+    assert set(found) == {(0, gauge, term) for gauge, term in expected}
+    for (gauge, term), rows in expected.items():
+        np.testing.assert_allclose(found[0, gauge, term], rows, atol=1e-6)
+    assert {gauge for _, gauge, _ in found} == set(GAUGES)
+
+
+def test_rows_of_the_second_layer_against_a_loop_in_float64():
+    """Means over pictures, centred over patches, read by the pooled query of each picture."""
+    model, examples, _ = small(image_layers=2, std_W_pos=0.5, std_W_E=0.5, std_weights=0.3)
+    tower = model.image
+    generator = torch.Generator().manual_seed(0)
+    for bias in (tower.blocks[1].attn.b_Q, tower.blocks[1].attn.b_K):
+        bias.data += torch.randn(bias.shape, generator=generator)
+    occurs = examples.occurs["image"]
+    rows = tower_rows(Streams.of(tower, examples.image, occurs))[1, "means", WHOLE]
+    _, cache = tower.run_with_cache(examples.image.values)
+    x = cache["blocks.1.hook_resid_pre"].double().numpy()
+    attn = tower.blocks[1].attn
+    W_Q, W_K, b_Q = (w.detach().double().numpy() for w in (attn.W_Q, attn.W_K, attn.b_Q))
+    patches = x[:, 1:].mean(0)
+    patches = patches - patches.mean(0)
+    for head in range(2):
+        expected = np.zeros(10)
+        for picture in x:
+            query = picture[0] @ W_Q[head] + b_Q[head]
+            expected += [patch @ W_K[head] @ query / np.sqrt(8) for patch in patches]
+        np.testing.assert_allclose(rows[head], expected / len(x), atol=1e-5)
+    assert np.ptp(rows) > 0.1
+
+
+def test_the_permuted_null_against_a_loop():
+    """The 95 % quantile of the steepest head of all layers, all heads permuted alike."""
+    rng = np.random.default_rng(1)
+    ramp = np.arange(10.0)
+    own = {
+        (0, "canonical", WHOLE): rng.normal(size=(2, 10)),
+        (1, "means", WHOLE): np.stack([ramp, rng.normal(size=10)]),
+        (0, "raw", "PP"): np.zeros((2, 10)),
+    }
+    null = permuted_null(own, (1, 10), seed=0)
+    largest = []
+    for _ in range(500):
+        order = rng.permutation(10)
+        rows = [*own[0, "canonical", WHOLE], *own[1, "means", WHOLE]]
+        largest.append(max(abs(slope_of(row[order])) for row in rows))
+    high = null.of("canonical", WHOLE)[0]
+    assert null.kind == "permuted"
+    assert high == pytest.approx(np.quantile(largest, 0.95), rel=0.1)
+    assert null.of("means", WHOLE) == null.of("canonical", WHOLE)
+    assert null.of("raw", "PP") == (0, 0)
+    assert high < 1  # the ramp itself stands out
+    assert permuted_null(own, (1, 10), seed=0).of("means", WHOLE)[0] == high
+    assert permuted_null(own, (1, 10), seed=1).of("means", WHOLE)[0] != high
+
+
+def test_both_directions_of_a_grid_have_a_null():
+    """A plane that rises to the right alone stands out to the right alone."""
+    column = np.indices((4, 5))[1]
+    noise = np.random.default_rng(0).normal(size=(1, 20)) / 10
+    own = {(0, "canonical", WHOLE): column.reshape(1, -1) + noise}
+    right, down = permuted_null(own, (4, 5), seed=0).of("canonical", WHOLE)
+    assert 0 < right < 1
+    assert 0 < down < 1
+    assert abs(slope_of(own[0, "canonical", WHOLE].reshape(4, 5).mean(1))) < down
+
+
+def test_the_untrained_null_is_the_steepest_of_fresh_models():
+    model, examples, sizes = small()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    null = untrained_null(model, examples.image, examples.occurs["image"], examples.grid)
+    steepest = 0.0
+    for seed in range(100, 100 + UNTRAINED_MODELS):  # the recipe draws the image tower first
+        fresh = DualEncoder.build(preset("minimal", **SIZES), sizes, seed)
+        rows = positional_rows(fresh.image, examples.image, examples.occurs["image"])
+        steepest = max(steepest, *(abs(slope_of(row)) for row in rows["canonical", WHOLE]))
+    assert null.kind == "untrained"
+    assert null.of("canonical", WHOLE) == (pytest.approx(steepest), 0)
+    assert null.of("canonical", "bP") == (0, 0)  # biases start at zero
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+
+
+def test_deep_nulls_are_measured_on_pictures_spread_over_all():
+    _, examples, _ = small()
+    inputs = examples.image
+    assert torch.equal(some(inputs, 1).values, inputs.values[:16])
+    spread = some(inputs, 2)
+    assert len(spread) == 64
+    assert torch.equal(spread.values[-1], inputs.values[-1])
+    assert (spread.values != inputs.values[:64]).any()

@@ -1,0 +1,323 @@
+"""Planted gradients are found in rows, grids and at depth, with their sign; rows and mirrors."""
+
+from collections.abc import Mapping
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+import torch
+
+from lrinterp import DualEncoder, Scenes, Split, World, load_checkpoint, preset, record
+from lrinterp.analysis.ablation.term_ablation import TermAblation, term_ablation
+from lrinterp.analysis.gradient.fit import UNTRAINED_MODELS, positional_rows, tower_rows
+from lrinterp.analysis.gradient.plane_fit import slopes
+from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, positional_gradient
+from lrinterp.axes import Tokens
+from lrinterp.decomposition import Streams
+from lrinterp.result import Scalar
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+WHOLE = "EP+PP+bP"
+COLUMNS = "encoder layer head term gauge slope span r2 spearman null_high null_span null".split()
+
+
+def ablation_with(order_lost: Mapping[tuple[int, int], tuple[float, float]]) -> TermAblation:
+    """A result whose heads each lost so much order, by the ends of its interval."""
+    lost = {
+        place: Scalar(value=sum(ends) / 2, low=ends[0], high=ends[1])
+        for place, ends in order_lost.items()
+    }
+    return Mock(spec=TermAblation, order_lost=lost)
+
+
+def gradient_of(recording) -> PositionalGradient:
+    """The gradient, chosen by its slope: no head's removal cost any order."""
+    return positional_gradient(recording, term_ablation=ablation_with({(0, 0): (-0.1, 0.1)}))
+
+
+def small(seed: int = 0, **changes) -> tuple[DualEncoder, Scenes]:
+    """An untrained model of the recipe's scales on ten pixels, with every bias at work."""
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=40)
+    scenes = Scenes(World(n_labels=4), split)
+    sizes = {"d_model": 16, "n_heads": 2, "d_head": 8, "d_embed": 8}
+    model = DualEncoder.build(preset("minimal", **sizes, **changes), scenes.sizes, seed)
+    generator = torch.Generator().manual_seed(2)
+    for name, weight in model.trainable().items():
+        if ".b_" in name:
+            weight.data += 0.1 * torch.randn(weight.shape, generator=generator)
+    return model, scenes
+
+
+def plant(model: DualEncoder, slope: float) -> None:
+    """Positions that raise head 0's score of the pooled query by `slope` logits a pixel."""
+    image, attn = model.image, model.image.blocks[0].attn
+    cls = image.W_E[-1] + image.W_pos[0]
+    query = cls @ attn.W_Q[0] + attn.b_Q[0]
+    key = attn.W_K[0] @ query / image.cfg.attn_scale  # score of P = P @ key
+    ramp = torch.linspace(-4.5, 4.5, 10)[:, None] * slope
+    image.pos_embed.W_pos.data[1:] = ramp * (key / (key @ key)).detach()
+
+
+def test_the_micro_model_by_hand(micro, micro_examples):
+    """EP and bP rise by a logit a pixel, PP not at all; the second head is minus half of that."""
+    recording = record(micro, micro_examples.of("mixed_pair"))
+    result = positional_gradient(recording, term_ablation=term_ablation(recording, draws=1))
+    for gauge in ("canonical", "raw"):
+        for term, slope in {"EP": 1, "PP": 0, "bP": 1, WHOLE: 2}.items():
+            for head, factor in enumerate((1, -0.5)):
+                row = result.fit_of(head, term, gauge)
+                assert row["slope"] == pytest.approx(slope * factor)
+                assert row["span"] == pytest.approx(abs(2 * slope * factor))
+                sign = None if slope == 0 else pytest.approx(np.sign(slope * factor))
+                assert row["spearman"] == sign
+                assert row["r2"] == (None if slope == 0 else pytest.approx(1))
+    summary = result.summary
+    assert summary["headline_head"] == Scalar(value="L0H0")
+    assert summary["headline_slope"].value == pytest.approx(2)
+    assert (summary["headline_slope"].low, summary["headline_slope"].n) == (None, None)
+    assert "its removal costs most order" in result.finding
+    assert "rises towards the right by 2.00 logits a pixel" in result.finding
+    canonical = result.rows.query("gauge == 'canonical' and head == 'L0H1' and term == @WHOLE")
+    assert canonical[["pixel", "value"]].to_numpy().tolist() == [[1, 1], [2, 0], [3, -1]]
+
+
+def test_attention_gained_by_the_micro_model_by_hand(micro_recording):
+    """Scores of cat, ., dog are 12 on CLS, then content 8 + 2 p: weights of e^2 a pixel."""
+    gains = []
+    for left, right in ((0, 1), (0, 2), (1, 2)):
+        content = [8 if pixel in (left, right) else 6 for pixel in range(3)]
+        scores = np.array([12, *(c + 2 * (p + 1) for p, c in enumerate(content))])
+        weights = np.exp(scores) / np.exp(scores).sum()
+        gains.append(weights[right + 1] - weights[left + 1])
+    gain = gradient_of(micro_recording).summary["right_object_attention_gain"]
+    assert gain.value == pytest.approx(np.mean(gains), rel=1e-5)
+    assert (gain.n, gain.n_clusters) == (6, 1)
+
+
+def test_attention_gained_by_a_trained_model_against_a_loop(left_right, left_right_results):
+    result, examples = left_right_results["positional_gradient"], left_right.examples
+    pattern = left_right.caches["image"]["pattern", 0].numpy()
+    for head in range(4):
+        gains = []
+        for i in examples.where("unseen_pair"):
+            left, right = examples.image_pixels[i] + 1
+            gains.append(float(pattern[i, head, 0, right]) - float(pattern[i, head, 0, left]))
+        row = result.fit_of(head)
+        assert row["attention_gain"] == pytest.approx(np.mean(gains), abs=1e-6)
+        assert row["gain_low"] <= row["attention_gain"] <= row["gain_high"]
+        assert row["n"] == len(gains)
+
+
+@pytest.mark.parametrize("slope", [0.5, -0.3])
+def test_a_planted_gradient_is_found_with_its_sign_and_stands_out(slope: float):
+    model, scenes = small()
+    examples = scenes.examples(["unseen_pair"])
+    quiet = gradient_of(record(model, examples)).fit_of(0)
+    plant(model, slope)
+    result = gradient_of(record(model, examples))
+    row = result.fit_of(0)
+    assert row["slope"] == pytest.approx(slope, rel=1e-4)
+    assert row["spearman"] == pytest.approx(np.sign(slope))
+    assert row["r2"] == pytest.approx(1)
+    assert (row["null"], result.null) == ("untrained", "untrained")
+    assert abs(row["slope"]) > 10 * row["null_high"]
+    assert abs(quiet["slope"]) < 3 * quiet["null_high"]
+    assert row["null_span"] == pytest.approx(9 * row["null_high"])
+    assert str(UNTRAINED_MODELS) in result.finding
+    assert np.sign(row["attention_gain"]) == np.sign(slope)
+
+
+def test_a_model_without_a_recipe_is_permuted_instead():
+    """The same towers, but nobody knows how they were drawn."""
+    model, scenes = small()
+    plant(model, 0.4)
+    own = DualEncoder.from_hooked(model.image, model.text)
+    result = gradient_of(record(own, scenes.examples(["unseen_pair"])))
+    row = result.fit_of(0)
+    assert (row["null"], result.null) == ("permuted", "permuted")
+    assert row["slope"] == pytest.approx(0.4, rel=1e-4)
+    assert row["slope"] > row["null_high"] > 0.1 * row["slope"]
+    assert "change places at random" in result.finding
+
+
+@pytest.mark.parametrize("normalization", ["none", "LN"])
+def test_the_mirrored_row(normalization: str):
+    """Reversing the patch rows of W_pos turns every slope round and mirrors every picture."""
+    scales = {"std_W_E": 1.0, "std_W_pos": 1.0, "std_weights": 0.5}
+    model, scenes = small(0, normalization=normalization, **scales)
+    examples = scenes.examples(["unseen_pair"])
+    tokens = model.prepare(examples)["image"]
+    flipped = Tokens(torch.cat([tokens.ids[:, :1], tokens.ids[:, 1:].flip(1)], 1), tokens.pool)
+    embedded = model.embed_all("image", tokens)
+    before = positional_rows(model.image, tokens, examples.occurs["image"])
+    model.image.pos_embed.W_pos.data[1:] = model.image.W_pos.data[1:].flip(0).clone()
+    torch.testing.assert_close(model.embed_all("image", flipped), embedded, atol=1e-5, rtol=1e-5)
+    assert (model.embed_all("image", tokens) - embedded).abs().max() > 1e-3
+    after = positional_rows(model.image, flipped, examples.occurs["image"])
+    for key, rows in before.items():
+        np.testing.assert_allclose(after[key], rows[:, ::-1], atol=1e-5)
+        np.testing.assert_allclose(slopes(after[key]), -slopes(rows), atol=1e-5)
+    assert np.abs(slopes(before["canonical", WHOLE])).max() > 0.01
+
+
+def test_figures_of_the_headline_do_not_depend_on_the_gauge_of_the_weights(regauge):
+    model, scenes = small()
+    plant(model, 0.5)
+    examples = scenes.examples(["unseen_pair"])
+    before = gradient_of(record(model, examples))
+    regauge(model, examples)
+    after = gradient_of(record(model, examples))
+    for key, scalar in before.summary.items():
+        if key not in ("null_slope", "null_span", "headline_head"):
+            assert after.summary[key].value == pytest.approx(scalar.value, abs=1e-5), key
+    assert after.summary["headline_head"] == before.summary["headline_head"]
+    canonical = before.rows["gauge"] == "canonical"
+    values, moved = before.rows["value"], after.rows["value"]
+    np.testing.assert_allclose(moved[canonical], values[canonical], atol=1e-5)
+    assert (moved[~canonical] - values[~canonical]).abs().max() > 0.01
+
+
+def test_the_shipped_models(left_right_results, no_gradient_results):
+    steep, flat = (r["positional_gradient"] for r in (left_right_results, no_gradient_results))
+    summary = steep.summary
+    assert "its removal costs most order" in steep.finding
+    assert abs(summary["headline_spearman"].value) >= 0.95
+    assert summary["headline_span"].value >= max(1, 10 * summary["null_span"].value)
+    gain = summary["right_object_attention_gain"]
+    assert np.sign(gain.value) == np.sign(summary["headline_slope"].value)
+    assert gain.low > 0 or gain.high < 0
+    spans = flat.table.query("gauge == 'canonical' and term == @WHOLE")["span"]
+    assert len(spans) == 4
+    assert spans.max() < min(0.1, 0.02 * summary["headline_span"].value)
+    assert "the largest |slope|: no head's removal costs order" in flat.finding
+    assert "has no gradient" in flat.finding
+
+
+def test_columns_and_rows_of_the_table(left_right_results):
+    result = left_right_results["positional_gradient"]
+    table = result.frame()
+    assert set(table.columns) >= set(COLUMNS)
+    assert len(table) == 2 * 4 * 4  # gauges, terms, heads
+    assert set(table["term"]) == {"EP", "PP", "bP", WHOLE}
+    flat = table.query("gauge == 'canonical' and term == 'PP'")
+    assert (flat["slope"] == 0).all()
+    assert flat["spearman"].isna().all()
+    assert (result.summary["headline_slope"].low, result.summary["headline_head"].high) == (
+        None,
+    ) * 2
+
+
+def test_the_checkpoints_canonical_rows_match_its_weights():
+    """Headline figures against float64 algebra on the weights alone."""
+    loaded = load_checkpoint("checkpoints/left-right")
+    tower, attn = loaded.model.image, loaded.model.image.blocks[0].attn
+    W_E, W_pos, W_Q, W_K, b_Q = (
+        w.detach().double().numpy() for w in (tower.W_E, tower.W_pos, attn.W_Q, attn.W_K, attn.b_Q)
+    )
+    scenes = Scenes.from_plain(loaded.metadata.world, loaded.metadata.split)
+    examples = scenes.examples(["unseen_pair"])
+    rows = positional_rows(tower, examples.image, examples.occurs["image"])
+    patches = W_pos[1:] - W_pos[1:].mean(0)
+    for head in range(4):
+        query = (W_E[-1] + W_pos[0]) @ W_Q[head] + b_Q[head]
+        expected = patches @ W_K[head] @ query / np.sqrt(32)
+        np.testing.assert_allclose(rows["canonical", WHOLE][head], expected, atol=1e-5)
+
+
+def test_layernorm_and_depth_are_said_in_the_notes():
+    model, scenes = small(normalization="LN", image_layers=2)
+    result = gradient_of(record(model, scenes.examples(["unseen_pair"])))
+    notes = " ".join(result.caveats)
+    assert "LayerNorm scales rows by picture" in notes
+    assert "Above the first layer the split is a convention" in notes
+    assert "Slopes depend on weights alone" not in notes
+
+
+def plant_above(model: DualEncoder, examples, slope: float) -> None:
+    """Turn one key matrix of the second layer so that its mean pooled row is a ramp."""
+    streams = Streams.of(model.image, model.prepare(examples)["image"], examples.occurs["image"])
+    attn = model.image.blocks[1].attn
+    position = streams.positions(1)[1:]
+    ramp = torch.linspace(-4.5, 4.5, 10) * slope
+    direction = torch.linalg.lstsq(position, ramp[:, None]).solution[:, 0]
+    query = torch.zeros(8)
+    query[0] = model.image.cfg.attn_scale
+    attn.W_Q.data[1], attn.b_Q.data[1] = 0, query
+    attn.W_K.data[1] = 0
+    attn.W_K.data[1, :, 0] = direction
+
+
+def test_a_gradient_planted_in_the_second_layer_is_the_headline():
+    model, scenes = small(image_layers=2, std_W_pos=0.5)
+    examples = scenes.examples(["unseen_pair"])
+    plant_above(model, examples, -0.6)
+    result = gradient_of(record(model, examples))
+    assert result.summary["headline_head"].value == "L1H1"
+    assert result.summary["headline_slope"].value == pytest.approx(-0.6, rel=1e-3)
+    assert result.summary["headline_spearman"].value == pytest.approx(-1)
+    row = result.fit_of(1, layer=1)
+    assert (row["gauge"], row["term"], row["r2"]) == ("means", WHOLE, pytest.approx(1))
+    quiet = result.fit_of(0, layer=1)
+    assert abs(row["slope"]) > 3 * abs(quiet["slope"])
+    assert row["null_high"] == result.fit_of(0)["null_high"]  # one null for the heads of a tower
+    assert {figure.key for figure in result.figures()} == {"rows-means", "slopes", "gain"}
+    assert set(result.headline_rows["head"]) == {"L1H0", "L1H1"}
+    gain = recorded_gain(record(model, examples), 1, 1)
+    assert row["attention_gain"] == pytest.approx(gain, abs=1e-6)
+
+
+def recorded_gain(recording, layer: int, head: int) -> float:
+    pattern = recording.caches["image"]["pattern", layer].numpy()
+    left, right = recording.examples.image_pixels.T + 1
+    rows = pattern[:, head, 0]
+    return float(np.mean([row[b] - row[a] for row, a, b in zip(rows, left, right, strict=True)]))
+
+
+def test_a_grid_of_patches_has_slopes_in_both_directions(photographs):
+    """By least squares on the same rows; positions planted along both axes are told apart."""
+    model, examples = photographs
+    recording = record(model, examples)
+    result = gradient_of(recording)
+    rows = tower_rows(Streams.of(model.image, recording.inputs["image"], examples.occurs["image"]))
+    height, width = examples.grid
+    y, x = np.indices((height, width)).reshape(2, -1)
+    design = np.column_stack([np.ones(height * width), x, y])
+    for layer in range(2):
+        values = rows[layer, ("canonical", "means")[layer], WHOLE]
+        for head, row in enumerate(values):
+            _, right, down = np.linalg.lstsq(design, row, rcond=None)[0]
+            fit = result.fit_of(head, layer=layer)
+            assert fit["slope"] == pytest.approx(right)
+            assert fit["slope_y"] == pytest.approx(down)
+            assert fit["span_y"] == pytest.approx(abs(down) * (height - 1))
+    assert result.null == "permuted"
+    assert (
+        "logits a column of patches" in result.finding or "no gradient from left" in result.finding
+    )
+    assert "From top to bottom it spans" in result.finding
+    assert "pixel" not in " ".join((result.finding, *result.caveats))
+    assert [figure.key for figure in result.figures()] == ["map", "slopes", "gain"]
+    assert {"headline_slope_y", "headline_span_y"} <= set(result.summary)
+
+
+def test_patches_of_both_sides_are_summed(photographs):
+    model, examples = photographs
+    recording = record(model, examples)
+    result = gradient_of(recording)
+    roles = {side: examples.roles["image"][side].numpy() for side in ("left", "right")}
+    for layer, head in ((0, 0), (1, 1)):
+        row = recording.caches["image"]["pattern", layer].numpy()[:, head, 0]
+        gain = [r[roles["right"][i]].sum() - r[roles["left"][i]].sum() for i, r in enumerate(row)]
+        fit = result.fit_of(head, layer=layer)
+        assert fit["attention_gain"] == pytest.approx(np.mean(gain), abs=1e-6)
+        assert fit["gain_low"] <= fit["attention_gain"] <= fit["gain_high"]
+
+
+def test_it_follows_the_ablation_it_is_given(left_right):
+    """The headline comes from the result handed in, not from a second measurement."""
+    result = gradient_of(left_right)
+    assert "the largest |slope|" in result.finding
+    other = positional_gradient(left_right, term_ablation=ablation_with({(0, 1): (0.1, 0.3)}))
+    assert other.summary["headline_head"].value == "L0H1"
+    assert "its removal costs most order" in other.finding

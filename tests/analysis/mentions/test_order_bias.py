@@ -1,0 +1,313 @@
+"""Attention to mentions by hand, planted preferences and their nulls, and what templates tell."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from transformer_lens import ActivationCache
+
+from lrinterp import DualEncoder, Recording, Scenes, Split, World, preset, record
+from lrinterp.analysis.mentions.attention import Mentions, sets_of
+from lrinterp.analysis.mentions.order_bias import NO_PREFERENCE, OrderBias, order_bias
+from lrinterp.result import NotApplicable, Scalar, records
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+FIRST, SECOND = 1, 7
+"""Positions of the objects in "X is on the left of Y", behind [SOT]."""
+COLUMNS = "layer head template set first second difference low high consistency n n_clusters"
+
+Pull = Callable[[str, str], tuple[float, float]]
+"""Attention to the first and to the last mention, from template and set."""
+
+
+def small(seed: int = 0, world: dict | None = None, **changes) -> tuple[DualEncoder, Scenes]:
+    """An untrained model, and a world of seven labels: three in pairs, three held out."""
+    split = Split(n_pair=3, n_val=3, positions_per_label=2, layouts_per_pair=2)
+    scenes = Scenes(World(**{"n_pixels": 4, "n_labels": 7, **(world or {})}), split)
+    sizes = {"d_model": 16, "n_heads": 2, "d_head": 8, "d_embed": 8, **changes}
+    return DualEncoder.build(preset("minimal", **sizes), scenes.sizes, seed), scenes
+
+
+def biased(model: DualEncoder, scenes: Scenes) -> OrderBias:
+    return order_bias(record(model, scenes.examples(["unseen_pair"])))
+
+
+def plant(model: DualEncoder, scenes: Scenes, logits: float) -> None:
+    """Positions that raise what head 1 of the text tower gives the first mention."""
+    text, attn = model.text, model.text.blocks[0].attn
+    end = text.W_E[scenes.captions.words.index("[EOT]")] + text.W_pos[SECOND + 1]
+    key = attn.W_K[1] @ (end @ attn.W_Q[1] + attn.b_Q[1]) / text.cfg.attn_scale
+    text.pos_embed.W_pos.data[FIRST] += logits * (key / (key @ key)).detach()
+
+
+def with_attention(pulls: Sequence[Pull], **world) -> Recording:
+    """A recording in which each head of the text tower gives mentions what a rule says."""
+    model, scenes = small(world=world, n_heads=len(pulls))
+    recording = record(model, scenes.examples(["unseen_pair"]))
+    examples, mentions = recording.examples, Mentions.of(recording.examples)
+    name = "blocks.0.attn.hook_pattern"
+    pattern = torch.zeros_like(recording.site("text", name))
+    for caption, position in zip(mentions.index, mentions.position, strict=True):
+        where = examples.caption_template[caption], examples.caption_set[caption]
+        rows = pattern[caption, :, examples.text.pool[caption]]
+        rows[:, position] = torch.tensor([pull(*where) for pull in pulls])
+    cache = {**recording.caches["text"].cache_dict, name: pattern}
+    caches = {**recording.caches, "text": ActivationCache(cache, model.text)}
+    return replace(recording, caches=caches)
+
+
+def mention(first: float, last: float) -> Pull:
+    return lambda _template, _set: (first, last)
+
+
+def turned_by_template(template: str, _set: str) -> tuple[float, float]:
+    """A head of the side: the left object gets more, wherever it is named."""
+    return (0.6, 0.2) if template == "left" else (0.2, 0.6)
+
+
+def by_set(trained: tuple[float, float], held_out: tuple[float, float]) -> Pull:
+    return lambda _template, name: held_out if name == "unseen_pair" else trained
+
+
+def number(scalar: Scalar) -> float:
+    assert isinstance(scalar.value, float)
+    return scalar.value
+
+
+def rows_of(result: OrderBias, template: str = "all", captions: str = "all") -> list[dict]:
+    table = result.frame()
+    return records(table[(table["template"] == template) & (table["set"] == captions)])
+
+
+def test_the_micro_model_by_hand(micro_recording):
+    """Scores of head 0 are 8 and 12 for the labels, 12 for [EOT], 6 for six other words; those of
+    head 1 are minus half of them.
+    """
+    result = order_bias(micro_recording)
+    for row, factor in zip(rows_of(result, captions="unseen_pair"), (1, -0.5), strict=True):
+        first, second, words = np.exp(factor * np.array([8, 12, 6]))
+        total = first + 2 * second + 6 * words
+        assert row["first"] == pytest.approx(first / total, rel=1e-5)
+        assert row["second"] == pytest.approx(second / total, rel=1e-5)
+        assert row["difference"] == pytest.approx((first - second) / total, rel=1e-5)
+        assert row["consistency"] == (factor < 0)
+        assert (row["n"], row["n_clusters"], row["low"]) == (2, 1, None)
+    assert result.bias_head == "L0H0"
+    assert result.first_head == "L0H1"
+    assert result.summary["bias_head_consistency"].value == 1
+    assert result.summary["bias_head_second_attention"].value == pytest.approx(0.4918, abs=1e-4)
+    assert "the one named second gets more in a share of 1 of them" in result.finding
+    assert "the object named first, L0H1 does so most: by 0.0492" in result.finding
+
+
+def test_a_planted_preference_is_found():
+    model, scenes = small()
+    plant(model, scenes, 5.0)
+    result = biased(model, scenes)
+    summary = result.summary
+    assert (result.bias_head, result.first_head, result.prefers("L0H1")) == ("L0H1", "L0H1", True)
+    assert summary["bias_head_consistency"].value == 1
+    assert summary["first_head_difference"] == summary["bias_head_difference"]
+    gap, null = number(summary["bias_head_difference"]), number(summary["null_difference"])
+    assert gap > 0.5 > 0.005 > null > 0
+    assert (result.labels.query("named == 'first'")["attention"] > 0.5).all()
+    plant(model, scenes, -10.0)
+    repelled = biased(model, scenes)
+    assert repelled.bias_head == "L0H1"
+    assert repelled.first_head != "L0H1"
+    assert number(repelled.summary["bias_head_difference"]) < -0.1
+    assert repelled.summary["bias_head_consistency"].value == 1
+
+
+def test_an_untrained_model_prefers_neither_mention():
+    result = biased(*small(seed=3))
+    assert not result.prefers(result.bias_head)
+    assert "most has no preference to speak of: L" in result.finding
+    assert abs(number(result.summary["bias_head_difference"])) < NO_PREFERENCE
+
+
+def test_keys_that_know_labels_alone_prefer_neither_mention():
+    model, scenes = small(std_W_E=2.0)
+    text = model.text.pos_embed.W_pos.data
+    text[SECOND] = text[FIRST]
+    result = biased(model, scenes)
+    for captions in ("all", "unseen_pair"):
+        for row in rows_of(result, captions=captions):
+            assert row["difference"] == pytest.approx(0, abs=1e-6)
+            assert row["consistency"] == 0.5
+    by_label = result.labels.groupby("label")["attention"]
+    np.testing.assert_allclose(by_label.min(), by_label.max(), atol=1e-6)
+    assert by_label.mean().max() > 2 * by_label.mean().min()  # labels do matter
+
+
+def test_swapped_positions_of_the_mentions_swap_the_sign():
+    model, scenes = small(std_W_E=0.5, std_W_pos=0.5, std_weights=0.5)
+    before = biased(model, scenes)
+    text = model.text.pos_embed.W_pos.data
+    text[[FIRST, SECOND]] = text[[SECOND, FIRST]]
+    after = biased(model, scenes)
+    for captions in ("all", "seen_pair", "unseen_pair"):
+        pairs = zip(
+            rows_of(before, captions=captions), rows_of(after, captions=captions), strict=True
+        )
+        for old, new in pairs:
+            assert new["difference"] == pytest.approx(-old["difference"], abs=1e-6)
+            assert new["first"] == pytest.approx(old["second"], abs=1e-6)
+            assert new["consistency"] == pytest.approx(1 - old["consistency"])
+    assert abs(number(before.summary["bias_head_difference"])) > 0.01
+    assert before.bias_head == after.bias_head
+
+
+def test_heads_are_chosen_on_trained_labels_and_measured_on_others():
+    early, late = by_set((0.9, 0.0), (0.3, 0.2)), by_set((0.4, 0.3), (0.0, 0.9))
+    result = order_bias(with_attention([late, early]))
+    assert (result.chosen_on, result.measured_on) == ("seen_pair", "unseen_pair")
+    assert (result.bias_head, result.first_head) == ("L0H1", "L0H1")
+    assert result.summary["bias_head_difference"].value == pytest.approx(0.1)
+    assert result.summary["bias_head_difference"].n == 6
+    assert (
+        "chosen on captions of trained labels and measured on captions of held-out labels."
+        in (result.caveats[0])
+    )
+
+
+def test_consistency_is_the_sign_it_had_where_it_was_chosen():
+    turned = by_set((0.1, 0.5), (0.5, 0.1))
+    result = order_bias(with_attention([turned, mention(0.2, 0.2)]))
+    assert result.bias_head == "L0H0"
+    assert result.first_head is None
+    assert result.summary["bias_head_difference"].value == pytest.approx(0.4)
+    assert result.summary["bias_head_consistency"].value == 0
+    assert result.summary["first_head_difference"] == Scalar(value=None)
+    assert "No head prefers the object named first to speak of." in result.finding
+    tied = rows_of(result, captions="unseen_pair")[1]
+    assert tied["consistency"] == 0.5
+
+
+def test_two_templates_tell_mention_from_side():
+    result = order_bias(with_attention([mention(0.7, 0.1), turned_by_template], template="both"))
+    of_mention, of_side = rows_of(result, captions="unseen_pair")
+    assert of_mention["difference"] == pytest.approx(0.6)
+    assert of_mention["side_difference"] == pytest.approx(0, abs=1e-7)
+    assert of_side["difference"] == pytest.approx(0, abs=1e-7)
+    assert of_side["side_difference"] == pytest.approx(0.4)
+    for template, sign in (("left", 1), ("right", -1)):
+        row = rows_of(result, template, "unseen_pair")[1]
+        assert row["difference"] == pytest.approx(sign * 0.4)
+        assert row["side_difference"] == pytest.approx(0.4)
+        assert result.summary[f"bias_head_consistency_{template}"].value == 1
+    assert result.summary["bias_head_side_difference"].value == pytest.approx(0, abs=1e-7)
+    assert (
+        "The difference of L0H0 is 0.600 [0.600, 0.600] with “left” and 0.600 [0.600, 0.600] with "
+        "“right”; to the left object minus the right one it gives 0" in result.finding
+    )
+    assert "cannot be told apart" not in " ".join(result.caveats)
+    pulls = [turned_by_template, mention(0.2, 0.2)]
+    turned = order_bias(with_attention(pulls, template="both")).summary
+    shares = [number(turned[f"bias_head_consistency_{t}"]) for t in ("left", "right")]
+    assert sorted(shares) == [0, 1]  # a head of the side turns with the template
+
+
+def test_one_template_cannot_tell_mention_from_side():
+    result = order_bias(with_attention([mention(0.7, 0.1), mention(0.2, 0.2)]))
+    row = rows_of(result)[0]
+    assert row["side_difference"] == row["difference"]
+    assert "bias_head_side_difference" not in result.summary
+    assert "order of mention and side cannot be told apart" in " ".join(result.caveats)
+
+
+def test_three_objects_are_compared_first_against_last():
+    result = order_bias(with_attention([mention(0.1, 0.8), mention(0.2, 0.2)], n_objects=3))
+    assert result.last == "third"
+    assert rows_of(result)[0]["difference"] == pytest.approx(-0.7)
+    assert "the one named third" in result.finding
+    assert set(result.labels["named"]) == {"first", "third"}
+    assert any("the one named last; those between are left out" in c for c in result.caveats)
+
+
+@pytest.mark.parametrize(
+    ("n_val", "expected"), [(2, "unseen_pair"), (1, "mixed_pair"), (0, "seen_pair")]
+)
+def test_the_captions_that_heads_are_measured_on(n_val: int, expected: str):
+    split = Split(n_pair=3, n_val=n_val, positions_per_label=2, layouts_per_pair=2)
+    scenes = Scenes(World(n_pixels=4, n_labels=5), split)
+    assert sets_of(scenes.examples()) == ("seen_pair", expected)
+    model = DualEncoder.build(preset("minimal", d_model=8, n_heads=2, d_head=4), scenes.sizes, 0)
+    result = order_bias(record(model, scenes.examples()))
+    assert (", for want of others" in result.caveats[0]) == (n_val == 0)
+    empty = rows_of(result, captions="unseen_pair")
+    assert [row["n"] for row in empty] == [2 if n_val == 2 else 0] * 2
+    assert all((row["difference"] is None) == (n_val < 2) for row in empty)
+
+
+def test_without_trained_pairs_heads_are_chosen_on_all_captions(micro_examples):
+    names = ["none" if name == "seen_pair" else name for name in micro_examples.caption_set]
+    assert sets_of(replace(micro_examples, caption_set=tuple(names))) == ("all", "all")
+
+
+def test_labels_outside_the_split_count_among_all_captions():
+    model, scenes = small()
+    result = biased(model, scenes)
+    counts = {captions: rows_of(result, captions=captions)[0]["n"] for captions in SETS}
+    assert counts == {"all": 42, "seen_pair": 6, "unseen_pair": 6, "mixed_pair": 18}
+    assert set(result.labels["group"]) == {"trained", "held out", "neither"}
+
+
+SETS = ("all", "seen_pair", "unseen_pair", "mixed_pair")
+
+
+def test_the_null_needs_a_recipe(micro_recording):
+    own = order_bias(micro_recording)
+    assert own.null is None
+    assert own.summary["null_difference"].value is None
+    assert any("this model has no recipe" in caveat for caveat in own.caveats)
+    model, scenes = small()
+    state = torch.get_rng_state()
+    nulls = [order_bias(record(model, scenes.examples()), seed=seed).null for seed in (0, 0, 500)]
+    assert nulls[0] == nulls[1] != nulls[2]
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_deep_towers_with_norm_have_rows_for_every_layer():
+    result = biased(*small(text_layers=2, normalization="LN", mlp_ratio=2))
+    assert [(r["layer"], r["head"]) for r in rows_of(result)] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert any("Above the first layer" in caveat for caveat in result.caveats)
+
+
+def test_captions_without_relations_are_not_applicable(micro, micro_examples):
+    singles = ("single",) * len(micro_examples.caption_template)
+    bare = replace(
+        record(micro, micro_examples), examples=replace(micro_examples, caption_template=singles)
+    )
+    with pytest.raises(NotApplicable, match="no caption states a relation"):
+        order_bias(bare)
+
+
+def test_the_shipped_models(left_right_results, no_gradient_results):
+    knows, does_not = (r["order_bias"] for r in (left_right_results, no_gradient_results))
+    assert set(COLUMNS.split()) <= set(knows.frame().columns)
+    summary = knows.summary
+    assert knows.prefers(knows.bias_head)
+    assert abs(summary["bias_head_difference"].value) > 0.5
+    assert summary["bias_head_consistency"].value == 1
+    assert summary["first_head_difference"].low > 0.3
+    assert summary["first_head_consistency"].value == 1
+    assert summary["null_difference"].value < 0.01
+    assert not does_not.prefers(does_not.bias_head)
+    assert "has no preference to speak of" in does_not.finding
+    held = knows.labels.query("group == 'held out'").pivot(
+        index="label", columns="named", values="attention"
+    )
+    assert (held["first"] > held["second"]).all()  # whatever its label
+
+
+def test_figures_show_the_captions_of_the_test(left_right_results, no_gradient_results):
+    heads, labels = left_right_results["order_bias"].figures()
+    assert "captions of held-out labels" in heads.how_to_read
+    assert "pear, quill, rose, star, tree are held out" in labels.how_to_read
+    assert (heads.table["n"] == 20).all()
+    both, _ = no_gradient_results["order_bias"].figures()
+    assert set(both.table["of"]) == {"captions with “left”", "captions with “right”"}

@@ -1,0 +1,165 @@
+"""Maps over patches, each against a second way to compute it."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lrinterp import DualEncoder, Examples, Recording, record
+from lrinterp.analysis.pictures.maps import (
+    as_pictures,
+    by_gradient,
+    key_maps,
+    mean_stream,
+    over_patches,
+    read_in_last_layer,
+)
+from lrinterp.axes import Pixels
+from lrinterp.decomposition import MEANS, Streams, key_sides
+from lrinterp.encoders import Preprocessing
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+TWO = torch.tensor([3, 15])
+"""A picture of the fixture and its mirror image."""
+UNIT = Preprocessing(shortest=None, height=12, width=16, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+PLACES = [(layer, head) for layer in (0, 1) for head in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def recording(photographs: tuple[DualEncoder, Examples]) -> Recording:
+    return record(*photographs, progress=False)
+
+
+@pytest.fixture(scope="module")
+def pictures(recording: Recording) -> Pixels:
+    return recording.inputs["image"].at(TWO)
+
+
+@pytest.fixture(scope="module")
+def direction() -> torch.Tensor:
+    """Any direction will do, one for each picture."""
+    return torch.randn(2, 6, generator=torch.Generator().manual_seed(2))
+
+
+def test_a_picture_comes_back_from_its_pixels():
+    """Within a grey level of what the processor of transformers was given."""
+    colours = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    for preprocessing in (
+        Preprocessing(shortest=8, height=8, width=8, mean=(0.5, 0.2, 0.4), std=(0.3, 0.2, 0.1)),
+        Preprocessing(
+            shortest=8, height=8, width=8, mean=(9.0,) * 3, std=(9.0,) * 3, normalize=False
+        ),
+    ):
+        pictures = [Image.fromarray(one) for one in colours]
+        values = preprocessing.processor(pictures, return_tensors="np")["pixel_values"]
+        pixels = torch.from_numpy(np.ascontiguousarray(values))
+        back = as_pictures(pixels, preprocessing)
+        assert back.dtype == np.uint8
+        assert np.abs(back.astype(int) - colours.astype(int)).max() <= 1
+        bright = as_pictures(pixels + 100, preprocessing)
+        assert (bright == 255).all()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_content_and_position_are_the_score_but_for_a_constant(recording, pictures, place):
+    tower, occurs = recording.model.image, recording.examples.occurs["image"]
+    among = recording.inputs["image"]
+    content, position = key_maps(tower, pictures, among, occurs, place)
+    layer, head = place
+    scores = recording.site("image", f"blocks.{layer}.attn.hook_attn_scores")
+    row = scores[TWO, head, 0].double().numpy()
+    rest = row - content - position
+    np.testing.assert_allclose(rest, rest[:, :1].repeat(13, axis=1), atol=1e-5)
+    assert np.ptp(content[:, 1:]) > 1e-2
+    assert np.ptp(position[:, 1:]) > 1e-3
+
+
+def test_position_is_the_mean_over_all_pictures_not_over_the_two(recording, pictures):
+    tower, occurs = recording.model.image, recording.examples.occurs["image"]
+    among = recording.inputs["image"]
+    streams = Streams.of(tower, among, occurs)
+    sides = key_sides(tower, 1, streams.split(1, MEANS), among.pool)
+    maps = key_maps(tower, pictures, among, occurs, (1, 0))
+    for ours, side in zip(maps, sides, strict=True):
+        np.testing.assert_allclose(ours, side[TWO, 0, 0].double().numpy(), atol=1e-5)
+    alone = key_maps(tower, pictures, pictures, occurs, (1, 0))
+    assert np.abs(alone[1] - maps[1]).max() > 1e-3
+
+
+def test_the_mean_stream_is_what_a_layer_reads(recording):
+    tower, inputs = recording.model.image, recording.inputs["image"]
+    _, cache = tower.run_with_cache(inputs.values)
+    for layer in (0, 1):
+        expected = cache["resid_pre", layer].mean(0)
+        torch.testing.assert_close(mean_stream(tower, inputs, layer), expected)
+
+
+def test_what_is_read_adds_up_to_the_heads_of_the_last_layer(recording, pictures, direction):
+    """The last layer's heads at CLS, through the final norm by hand."""
+    tower, occurs = recording.model.image, recording.examples.occurs["image"]
+    read = read_in_last_layer(tower, pictures, occurs, direction)
+    _, cache = tower.run_with_cache(pictures.values)
+    last = cache["resid_post", 1][:, 0].double()
+    heads = torch.einsum("nhd,hdm->nm", cache["z", 1][:, 0], tower.W_O[1]).double()
+    norm, W_U = tower.ln_final, tower.unembed.W_U.double()
+    scale = (last.var(-1, unbiased=False, keepdim=True) + tower.cfg.eps).sqrt()
+    normed = (last - last.mean(-1, keepdim=True)) / scale * norm.w + norm.b
+    length = (normed @ W_U + tower.unembed.b_U).norm(dim=-1, keepdim=True)
+    written = (heads - heads.mean(-1, keepdim=True)) / scale * norm.w @ W_U / length
+    expected = (written * direction).sum(-1).detach()
+    np.testing.assert_allclose(read.sum(1), expected.numpy(), atol=1e-6)
+    assert np.abs(read[:, 1:]).max() > 1e-3
+
+
+def test_the_gradient_map_is_the_slope_of_patching(recording, pictures, direction):
+    """One embedding moved a little towards the other picture's: the margin by finite differences,
+    in double precision.
+    """
+    model = copy.deepcopy(recording.model).double()
+    model.image.cfg.dtype = torch.float64  # attention is cast to it
+    two, along = Pixels(pictures.values.double(), pictures.pool), direction.double()
+    found = by_gradient(model, two, along)
+    step = 1e-4
+
+    def margins(position: int, by: float) -> torch.Tensor:
+        def move(embed: torch.Tensor, hook: object) -> torch.Tensor:
+            moved = embed.clone()
+            moved[:, position] += by * (embed.flip(0) - embed)[:, position]
+            return moved
+
+        with model.image.hooks(fwd_hooks=[("hook_embed", move)]), torch.no_grad():
+            return (model.embed("image", two) * along).sum(-1)
+
+    for position in range(13):
+        lost = (margins(position, -step) - margins(position, step)) / (2 * step)
+        np.testing.assert_allclose(found[:, position], lost.numpy(), rtol=1e-4, atol=1e-9)
+    assert (found[:, 0] == 0).all()  # CLS is the same in both pictures
+    assert np.abs(found[:, 1:]).min() > 1e-5
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_a_picture_beside_itself_has_nothing_to_lose(recording, pictures, direction):
+    same = Pixels(pictures.values[:1].expand(2, -1, -1, -1), pictures.pool)
+    assert (by_gradient(recording.model, same, direction) == 0).all()
+
+
+def test_a_bright_patch_is_in_the_same_place_in_picture_and_map(recording):
+    """At the end of the second row of patches, and in the mirror image at its beginning."""
+    pixels = torch.zeros(1, 3, 12, 16)
+    pixels[:, :, 4:8, 12:] = 1.0
+    both = torch.cat([pixels, pixels.flip(-1)])
+    _, cache = recording.model.image.run_with_cache(both)
+    maps = over_patches(cache["hook_embed"].norm(dim=-1).numpy(), (3, 4))
+    pictures = as_pictures(both, UNIT).max(-1)[:, 2::4, 2::4]
+    for drawn in (maps, pictures):
+        assert [tuple(np.argwhere(one > 0).tolist()[0]) for one in drawn] == [(1, 3), (1, 0)]
+        assert ((drawn > 0).sum((1, 2)) == 1).all()
+
+
+def test_patches_lie_row_by_row_behind_cls():
+    maps = over_patches(np.arange(26.0).reshape(2, 13), (3, 4))
+    assert maps[0].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]
+    assert maps[1, 0, 0] == 14

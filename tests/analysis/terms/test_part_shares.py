@@ -1,0 +1,113 @@
+"""Who wrote the keys: shares against a loop over parts, planted writers, and names."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset, record
+from lrinterp.analysis.terms.part_shares import BIAS, few_rows, grouped, part_shares
+from lrinterp.analysis.terms.shares import Part
+from lrinterp.decomposition import part_names
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def small(**changes) -> tuple[DualEncoder, Examples]:
+    """Two random layers with norms and biases."""
+    split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
+    scenes = Scenes(World(n_pixels=4, n_labels=5), split)
+    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
+    config = preset("full", **sizes, image_layers=2, text_layers=2, **changes)
+    model = DualEncoder.build(config, scenes.sizes, 0)
+    generator = torch.Generator().manual_seed(4)
+    for weight in model.trainable().values():
+        weight.data += 0.3 * torch.randn(weight.shape, generator=generator)
+    return model, scenes.examples(["unseen_pair"])
+
+
+@pytest.mark.parametrize("tower", ["image", "text"])
+def test_shares_against_a_loop_over_recorded_parts(tower: str):
+    """Each part by its own hook, in float64, one example and head at a time."""
+    model, examples = small()
+    part = Part.of(record(model, examples), tower)
+    rows, error = part_shares(part, 1, by_head=True)
+    found = {(row["head"], row["term"]): row["value"] for row in rows}
+    assert error < 1e-5
+    network, values = model.towers[tower], part.inputs.values
+    network.set_use_attn_result(True)
+    with torch.no_grad():
+        _, cache = network.run_with_cache(values)
+    network.set_use_attn_result(False)
+    result = cache["blocks.0.attn.hook_result"].double()
+    written = {
+        "L0H0": result[:, :, 0],
+        "L0H1": result[:, :, 1],
+        "L0 mlp": cache["blocks.0.hook_mlp_out"].double(),
+    }
+    x = cache["blocks.1.hook_resid_pre"].double()
+    block: Any = network.blocks[1]
+    w, W_K = (v.detach().double() for v in (block.ln1.w, block.attn.W_K[1]))
+    scale = (x.var(-1, unbiased=False, keepdim=True) + network.cfg.eps).sqrt()
+    covariance = dict.fromkeys(written, 0.0)
+    variance = 0.0
+    for n, pool in enumerate(part.inputs.pool.tolist()):
+        whole = cache["blocks.1.attn.hook_attn_scores"][n, 1, pool].double()
+        seen = range(pool + 1) if tower == "text" else range(len(whole))
+        query = cache["blocks.1.attn.hook_q"][n, pool, 1].double()
+        centred = whole[list(seen)] - whole[list(seen)].mean()
+        variance += float(centred @ centred)
+        for name, piece in written.items():
+            read = (piece[n] - piece[n].mean(-1, keepdim=True)) / scale[n] * w
+            scores = (read @ W_K @ query / 2)[list(seen)]
+            covariance[name] += float((scores - scores.mean()) @ centred)
+    for name, value in covariance.items():
+        assert found[1, name] == pytest.approx(value / variance, abs=1e-4)
+
+
+def test_shares_sum_to_one_by_head_and_over_all():
+    model, examples = small()
+    rows, _ = part_shares(Part.of(record(model, examples), "image"), 1, by_head=True)
+    for head in (0, 1, None):
+        own = [row["value"] for row in rows if row["head"] == head]
+        assert len(own) == len(part_names(model.image, 1)) + 1
+        assert sum(own) == pytest.approx(1, abs=1e-5)
+        assert rows[0]["n_clusters"] == 3
+    assert {row["value"] for row in rows if row["term"] == BIAS} == {0}
+
+
+def test_a_head_that_writes_nothing_has_no_share_and_the_one_that_writes_all_has_it():
+    model, examples = small(normalization="none")
+    block = model.image.blocks[0]
+    block.attn.W_O.data[0] = 0
+    block.mlp.W_out.data[:] = 0
+    block.attn.W_O.data[1] *= 100
+    rows, _ = part_shares(Part.of(record(model, examples), "image"), 1, by_head=False)
+    share = {row["term"]: row["value"] for row in rows}
+    assert share["L0H0"] == share["L0 mlp"] == 0
+    assert share["L0H1"] > 0.8
+
+
+def test_many_rows_are_left_to_all_heads_together():
+    model, _ = small()
+    assert few_rows(model)
+    model.image.cfg.n_heads = 500  # only counted
+    assert not few_rows(model)
+
+
+def test_heads_of_a_layer_are_one_column_where_layers_are_many():
+    names = ["embed", "pos", "ln_pre.b", "L0H0", "L0 b_O", "L11H10", "L11 mlp", BIAS]
+    shown = ["embed", "pos", "ln_pre.b", "L0 heads", "L0 heads", "L11 heads", "L11 MLP", BIAS]
+    assert [*map(grouped, names)] == shown
+
+
+def test_rows_of_few_examples_are_those_of_all(monkeypatch: pytest.MonkeyPatch):
+    model, examples = small()
+    part = Part.of(record(model, examples), "text")
+    whole, error = part_shares(part, 1, by_head=False)
+    monkeypatch.setattr("lrinterp.analysis.terms.part_shares.CHUNK", 7)
+    pieces, again = part_shares(part, 1, by_head=False)
+    first, second = ([row["value"] for row in rows] for rows in (whole, pieces))
+    np.testing.assert_allclose(first, second, atol=1e-6)
+    assert again == pytest.approx(error, rel=1)
