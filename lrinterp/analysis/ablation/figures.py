@@ -31,10 +31,14 @@ KIND_WORDS = {
     "placebo": "placebo for {}",
 }
 WHOLE = "EP+PP+bP"
+PICTURES = "pictures"
 TERM_WORDS = {WHOLE: "key-position", "EE+PE+bE": "key-content"}
 PIECES = ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP")
 SPLIT_KINDS = {"flatten": "canonical, flattened", "zero": "raw, zero"}
 MODEL_WORDS = {"trained": "", "untrained": "untrained model, "}
+ALL, WITHOUT = " in all layers", "without key-position"
+ONE = f"{WITHOUT} in "
+"""What every label of a figure would repeat."""
 TOWER_WORDS = {"image": "", "text": "text tower, "}
 
 
@@ -68,6 +72,8 @@ def order_rows(table: pd.DataFrame, focus: str) -> pd.DataFrame:
     rows = records(part)
     deep = {row["encoder"] for row in rows if row["layers"] != "0"}
     words = [ablation_words(r) + (place_words(r) if r["encoder"] in deep else "") for r in rows]
+    if focus == PICTURES:
+        words = [text.replace("empty pixels", "background") for text in words]
     return part.assign(ablation=words).rename(columns={"value": "order accuracy"})
 
 
@@ -81,6 +87,7 @@ def order_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     part = rows[~rows["terms"].isin(PIECES) & (rows["gauge"] == "canonical")]  # raw: split_figure
     part = part[~of_one_layer(part)]  # layers_figure
     shown = part[["ablation", "order accuracy", "low", "high", "terms", "kind"]]
+    shown = shown.assign(ablation=[words.replace(ALL, "") for words in shown["ablation"]])
     deep = (part["layers"] != "0").any()
     taken = "the attention scores" if deep else "the pooled row"
     further = (
@@ -95,8 +102,8 @@ def order_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
         how_to_read=f"Each bar is the share of {pictures_of(focus)} whose true caption "
         f"beats its swap, with its 95 % interval; {chance:.2g} is chance, below it the wrong "
         "caption is preferred. Removing what order needs brings a bar to chance, and a random "
-        "change of the same size (placebo) should then hurt less. Permuted: each pixel gets "
-        "another pixel's value; VP: the position part of the values." + further,
+        "change of the same size (placebo) should then hurt less. Permuted: each key gets "
+        "another key's value; VP: the position part of the values." + further,
         plot=reference(bars(shown, x="order accuracy", y="ablation"), chance, "chance"),
         table=part,
     )
@@ -128,7 +135,8 @@ def layers_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     part = rows[(rows["encoder"] == "image") & (rows["model"] == "trained")]
     removed = (part["kind"] == "flatten") & (part["queries"] == "all")
     part = part[removed | (part["kind"] == "none")]
-    shown = part[["ablation", "order accuracy", "low", "high"]]
+    words = [words.removeprefix(ONE) for words in part["ablation"]]
+    shown = part.assign(removed=words)[["removed", "order accuracy", "low", "high"]]
     return Figure(
         key="layers",
         title="Order accuracy without the key-position of one layer",
@@ -137,7 +145,7 @@ def layers_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
         "layers together and the intact tower, with its 95 % "
         f"interval; {chance:.2g} is chance. A layer that order does not need leaves the bar as "
         "long as the intact one.",
-        plot=reference(bars(shown, x="order accuracy", y="ablation"), chance, "chance"),
+        plot=reference(bars(shown, x="order accuracy", y="removed"), chance, "chance"),
         table=part,
     )
 
