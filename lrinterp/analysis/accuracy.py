@@ -18,7 +18,7 @@ from lrinterp.scoring import METRICS, accuracy_rows, credit, credits
 from lrinterp.stats import mean_interval
 from lrinterp.wording import counted
 
-__all__ = ["Accuracy", "accuracy"]
+__all__ = ["WORD", "Accuracy", "accuracy", "word_credits"]
 
 COLUMNS = ["set", "metric", "candidates", "value", "low", "high", "n", "n_clusters", "reason"]
 

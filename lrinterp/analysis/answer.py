@@ -36,6 +36,8 @@ class Answer(Result):
     head: str
     layers: int
     """Layers of the image tower; the headline head is chosen among the heads of all."""
+    named: float | None = None
+    """Label-set accuracy of the intact model."""
     focus: str = "unseen_pair"
     """The set of pictures that the numbers are of."""
 
@@ -143,7 +145,11 @@ class Answer(Result):
         """A label-set accuracy in words."""
         if labels.value is None:
             return NOT_MEASURED[self.natural]
-        return "still recognised" if number(labels) >= RECOGNISED else "recognition suffers too"
+        if number(labels) >= RECOGNISED:
+            return "still recognised"
+        if self.named is not None and number(labels) >= self.named - NEAR_CHANCE:
+            return f"no worse than with it: {self.named:.2g}"
+        return "recognition suffers too"
 
     def _gain_words(self, gain: Scalar) -> str:
         line = "from left to right" if self.natural else "in a line over the row"
@@ -214,6 +220,7 @@ def answer(
         has_gradient=positional_gradient.has_gradient,
         head=positional_gradient.headline_name,
         layers=positional_gradient.layers,
+        named=accuracy.summary.get(f"{name}_label_set_closed", NOTHING).value,  # type: ignore[arg-type]
         focus=name,
     )
 

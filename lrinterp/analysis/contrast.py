@@ -99,7 +99,7 @@ class Contrast:
             (embedded.double() * self.direction.double()).sum(-1) for embedded in self.embeddings
         )
         gap = (clean - corrupted).cpu().numpy()
-        error = gap.std(ddof=1) / np.sqrt(len(gap))
+        error = clustered_error(gap, self.clusters)
         if abs(gap.mean()) >= ENOUGH_ERRORS * error and abs(gap.mean()) > ROUNDING:
             return None
         what = {"image": "a picture", "text": "a caption"}[self.tower]
@@ -108,6 +108,21 @@ class Contrast:
             f"difference: margins lie {plain_number(gap.mean())} apart with a standard error of "
             f"{error:.2g}, and {ENOUGH_ERRORS} such errors are needed."
         )
+
+
+def clustered_error(
+    values: Float[np.ndarray, "example"], clusters: Int[np.ndarray, "example"]
+) -> float:
+    """Standard error of a mean whose examples are independent between clusters alone.
+
+    sqrt(C / (C - 1) sum over clusters of (sum of deviations)^2) / n; examples are taken one by one
+    where all are of one cluster.
+    """
+    number = np.unique(clusters, return_inverse=True)[1]
+    if number.max() == 0:
+        number = np.arange(len(values))
+    sums = np.bincount(number, values - values.mean())
+    return float(np.sqrt(len(sums) / (len(sums) - 1) * (sums**2).sum()) / len(values))
 
 
 def contrasts(

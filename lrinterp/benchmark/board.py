@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 from jaxtyping import Float
 
-from lrinterp.benchmark.groups import SIZES, Groups
+from lrinterp.benchmark.groups import OWN, SIZES, Group, Groups
 from lrinterp.benchmark.stream import Tally, cluster_of, macro
 from lrinterp.benchmark.wording import says, side_of
 from lrinterp.scenes.natural import Relation
@@ -41,11 +41,15 @@ class Key(NamedTuple):
 
 
 class Scoreboard:
-    """Counts the rows it is shown; holds tallies and open groups, no rows."""
+    """Counts the rows it is shown; holds tallies and open groups, no rows.
+
+    `rows` ends the stream: pairs and sets of data of one's own are complete only then.
+    """
 
     def __init__(self) -> None:
         self.tallies: dict[Key, Tally] = {}
         self.groups = {kind: Groups(size) for kind, size in SIZES.items()}
+        self.own = {kind: Groups(None) for kind in SIZES}
         self.about: dict[Key, dict[str, Any]] = {}
         self.suites: dict[str, None] = {}
         self.subsets: dict[str, None] = {}
@@ -79,14 +83,26 @@ class Scoreboard:
             self._count(Key("truth", name=place), true, chance, cluster)
 
     def _group(self, relation: Relation, credit: float, chance: float, cluster: int) -> None:
-        for kind, groups in self.groups.items():
+        collected = self.own if relation.suite in OWN else self.groups
+        for kind, groups in collected.items():
             key = getattr(relation, kind)
-            if key and (whole := groups.add(key, credit, chance, cluster)):
-                for subset in dict.fromkeys(("", relation.subset)):
-                    self._count(Key(kind, subset), whole.credit, whole.chance, whole.cluster)
+            if key and (whole := groups.add(key, credit, chance, cluster, relation.subset)):
+                self._count_group(kind, whole)
+
+    def _count_group(self, kind: str, whole: Group) -> None:
+        for subset in dict.fromkeys(("", whole.subset)):
+            self._count(Key(kind, subset), whole.credit, whole.chance, whole.cluster)
+
+    @property
+    def incomplete(self) -> dict[str, int]:
+        """By pair and set, the groups that lack rows and do not count."""
+        return {kind: self.groups[kind].incomplete + self.own[kind].incomplete for kind in SIZES}
 
     def rows(self) -> list[dict[str, Any]]:
         """Every number as a row of the table: by measure, then axes and places in fixed order."""
+        for kind, groups in self.own.items():
+            for whole in groups.close():
+                self._count_group(kind, whole)
         several = len(self.subsets) > 1
         rows = [*self._macros(several=several), *self._means(several=several)]
         return sorted(rows, key=place_of)

@@ -9,7 +9,7 @@ from lrinterp.charts import bars, reference
 from lrinterp.result import Figure
 from lrinterp.wording import counted, plain_number
 
-__all__ = ["axes", "choices", "relations", "sides"]
+__all__ = ["axes", "choices", "relations", "sides", "told_by_word"]
 
 MOST = 60
 """Bars of a figure; of more relations those with most rows are drawn."""
@@ -69,7 +69,7 @@ def sides(table: pd.DataFrame) -> Iterator[Figure]:
         title="Left and right apart",
         how_to_read="Each bar is the rows in which the object is on that side; across: share of "
         "them in which the right caption scores highest, with a 95 % interval over clusters; "
-        f"{guess(part)}{biased if 'right' in set(of(table, 'choice')['name']) else ''}.",
+        f"{guess(part)}{biased if told_by_word(table) else ''}.",
         plot=marked(bars(shown, x="recall", y="it is"), part),
         table=part,
     )
@@ -92,6 +92,19 @@ def choices(table: pd.DataFrame) -> Iterator[Figure]:
         plot=marked(bars(shown, x=SAID, y="it says"), part),
         table=part,
     )
+
+
+def told_by_word(table: pd.DataFrame) -> bool:
+    """Whether captions name the side in every row about left or right, as foils of words do.
+
+    Where foils exchange the objects, recall of a side says nothing of a leaning to its word.
+    """
+    recall, truth = (
+        part.groupby("name")[["value", "n"]].sum()
+        for part in (of(table, "recall"), of(table, "truth"))
+    )
+    named = (truth["value"] * truth["n"]).round()
+    return not recall.empty and bool((named.reindex(recall.index).fillna(0) >= recall["n"]).all())
 
 
 def of(table: pd.DataFrame, measure: str) -> pd.DataFrame:

@@ -1,14 +1,15 @@
 """What a benchmark found: one table, and what it says in words, figures and tiles."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import pandas as pd
 
-from lrinterp.benchmark.figures import axes, choices, relations, sides
-from lrinterp.benchmark.notes import GLOSSARY, INTERVALS, OMITTED, PADDED, SUITE_NOTES, TIES
-from lrinterp.benchmark.published import published_figures, published_words
+from lrinterp.benchmark.figures import axes, choices, relations, sides, told_by_word
+from lrinterp.benchmark.finding import sentences
+from lrinterp.benchmark.notes import BIAS, GLOSSARY, INTERVALS, OMITTED, PADDED, SUITE_NOTES, TIES
+from lrinterp.benchmark.published import published_figures
 from lrinterp.result import Figure, Result, Scalar, Tile, records
 from lrinterp.wording import counted, plain_number
 
@@ -53,7 +54,7 @@ class Benchmark(Result):
     fit: str
     """What became of pictures that are not square: `crop` or `pad`."""
     limit: int | None
-    """The number of rows after which reading stopped."""
+    """The number of rows after which reading stopped; None where it did not."""
     table: pd.DataFrame
     """One row a number, in `COLUMNS`; measures as in `lrinterp.benchmark.board`. Published figures
     (`published ...`), bad rows (`skipped`), rows that ask nothing (`left out`) and groups that lack
@@ -95,39 +96,7 @@ class Benchmark(Result):
     @property
     def finding(self) -> str:
         """Accuracy against chance, and whether left and right are told apart."""
-        rows = self.scalar("all")
-        assert rows is not None  # there is at least one row
-        measure, over = (
-            ("macro", self._relations()) if self.scalar("macro") else ("all", "all rows")
-        )
-        best, chance = self.scalar(measure), self.chance(measure)
-        assert best is not None
-        assert chance is not None
-        clusters = counted(rows.n_clusters, "cluster")
-        text = (
-            f"On {counted(rows.n, 'row')} of {clusters} of {self.suite}, the right caption scores "
-            f"highest in {best.phrase} of cases, averaged over {over}: {against(best, chance)}."
-        )
-        return " ".join([text, *self._sides(), *self._elsewhere()])
-
-    def _relations(self) -> str:
-        return counted(sum(bool(row["in_macro"]) for row in self.rows("relation")), "relation")
-
-    def _sides(self) -> Iterator[str]:
-        left, right = (self.scalar("recall", side) for side in ("left", "right"))
-        if left and right:
-            yield (
-                f"It recognises left in {left.phrase} of {counted(left.n, 'row')} and right in "
-                f"{right.phrase} of {counted(right.n, 'row')}."
-            )
-        if says := self.scalar("choice", "right"):
-            true = self.rows("truth", subset="")
-            share = next(row["value"] for row in true if row["name"] == "right")
-            yield f"It says right in {says.phrase} of cases; it is so in {plain_number(share)}."
-
-    def _elsewhere(self) -> Iterator[str]:
-        if words := published_words(self.suite, "macro"):
-            yield f"Published, not measured here: {words}."
+        return " ".join(sentences(self))
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -188,23 +157,14 @@ class Benchmark(Result):
     @property
     def glossary(self) -> Mapping[str, str]:
         """The words of the tiles and figures."""
-        return GLOSSARY
+        bias = BIAS if told_by_word(self.table) else ""
+        return {word: said.format(bias=bias) for word, said in GLOSSARY.items()}
 
 
 def omitted(row: Mapping[str, Any]) -> str:
     """What does not count, in words."""
     counts = {name: counted(row["n"], name[:-1]) for name in ("rows", "groups")}
     return OMITTED[row["measure"]].format(name=row["name"], note=row["note"], **counts)
-
-
-def against(scalar: Scalar, chance: float) -> str:
-    """Where the interval lies against chance."""
-    guess = f"chance ({number(chance)})"
-    if scalar.low is None or scalar.high is None:
-        return f"{guess} cannot be excluded from one cluster"
-    if scalar.low > chance:
-        return f"above {guess}"
-    return f"below {guess}" if scalar.high < chance else f"not told from {guess}"
 
 
 def line(row: Mapping[str, Any]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lrinterp.checkpoint.settings import Rules, taken
 from lrinterp.encoders import ClipSpec, TowerSpec
-from lrinterp.store import InputError, read_json
+from lrinterp.store import InputError, read_json, shortened
 
 __all__ = ["CONFIG", "Config", "read_config", "read_spec"]
 
@@ -74,6 +74,8 @@ MODEL = Rules(
 )
 """`custom_text` puts `text.` before the keys of the text tower; that is seen in the weights."""
 Size = int | tuple[int, ...]
+WIDEST = 2**20
+"""Bound of widths, and of how many times wider the MLPs are: their product must stay a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,9 @@ class Vision:
     image_size: Size = 224
     norm_kwargs: dict[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        within(self, "width", "head_width", "mlp_ratio")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
@@ -109,6 +114,9 @@ class Text:
     pool_type: str = "argmax"
     eos_id: int = 2
     norm_kwargs: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        within(self, "width", "heads", "mlp_ratio")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +179,14 @@ def tower(own: Vision | Text, heads: int, *, quick: bool, where: str) -> TowerSp
         activation="quick_gelu" if quick else "gelu",
         eps=norms.eps,
     )
+
+
+def within(own: Vision | Text, *names: str) -> None:
+    """Refuse numbers that no width can be made of."""
+    for name in names:
+        if not 0 < getattr(own, name) <= WIDEST:
+            got = shortened(getattr(own, name))
+            raise ValueError(f"{name}: expected above 0 and at most {WIDEST}, got {got}")
 
 
 def sides(size: Size) -> tuple[int, int]:

@@ -18,6 +18,13 @@ __all__ = ["hugging_face_pictures", "open_clip_pictures"]
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 BICUBIC, BILINEAR = 3, 2
+FILTERS = range(6)
+"""Pillow's numbers of its filters."""
+LARGEST = 4096
+"""Pixels of a side; published image towers read some hundreds."""
+MOST = 1000.0
+"""Bound of means and deviations, which belong to pictures scaled to 0..1 or to 0..255."""
+LEAST = 1e-6
 NEW, OLD = "processor_config.json", "preprocessor_config.json"
 
 Numbers = list[int | float] | tuple[int | float, ...]
@@ -79,6 +86,9 @@ def hugging_face_pictures(folder: Path, spec: ClipSpec) -> Preprocessing:
     """The settings of transformers 5, or of before; InputError where neither is there."""
     plain, where = read_either(folder)
     own = taken(Picture, plain, HUGGING_FACE, where)
+    if own.resample not in FILTERS:
+        known = f"expected {FILTERS[0]} to {FILTERS[-1]}, got {own.resample}"
+        raise InputError(f"{where}: resample: no filter of Pillow; {known}")
     shortest, size = sizes(own.size, f"{where}: size")
     edge, crop = sizes(own.crop_size, f"{where}: crop_size")
     made = crop or (edge, edge) if own.do_center_crop else size
@@ -92,9 +102,9 @@ def hugging_face_pictures(folder: Path, spec: ClipSpec) -> Preprocessing:
         height=spec.picture[1],
         width=spec.picture[2],
         mean=numbers(own.image_mean, spec, f"{where}: image_mean"),
-        std=numbers(own.image_std, spec, f"{where}: image_std"),
+        std=numbers(own.image_std, spec, f"{where}: image_std", least=LEAST),
         resample=own.resample,
-        rescale=own.rescale_factor,
+        rescale=bounded(own.rescale_factor, LEAST, f"{where}: rescale_factor"),
         resize=own.do_resize,
         crop=own.do_center_crop,
         normalize=own.do_normalize,
@@ -119,6 +129,9 @@ def read_either(folder: Path) -> tuple[Any, str]:
 
 def sizes(size: int | dict[str, int], where: str) -> tuple[int | None, tuple[int, int] | None]:
     """A size as a shorter side, or as height and width."""
+    for side in (size,) if isinstance(size, int) else size.values():
+        if not 1 <= side <= LARGEST:
+            raise InputError(f"{where}: expected 1 to {LARGEST} pixels, got {shortened(side)}")
     if isinstance(size, int):
         return size, None
     if set(size) == {"shortest_edge"}:
@@ -129,11 +142,18 @@ def sizes(size: int | dict[str, int], where: str) -> tuple[int | None, tuple[int
     raise InputError(f"{where}: expected {expected}, got {shortened(size)}")
 
 
-def numbers(values: Numbers, spec: ClipSpec, where: str) -> tuple[float, ...]:
+def numbers(values: Numbers, spec: ClipSpec, where: str, least: float = -MOST) -> tuple[float, ...]:
     """One number a channel."""
     if len(values) != spec.picture[0]:
         raise InputError(f"{where}: expected {spec.picture[0]} numbers, got {len(values)}")
-    return tuple(float(value) for value in values)
+    return tuple(bounded(value, least, where) for value in values)
+
+
+def bounded(value: int | float, least: float, where: str) -> float:
+    """A number that keeps pixels finite; neither NaN nor an overlong whole number passes."""
+    if not least <= value <= MOST:
+        raise InputError(f"{where}: expected {least:g} to {MOST:g}, got {shortened(value)}")
+    return float(value)
 
 
 def open_clip_pictures(folder: Path, spec: ClipSpec) -> Preprocessing:
@@ -157,6 +177,6 @@ def open_clip_pictures(folder: Path, spec: ClipSpec) -> Preprocessing:
         height=side,
         width=side,
         mean=numbers(own.mean, spec, f"{where}: mean"),
-        std=numbers(own.std, spec, f"{where}: std"),
+        std=numbers(own.std, spec, f"{where}: std", least=LEAST),
         resample=filters[own.interpolation],
     )

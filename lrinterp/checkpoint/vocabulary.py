@@ -55,8 +55,16 @@ def check(tokenizer: "Tokenizer", spec: ClipSpec, place: Path) -> None:
     if (size := tokenizer.get_vocab_size()) > spec.vocabulary:
         raise InputError(f"{place}: {size} tokens, the text tower knows {spec.vocabulary}")
     ids = tokenizer.encode("a").ids
+    if (top := max(*ids, *tokenizer.get_vocab().values(), 0)) >= spec.vocabulary:
+        known = f"0 to {spec.vocabulary - 1}"
+        raise InputError(f"{place}: has token id {top}, the text tower knows {known}")
     if len(ids) != 3:
         raise InputError(f"{place}: expected a start and an end around a caption, got ids {ids}")
     if spec.end is not None and ids[-1] != spec.end:
         ends = f"captions end with token {ids[-1]}"
         raise InputError(f"{place}: {ends}, the configuration pools token {spec.end}")
+    # the first token of the pooled id is taken, which must be the last token and no earlier one
+    if ids.index(max(ids) if spec.end is None else spec.end) < len(ids) - 1:
+        pooled = "the highest id" if spec.end is None else f"token {spec.end}"
+        what = f"a caption reads {ids} and {pooled} is pooled"
+        raise InputError(f"{place}: {what}, which is not its end; start and end tokens exchanged?")

@@ -16,6 +16,7 @@ from lrinterp.cli.options import (
     command_line,
     from_suite,
     print_summary,
+    read_from,
 )
 
 __all__ = ["AnalyzeCommand", "analyze"]
@@ -76,7 +77,8 @@ def analyze(
     from lrinterp.analysis import check_names
     from lrinterp.store import write_json
 
-    check_outputs(Path(checkpoint), {"--out": out, "--json": json})
+    inputs = read_from(suite, data, tokenizer)
+    check_outputs(Path(checkpoint), {"--out": out, "--json": json}, inputs)
     check_names(only)
     chosen = from_suite(suite, data, pictures)
     loaded = lr.load_checkpoint(checkpoint, tokenizer=tokenizer)

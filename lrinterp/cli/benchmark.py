@@ -14,6 +14,7 @@ from lrinterp.cli.options import (
     check_outputs,
     command_line,
     pick_device,
+    read_from,
     suite_folder,
 )
 
@@ -50,7 +51,8 @@ def benchmark(
     from lrinterp.scenes.natural import read_relations
     from lrinterp.store import write_json
 
-    check_outputs(Path(checkpoint), {"--json": json, "--out": out})
+    inputs = read_from(suite, data, tokenizer)
+    check_outputs(Path(checkpoint), {"--json": json, "--out": out}, inputs)
     bad = BadRows() if skip_bad else None
     folder = suite_folder(suite, data)
     rows = read_relations(suite, folder, bad.add if bad else None)
@@ -97,13 +99,24 @@ def print_overview(result: "Benchmark") -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from lrinterp.wording import counted
+
     shown = pd.concat([result.overview(), result.by_relation()])
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     for k, heading in enumerate(shown):
         table.add_column(str(heading), justify="right" if k else "left", overflow="fold")
     for row in shown.itertuples(index=False):
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(escape(printable(str(cell))) for cell in row))
     Console().print(table)
-    typer.echo(result.finding)
-    if skipped := result.summary["skipped_rows"].value:
-        typer.echo(f"Skipped {skipped} bad rows; --json and --out list them.")
+    typer.echo(printable(result.finding))
+    if skipped := sum(row["n"] for row in result.rows("skipped")):
+        typer.echo(f"Skipped {counted(skipped, 'bad row')}; --json and --out list them.")
+
+
+def printable(text: str) -> str:
+    r"""A text without control characters, which a terminal would obey.
+
+    >>> printable("\x1b[31mleft of")
+    '[31mleft of'
+    """
+    return "".join(filter(str.isprintable, text))

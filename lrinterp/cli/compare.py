@@ -14,6 +14,7 @@ from lrinterp.cli.options import (
     check_outputs,
     command_line,
     from_suite,
+    read_from,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def compare(
 
     check_enough(len(checkpoints))
     for folder in checkpoints:
-        check_outputs(Path(folder), {"--out": out, "--json": json})
+        inputs = read_from(suite, data, tokenizer)
+        check_outputs(Path(folder), {"--out": out, "--json": json}, inputs)
     check_names(only)
     chosen = from_suite(suite, data, pictures)
     loaded = load_named(checkpoints, tokenizer=tokenizer)

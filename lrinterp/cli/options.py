@@ -26,6 +26,7 @@ __all__ = [
     "from_suite",
     "pick_device",
     "print_summary",
+    "read_from",
     "suite_folder",
 ]
 
@@ -113,19 +114,54 @@ def executors_of(workers: int | None, scheduler: str | None, threads: int) -> "E
     return partial(local_processes, workers or most)
 
 
-def check_outputs(checkpoint: Path, outputs: Mapping[str, Path | None]) -> None:
-    """Refuse output paths, by option, before any work is done for them."""
+OF_CHECKPOINT = (
+    "*.index.json *.safetensors config.json merges.txt model.json open_clip_config.json "
+    "preprocessor_config.json processor_config.json special_tokens_map.json tokenizer*.json "
+    "vocab.json"
+).split()
+"""Files that a checkpoint of ours or a published CLIP may consist of."""
+
+
+def read_from(suite: str | None, data: Path | None, tokenizer: Path | None) -> list[Path]:
+    """The folders and files beside the checkpoint that options tell a command to read."""
+    rows = [suite_folder(suite, data)] if suite is not None else []
+    return rows + ([tokenizer] if tokenizer is not None else [])
+
+
+def check_outputs(
+    checkpoint: Path, outputs: Mapping[str, Path | None], inputs: Iterable[Path] = ()
+) -> None:
+    """Refuse output paths, by option, before any work is done for them.
+
+    Nothing that a checkpoint consists of is written over, and no file that is in `inputs`, or in
+    a folder of it.
+    """
     from lrinterp.checkpoint import METADATA, WEIGHTS
     from lrinterp.store import InputError, check_writable
 
-    taken = {os.path.realpath(checkpoint / name): "the checkpoint" for name in (METADATA, WEIGHTS)}
+    inputs = list(inputs)
+    files = [path for kind in OF_CHECKPOINT for path in checkpoint.glob(kind)]
+    files += [checkpoint / name for name in (METADATA, WEIGHTS)]
+    taken = {os.path.realpath(path): "the checkpoint" for path in files}
     for option, path in outputs.items():
         if path is None:
             continue
         check_writable(path)
         if owner := taken.get(os.path.realpath(path)):
             raise InputError(f"{option} {path}: would overwrite {owner}; choose another name")
+        if any(is_within(path, folder) for folder in inputs):
+            owner = "the rows, pictures or tokenizer that it reads"
+            raise InputError(f"{option} {path}: would overwrite {owner}; choose another name")
         taken[os.path.realpath(path)] = "what another option writes"
+
+
+def is_within(path: Path, place: Path) -> bool:
+    """Is a path a file that is there already, in a folder or the file itself?
+
+    Both as it is written and as links lead, since a suite's folder of pictures may be a link.
+    """
+    ways = (os.path.abspath, os.path.realpath)
+    return path.exists() and any(Path(way(path)).is_relative_to(way(place)) for way in ways)
 
 
 def print_summary(rows: Iterable[tuple[str, Mapping[str, "Scalar"]]]) -> None:

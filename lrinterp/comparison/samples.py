@@ -14,7 +14,7 @@ import torch
 
 from lrinterp.analysis.ablation.bench import Bench
 from lrinterp.analysis.ablation.term_ablation import LABELS, SUMMARISED, TermAblation
-from lrinterp.analysis.accuracy import Accuracy, key_of
+from lrinterp.analysis.accuracy import WORD, Accuracy, key_of, word_credits
 from lrinterp.analysis.geometry.relation_geometry import KEYS, RelationGeometry
 from lrinterp.analysis.gradient.attention_gain import gains_of
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
@@ -89,7 +89,10 @@ def _of_accuracy(recording: Recording, result: Accuracy) -> Found:
         index = recording.examples.where(row["set"])
         part = recording.examples.at(index)
         scores = recording.scores[torch.from_numpy(index).to(recording.scores.device)]
-        values = credits(scores, part, row["metric"], row["candidates"])
+        if row["candidates"] == WORD:
+            values = word_credits(recording)
+        else:
+            values = credits(scores, part, row["metric"], row["candidates"])
         sample = Sample.mean(values[None], part.image_label_set)
         yield key_of(row), OnPictures(sample=sample, pictures=fingerprint_of(part))
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from einops import einsum
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -118,6 +120,25 @@ class Streams:
         weight = self.seen.to(self.residual(layer).dtype)[..., None]
         mean = (self.residual(layer) * weight).sum(0) / weight.sum(0).clamp(min=1)
         return self.centred(mean)
+
+    def split_apart(self, layer: int, groups: Int[Tensor, "batch"]) -> Split:
+        """The split by means, position being for each input the mean over *other* groups' inputs.
+
+        What the inputs of one group share by accident then counts as content, so that the share of
+        position is 0 on average where positions mean nothing. A position that no other group
+        reads takes the mean over all.
+        """
+        residual = self.residual(layer)
+        number = groups.unique(return_inverse=True)[1]
+        member = F.one_hot(number).T.to(residual.dtype)
+        weight = self.seen.to(residual.dtype)
+        read = einsum(member, weight, residual, "group n, n pos, n pos d -> group pos d")
+        count = einsum(member, weight, "group n, n pos -> group pos")[..., None]
+        others = count.sum(0) - count
+        mean = (read.sum(0) - read) / others.clamp(min=1)
+        mean = torch.where(others > 0, mean, read.sum(0) / count.sum(0).clamp(min=1))
+        position = torch.stack([self.centred(rows) for rows in mean])[number]
+        return Split(residual - position, position, torch.zeros_like(position[:1, :1]))
 
     def centred(self, rows: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos d_model"]:
         """Each row minus the mean of its component; 0 for a component of one position."""

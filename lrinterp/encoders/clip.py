@@ -14,6 +14,7 @@ from transformer_lens import HookedTransformerConfig
 
 from lrinterp.encoders.dual import DualEncoder, Tower, build_tower
 from lrinterp.encoders.patches import PatchTower, without_notice
+from lrinterp.store import shortened
 
 __all__ = ["ACTIVATIONS", "ClipSpec", "TowerSpec", "build_clip", "quick_gelu"]
 
@@ -27,6 +28,10 @@ ACTIVATIONS = (
     "silu",
 )
 """Activations by the names of transformers; all but the first are TransformerLens's as well."""
+
+
+DEEPEST = 1000
+"""Most layers of a tower; a mistyped number is refused before a list of its weights is made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,8 @@ class TowerSpec:
         for name in ("layers", "width", "heads", "mlp"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.layers > DEEPEST:
+            raise ValueError(f"layers: expected at most {DEEPEST}, got {shortened(self.layers)}")
         if self.width % self.heads:
             raise ValueError(f"width: {self.width} is no multiple of {self.heads} heads")
         if self.activation not in ACTIVATIONS:

@@ -188,5 +188,8 @@ def check_tensor(got: Tensor, shape: tuple[int, ...], where: str) -> None:
         raise InputError(f"{where}: the configuration says {shape}, got {tuple(got.shape)}")
     if not got.is_floating_point():
         raise InputError(f"{where}: expected floating point numbers, got {got.dtype}")
+    if got.itemsize < 2:  # they go with scales of their own, and torch computes nothing with them
+        read = "floating point numbers of 16 bits or more"
+        raise InputError(f"{where}: expected {read}, got {got.dtype}; convert it")
     if not got.isfinite().all():
         raise InputError(f"{where}: holds values that are not finite")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Fit", "Preprocessing", "Processor"]
 
+LARGEST = 2**27
+"""Most pixels of a picture after resizing or padding; half a gigabyte of colours."""
 Fit = Literal["crop", "pad"]
 """What becomes of a picture that is not square: CLIP crops to the middle; `pad` loses nothing."""
 
@@ -116,6 +118,8 @@ class Processor:
         shape = (len(pictures), *self.spec.picture)
         if not len(pictures):
             return Pixels(torch.zeros(shape), torch.zeros(0, dtype=torch.long))
+        for picture in pictures:
+            self.check_area(picture, fit)
         ready = [self.squared(p) for p in pictures] if fit == "pad" else list(pictures)
         values = self.preprocessing.processor(ready, return_tensors="np")["pixel_values"]
         if values.shape != shape:
@@ -124,12 +128,23 @@ class Processor:
         pixels = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
         return Pixels(pixels, torch.zeros(len(pixels), dtype=torch.long))
 
+    def check_area(self, picture: "Image", fit: Fit) -> None:
+        """Refuse a picture so long and narrow that it outgrows the memory on its way."""
+        short, long = sorted(picture.size)
+        padded = long**2 if fit == "pad" else 0
+        edge = self.preprocessing.shortest if fit == "crop" and self.preprocessing.resize else None
+        if max(padded, edge**2 * long // short if edge else 0) > LARGEST:
+            size = f"{picture.width} by {picture.height} pixels"
+            raise InputError(f"a picture of {size} is too long and narrow; cut it")
+
     def squared(self, picture: "Image") -> "Image":
         """A picture in the middle of a square of the mean colour."""
         from PIL import Image
 
         side = max(picture.size)
-        colour: Any = tuple(round(255 * mean) for mean in self.preprocessing.mean)
+        white = 1 / self.preprocessing.rescale
+        own = (round(white * mean) for mean in self.preprocessing.mean)
+        colour: Any = tuple(min(max(value, 0), 255) for value in own)
         square = Image.new("RGB", (side, side), colour)
         corner = ((side - picture.width) // 2, (side - picture.height) // 2)
         square.paste(picture.convert("RGB"), corner)

@@ -74,9 +74,21 @@ def test_a_group_that_lacks_rows_is_left_out(make_row: MakeRow):
     found = numbers(board)
     assert found["pair", "", ""]["n"] == 1
     assert ("set", "", "") not in found
-    assert {kind: groups.incomplete for kind, groups in board.groups.items()} == {
-        "pair": 1, "set": 1,
-    }  # fmt: skip
+    assert board.incomplete == {"pair": 1, "set": 1}
+
+
+@pytest.mark.parametrize(("suite", "expected"), [("jsonl", 0.0), ("csv", 0.0), ("nlvr", 1.0)])
+def test_a_pair_of_ones_own_is_right_where_all_its_rows_are(
+    make_row: MakeRow, suite: str, expected: float
+):
+    """Three rows of one key, the third wrong; pairs of a known suite end at two."""
+    board = Scoreboard()
+    for share in (1.0, 1.0, 0.0):
+        board.add(make_row(suite=suite, pair="p"), np.array([share, 1 - share]))
+    pair = numbers(board)["pair", "", ""]
+    assert (pair["value"], pair["n"]) == (expected, 1)
+    assert pair["chance"] == (1 / 4 if suite == "nlvr" else 1 / 8)
+    assert board.rows() == board.rows()
 
 
 def test_the_macro_mean_is_unweighted_and_leaves_out_what_the_suite_does(make_row: MakeRow):

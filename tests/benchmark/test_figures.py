@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lrinterp.benchmark import Scoreboard
-from lrinterp.benchmark.figures import MOST, axes, choices, relations, sides
+from lrinterp.benchmark.figures import MOST, axes, choices, relations, sides, told_by_word
 from lrinterp.benchmark.run import table_of
 
 
@@ -52,6 +52,23 @@ def test_left_and_right_apart(table: pd.DataFrame):
     assert values(figure.plot) == {"left": 1.0, "right": 0.0}
     assert lines(figure.plot) == [0.5]
     assert "always says right has recall 0 of left" in figure.how_to_read
+
+
+@pytest.mark.parametrize(
+    ("foils", "expected"),
+    [(["word swap"], True), (["object swap"], False), (["word swap", "object swap"], False)],
+)
+def test_a_leaning_is_spoken_of_where_captions_differ_in_the_word(
+    make_row, foils: list[str], *, expected: bool
+):
+    board = Scoreboard()
+    for foil in foils:
+        for k, side in enumerate(("left", "right")):
+            board.add(make_row(relation=f"{side} of", right=k, foil=foil), np.eye(2)[0])
+    table = table_of(board.rows())
+    (figure,) = sides(table)
+    assert told_by_word(table) is expected
+    assert ("always says right" in figure.how_to_read) is expected
 
 
 def test_what_is_said_beside_what_is_so(table: pd.DataFrame):

@@ -21,6 +21,23 @@ def test_ties_between_four_captions_multiply_to_chance(kind: str, expected: floa
     assert whole.credit == whole.chance == expected
 
 
+def test_a_group_of_no_known_size_waits_for_the_end():
+    groups = Groups(None)
+    for key, credit in (("a", 1.0), ("a", 1.0), ("b", 1.0), ("a", 0.0), ("c", 1.0), ("c", 0.5)):
+        assert groups.add(key, credit, 0.5, 7) is None
+    assert groups.incomplete == 1
+    found = [(whole.n, whole.credit, whole.chance) for whole in groups.close()]
+    assert found == [(3, 0.0, 1 / 8), (2, 0.5, 1 / 4)]
+    assert (groups.close(), groups.incomplete) == ([], 1)  # b is a row alone
+
+
+def test_a_group_of_known_size_that_lacks_rows_is_not_handed_out():
+    groups = Groups(4)
+    for _ in range(3):
+        groups.add("a", 1.0, 0.5, 7)
+    assert (groups.close(), groups.incomplete) == ([], 1)
+
+
 def test_complete_groups_are_not_held():
     groups = Groups(2)
     for k in range(1000):

@@ -171,8 +171,8 @@ def test_a_model_that_always_says_right(tmp_path: Path, paint: Paint, rightist):
     assert found["macro:"] == 0.5
     assert (found["recall:left"], found["recall:right"]) == (0.0, 1.0)
     assert (found["choice:left"], found["choice:right"], found["pair:"]) == (0.0, 1.0, 0.0)
-    assert "It says right in 1 of cases" in result.finding
-    assert "it is so in 0.5" in result.finding
+    assert "it says right in a share of 1.000" in result.finding
+    assert "it is so in a share of 0.500" in result.finding
 
 
 def own_rows(paint: Paint, n: int) -> list[dict[str, Any]]:
@@ -264,6 +264,14 @@ def test_a_limit_reads_the_first_rows_and_says_so(tmp_path: Path, paint: Paint, 
     assert "Only the first 4 rows were read." in result.caveats
 
 
+def test_a_limit_that_was_not_reached_is_not_spoken_of(tmp_path: Path, paint: Paint, equal):
+    rows = own_rows(paint, 3)
+    (tmp_path / "relations.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    result = ran(equal, "jsonl", tmp_path, limit=1000)
+    assert result.limit is None
+    assert not any("Only the first" in caveat for caveat in result.caveats)
+
+
 def test_no_rows_are_an_error(equal):
     with pytest.raises(InputError, match=r"no row could be scored \(0 bad rows\)"):
         benchmark(equal, [], progress=False)
@@ -299,7 +307,8 @@ def test_memory_does_not_grow_with_rows(fake, make_row, paint: Paint, monkeypatc
     def rows(n: int) -> Iterator[Any]:
         for k in range(n):
             captions = (f"a cat left of dog {k}", f"a cat right of dog {k}")
-            keys = {"group": str(k), "pair": str(k // 2), "where": f"a.jsonl, row {k}"}
+            where = f"pairs.jsonl, row {k}"
+            keys = {"suite": "nlvr", "group": str(k), "pair": str(k // 2), "where": where}
             crop = (0, k % 2, 8, 3 + k % 2)
             yield make_row(picture=picture, crop=crop, captions=captions, **keys)
 

@@ -120,6 +120,17 @@ def test_open_clip_falls_back_on_its_defaults(tmp_path: Path):
         ({"image_mean": [0.5]}, "image_mean: expected 3 numbers, got 1"),
         ({"image_std": "one"}, "image_std: expected"),
         ({"tile": 2}, "unknown setting 'tile'"),
+        ({"size": -5}, "size: expected 1 to 4096 pixels, got -5"),
+        ({"size": {"shortest_edge": -3}}, "size: expected 1 to 4096 pixels, got -3"),
+        ({"size": {"shortest_edge": 10**6}}, "size: expected 1 to 4096 pixels, got 1000000"),
+        ({"resample": 99}, "resample: no filter of Pillow; expected 0 to 5, got 99"),
+        ({"resample": -1}, "resample: no filter of Pillow"),
+        ({"image_std": [0, 1, 1]}, "image_std: expected 1e-06 to 1000, got 0"),
+        ({"image_std": [-1, 1, 1]}, "image_std: expected 1e-06 to 1000, got -1"),
+        ({"image_mean": [1e308] * 3}, "image_mean: expected -1000 to 1000, got 1e+308"),
+        ({"image_mean": [10**400] * 3}, "image_mean: expected -1000 to 1000, got 1000"),
+        ({"rescale_factor": 1e308}, "rescale_factor: expected 1e-06 to 1000"),
+        ({"rescale_factor": 0}, "rescale_factor: expected 1e-06 to 1000"),
     ],
 )
 @pytest.mark.parametrize("write", [old, new])
@@ -139,6 +150,7 @@ def test_what_is_not_read_is_named(
         ({"size": 64}, "size: expected the square that the image tower reads"),
         ({"mode": "L"}, "mode: expected 'RGB'"),
         ({"mean": [0.5]}, "mean: expected 3 numbers"),
+        ({"std": [0.5, 0.0, 0.5]}, "std: expected 1e-06 to 1000, got 0.0"),
         ({"crop": 1}, "unknown setting 'crop'"),
     ],
 )

@@ -82,3 +82,23 @@ def test_one_that_marks_no_ends_is_named(folder: Path):
     plain = json.loads((folder / "tokenizer.json").read_text())
     (folder / "tokenizer.json").write_text(json.dumps({**plain, "post_processor": None}))
     assert "expected a start and an end around a caption, got ids [320]" in refused(folder)
+
+
+def test_an_id_beyond_the_model_is_named(folder: Path):
+    """Ids may have gaps, so the number of tokens does not say how high they go."""
+    plain = json.loads((folder / "tokenizer.json").read_text())
+    plain["model"]["vocab"]["square</w>"] = 10**6
+    (folder / "tokenizer.json").write_text(json.dumps(plain))
+    assert "has token id 1000000, the text tower knows 0 to 49407" in refused(folder)
+
+
+def test_exchanged_marks_are_named(folder: Path):
+    """Where the highest id is pooled, its place shows whether it ends a caption."""
+    assert read_tokenizer(folder, None, spec(end=None)).encode("a").ids == [49406, 320, 49407]
+    plain = json.loads((folder / "tokenizer.json").read_text())
+    marks = plain["post_processor"]
+    marks["sep"], marks["cls"] = marks["cls"], marks["sep"]
+    (folder / "tokenizer.json").write_text(json.dumps(plain))
+    message = refused(folder, of=spec(end=None))
+    assert "a caption reads [49407, 320, 49406] and the highest id is pooled" in message
+    assert "start and end tokens exchanged?" in message

@@ -74,7 +74,8 @@ def test_two_clips_side_by_side(run, make_clip, data_root, tmp_path):
     out = tmp_path / "page.html"
     code, shown, errors = run(
         "compare", make_clip(seed=1), make_clip(seed=2), "--suite", "nlvr", "--data",
-        data_root / "nlvr", "--pictures", 8, "--only", "attention_terms", "--out", out,
+        data_root / "nlvr", "--pictures", 8, "--only", "attention_terms", "accuracy",
+        "relation_geometry", "--out", out,
     )  # fmt: skip
     assert code == 0, errors
     assert "against" in shown

@@ -107,6 +107,19 @@ def test_bad_rows_are_skipped_counted_and_listed(
         assert f"relations.jsonl, row {row}: " in html
 
 
+def test_one_bad_row_is_one_and_names_send_nothing_to_the_terminal(
+    run: Run, clip_folder: Path, rows: Path
+):
+    spoil(rows, 1, picture="missing.png")
+    spoil(rows, 2, relation="\x1b[31mbeneath\x07", axis="vertical")
+    options = ("--suite", "jsonl", "--data", rows, "--skip-bad")
+    code, out, err = run("benchmark", clip_folder, *options)
+    assert code == 0, err
+    assert "Skipped 1 bad row;" in out
+    assert "[31mbeneath" in out
+    assert not {"\x1b", "\x07"} & {*out}
+
+
 def test_a_folder_of_another_suite(run: Run, clip_folder: Path, rows: Path):
     options = ("--suite", "whatsup", "--data", rows)
     check_refused(run("benchmark", clip_folder, *options), str(rows), "jsonl", "whatsup expects")

@@ -1,5 +1,7 @@
 """Splits add up at every layer and in every gauge, and means are what a loop over inputs gives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -100,3 +102,36 @@ def test_a_gauge_of_another_layer_is_refused(deep, streams_of):
     streams = streams_of(model, scenes, "image")
     with pytest.raises(ValueError, match="expected one of means in layer 1, got 'raw'"):
         streams.split(1, "raw")
+
+
+def test_positions_apart_are_means_over_the_other_groups(deep, streams_of):
+    """By a loop over groups; a group that is alone takes the mean over all."""
+    model, scenes = deep(2)
+    streams = streams_of(model, scenes, "image")
+    residual, n = streams.residual(1), len(streams.pool)
+    groups = torch.arange(n) % 3
+    split = streams.split_apart(1, groups)
+    torch.testing.assert_close(split.residual, residual, atol=1e-5, rtol=1e-5)
+    for group in range(3):
+        expected = streams.centred(residual[groups != group].mean(0))
+        torch.testing.assert_close(split.position[group], expected, atol=1e-5, rtol=1e-5)
+    alone = streams.split_apart(1, torch.zeros(n, dtype=torch.long))
+    torch.testing.assert_close(alone.position[0], streams.positions(1), atol=1e-5, rtol=1e-5)
+
+
+def test_accidents_of_few_inputs_are_no_positions(deep, streams_of):
+    """Streams without positions: means over all inputs find some, means over others none."""
+    model, scenes = deep(2)
+    streams = streams_of(model, scenes, "image")
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(streams.residual(1).shape, generator=generator)
+    cache = {**streams.cache, "blocks.1.hook_resid_pre": noise}
+    few = replace(streams, cache=cache)
+    patches, number = slice(1, None), torch.arange(len(noise))
+    centred = noise[:, patches] - noise[:, patches].mean(1, keepdim=True)
+    along = []
+    for split in (few.split(1, MEANS), few.split_apart(1, number)):
+        position = split.position.expand_as(noise)[:, patches]
+        along.append(float((position * centred).sum() / centred.pow(2).sum()))
+    assert along[0] > 0.5 / len(noise)
+    assert abs(along[1]) < 0.5 / len(noise)

@@ -104,6 +104,8 @@ def test_what_does_not_fit_is_named(layout: Layout):
     key = next(iter(whole))
     assert "holds values that are not finite" in refused({**whole, key: whole[key] / 0}, layout)
     assert "expected floating point" in refused({**whole, key: whole[key].int()}, layout)
+    eighth = {**whole, key: whole[key].to(torch.float8_e4m3fn)}
+    assert "of 16 bits or more, got torch.float8_e4m3fn; convert it" in refused(eighth, layout)
     assert "unknown weight more;" in refused({**whole, "more": torch.zeros(1)}, layout)
 
 

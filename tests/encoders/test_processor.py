@@ -144,3 +144,18 @@ def test_each_setting_changes_the_pixels(processor: Processor):
     assert cut.shape == (1, 3, 16, 16)
     double = replace(PICTURES, normalize=False, rescale=2 / 255)
     assert replace(processor, preprocessing=double).pixels([wide()]).values.max() == 2
+
+
+def test_a_picture_that_outgrows_the_memory_is_refused_before_it_does(processor: Processor):
+    thin = Image.new("1", (600_000, 1))
+    for fit in ("crop", "pad"):
+        with pytest.raises(InputError, match="600000 by 1 pixels is too long and narrow"):
+            processor.pixels([thin], fit=fit)
+    assert processor.pixels([thin.crop((0, 0, 2000, 1))], fit="pad").values.shape[0] == 1
+
+
+def test_the_mean_colour_is_that_of_the_scale(processor: Processor):
+    """With pictures left at 0..255, the mean is a colour by itself."""
+    bytes_ = replace(PICTURES, rescale=1.0, mean=(20.0, 130.0, 400.0))
+    square = replace(processor, preprocessing=bytes_).squared(wide())
+    assert square.getpixel((0, 0)) == (20, 130, 255)

@@ -35,7 +35,7 @@ Measured = dict[tuple[str, str], Float[np.ndarray, "draw image"]]
 """By metric and candidates: the credit of every picture in every draw."""
 
 DONOR_SEED = 7
-ELSEWHERE = ("CLS", "SOT", "EOT", "background", "words")
+ELSEWHERE = ("CLS", "SOT", "EOT", "background", "words", "relation")
 """Roles of positions that hold no object."""
 
 

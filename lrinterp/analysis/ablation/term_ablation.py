@@ -132,7 +132,7 @@ class TermAblation(Result):
             f"key-position alone ({counted(intact.n, 'picture')}, "
             f"{counted(intact.n_clusters, 'label pair')})."
         )
-        return text + self.loss
+        return text + at_chance(intact, self.chance) + self.loss
 
     @property
     def loss(self) -> str:
@@ -198,6 +198,13 @@ class TermAblation(Result):
         changes = self.table[self.table["metric"] == CHANGE]
         estimated = [estimate_figure(changes)] if len(changes) else []
         return (*found, heads_figure(self.order_lost), *estimated)
+
+
+def at_chance(intact: Scalar, chance: float) -> str:
+    """That nothing can be taken from a model that has nothing."""
+    if intact.low is None or not intact.low <= chance <= (intact.high or 0):
+        return ""
+    return " Order is at chance already intact: these ablations can take nothing from it."
 
 
 def term_ablation(

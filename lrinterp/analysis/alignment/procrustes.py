@@ -192,6 +192,10 @@ def procrustes(recording: Recording, *, seed: int = 0) -> Procrustes:
     three trained labels, for none held out, and where `label_vectors` does.
     """
     examples = recording.examples
+    if "pictures" in examples.image_set:
+        raise NotApplicable(
+            "photographs of a suite are not divided into trained and held-out labels"
+        )
     groups = label_groups(examples)
     if (n := groups.count(TRAINED)) < FEWEST:
         raise NotApplicable(f"a rotation needs {FEWEST} labels or more in trained pairs, got {n}")

@@ -34,6 +34,8 @@ NO_PARAPHRASE = KINDS_IN_WORDS.replace(" only in the template around one stateme
 def cosine_figures(table: pd.DataFrame) -> list[Figure]:
     """Cosines of the last layer by kind, and of all layers where there are several."""
     rows = shown(table, list(KINDS)).rename(columns={"value": COSINE})
+    if rows.empty:
+        return []
     kinds = KINDS_IN_WORDS if "paraphrase" in set(rows["measure"]) else NO_PARAPHRASE
     rows = rows.assign(captions=rows["measure"].map(KINDS))
     last = rows[rows["layer"] == table["layer"].max()]

@@ -46,6 +46,8 @@ DIRECTION = {
     "relative_norm": "length of a difference, in distances to other objects",
 }
 ALPHA = 0.05
+ENOUGH_PAIRS = 6
+"""Of n pairs 2^(n - 1) exchanges of words differ: with fewer, p cannot fall under ALPHA."""
 LITTLE = 0.05
 """Part of the distance between opposites below which a gain counts as none."""
 
@@ -103,15 +105,15 @@ class RelationGeometry(Result):
 
     def _cosines(self, axis: str) -> str:
         s = {key: self.summary[f"{axis}_{key}"] for key in KEYS}
-        paraphrase = s["paraphrase_cosine"]
+        paraphrase, others = s["paraphrase_cosine"], s["other_objects_cosine"]
         beside = [
             f"paraphrases of one statement {paraphrase.phrase}" * (paraphrase.value is not None),
-            f"the same words about other objects {s['other_objects_cosine'].phrase}",
+            f"the same words about other objects {others.phrase}" * (others.value is not None),
         ]
         cosine = s["cosine"]
         return (
             f"Captions that differ only in {' or '.join(WORDS[axis])} have a mean cosine of "
-            f"{cosine.phrase}; {', '.join(filter(None, beside))} "
+            f"{'; '.join([cosine.phrase, *filter(None, beside)])} "
             f"({counted(cosine.n, 'comparison')}, {counted(cosine.n_clusters, 'object pair')})."
         )
 
@@ -124,6 +126,11 @@ class RelationGeometry(Result):
         null = f"words shuffled: 95 % under {signed(row['null_95'], 2)}, p = {row['p']:.2g}"
         lead = f"The difference {one} minus {other} of held-out objects has a cosine of "
         body = f"{Scalar.of(row).phrase} with that of the others ({null})"
+        if row["n_clusters"] < ENOUGH_PAIRS:
+            return (
+                f"{lead}{body}: {counted(row['n_clusters'], 'object pair')} are too few to tell "
+                f"whether there is a common direction; {ENOUGH_PAIRS} could."
+            )
         if row["p"] >= ALPHA:
             return f"{lead}{body}: no direction that objects share."
         return (
@@ -156,8 +163,9 @@ class RelationGeometry(Result):
             "objects, and the directions are fitted on pairs in common: whether there is a "
             "direction is told by the null, not by the interval.",
             f"The null exchanges the two words in whole object pairs, {DRAWS:,} times, so p is at "
-            f"least {1 / (1 + DRAWS):.1g}. A direction drawn at random would carry "
-            f"{percent(1 / self.width)} of the variance if captions spread alike all around.",
+            f"least {1 / (1 + DRAWS):.1g}, and of n pairs at least about 2^(1 − n). A direction "
+            f"drawn at random would carry {percent(1 / self.width)} of the variance if captions "
+            "spread alike all around.",
             *([LENS] if self.table["layer"].max() else []),
             FREE if self.free_text else WORLD,
         )

@@ -100,13 +100,17 @@ def rows_of(found: Mapping[str, Measure], seed: int) -> Iterator[dict[str, Any]]
         yield {"measure": name, **vars(interval), **null_of(measure.null, interval.value)}
 
 
+ROUNDING = 1e-9
+"""Draws that exchange all pairs, or none, are the value itself up to this."""
+
+
 def null_of(null: Float[np.ndarray, "draw"] | None, value: float | None) -> dict[str, float]:
     """Mean of the null, its middle 95 %, its 95 % quantile, and how often it reaches the value."""
     names = ("null_mean", "null_low", "null_high", "null_95", "p")
     if null is None or value is None:
         return dict.fromkeys(names, np.nan)
     low, high, most = np.quantile(null, [0.025, 0.975, 0.95])
-    p = (1 + (null >= value).sum()) / (1 + len(null))
+    p = (1 + (null >= value - ROUNDING).sum()) / (1 + len(null))
     return dict(zip(names, map(float, (null.mean(), low, high, most, p)), strict=True))
 
 

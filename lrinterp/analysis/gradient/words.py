@@ -63,6 +63,9 @@ def downwards(result: "PositionalGradient") -> str:
     row = result.headline_row
     if row["slope_y"] is None:
         return ""
+    if row["span_y"] < max(NO_GRADIENT, row["null_span_y"]):
+        null = f"(null {row['null_span_y']:.2g})"
+        return f" From top to bottom it spans {row['span_y']:.3g} logits, no gradient {null}."
     end = "bottom" if row["slope_y"] > 0 else "top"
     return (
         f" From top to bottom it spans {row['span_y']:.3g} logits, rising towards the {end} (null "
@@ -75,9 +78,9 @@ def notes(result: "PositionalGradient") -> tuple[str, ...]:
     exact = EXACT if result.headline_layer == 0 else ABOVE_EXACT
     return (
         NORMED if result.normed else exact,
-        "Heads may disagree in sign, and the sign of a head differs between training seeds.",
+        "Heads may disagree in sign; the sign of a head is its own, also in models trained alike.",
         "In the canonical gauge CLS carries no position part, so PP is 0 and EP + bP is all of "
-        "key-position; in the raw gauge the same rows divide as initialisation left them.",
+        "key-position; in the raw gauge the same rows divide as training left them.",
         f"{null_words(result)} {result.headline_row['null_span']:.2g} logits. That "
         f"is easy to beat, so a span under {NO_GRADIENT} logits counts as no gradient even "
         "where it exceeds the null.",

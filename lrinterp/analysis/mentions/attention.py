@@ -46,6 +46,9 @@ FIRST_SEED = 1000
 """Seeds of the untrained models, far from those that people train with."""
 
 Pattern = Float[Tensor, "caption head query key"]
+ELSEWHERE = ("SOT", "relation", "words", "EOT")
+"""Roles of positions that name no object."""
+
 Attention = Float[np.ndarray, "layer head caption mention"]
 
 
@@ -67,7 +70,7 @@ class Mentions:
         if not len(index):
             raise NotApplicable("no caption states a relation")
         roles = examples.roles["text"]
-        objects = [name for name in roles if name not in ("SOT", "words", "EOT")]
+        objects = [name for name in roles if name not in ELSEWHERE]
         names = (objects[0], objects[-1])
         position = [roles[name][as_index(index)].int().argmax(1).numpy() for name in names]
         return cls(examples, index, np.stack(position, axis=1), names)
@@ -86,7 +89,12 @@ class Mentions:
 
     @property
     def words(self) -> np.ndarray:
-        """[caption, mention]: the labels by name."""
+        """[caption, mention]: the labels by name, also those of several tokens."""
+        if self.examples.caption_swap == "word":
+            labels = self.examples.caption_labels[self.index]
+            templates = np.array(self.examples.caption_template, dtype=object)[self.index]
+            said = np.where((templates == "left")[:, None], labels, labels[:, ::-1])
+            return np.array(self.examples.label_words)[said]
         rows, positions = as_index(self.index)[:, None], torch.from_numpy(self.position)
         ids = self.examples.text.ids[rows, positions]
         return np.array(self.examples.words["text"])[ids.numpy()]

@@ -123,6 +123,7 @@ class AttentionTerms(Result):
             "that are seen. It may be negative; shares sum to 1. Eb, Pb and bb are constant along "
             "a row.",
             *([ABOVE, ONCE] if self.deep else []),
+            LONE,
             *self.notes,
         )
 
@@ -142,11 +143,15 @@ class AttentionTerms(Result):
         return (*more, *first, rows_figure(self.rows, nine), text)
 
 
+LONE = (
+    "A key that stands alone in its component (CLS, [EOT]) has no position part: what sets it "
+    "apart from the other keys counts as content."
+)
 ABOVE = (
     "Above the first layer no weight says what is position: there the position part (gauge "
-    "“means”) is the mean of the residual stream at each position over the examples that were "
-    "analysed, and content is all the rest. That split is a convention of these examples; what "
-    "they share by accident at a position counts as position."
+    "“means”) is the mean of the residual stream at each position over the examples of other label "
+    "pairs (so that accidents of few pictures do not count as position), and content is all the "
+    "rest. That split is a convention of these examples."
 )
 ONCE = (
     "Key parts divide the key alone, by who wrote it (embed, pos, each earlier head and MLP, "

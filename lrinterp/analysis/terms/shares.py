@@ -15,6 +15,7 @@ from lrinterp.axes import Inputs
 from lrinterp.decomposition import (
     KEY_CONTENT,
     KEY_POSITION,
+    MEANS,
     TERMS,
     Groups,
     Split,
@@ -74,9 +75,16 @@ class Part:
         """The tower itself."""
         return self.recording.model.towers[self.tower]
 
+    def split(self, layer: int, gauge: str) -> Split:
+        """The stream that a layer reads, in a gauge; means leave out an example's own cluster."""
+        if gauge == MEANS:
+            clusters = torch.from_numpy(np.ascontiguousarray(self.clusters))
+            return self.streams.split_apart(layer, clusters.to(self.inputs.pool.device))
+        return self.streams.split(layer, gauge)
+
     def terms(self, gauge: str, layer: int = 0) -> PooledTerms:
         """The nine terms of the pooled rows of a layer, in a gauge that the layer knows."""
-        split = self.streams.split(layer, gauge)
+        split = self.split(layer, gauge)
         return split_terms(self.model, layer, split, self.inputs.pool)
 
     def cached(self, layer: int) -> Float[Tensor, "batch head query key"]:
@@ -90,7 +98,7 @@ class Part:
         The error is the largest difference from the recorded scores where a key is seen, relative
         to their largest. Both come from one product of queries and keys.
         """
-        cached, split = self.cached(layer), self.streams.split(layer, gauge)
+        cached, split = self.cached(layer), self.split(layer, gauge)
         occurs = self.recording.examples.occurs[self.tower]
         seen = groups_of(self.model, self.inputs, occurs, pooled=False).seen[:, None]
         valid = seen.expand_as(cached) & torch.isfinite(cached)

@@ -110,7 +110,10 @@ def box(row: Row, column: str) -> Box:
     values = row.several(column, 4)
     if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
         raise InputError(f"field {column!r}: expected four numbers, got {shortened(values)}")
-    x0, y0, x1, y1 = map(float, values)
+    try:
+        x0, y0, x1, y1 = map(float, values)
+    except OverflowError as error:
+        raise InputError(f"field {column!r}: too large, got {shortened(values)}") from error
     return x0, y0, x1, y1
 
 
@@ -147,15 +150,17 @@ def numbers(kind: Callable[[str], T]) -> Callable[[str], list[T]]:
         try:
             return [kind(part) for part in cell.split()]
         except ValueError as error:
-            raise InputError(f"expected numbers separated by spaces, got {cell!r}") from error
+            raise InputError(
+                f"expected numbers separated by spaces, got {shortened(cell)}"
+            ) from error
 
     return read
 
 
 def index(cell: str) -> int:
     """A whole number."""
-    if not cell.strip().isdecimal():
-        raise InputError(f"field 'right': expected a whole number, got {cell!r}")
+    if not cell.strip().isdecimal() or len(cell) > 100:
+        raise InputError(f"field 'right': expected a whole number, got {shortened(cell)}")
     return int(cell)
 
 

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lrinterp.scenes.natural.relation import Relation
 from lrinterp.store import InputError
 
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["open_picture"]
 
 PADDED = "aro"
+LARGEST = 2**26
+"""Most pixels of a crop that reaches over the edge, and so may be of any size."""
 
 
 def open_picture(relation: Relation) -> "Image":
@@ -35,6 +39,9 @@ def open_picture(relation: Relation) -> "Image":
             f"{relation.where}: the crop {[x0, y0, x1, y1]} is outside {relation.picture}, "
             f"which is {width} pixels wide and {height} high"
         )
+    if not inside and (x1 - x0) * (y1 - y0) > LARGEST:
+        size = f"{x1 - x0} by {y1 - y0} pixels"
+        raise InputError(f"{relation.where}: a crop of {size} is too large")
     return picture.crop(relation.crop)
 
 
@@ -44,10 +51,24 @@ def read_rgb(relation: Relation) -> "Image":
 
     try:
         with Image.open(str(relation.picture)) as file:
-            return file.convert("RGB")
+            return in_eight_bits(file).convert("RGB")
     except FileNotFoundError as error:
         raise InputError(f"{relation.where}: there is no picture {relation.picture}") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # what Pillow's readers raise for a damaged file is not documented
         raise InputError(
             f"{relation.where}: cannot read the picture {relation.picture} ({error})"
         ) from error
+
+
+def in_eight_bits(picture: "Image") -> "Image":
+    """A grey picture of 16 bits scaled to 8, round(x / 257); Pillow itself would cut values off.
+
+    Raises ValueError for grey values of 32 bits, of which no file says what is white.
+    """
+    from PIL import Image
+
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray(np.round(np.asarray(picture) / 257).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise ValueError("its grey values have no known white; save it with 8 bits a colour")
+    return picture

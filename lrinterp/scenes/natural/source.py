@@ -17,6 +17,10 @@ from lrinterp.store import InputError, parse_json
 __all__ = ["LeftOut", "Row", "Suite", "csv_rows", "existing", "json_array", "json_lines"]
 
 
+LARGEST = 2**31
+"""Bound of whole numbers: indices and pixels."""
+
+
 class LeftOut(Exception):
     """A good row that asks nothing that can be scored; says why."""
 
@@ -126,11 +130,19 @@ def csv_rows(path: Path) -> Rows:
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         reader = csv.reader(file, strict=True)
         header = next_cells(reader) or []
+        check_names(path, header)
         number = 0
         while (cells := next_cells(reader)) is not None:
             number += 1
             if cells != []:
                 yield csv_row(path, number, header, cells)
+
+
+def check_names(path: Path, header: list[str] | str) -> None:
+    """Refuse a column that stands twice: which of the two is meant?"""
+    names = [name for name in header if name] if isinstance(header, list) else []
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{path}: the column {shortened(twice[0])} stands twice; rename one")
 
 
 def next_cells(reader: Iterator[list[str]]) -> list[str] | str | None:
@@ -166,6 +178,8 @@ def whole(value: Any, name: str) -> int:
     """A whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise InputError(f"field {name!r}: expected a whole number, got {shortened(value)}")
+    if abs(value) > LARGEST:
+        raise InputError(f"field {name!r}: too large, got {shortened(value)}")
     return value
 
 

@@ -175,6 +175,20 @@ def test_words_of_the_result(found: RelationGeometry):
     assert short["left / right"][0] == found.summary["left_right_cosine"].phrase
 
 
+def test_five_pairs_cannot_tell_and_six_can(clip: DualEncoder, found: RelationGeometry):
+    assert "5 object pairs are too few to tell whether there is a common direction" in found.finding
+    more = caption_geometry(clip, [*PAIRS, ("bird", "egg")], progress=False)
+    assert "too few to tell" not in more.finding
+
+
+def test_embeddings_of_no_length_leave_words_and_no_figures():
+    model = small_clip()
+    model.text.unembed.W_U.data.zero_()
+    result = caption_geometry(model, PAIRS, progress=False)
+    assert result.finding.endswith(".")
+    assert not result.figures()
+
+
 def test_a_reloaded_result_is_the_same(found: RelationGeometry, tmp_path: Path):
     store.save(found, tmp_path / "it")
     again = store.load(RelationGeometry, tmp_path / "it")

@@ -74,3 +74,11 @@ def test_p_counts_how_often_shuffled_words_do_as_well():
     assert found["null_95"] == pytest.approx(0.95)
     assert found["null_mean"] == pytest.approx(0.5)
     assert np.isnan(list(null_of(None, 0.5).values())).all()
+
+
+def test_draws_that_are_the_value_itself_count_whatever_the_last_digit():
+    """Exchanging all pairs or none gives the value back, up to rounding."""
+    value = 0.7
+    null = np.array([value - 1e-16, value + 1e-16, 0.1, -0.2])
+    assert null_of(null, value)["p"] == 3 / 5
+    assert null_of(null - 0.1, value)["p"] == 1 / 5

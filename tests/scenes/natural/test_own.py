@@ -120,6 +120,8 @@ def test_a_file_of_any_name(folder: Path):
         ({"kind": ["x"]}, r"unknown kind \['x'\]; expected one of object swap"),
         ({"subject_box": [0, 0, "1", 1]}, "field 'subject_box': expected four numbers"),
         ({"object_box": [0, 0, 2, 1]}, "the box of the object is"),
+        ({"subject_box": [0, 0, 10**400, 1]}, "field 'subject_box': too large, got"),
+        ({"crop": [0, 0, 10**400, 1]}, "field 'crop': too large, got 1000"),
     ],
 )
 def test_a_bad_line_is_named(folder: Path, change: dict[str, Any], message: str):
@@ -135,6 +137,7 @@ def test_a_bad_line_is_named(folder: Path, change: dict[str, Any], message: str)
             "on,a | b,x",
             "field 'right': expected a whole number, got 'x'",
         ),
+        ("relation,captions,right", f"on,a | b,{'1' * 5000}", "field 'right': expected a whole"),
         ("relation,captions,right", "on,a | b,2", "the right caption has index 2"),
         ("relation,captions,right", "on,a | ,0", "a caption is empty"),
         ("relation,captions,right", "on,a | b", "expected 3 cells, as in the header, got 2"),

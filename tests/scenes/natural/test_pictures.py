@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -75,3 +76,33 @@ def test_a_missing_and_a_broken_file_are_named(row: Relation, tmp_path: Path):
 def test_a_row_of_captions_alone_has_none(row: Relation):
     with pytest.raises(InputError, match=r"relations.jsonl, row 3: the row has no picture"):
         open_picture(replace(row, picture=None))
+
+
+def test_a_crop_of_any_size_is_not_filled_up(row: Relation):
+    for side in (20_000, 10**9):
+        with pytest.raises(InputError, match=f"row 3: a crop of {side} by {side} pixels is too la"):
+            open_picture(replace(row, suite="aro", crop=(0, 0, side, side)))
+
+
+def test_grey_of_sixteen_bits_is_scaled_not_cut(row: Relation, tmp_path: Path):
+    grey = np.array([[0, 256, 257, 32896, 65535]], dtype=np.uint16)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    picture = np.asarray(open_picture(replace(row, picture=tmp_path / "grey.png")))
+    assert picture[0, :, 0].tolist() == [0, 1, 1, 128, 255]
+    assert (picture == picture[..., :1]).all()
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_grey_of_unknown_white_is_refused(row: Relation, tmp_path: Path, kind: type):
+    Image.fromarray(np.ones((4, 4), dtype=kind)).save(tmp_path / "grey.tif")
+    with pytest.raises(InputError, match="its grey values have no known white"):
+        open_picture(replace(row, picture=tmp_path / "grey.tif"))
+
+
+def test_whatever_a_reader_raises_is_one_line(row: Relation, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object, **__: object) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'seek'")
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(InputError, match=r"row 3: cannot read the picture .*a.png \('NoneType'"):
+        open_picture(row)

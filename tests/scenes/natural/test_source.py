@@ -74,3 +74,15 @@ def test_a_quote_that_never_ends_is_one_bad_row(tmp_path: Path):
     path = tmp_path / "a.csv"
     path.write_text('a,b\n1,"x\n2,y\n')
     assert seen(csv_rows(path)) == [("a.csv, row 1", "not valid CSV (unexpected end of data)")]
+
+
+def test_a_column_that_stands_twice_is_named(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text("caption,foil,caption\na,b,c\n")
+    with pytest.raises(InputError, match=r"a\.csv: the column 'caption' stands twice"):
+        seen(csv_rows(path))
+
+
+def test_a_whole_number_has_a_bound():
+    with pytest.raises(InputError, match="field 'n': too large, got -1000"):
+        Row(ROW.file, 1, {"n": -(10**400)}).whole("n")
