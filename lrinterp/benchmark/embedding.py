@@ -65,11 +65,19 @@ class Embedder:
             raise InputError(f"{relation.where}: {error}") from error
         last = self._last
         if last is None or last.picture != (relation.picture, relation.crop):
-            pixels = self.processor.pixels([open_picture(relation)], fit=self.fit)
+            pixels = self.pixels(relation)
         else:
             pixels = last.pixels
         self._last = Ready(relation, pixels)
         return self._last
+
+    def pixels(self, relation: Relation) -> Pixels:
+        """The picture of a row as the tower reads it; InputError names the row."""
+        picture = open_picture(relation)
+        try:
+            return self.processor.pixels([picture], fit=self.fit)
+        except InputError as error:
+            raise InputError(f"{relation.where}: {error}") from error
 
     def score(self, rows: Sequence[Ready]) -> list[Float[Tensor, "caption"]]:
         """For each row the cosine of its picture with each of its captions.

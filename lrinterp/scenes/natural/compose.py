@@ -22,6 +22,7 @@ from lrinterp.scenes.natural.photographs import Photograph, draw_photographs
 from lrinterp.scenes.natural.relation import Box, Relation
 from lrinterp.scenes.natural.statements import statements, token_roles
 from lrinterp.scenes.natural.suites import read_relations
+from lrinterp.store import InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -124,7 +125,10 @@ def read_pictures(drawn: Sequence[Photograph], processor: Reads) -> tuple[Pixels
     known = all(p.left_box and p.right_box for p in drawn)
     for photograph in drawn:
         picture = photograph.open()
-        one = processor.pixels([picture], fit="pad").values
+        try:
+            one = processor.pixels([picture], fit="pad").values
+        except InputError as error:
+            raise InputError(f"{photograph.row.where}: {error}") from error
         values += [one, one.flip(-1)]
         if known:
             left, right = (
