@@ -14,6 +14,7 @@ from lrinterp.charts import bars, lines, reference
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, Result, Scalar, records
 from lrinterp.scenes import SETS, Examples
+from lrinterp.scenes.natural import PICTURES
 from lrinterp.scoring import METRICS, accuracy_rows, credit, credits
 from lrinterp.stats import mean_interval
 from lrinterp.wording import counted
@@ -155,7 +156,7 @@ SUMMARY = (
     "mixed_pair_order",
     "single_retrieval_closed",
 )
-PICTURES, WORD = "pictures", "word"
+WORD = "word"
 THE_SUITES, THE_FOUR = "a suite's", "the four sets of"
 NATURAL_SUMMARY = (
     "pictures_order",

@@ -11,6 +11,7 @@ from lrinterp.analysis.accuracy import Accuracy
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, Tile, records
+from lrinterp.scenes.natural import PICTURES
 
 __all__ = ["Answer", "answer"]
 
@@ -164,8 +165,6 @@ WITHOUT = "order_without_key_position"
 LABELS = "label_set_closed_without_key_position"
 GAIN = "right_object_attention_gain"
 NOTHING = Scalar(value=None)
-PICTURES = "pictures"
-"""The set of real pictures."""
 UNTESTED = {
     False: "This model was not tested on pairs of held-out labels: its split has none.",
     True: "This model was not tested on the order of the suite's pictures.",

@@ -10,6 +10,7 @@ from lrinterp.encoders import DualEncoder, Tower
 from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples
+from lrinterp.scenes.natural import PICTURES
 
 __all__ = [
     "SET_WORDS",
@@ -24,7 +25,7 @@ SET_WORDS = {
     "unseen_pair": "held-out pairs",
     "seen_pair": "trained pairs in new layouts",
     "mixed_pair": "pairs of a trained and a held-out label",
-    "pictures": "pictures of the suite",
+    PICTURES: "pictures of the suite",
 }
 """The sets that mechanisms are measured on, the preferred one first."""
 

@@ -14,6 +14,8 @@ from lrinterp.cli.options import (
     check_outputs,
     command_line,
     pick_device,
+    print_frame,
+    printable,
     read_from,
     suite_folder,
 )
@@ -94,29 +96,10 @@ def sourced(provenance: "Provenance", result: "Benchmark", data: Path) -> "Prove
 def print_overview(result: "Benchmark") -> None:
     """Each number in a line with its interval and chance, the relations too; then the finding."""
     import pandas as pd
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
 
     from lrinterp.wording import counted
 
-    shown = pd.concat([result.overview(), result.by_relation()])
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-    for k, heading in enumerate(shown):
-        table.add_column(str(heading), justify="right" if k else "left", overflow="fold")
-    for row in shown.itertuples(index=False):
-        table.add_row(*(escape(printable(str(cell))) for cell in row))
-    Console().print(table)
+    print_frame(pd.concat([result.overview(), result.by_relation()]))
     typer.echo(printable(result.finding))
     if skipped := sum(row["n"] for row in result.rows("skipped")):
         typer.echo(f"Skipped {counted(skipped, 'bad row')}; --json and --out list them.")
-
-
-def printable(text: str) -> str:
-    r"""A text without control characters, which a terminal would obey.
-
-    >>> printable("\x1b[31mleft of")
-    '[31mleft of'
-    """
-    return "".join(filter(str.isprintable, text))

@@ -7,10 +7,10 @@ import typer
 from typer.core import TyperCommand
 
 from lrinterp.cli.analyze import NAMES
-from lrinterp.cli.options import check_outputs, command_line, print_summary
+from lrinterp.cli.options import check_outputs, command_line, print_frame, print_summary
 
 if TYPE_CHECKING:
-    from lrinterp.comparison import Dynamics
+    pass
 
 __all__ = ["DynamicsCommand", "dynamics"]
 
@@ -68,22 +68,6 @@ def dynamics(
     write_report(results, provenance, out)
     if json:
         write_json(json, document(results, provenance))
-    print_events(result)
+    print_frame(result.overview())
     print_summary([(result.name, result.summary)])
     typer.echo(f"Report: {out.resolve()}")
-
-
-def print_events(result: "Dynamics") -> None:
-    """One line a run: when order broke, when half the slope was there, and the lag."""
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    shown = result.overview()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-    for k, heading in enumerate(shown):
-        table.add_column(str(heading), justify="right" if k else "left", overflow="fold")
-    for row in shown.itertuples(index=False):
-        table.add_row(*(escape(str(cell)) for cell in row))
-    Console().print(table)

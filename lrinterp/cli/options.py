@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lrinterp.result import Scalar
     from lrinterp.scenes.natural import FromSuite
     from lrinterp.sweep import Executors
@@ -25,7 +27,9 @@ __all__ = [
     "executors_of",
     "from_suite",
     "pick_device",
+    "print_frame",
     "print_summary",
+    "printable",
     "read_from",
     "suite_folder",
 ]
@@ -164,6 +168,21 @@ def is_within(path: Path, place: Path) -> bool:
     return path.exists() and any(Path(way(path)).is_relative_to(way(place)) for way in ways)
 
 
+def print_frame(shown: "pd.DataFrame") -> None:
+    """A table of texts, the first column to the left; without control characters."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    for k, heading in enumerate(shown):
+        table.add_column(str(heading), justify="right" if k else "left", overflow="fold")
+    for row in shown.itertuples(index=False):
+        table.add_row(*(escape(printable(str(cell))) for cell in row))
+    Console().print(table)
+
+
 def print_summary(rows: Iterable[tuple[str, Mapping[str, "Scalar"]]]) -> None:
     """A table of named numbers with interval and n, by analysis."""
     from rich import box
@@ -180,3 +199,12 @@ def print_summary(rows: Iterable[tuple[str, Mapping[str, "Scalar"]]]) -> None:
             n = "" if scalar.n is None else f"{scalar.n:,}"
             table.add_row(f"  {key}", str(scalar), scalar.interval, n)
     Console().print(table)
+
+
+def printable(text: str) -> str:
+    r"""A text without control characters, which a terminal would obey.
+
+    >>> printable("\x1b[31mleft of")
+    '[31mleft of'
+    """
+    return "".join(filter(str.isprintable, text))

@@ -8,6 +8,7 @@ import pandas as pd
 from lrinterp.analysis.subject import SET_WORDS, head_name
 from lrinterp.charts import bars, reference, scatter
 from lrinterp.result import Figure, Scalar, records
+from lrinterp.scenes.natural import PICTURES
 
 __all__ = [
     "ablation_words",
@@ -31,7 +32,6 @@ KIND_WORDS = {
     "placebo": "placebo for {}",
 }
 WHOLE = "EP+PP+bP"
-PICTURES = "pictures"
 TERM_WORDS = {WHOLE: "key-position", "EE+PE+bE": "key-content"}
 PIECES = ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP")
 SPLIT_KINDS = {"flatten": "canonical, flattened", "zero": "raw, zero"}

@@ -18,6 +18,7 @@ from lrinterp.analysis.alignment.rotation import (
 from lrinterp.charts import bars, heatmap
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.scenes.natural import PICTURES
 from lrinterp.wording import counted, signed
 
 __all__ = ["Procrustes", "procrustes"]
@@ -192,7 +193,7 @@ def procrustes(recording: Recording, *, seed: int = 0) -> Procrustes:
     three trained labels, for none held out, and where `label_vectors` does.
     """
     examples = recording.examples
-    if "pictures" in examples.image_set:
+    if PICTURES in examples.image_set:
         raise NotApplicable(
             "photographs of a suite are not divided into trained and held-out labels"
         )
