@@ -99,7 +99,7 @@ class Contrast:
             (embedded.double() * self.direction.double()).sum(-1) for embedded in self.embeddings
         )
         gap = (clean - corrupted).cpu().numpy()
-        error = clustered_error(gap, self.clusters)
+        error = clustered_error(gap, self.recording.examples.image_scene[self.pictures])
         if abs(gap.mean()) >= ENOUGH_ERRORS * error and abs(gap.mean()) > ROUNDING:
             return None
         what = {"image": "a picture", "text": "a caption"}[self.tower]
@@ -114,6 +114,8 @@ def clustered_error(
     values: Float[np.ndarray, "example"], clusters: Int[np.ndarray, "example"]
 ) -> float:
     """Standard error of a mean whose examples are independent between clusters alone.
+
+    Here a picture and its reverse: what prefers one caption of both moves their gaps apart alike.
 
     sqrt(C / (C - 1) sum over clusters of (sum of deviations)^2) / n; examples are taken one by one
     where all are of one cluster.

@@ -29,11 +29,14 @@ def test_margins_of_the_micro_model_by_hand(micro_recording):
 
 
 def test_ten_standard_errors_decide(micro_recording, monkeypatch: pytest.MonkeyPatch):
-    """Margins of the micro-model lie 34 standard errors apart."""
+    """Margins of the micro-model lie 21 standard errors apart; scenes are independent."""
     image, text = contrasts(micro_recording, 64, 0)
     gap = 2 * image.margins().numpy()
-    errors = gap.mean() / (gap.std(ddof=1) / np.sqrt(6))
-    assert 30 < errors < 40
+    scenes = micro_recording.examples.image_scene[image.pictures]
+    sums = [(gap - gap.mean())[scenes == scene].sum() for scene in np.unique(scenes)]
+    assert len(sums) == 3
+    errors = gap.mean() / (np.sqrt(3 / 2 * np.square(sums).sum()) / 6)
+    assert 20 < errors < 23
     monkeypatch.setattr(contrast, "ENOUGH_ERRORS", 0.99 * errors)
     assert image.too_weak() is None
     monkeypatch.setattr(contrast, "ENOUGH_ERRORS", 1.01 * errors)

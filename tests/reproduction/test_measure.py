@@ -45,7 +45,7 @@ def test_a_fresh_model_is_measured_from_its_plan(planted: Any):
 def test_what_does_not_apply_is_named(planted: Any):
     setting = next(iter(planted.tiny_plan().design.studies["models"].settings()))
     plain = setting.plain(300)
-    plain["encoder"] |= {"mlp_ratio": 2}
+    plain["split"] |= {"n_pair": 2}
     found = measure({"checkpoint": None, "plan": plain, "threads": 1})
-    assert "similarity_attribution" in found["skipped"]
-    assert "similarity_attribution" not in found["summaries"]
+    assert "a rotation needs 3 labels or more" in found["skipped"]["procrustes"]
+    assert "procrustes" not in found["summaries"]

@@ -14,6 +14,7 @@ from lrinterp.analysis.geometry.caption_grid import CaptionGrid
 from lrinterp.analysis.geometry.cosines import Measure, cosines
 from lrinterp.analysis.geometry.direction import direction, signs_of
 from lrinterp.encoders import DualEncoder
+from lrinterp.result import NotApplicable
 
 __all__ = ["EMBEDDING", "RESIDUAL", "SITES", "geometry", "pooled_streams"]
 
@@ -77,6 +78,8 @@ def geometry(
     Cost: one forward pass, and a tenth of a second a layer and axis.
     """
     streams = pooled_streams(model, grid, progress=progress)
+    if not np.abs(at_site(model, streams[-1], EMBEDDING)).max() > SHORTEST:
+        raise NotApplicable("the embeddings of all captions have no length")
     signs, apart = signs_of(len(grid.pairs), seed), grid.apart
     rows: list[dict[str, Any]] = []
     sums: list[pd.DataFrame] = []
@@ -100,6 +103,8 @@ def rows_of(found: Mapping[str, Measure], seed: int) -> Iterator[dict[str, Any]]
         yield {"measure": name, **vars(interval), **null_of(measure.null, interval.value)}
 
 
+SHORTEST = 1e-9
+"""An embedding, of length 1 otherwise, whose largest number is below this has no direction."""
 ROUNDING = 1e-9
 """Draws that exchange all pairs, or none, are the value itself up to this."""
 
