@@ -21,11 +21,11 @@ from lrinterp.axes import AnyInputs, Embeddings, Tokens
 from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples
+from lrinterp.scenes.natural.patches import BACKGROUND
 from lrinterp.wording import plain_number
 
 __all__ = ["Contrast", "caption_of", "contrasts", "over_templates", "swapped"]
 
-BACKGROUND = "background"
 ENOUGH_ERRORS = 10
 """Standard errors that clean and corrupted margins must lie apart."""
 ROUNDING = 1e-5
