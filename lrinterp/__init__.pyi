@@ -13,6 +13,7 @@ from .recording import record as record
 from .report import write_report as write_report
 from .result import Provenance as Provenance
 from .result import document as document
+from .scenes import PAPER as PAPER
 from .scenes import Examples as Examples
 from .scenes import Scenes as Scenes
 from .scenes import Split as Split

@@ -43,18 +43,18 @@ class Scalar:
     low: float | None = None
     high: float | None = None
     n: int | None = None
-    n_clusters: int | None = None
+    n_units: int | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any], value: str = "value") -> "Scalar":
         """The number of a table row, in its column `value`, with interval and counts."""
-        names = ("low", "high", "n", "n_clusters")
+        names = ("low", "high", "n", "n_units")
         plain = {name: finite_or_none(row[name]) for name in names if name in row}
         return cls(value=finite_or_none(row[value]), **plain)
 
     def plain(self) -> dict[str, Any]:
         """The five fields as plain data, keys in this order."""
-        names = ("value", "low", "high", "n", "n_clusters")
+        names = ("value", "low", "high", "n", "n_units")
         return {name: finite_or_none(getattr(self, name)) for name in names}
 
     @property

@@ -91,7 +91,7 @@ def orders(examples: Examples, template: str) -> Int[np.ndarray, "image order"]:
 
 
 def accuracy_rows(scores: Scores, examples: Examples, sets: Iterable[str]) -> list[dict[str, Any]]:
-    """One row for each set, metric and candidates, with intervals clustered by label set.
+    """One row for each set, metric and candidates, with intervals over labels.
 
     A set without pictures, and order on single objects, give n = 0 and a reason.
     """
@@ -117,8 +117,8 @@ def _measure(
     scores: Scores, part: Examples, metric: str, candidates: str, missing: str | None
 ) -> dict[str, Any]:
     if missing:
-        empty = {"value": None, "low": None, "high": None, "n": 0, "n_clusters": 0}
+        empty = {"value": None, "low": None, "high": None, "n": 0, "n_units": 0}
         return {**empty, "reason": missing}
     values = credits(scores, part, metric, candidates)
-    interval = mean_interval(values, part.image_label_set)
+    interval = mean_interval(values, part.image_units)
     return {**vars(interval), "reason": None}

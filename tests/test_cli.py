@@ -75,7 +75,7 @@ def test_a_trained_model_is_evaluated_and_analysed(run: Run, tiny: Path, tmp_pat
 
 
 COLUMNS = {
-    "accuracy": "set metric candidates value low high n n_clusters",
+    "accuracy": "set metric candidates value low high n n_units",
     "attention_terms": "encoder layer head term gauge share",
     "positional_gradient": "encoder layer head term gauge slope span r2 spearman null_high",
     "term_ablation": "encoder terms heads kind gauge set metric candidates value low high",
@@ -101,7 +101,7 @@ def test_the_json_has_the_promised_keys_columns_and_types(run: Run, tmp_path: Pa
         assert set(keys.split()) <= set(results[name]["summary"])
     for entry in results.values():
         for scalar in entry["summary"].values():
-            assert list(scalar) == ["value", "low", "high", "n", "n_clusters"]
+            assert list(scalar) == ["value", "low", "high", "n", "n_units"]
         for row in entry["table"]:
             for column in ("layer", "n"):
                 assert isinstance(row.get(column), int | None)

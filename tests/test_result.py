@@ -124,7 +124,7 @@ def test_a_scalar_of_a_row():
 def test_plain_keeps_order_and_drops_what_json_cannot_hold():
     plain = Scalar(value=math.nan, low=-math.inf, high=1.0, n=3).plain()
     assert list(plain.items()) == [
-        ("value", None), ("low", None), ("high", 1.0), ("n", 3), ("n_clusters", None),
+        ("value", None), ("low", None), ("high", 1.0), ("n", 3), ("n_units", None),
     ]  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def test_a_document_is_strict_json(table: pd.DataFrame, provenance: Provenance):
     assert json.loads(text) == plain
     assert list(plain) == ["lrinterp", "checkpoint", "results"]
     assert plain["lrinterp"] == "0.1.0"
-    summary = {"value": None, "low": None, "high": None, "n": 2, "n_clusters": None}
+    summary = {"value": None, "low": None, "high": None, "n": 2, "n_units": None}
     words = {"question": "Left or right?", "finding": "It knows.", "caveats": []}
     entry = {**words, "summary": {"order": summary}, "table": records(table)}
     assert plain["results"]["answer"] == entry

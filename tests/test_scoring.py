@@ -197,7 +197,7 @@ def test_constant_scores_are_exactly_at_chance():
             ("label_set", "open"): 1 / 200,
         }
     )
-    assert {(row["n"], row["n_clusters"]) for row in rows} == {(900, 10)}
+    assert {(row["n"], row["n_units"]) for row in rows} == {(900, 10)}
 
 
 def test_a_perfect_model_scores_one_everywhere(some: Examples):
@@ -228,16 +228,16 @@ def test_a_model_that_never_looks_is_at_chance_without_doubt(left: Examples):
 def test_rows_for_every_set_metric_and_candidates(left: Examples):
     rows = accuracy_rows(torch.zeros(len(left), len(left.caption_text)), left, SETS)
     assert list(by_key(rows)) == [(name, *pair) for name in SETS for pair in METRICS]
-    columns = ["set", "metric", "candidates", "value", "low", "high", "n", "n_clusters", "reason"]
+    columns = ["set", "metric", "candidates", "value", "low", "high", "n", "n_units", "reason"]
     assert all(sorted(row) == sorted(columns) for row in rows)
     mixed = by_key(rows)["mixed_pair", "order", "pair"]
-    assert (mixed["n"], mixed["n_clusters"]) == (8 * 3, 4)
+    assert (mixed["n"], mixed["n_units"]) == (8 * 3, 4)
 
 
 def test_singles_have_no_order_and_say_why(left: Examples):
     rows = accuracy_rows(torch.zeros(len(left), len(left.caption_text)), left, ["single"])
     row = by_key(rows)["single", "order", "pair"]
-    nothing = {"value": None, "low": None, "high": None, "n": 0, "n_clusters": 0}
+    nothing = {"value": None, "low": None, "high": None, "n": 0, "n_units": 0}
     assert {key: row[key] for key in nothing} == nothing
     assert row["reason"] == "order is not defined for one object"
 

@@ -54,7 +54,7 @@ def test_the_mean_agrees_with_a_plain_loop(rng: np.random.Generator):
     values, clusters = rng.normal(size=17), rng.choice([3, 10, 11, 40, 7], size=17)
     got = mean_interval(values, clusters, draws=60, seed=5)
     assert got.value == pytest.approx(values.mean())
-    assert (got.n, got.n_clusters) == (17, 5)
+    assert (got.n, got.n_units) == (17, 5)
     assert ends(got) == pytest.approx(by_hand(values, np.ones(17), clusters, 60, 5))
 
 
@@ -107,24 +107,24 @@ def test_nineteen_of_twenty_intervals_hold_the_truth(rng: np.random.Generator):
 
 def test_nothing_has_no_mean():
     nothing, none = np.zeros(0), np.zeros(0, dtype=int)
-    assert mean_interval(nothing, none) == Interval(value=None, n=0, n_clusters=0)
+    assert mean_interval(nothing, none) == Interval(value=None, n=0, n_units=0)
     assert ratio_intervals(np.zeros((2, 0)), nothing, none) == [Interval(value=None)] * 2
 
 
 def test_one_cluster_has_a_mean_and_no_ends():
     got = mean_interval(np.array([1.0, 0.0, 0.5]), np.array([4, 4, 4]))
-    assert got == Interval(value=0.5, low=None, high=None, n=3, n_clusters=1)
+    assert got == Interval(value=0.5, low=None, high=None, n=3, n_units=1)
 
 
 def test_values_without_variance_have_an_interval_without_width():
     got = mean_interval(np.full(6, 0.75), np.array([0, 0, 1, 1, 2, 3]))
-    assert got == Interval(value=0.75, low=0.75, high=0.75, n=6, n_clusters=4)
+    assert got == Interval(value=0.75, low=0.75, high=0.75, n=6, n_units=4)
 
 
 def test_ends_are_none_rather_than_nan():
     top, bottom = np.array([1.0, 0.0, 2.0]), np.array([0.0, 0.0, 1.0])
     got = ratio_interval(top, bottom, np.arange(3))
-    assert got == Interval(value=3.0, n=3, n_clusters=3)
+    assert got == Interval(value=3.0, n=3, n_units=3)
 
 
 def numpy_state() -> list[int]:
@@ -144,7 +144,7 @@ def test_one_draw_crossed_with_clusters_is_the_clustered_mean(rng: np.random.Gen
     values, clusters = rng.normal(size=30), np.arange(30) // 3
     crossed, clustered = crossed_interval(values[None], clusters), mean_interval(values, clusters)
     assert ends(crossed) == pytest.approx(ends(clustered))
-    assert (crossed.n, crossed.n_clusters) == (clustered.n, clustered.n_clusters) == (30, 10)
+    assert (crossed.n, crossed.n_units) == (clustered.n, clustered.n_units) == (30, 10)
 
 
 def test_draws_widen_a_crossed_interval(rng: np.random.Generator):
@@ -161,7 +161,7 @@ def test_draws_widen_a_crossed_interval(rng: np.random.Generator):
 def test_crossed_intervals_of_nothing_and_of_one_cluster():
     assert crossed_interval(np.zeros((3, 0)), np.zeros(0, dtype=int)) == Interval(value=None)
     one = crossed_interval(np.ones((3, 2)), np.zeros(2, dtype=int))
-    assert one == Interval(value=1.0, n=2, n_clusters=1)
+    assert one == Interval(value=1.0, n=2, n_units=1)
 
 
 def test_inputs_are_left_as_they_were(rng: np.random.Generator):
@@ -197,7 +197,7 @@ def test_a_paired_difference_is_the_mean_of_differences(rng: np.random.Generator
     found = difference(*pair, paired=True, draws=60, seed=5).interval
     assert found.value == pytest.approx((other - one).mean())
     assert ends(found) == pytest.approx(by_hand(other - one, np.ones(17), clusters, 60, 5))
-    assert (found.n, found.n_clusters) == (17, 5)
+    assert (found.n, found.n_units) == (17, 5)
 
 
 def test_without_pairs_variances_add(rng: np.random.Generator):
@@ -206,7 +206,7 @@ def test_without_pairs_variances_add(rng: np.random.Generator):
     found = difference(*pair, paired=False).interval
     expected = np.hypot(one.std() / 20, other.std() / np.sqrt(300))
     assert width(found) == pytest.approx(2 * 1.96 * expected, rel=0.06)
-    assert (found.n, found.n_clusters) == (700, 700)
+    assert (found.n, found.n_units) == (700, 700)
 
 
 def test_pairs_that_go_together_narrow_the_interval(rng: np.random.Generator):
@@ -251,7 +251,7 @@ def test_one_cluster_leaves_a_difference_without_a_test():
     one = Sample.mean(np.ones((1, 4)), np.zeros(4, dtype=int))
     two = Sample.mean(np.zeros((1, 4)), np.array([0, 0, 1, 1]))
     found = difference(one, two, paired=False)
-    assert found.interval == Interval(value=-1.0, n=8, n_clusters=3)
+    assert found.interval == Interval(value=-1.0, n=8, n_units=3)
     assert found.p is None
 
 

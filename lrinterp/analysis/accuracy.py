@@ -21,7 +21,7 @@ from lrinterp.wording import counted
 
 __all__ = ["WORD", "Accuracy", "accuracy", "word_credits"]
 
-COLUMNS = ["set", "metric", "candidates", "value", "low", "high", "n", "n_clusters", "reason"]
+COLUMNS = ["set", "metric", "candidates", "value", "low", "high", "n", "n_units", "reason"]
 
 
 @final
@@ -56,7 +56,7 @@ class Accuracy(Result):
         order, labels, *rest = (self.summary[k] for k in self.summary)
         if self.natural:
             return (
-                f"On {counted(order.n, 'picture')} of {counted(order.n_clusters, 'object pair')}, "
+                f"On {counted(order.n, 'picture')} of {counted(order.n_units, 'object pair')}, "
                 "photographs and their mirror images, the true caption beats the one with its "
                 f"objects exchanged in {order.phrase} of cases and the one with left and right "
                 f"exchanged in {rest[0].phrase} (chance {self.chance:.2g}); the first of all "
@@ -66,7 +66,7 @@ class Accuracy(Result):
             row = self.table.query("set == 'unseen_pair'").iloc[0]
             return f"There are no held-out pairs: {row['reason']}."
         return (
-            f"On {counted(order.n, 'picture')} of {counted(order.n_clusters, 'label pair')} that "
+            f"On {counted(order.n, 'picture')} of {counted(order.n_units, 'label pair')} that "
             f"training never showed, the true caption beats its swap in {order.phrase} of cases "
             f"(chance {self.chance:.2g}), and the first caption names the objects correctly in "
             f"{labels.phrase}.{self._distances()}"
@@ -147,7 +147,7 @@ class Accuracy(Result):
 
 TWO_OBJECTS = 0.5
 """Chance of order with two objects."""
-DISTANCE_COLUMNS = ["distance", "value", "low", "high", "n", "n_clusters"]
+DISTANCE_COLUMNS = ["distance", "value", "low", "high", "n", "n_units"]
 SUMMARY = (
     "unseen_pair_order",
     "unseen_pair_label_set_closed",
@@ -203,7 +203,7 @@ def word_row(recording: Recording) -> dict[str, Any]:
     """Order against the caption that differs in its relation word."""
     values = word_credits(recording)
     place = {"set": PICTURES, "metric": "order", "candidates": WORD}
-    interval = mean_interval(values, recording.examples.image_label_set)
+    interval = mean_interval(values, recording.examples.image_units)
     return {**place, **vars(interval), "reason": None}
 
 
@@ -231,7 +231,7 @@ def by_distance(recording: Recording) -> Iterator[dict[str, Any]]:
     distance = np.diff(part.image_pixels, axis=1).min(1)
     for pixels in np.unique(distance).tolist():
         here = distance == pixels
-        interval = mean_interval(values[here], part.image_label_set[here])
+        interval = mean_interval(values[here], part.image_units.at(np.flatnonzero(here)))
         yield {"distance": pixels, **vars(interval)}
 
 

@@ -22,6 +22,7 @@ from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples
 from lrinterp.scenes.natural.patches import BACKGROUND
+from lrinterp.stats import Units
 from lrinterp.wording import plain_number
 
 __all__ = ["Contrast", "caption_of", "contrasts", "over_templates", "swapped"]
@@ -44,7 +45,7 @@ class Contrast:
     """Of both, as they were recorded."""
     direction: Embeddings
     roles: Roles
-    clusters: Int[np.ndarray, "example"]
+    units: Units
     pictures: Int[np.ndarray, "example"]
     """Which of the recorded pictures gives each example."""
 
@@ -70,7 +71,7 @@ class Contrast:
             embeddings=(one[chosen], other[chosen]),
             direction=self.direction[chosen],
             roles={name: mask[chosen] for name, mask in self.roles.items()},
-            clusters=self.clusters[index],
+            units=self.units.at(np.arange(len(self.units))[index]),
             pictures=self.pictures[index],
         )
 
@@ -168,7 +169,7 @@ def contrasts(
             embeddings=embedded[tower],
             direction=directions[tower],
             roles=roles[tower],
-            clusters=examples.image_label_set[chosen],
+            units=examples.image_units.at(chosen),
             pictures=place[chosen],
         )
         for tower in rows
@@ -199,7 +200,7 @@ def over_templates(recording: Recording, n: int, seed: int) -> list[Contrast]:
             ),
             direction=torch.cat([one.direction for one in text]),
             roles={name: torch.cat([one.roles[name] for one in text]) for name in text[0].roles},
-            clusters=np.concatenate([one.clusters for one in text]),
+            units=Units(np.concatenate([one.units.member for one in text])),
             pictures=np.concatenate([one.pictures for one in text]),
         ),
     ]

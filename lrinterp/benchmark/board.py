@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lrinterp.benchmark.groups import OWN, SIZES, Group, Groups
-from lrinterp.benchmark.stream import Tally, cluster_of, macro
+from lrinterp.benchmark.stream import Tally, macro
 from lrinterp.benchmark.wording import says, side_of
 from lrinterp.scenes.natural import Relation
 from lrinterp.scenes.natural.relation import Axis
@@ -57,7 +57,7 @@ class Scoreboard:
     def add(self, relation: Relation, shares: Float[np.ndarray, "caption"]) -> None:
         """Count a row. `shares` says how much of its choice the model gives to each caption."""
         credit, chance = float(shares[relation.right]), 1 / len(shares)
-        cluster = cluster_of(relation.group)
+        cluster = relation.group
         self.suites[relation.suite] = self.subsets[relation.subset] = None
         for key in accuracies(relation):
             self._count(key, credit, chance, cluster)
@@ -68,11 +68,11 @@ class Scoreboard:
         self._choose(relation, shares, cluster)
         self._group(relation, credit, chance, cluster)
 
-    def _count(self, key: Key, value: float, chance: float, cluster: int) -> None:
+    def _count(self, key: Key, value: float, chance: float, cluster: str) -> None:
         self.tallies.setdefault(key, Tally()).add(value, chance, cluster)
 
     def _choose(
-        self, relation: Relation, shares: Float[np.ndarray, "caption"], cluster: int
+        self, relation: Relation, shares: Float[np.ndarray, "caption"], cluster: str
     ) -> None:
         """What the model says, and what is so, for each place that the captions offer."""
         said = says(relation)
@@ -82,7 +82,7 @@ class Scoreboard:
             self._count(Key("choice", name=place), float(shares[offered].sum()), chance, cluster)
             self._count(Key("truth", name=place), true, chance, cluster)
 
-    def _group(self, relation: Relation, credit: float, chance: float, cluster: int) -> None:
+    def _group(self, relation: Relation, credit: float, chance: float, cluster: str) -> None:
         collected = self.own if relation.suite in OWN else self.groups
         for kind, groups in collected.items():
             key = getattr(relation, kind)

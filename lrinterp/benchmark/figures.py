@@ -110,14 +110,14 @@ def told_by_word(table: pd.DataFrame) -> bool:
 def of(table: pd.DataFrame, measure: str) -> pd.DataFrame:
     """The rows of one measure, with the columns that can differ."""
     part = table[table["measure"] == measure]
-    return part.drop(columns=["measure", "note"]).astype({"n": int, "n_clusters": int})
+    return part.drop(columns=["measure", "note"]).astype({"n": int, "n_units": int})
 
 
 def renamed(
     part: pd.DataFrame, names: dict[str, str], more: list[str] | None = None
 ) -> pd.DataFrame:
     """The columns that a reader sees on hovering, by the names they are shown under."""
-    columns = [*names, "low", "high", "chance", "n", "n_clusters", *(more or [])]
+    columns = [*names, "low", "high", "chance", "n", "n_units", *(more or [])]
     return part[columns].rename(columns=names)
 
 

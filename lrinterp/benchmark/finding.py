@@ -38,7 +38,7 @@ def accuracy(result: "Benchmark") -> str:
     assert best is not None
     assert chance is not None
     return (
-        f"On {counted(rows.n, 'row')} of {counted(rows.n_clusters, 'cluster')} of {result.suite}, "
+        f"On {counted(rows.n, 'row')} of {counted(rows.n_units, 'cluster')} of {result.suite}, "
         f"the right caption scores highest in {share(best)} of cases, averaged over {over}: "
         f"{against(best, chance)}."
     )
@@ -78,7 +78,7 @@ def share(scalar: Scalar) -> str:
 def against(scalar: Scalar, chance: float) -> str:
     """Where the interval lies against chance; nothing of it with too few clusters."""
     guess = f"chance ({plain_number(chance)})"
-    if scalar.low is None or scalar.high is None or (scalar.n_clusters or 0) < FEWEST:
+    if scalar.low is None or scalar.high is None or (scalar.n_units or 0) < FEWEST:
         return f"too few clusters to tell from {guess}"
     if scalar.low > chance:
         return f"above {guess}"

@@ -21,7 +21,7 @@ FEWEST = 2
 class Group:
     """The rows of a group so far."""
 
-    cluster: int
+    cluster: str
     """The cluster of its first row."""
     subset: str = ""
     """The subset of its first row."""
@@ -44,7 +44,7 @@ class Groups:
         self._open: dict[str, Group] = {}
 
     def add(
-        self, key: str, credit: float, chance: float, cluster: int, subset: str = ""
+        self, key: str, credit: float, chance: float, cluster: str, subset: str = ""
     ) -> Group | None:
         """Add a row; returns its group where this was the last one."""
         group = self._open.setdefault(key, Group(cluster, subset))

@@ -117,4 +117,4 @@ def table_of(rows: list[dict[str, object]]) -> pd.DataFrame:
     texts = ["measure", "subset", "name", "axis", "note"]
     table[texts] = table[texts].astype(object).fillna("")
     numbers = dict.fromkeys(["value", "low", "high", "chance"], "float64")
-    return table.astype({**numbers, "n": "Int64", "n_clusters": "Int64", "in_macro": "boolean"})
+    return table.astype({**numbers, "n": "Int64", "n_units": "Int64", "in_macro": "boolean"})

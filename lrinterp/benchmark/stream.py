@@ -1,94 +1,39 @@
-"""Means of numbers that stream by, with clustered intervals, in memory that does not grow.
+"""Means of numbers that stream by: of each independent group of rows their number and their sum.
 
-The bootstrap of `lrinterp.stats` resamples clusters when all rows are there. Here each of `DRAWS`
-resamples takes each cluster a Poisson(1) number of times, drawn from a generator that the
-cluster's own key seeds. So the rows of a cluster may lie anywhere in the stream, all tallies take
-the same resamples, and a resample is two running sums. For numbers that fit in memory use
-`lrinterp.stats.mean_interval`, which this comes close to.
-
-Source: Chamandy, Muralidharan, Najmi and Naidu, "Estimating uncertainty for massive data streams"
-(Google technical report, 2012).
+That is all an interval needs (`lrinterp.stats`): rows themselves are not held, so memory grows with
+the number of groups and not with that of rows.
 """
 
-import hashlib
 from collections.abc import Iterable
-from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
-from lrinterp.stats import Interval
+from lrinterp.stats import SHARE, Interval, LeftOut, Units, mean_interval
 
-__all__ = ["DRAWS", "Distinct", "Tally", "cluster_of", "macro"]
-
-DRAWS = 2000
-"""Resamples, as many as `lrinterp.stats` takes."""
-ENDS = (0.025, 0.975)
-KEPT = 2**13
-"""Clusters that are held at least, once there are more."""
-HASHES = 2**64
-
-
-def cluster_of(key: str) -> int:
-    """A cluster's key as a number from 0 to 2^64, the same on every machine."""
-    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
-
-
-@lru_cache(maxsize=64)
-def times_drawn(cluster: int) -> UInt8[np.ndarray, "draw"]:
-    """How often each resample takes a cluster: Poisson(1) numbers that its key alone decides."""
-    return np.random.default_rng(cluster).poisson(1.0, DRAWS).astype(np.uint8)
-
-
-class Distinct:
-    """How many different clusters have been seen: exact up to twice `KEPT`, then estimated.
-
-    Beyond, only the clusters below a bound are held, and their number over the share of all hashes
-    that lie below it is the estimate. Error about 1 %. Source: Bar-Yossef et al., "Counting
-    distinct elements in a data stream" (RANDOM 2002).
-    """
-
-    def __init__(self) -> None:
-        self.held: set[int] = set()
-        self.bound = HASHES
-
-    def add(self, cluster: int) -> None:
-        """See a cluster, perhaps again."""
-        if cluster >= self.bound:
-            return
-        self.held.add(cluster)
-        if len(self.held) > 2 * KEPT:
-            self.bound = sorted(self.held)[KEPT]
-            self.held = {one for one in self.held if one < self.bound}
-
-    @property
-    def count(self) -> int:
-        """How many."""
-        return round(len(self.held) * (HASHES / self.bound))
+__all__ = ["Tally", "macro"]
 
 
 class Tally:
-    """The mean of some rows, what chance would make of it, and its resamples."""
+    """The mean of some rows with its interval over groups, and what chance would make of it."""
 
     def __init__(self) -> None:
-        self.n, self.total, self.total_chance = 0, 0.0, 0.0
-        self.tops, self.bottoms = np.zeros(DRAWS), np.zeros(DRAWS)
-        self.clusters = Distinct()
+        self.total_chance = 0.0
+        self.sums: dict[str, list[float]] = {}
+        """By group: rows, and the sum of their values."""
 
-    def add(self, value: float, chance: float, cluster: int) -> None:
-        """Count a row: its value, what chance gives it, and the cluster it is of."""
-        times = times_drawn(cluster)
-        self.n += 1
-        self.total += value
+    def add(self, value: float, chance: float, group: str) -> None:
+        """Count a row: its value, what chance gives it, and the group it is of."""
+        own = self.sums.setdefault(group, [0, 0.0])
+        own[0] += 1
+        own[1] += value
         self.total_chance += chance
-        self.tops += times * value
-        self.bottoms += times
-        self.clusters.add(cluster)
 
     @property
-    def mean(self) -> float:
-        """The mean value; there must be a row."""
-        return self.total / self.n
+    def n(self) -> int:
+        """Rows."""
+        return int(sum(n for n, _ in self.sums.values()))
 
     @property
     def chance(self) -> float:
@@ -96,51 +41,41 @@ class Tally:
         return self.total_chance / self.n
 
     @property
-    def replicates(self) -> Float[np.ndarray, "draw"]:
-        """The mean in each resample; nan where a resample took none of the rows."""
-        taken = self.bottoms > 0
-        return np.where(taken, self.tops / np.where(taken, self.bottoms, 1), np.nan)
-
-    @property
     def interval(self) -> Interval:
-        """The mean with its 95 % percentile interval; without ends for a single cluster.
-
-        Resamples that took no row are left out: e^-k of them with k clusters.
-        """
-        return interval_of(self.mean, self.replicates, self.n, self.clusters.count)
+        """The mean with its interval; without ends for a single group."""
+        return mean_interval(*spread([self]), scale=SHARE)
 
 
 def macro(tallies: Iterable[Tally]) -> Interval:
-    """The unweighted mean of several means, with an interval over the clusters of them all.
+    """The unweighted mean of several means, with an interval over the groups of them all.
 
-    A tally of which a resample took no row is left out of that resample.
+    A mean of which one group holds every row is left out where that group is.
     """
     tallies = list(tallies)
-    clusters = union(tally.clusters for tally in tallies)
-    rows = np.stack([tally.replicates for tally in tallies])
-    known = np.isfinite(rows)
-    counts = known.sum(0)
-    sums = np.where(known, rows, 0.0).sum(0)
-    replicates = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-    value = float(np.mean([tally.mean for tally in tallies]))
-    return interval_of(value, replicates, sum(tally.n for tally in tallies), clusters.count)
+    values, units = spread(tallies)
+    edges = np.cumsum([0, *(tally.n for tally in tallies)])
+    of = np.zeros((len(tallies), len(values)))
+    for k, (start, end) in enumerate(pairwise(edges.tolist())):
+        of[k, start:end] = 1
+    tops, bottoms = units.sums(of * values), units.sums(of)
+    rest = of.sum(1, keepdims=True) - bottoms
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = ((of * values).sum(1, keepdims=True) - tops) / np.where(rest > 0, rest, np.nan)
+    known = np.isfinite(means)
+    return LeftOut(
+        value=float(np.mean([values[a:b].mean() for a, b in pairwise(edges.tolist())])),
+        replicates=np.where(known, means, 0).sum(0) / np.where(known.any(0), known.sum(0), np.nan),
+        n=len(values),
+        n_left=len(values) - units.sizes,
+        units=units,
+        scale=SHARE,
+    ).interval()
 
 
-def union(parts: Iterable[Distinct]) -> Distinct:
-    """The clusters of them all."""
-    parts = list(parts)
-    whole = Distinct()
-    whole.bound = min(part.bound for part in parts)
-    for cluster in (one for part in parts for one in part.held):
-        whole.add(cluster)
-    return whole
-
-
-def interval_of(
-    value: float, replicates: Float[np.ndarray, "draw"], n: int, n_clusters: int
-) -> Interval:
-    """The percentile interval over the resamples that took something."""
-    if n_clusters < 2:
-        return Interval(value=value, n=n, n_clusters=n_clusters)
-    low, high = np.nanquantile(replicates, ENDS).tolist()
-    return Interval(value=value, low=low, high=high, n=n, n_clusters=n_clusters)
+def spread(tallies: list[Tally]) -> tuple[Float[np.ndarray, "row"], Units]:
+    """As many rows as were counted, each with the mean of its group in its tally."""
+    groups = [(key, n, total) for one in tallies for key, (n, total) in one.sums.items()]
+    number = {key: i for i, key in enumerate(dict.fromkeys(key for key, _, _ in groups))}
+    n = [int(n) for _, n, _ in groups]
+    values = np.repeat([total / n for _, n, total in groups], n)
+    return values, Units.of_groups(np.repeat([number[key] for key, _, _ in groups], n))

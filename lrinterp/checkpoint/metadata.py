@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["METADATA", "WEIGHTS", "Checkpoint", "Imported", "Metadata", "readable", "versions"]
 
 WEIGHTS, METADATA = "model.safetensors", "model.json"
+ONCE = {"test_layouts": 0}
+"""Fields of a split that older files lack, and what they meant."""
 READING = ("transformers", "tokenizers", "pillow")
 """Packages on which an imported model depends beside the usual ones."""
 
@@ -94,7 +96,8 @@ class Checkpoint:
             ways = "analyze, compare and benchmark take one with --suite NAME --data PATH"
             raise InputError(f"{self.name}: {lacks} and needs a suite of pictures; {ways}")
         data, where = self.metadata, f"{self.name}/{METADATA}"
-        return Scenes.from_plain(data.world, data.split, where, sizes=self.model.sizes)
+        split = None if data.split is None else {**ONCE, **data.split}
+        return Scenes.from_plain(data.world, split, where, sizes=self.model.sizes)
 
     def examples(self, pictures: "FromSuite | None" = None) -> "Examples":
         """What the analyses look at: the sets of its own world, or photographs of a suite.

@@ -1,5 +1,6 @@
 """`lrinterp train`: train a model of one's own into a checkpoint folder."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,13 +20,16 @@ def train(
         typer.Option(help="TOML with sections world, split, encoder, fit; flags win over it."),
     ] = None,
     n_pair: Annotated[int | None, typer.Option(help="Labels that form pairs; default: 15.")] = None,
-    n_val: Annotated[int | None, typer.Option(help="Labels held out of pairs; default: 5.")] = None,
+    n_val: Annotated[int | None, typer.Option(help="Labels held out of pairs; default: 10.")] = None,
     layouts_per_pair: Annotated[
         int | None, typer.Option(help="Layouts seen of each ordered pair; default: 30.")
     ] = None,
     positions_per_label: Annotated[
         int | None, typer.Option(help="Positions seen of each single label; default: 8.")
     ] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="The paper's world: 20 labels, 5 of them held out.")
+    ] = False,
     template: Annotated[str | None, typer.Option(help="left or both; default: left.")] = None,
     image_layers: Annotated[int | None, typer.Option(help="Image tower depth; default: 1.")] = None,
     text_layers: Annotated[int | None, typer.Option(help="Text tower depth; default: 1.")] = None,
@@ -56,7 +60,7 @@ def train(
         "encoder": {"preset": preset, "image_layers": image_layers, "text_layers": text_layers},
         "fit": {"steps": steps, "seed": seed, "keep_every": keep_every},
     }
-    plan = read_plan(config, flags)
+    plan = read_plan(config, flags, lr.PAPER if paper else {})
     try:
         trained = lr.train(plan, out, resume=resume, device=pick_device(device))
     except KeyboardInterrupt as stop:
@@ -70,11 +74,18 @@ def train(
     typer.echo(f"Wrote {out}: {shown}. Next: lrinterp analyze {out}")
 
 
-def read_plan(config: Path | None, flags: dict[str, dict[str, Any]]) -> "lr.Plan":
-    """The plan of a run: defaults, then the TOML file, then the flags that were given."""
+def read_plan(
+    config: Path | None,
+    flags: dict[str, dict[str, Any]],
+    base: Mapping[str, Mapping[str, Any]],
+) -> "lr.Plan":
+    """The plan of a run: defaults, a base, then the TOML file, then the flags that were given."""
     from lrinterp.store import read_toml
 
     tree: dict[str, Any] = read_toml(config) if config else {}
+    for section, fields in base.items():
+        if isinstance(tree.get(section, {}), dict):
+            tree[section] = {**fields, **tree.get(section, {})}
     for section, fields in flags.items():
         given = {name: value for name, value in fields.items() if value is not None}
         if given and isinstance(tree.get(section, {}), dict):

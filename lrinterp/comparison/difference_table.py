@@ -21,10 +21,10 @@ RATE = 0.05
 DIFFERS, ALIKE, EQUAL, EXACT = "differs", "not told apart", "equal", "not tested"
 LAST = ("answer", "mechanism")
 COLUMNS = [
-    "analysis", "quantity", "checkpoint", "value", "low", "high", "n", "n_clusters", "name", "key",
+    "analysis", "quantity", "checkpoint", "value", "low", "high", "n", "n_units", "name", "key",
 ]  # fmt: skip
 DIFFERENCE = [
-    "difference", "difference_low", "difference_high", "difference_n", "difference_n_clusters",
+    "difference", "difference_low", "difference_high", "difference_n", "difference_n_units",
     "paired", "p", "q",
 ]  # fmt: skip
 
@@ -32,7 +32,7 @@ DIFFERENCE = [
 def difference_table(measured: Sequence[Measured], asked: Sequence[str]) -> pd.DataFrame:
     """One row a quantity and checkpoint; differences are from the first checkpoint.
 
-    Columns: analysis, quantity, checkpoint, value, low, high, n, n_clusters, `name` where the
+    Columns: analysis, quantity, checkpoint, value, low, high, n, n_units, `name` where the
     number is one of a head, `key` of the summary; difference with interval and counts, `paired`
     (yes, no, or empty where it is exact), p, q over all tests of the table, verdict. A number that
     several analyses report stands once, under the analysis that measures it.
@@ -42,7 +42,7 @@ def difference_table(measured: Sequence[Measured], asked: Sequence[str]) -> pd.D
     rows = [row for place in quantities(measured, asked) for row in compared(measured, *place)]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *DIFFERENCE, "verdict"])
     floats = ("value", "low", "high", "difference", "difference_low", "difference_high", "p")
-    counts = ("n", "n_clusters", "difference_n", "difference_n_clusters")
+    counts = ("n", "n_units", "difference_n", "difference_n_units")
     kinds = {**dict.fromkeys(floats, "float64"), **dict.fromkeys(counts, "Int64")}
     return corrected(table.astype(kinds))
 
@@ -73,7 +73,7 @@ def compared(measured: Sequence[Measured], analysis: str, key: str) -> Iterator[
 def difference_row(found: Difference, paired: str) -> dict[str, Any]:
     """The columns of a difference; its verdict where it has no test."""
     plain = vars(found.interval)
-    names = ("low", "high", "n", "n_clusters") if plain["n"] else ()
+    names = ("low", "high", "n", "n_units") if plain["n"] else ()
     columns = {f"difference_{name}": plain[name] for name in names}
     columns |= {"difference": plain["value"], "paired": paired, "p": found.p}
     return {**columns, "verdict": EXACT if plain["value"] else EQUAL}
@@ -112,7 +112,7 @@ def added(one: Scalar, two: Scalar) -> Difference:
     error = math.hypot(*errors)
     value = float(two.value) - float(one.value)  # type: ignore[arg-type]
     p = 2 * float(ndtr(-abs(value) / error)) if error else float(value == 0)
-    counts = {name: _sum(getattr(one, name), getattr(two, name)) for name in ("n", "n_clusters")}
+    counts = {name: _sum(getattr(one, name), getattr(two, name)) for name in ("n", "n_units")}
     found = Interval(value=value, low=value - z * error, high=value + z * error, **counts)
     return Difference(interval=found, p=p)
 

@@ -106,7 +106,7 @@ def row_of(table: pd.DataFrame, first: str, name: str) -> dict[str, str]:
 
 def difference_of(row: Mapping[str, Any]) -> Scalar:
     """The difference of a table row, with its interval and counts."""
-    names = ("low", "high", "n", "n_clusters")
+    names = ("low", "high", "n", "n_units")
     return Scalar(value=row["difference"], **{name: row[f"difference_{name}"] for name in names})
 
 

@@ -22,12 +22,10 @@ from lrinterp.comparison.difference_words import (
 )
 from lrinterp.comparison.measured import Measured, not_applied
 from lrinterp.result import Figure, Result, Scalar, Tile, records
-from lrinterp.stats import DRAWS
 from lrinterp.wording import counted
 
 __all__ = ["Differences", "differences"]
 
-SMALLEST_P = 2 / (DRAWS + 1)
 SENTENCES = 2
 """Other checkpoints up to which the finding has a sentence for each."""
 COLUMNS = 3

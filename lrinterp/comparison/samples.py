@@ -16,6 +16,7 @@ from lrinterp.analysis.ablation.bench import Bench
 from lrinterp.analysis.ablation.term_ablation import LABELS, SUMMARISED, TermAblation
 from lrinterp.analysis.accuracy import WORD, Accuracy, key_of, word_credits
 from lrinterp.analysis.geometry.relation_geometry import KEYS, RelationGeometry
+from lrinterp.analysis.geometry.rows import SCALES
 from lrinterp.analysis.gradient.attention_gain import gains_of
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.analysis.patching.activation_patching import ActivationPatching, pairs_of
@@ -28,7 +29,7 @@ from lrinterp.recording import Recording
 from lrinterp.result import Result, records
 from lrinterp.scenes import Examples
 from lrinterp.scoring import credits
-from lrinterp.stats import Sample
+from lrinterp.stats import COSINE, GAP, LINEAR, SHARE, Sample, Scale, Units
 from lrinterp.store import sha256
 
 __all__ = ["OnPictures", "fingerprint_of", "samples"]
@@ -45,8 +46,8 @@ class OnPictures:
     def pairs_with(self, other: "OnPictures") -> bool:
         """Are both measured on the same pictures, in the same order, with as many draws?"""
         same_draws = len(self.sample.top) == len(other.sample.top)
-        same_clusters = np.array_equal(self.sample.clusters, other.sample.clusters)
-        return self.pictures == other.pictures and same_draws and same_clusters
+        same_units = self.sample.units.same(other.sample.units)
+        return self.pictures == other.pictures and same_draws and same_units
 
 
 Found = Iterator[tuple[str, OnPictures]]
@@ -93,7 +94,7 @@ def _of_accuracy(recording: Recording, result: Accuracy) -> Found:
             values = word_credits(recording)
         else:
             values = credits(scores, part, row["metric"], row["candidates"])
-        sample = Sample.mean(values[None], part.image_label_set)
+        sample = Sample.mean(values[None], part.image_units)
         yield key_of(row), OnPictures(sample=sample, pictures=fingerprint_of(part))
 
 
@@ -109,7 +110,7 @@ def _of_terms(recording: Recording, result: AttentionTerms) -> Found:
     pictures = fingerprint_of(_focused(recording))
     for name, group in zip(("key_content", "key_position"), SPLIT.values(), strict=True):
         top = covariance[[TERMS.index(term) for term in group]].sum(0)
-        sample = Sample(top=top[None], bottom=covariance.sum(0), clusters=part.clusters)
+        sample = Sample(top=top[None], bottom=covariance.sum(0), units=part.units)
         if sample.bottom.sum() > 0:
             yield f"image_{name}_share", OnPictures(sample=sample, pictures=pictures)
 
@@ -117,7 +118,7 @@ def _of_terms(recording: Recording, result: AttentionTerms) -> Found:
 def _of_gradient(recording: Recording, result: PositionalGradient) -> Found:
     part = _focused(recording)
     gain = gains_of(recording, result.headline_layer)[result.headline]
-    sample = Sample.mean(gain[None], part.image_label_set)
+    sample = Sample.mean(gain[None], part.image_units, COSINE)
     key = "right_object_attention_gain"
     yield key, OnPictures(sample=sample, pictures=fingerprint_of(part))
 
@@ -128,14 +129,15 @@ def _of_ablation(recording: Recording, result: TermAblation) -> Found:
     examples = _focused(recording)
     pictures = fingerprint_of(examples)
 
-    def on(values: np.ndarray) -> OnPictures:
-        return OnPictures(sample=Sample.mean(values, result.clusters), pictures=pictures)
+    def on(values: np.ndarray, scale: Scale = SHARE) -> OnPictures:
+        return OnPictures(sample=Sample.mean(values, result.units, scale), pictures=pictures)
 
     for key, (row, minus) in result.main.named.items():
         values = result.runs(row)
         if not len(values):
             continue  # left out, because these pictures do not allow it
-        yield key, on(values if minus is None else values - result.runs(minus).mean(0))
+        gap = None if minus is None else values - result.runs(minus).mean(0)
+        yield key, on(values) if gap is None else on(gap, GAP)
     measured = Bench(recording.model, examples).measure(result.main.without)
     yield LABELS, on(measured["label_set", "closed"])
 
@@ -155,7 +157,7 @@ def _of_patching(recording: Recording, result: ActivationPatching) -> Found:
         sample = Sample(
             top=gained.cpu().numpy(),
             bottom=(target - base).cpu().numpy(),
-            clusters=contrast.clusters,
+            units=contrast.units,
         )
         yield f"{contrast.tower}_z_effect", OnPictures(sample=sample, pictures=pictures)
 
@@ -168,7 +170,9 @@ def _of_geometry(_: Recording, result: RelationGeometry) -> Found:
             part = result.sums[here]
             top, bottom = (part[name].to_numpy(float) for name in ("top", "bottom"))
             if bottom.sum() > 0:
-                sample = Sample(top=top[None], bottom=bottom, clusters=part["pair"].to_numpy(int))
+                units = Units.of_labels(part[["object", "other"]].to_numpy(int))
+                scale = SCALES.get(measure, LINEAR)
+                sample = Sample(top=top[None], bottom=bottom, units=units, scale=scale)
                 yield f"{axis}_{key}", OnPictures(sample=sample, pictures=result.captions)
 
 

@@ -122,7 +122,7 @@ HEADS = (
 def _sample(scalar: Scalar) -> str:
     if scalar.n is None or scalar.low is None:
         return ""
-    clusters = f", {counted(scalar.n_clusters, 'cluster')}" if scalar.n_clusters else ""
+    clusters = f", {counted(scalar.n_units, 'cluster')}" if scalar.n_units else ""
     return f" (n = {scalar.n:,}{clusters})"
 
 
@@ -161,7 +161,7 @@ def scalar_table(summaries: Mapping[str, Mapping[str, Scalar]]) -> pd.DataFrame:
             own = scalar.plain() | ({"value": None} if named else {})
             place = {"checkpoint": checkpoint, "key": key, "name": scalar.value if named else ""}
             rows.append({**place, **own})
-    columns = ["checkpoint", "key", "name", "value", "low", "high", "n", "n_clusters"]
+    columns = ["checkpoint", "key", "name", "value", "low", "high", "n", "n_units"]
     kinds = dict.fromkeys(columns[3:6], "float64") | dict.fromkeys(columns[6:], "Int64")
     return pd.DataFrame(rows, columns=columns).astype(kinds)
 

@@ -94,7 +94,7 @@ def _words(name: str) -> str:
 def _sample(scalar: Scalar) -> str:
     """What a scalar is a mean of, such as `n = 1,200 · 60 clusters`."""
     n = [f"n = {scalar.n:,}"] if scalar.n is not None else []
-    clusters = [f"{scalar.n_clusters:,} clusters"] if scalar.n_clusters is not None else []
+    clusters = [f"{scalar.n_units:,} clusters"] if scalar.n_units is not None else []
     return " · ".join(n + clusters)
 
 

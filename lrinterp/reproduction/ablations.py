@@ -11,6 +11,7 @@ from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS, WHOLE
 from lrinterp.reproduction.tables import named, over_seeds
 from lrinterp.result import Scalar, records
+from lrinterp.stats import SHARE
 
 __all__ = ["ablations"]
 
@@ -45,7 +46,7 @@ ORDER = ("accuracy", "unseen_pair_order")
 def ablations(measures: Measures) -> Section:
     """Every ablation of the CLS row of all image heads, with its controls."""
     table = ablated_rows(measures)
-    means = over_seeds(named(table, ARMS), ["arm", "measure", "ablation"])
+    means = over_seeds(named(table, ARMS), ["arm", "measure", "ablation"], scale=SHARE)
     return Section(
         name="ablations",
         question="What is lost without the terms of the attention scores?",

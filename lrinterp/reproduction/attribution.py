@@ -8,6 +8,7 @@ from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS
 from lrinterp.reproduction.tables import blanked, named, over_seeds, told_apart
 from lrinterp.result import Scalar, records
+from lrinterp.stats import COSINE
 from lrinterp.wording import plain_number
 
 __all__ = ["attribution"]
@@ -90,7 +91,7 @@ def drawn_parts(parts: pd.DataFrame, sample: str) -> Drawing:
 
 
 def drawn_ranks(ranks: pd.DataFrame, sample: str) -> Drawing:
-    means = over_seeds(named(ranks, ARMS), ["arm", "pictures"])
+    means = over_seeds(named(ranks, ARMS), ["arm", "pictures"], scale=COSINE)
     own = records(means[means["arm"] == "standard"])
     return Drawing(
         key="ranks",

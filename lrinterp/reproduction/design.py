@@ -6,6 +6,7 @@ Every seed draws the split, the first weights and the batches of a model; all ar
 from dataclasses import dataclass, field
 from typing import Any
 
+from lrinterp.scenes import PAPER
 from lrinterp.study import Study
 
 __all__ = ["ARMS", "FIRST_SEED", "STANDARD", "UNTRAINED", "Design"]
@@ -96,5 +97,6 @@ class Design:
 
     def _study(self, title: str, **fields: Any) -> Study:
         """A study of these seeds."""
-        common = {"seeds": self.seeds, "first_seed": FIRST_SEED, "stack": 20, "base": self.base}
+        base = {**self.base, **{k: {**v, **self.base.get(k, {})} for k, v in PAPER.items()}}
+        common = {"seeds": self.seeds, "first_seed": FIRST_SEED, "stack": 20, "base": base}
         return Study.from_plain({"title": title, **common, **fields}, "base")

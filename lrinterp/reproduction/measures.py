@@ -31,7 +31,7 @@ class Measures:
     """Long tables with a row's `arm` and `seed` in front."""
 
     summaries: pd.DataFrame
-    """By analysis and key: value, low, high, n, n_clusters."""
+    """By analysis and key: value, low, high, n, n_units."""
     frames: Mapping[str, pd.DataFrame]
     """The tables of the analyses, by name."""
     rows: pd.DataFrame
@@ -105,7 +105,7 @@ def gather(models: Iterable[tuple[str, int, Mapping[str, Any]]]) -> Measures:
         for analysis, table in found["frames"].items():
             frames.setdefault(analysis, []).append(pd.DataFrame(table).assign(**place))
         rows.append(pd.DataFrame(found["rows"]).assign(**place))
-    scalar = ["analysis", "key", "value", "low", "high", "n", "n_clusters"]
+    scalar = ["analysis", "key", "value", "low", "high", "n", "n_units"]
     positional = ["gauge", "term", "head", "pixel", "value"]
     return Measures(
         summaries=pd.DataFrame(summaries, columns=[*KEYS, *scalar]),

@@ -8,6 +8,7 @@ from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS
 from lrinterp.reproduction.tables import named, over_seeds
 from lrinterp.result import Scalar, records
+from lrinterp.stats import COSINE
 
 __all__ = ["rotation"]
 
@@ -64,7 +65,7 @@ def cosines(measures: Measures) -> pd.DataFrame:
 def drawn(table: pd.DataFrame, sample: str) -> Drawing:
     labelled = named(table)
     both = labelled.assign(labels=labelled["cosine"] + ", " + labelled["arm"])
-    means = over_seeds(both, ["site", "labels"])
+    means = over_seeds(both, ["site", "labels"], scale=COSINE)
     own = records(means[means["labels"].str.endswith("standard")])
     return Drawing(
         key="cosines",

@@ -8,6 +8,7 @@ from lrinterp.reproduction.grids import AFTER, INTACT, SCALED, of_scales
 from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import ENOUGH
 from lrinterp.reproduction.tables import over_seeds
+from lrinterp.stats import SHARE
 from lrinterp.study import LoadedSweep
 from lrinterp.wording import counted
 
@@ -23,7 +24,7 @@ PANELS = {
 def scales(loaded: LoadedSweep) -> Section:
     """Order on the grid of initial scales: intact, without EP, without key-position."""
     table = order_rows(loaded)
-    means = over_seeds(table, ["measure", *SCALED], "order")
+    means = over_seeds(table, ["measure", *SCALED], "order", SHARE)
     numbers = {name: scalar(found) for name, found in of_scales(loaded).items()}
     apart = cells_apart(means)
     return Section(

@@ -14,7 +14,16 @@ from jaxtyping import Float
 from lrinterp.analysis.gradient.fit import WHOLE
 from lrinterp.reproduction.design import UNTRAINED
 from lrinterp.reproduction.measures import Measures
-from lrinterp.stats import Interval, jackknife_interval, seed_interval
+from lrinterp.stats import (
+    COSINE,
+    GAP,
+    LINEAR,
+    SHARE,
+    Interval,
+    Scale,
+    jackknife_interval,
+    seed_interval,
+)
 
 __all__ = ["ENOUGH", "OF_MODELS", "WHOLE", "Found", "by_seed", "range_over_scales"]
 
@@ -35,25 +44,30 @@ class Found:
     """Why there is no value."""
 
 
-def by_seed(values: pd.Series, n_examples: Any = None, reason: str = "") -> Found:
+def by_seed(
+    values: pd.Series, n_examples: Any = None, reason: str = "", *, scale: Scale = LINEAR
+) -> Found:
     """The mean of one number a seed; without any, nothing but the reason."""
     known = values.dropna()
     seeds = {int(str(seed)): float(value) for seed, value in known.items()}
     n = None if n_examples is None else int(n_examples)
     if not seeds:
         return Found(interval=Interval(value=None), reason=reason or "not measured")
-    interval = seed_interval(np.array(list(seeds.values())))
+    interval = seed_interval(np.array(list(seeds.values())), scale)
     lacking = len(values) - len(seeds)
     why = f"{lacking} of {len(values)} models have no such number" if lacking else ""
     return Found(interval=interval, seeds=seeds, n_examples=n, reason=why)
 
 
-def summary(analysis: str, key: str, arm: str = "standard") -> Callable[[Measures], Found]:
+def summary(
+    analysis: str, key: str, arm: str = "standard", scale: Scale = SHARE
+) -> Callable[[Measures], Found]:
     """A scalar of an analysis' summary."""
 
     def found(measures: Measures) -> Found:
         rows = measures.summary(arm, analysis, key)
-        return by_seed(rows.set_index("seed")["value"].astype(float), largest(rows["n"]))
+        values = rows.set_index("seed")["value"].astype(float)
+        return by_seed(values, largest(rows["n"]), scale=scale)
 
     return found
 
@@ -77,7 +91,7 @@ def pictures(measures: Measures) -> Any:
 def order_gained(measures: Measures) -> Found:
     """Order of the trained models minus that of the same models before their first step."""
     gained = intact(measures) - intact(measures, UNTRAINED)
-    return by_seed(gained, pictures(measures))
+    return by_seed(gained, pictures(measures), scale=GAP)
 
 
 def left(
@@ -87,7 +101,7 @@ def left(
 
     def found(measures: Measures) -> Found:
         values = measures.ablated("standard", terms, kind, gauge, measured)
-        return by_seed(values, pictures(measures))
+        return by_seed(values, pictures(measures), scale=SHARE)
 
     return found
 
@@ -97,7 +111,7 @@ def lost(terms: str, kind: str = "zero", gauge: str = "raw") -> Callable[[Measur
 
     def found(measures: Measures) -> Found:
         after = measures.ablated("standard", terms, kind, gauge)
-        return by_seed(intact(measures) - after, pictures(measures))
+        return by_seed(intact(measures) - after, pictures(measures), scale=GAP)
 
     return found
 
@@ -106,7 +120,7 @@ def monotone(term: str) -> Callable[[Measures], Found]:
     """|Spearman| of a raw term along the row of the headline head."""
 
     def found(measures: Measures) -> Found:
-        return by_seed(measures.of_headline("standard", term, "raw", "spearman").abs())
+        return by_seed(measures.of_headline("standard", term, "raw", "spearman").abs(), scale=COSINE)
 
     return found
 
@@ -133,7 +147,7 @@ def weight_share(measures: Measures) -> Found:
 def rotation_raw(measures: Measures) -> Found:
     """Cosine of the token embeddings of held-out labels as they stand."""
     cells = measures.cells("procrustes", arm="standard", site="W_E", group="held out")
-    return by_seed(cells.groupby("seed")["raw_cosine"].mean())
+    return by_seed(cells.groupby("seed")["raw_cosine"].mean(), scale=COSINE)
 
 
 def rotation_gained(measures: Measures) -> Found:
@@ -163,16 +177,16 @@ OF_MODELS: dict[str, Callable[[Measures], Found]] = {
     "order_few": summary("accuracy", "unseen_pair_order", "few"),
     "span_few": widest("few"),
     "first_consistency": summary("order_bias", "first_head_consistency"),
-    "first_difference": summary("order_bias", "first_head_difference"),
+    "first_difference": summary("order_bias", "first_head_difference", scale=COSINE),
     "rotation_raw": rotation_raw,
-    "rotation_aligned": summary("procrustes", "W_E_aligned_cosine"),
+    "rotation_aligned": summary("procrustes", "W_E_aligned_cosine", scale=COSINE),
     "rotation_gained": rotation_gained,
     "order_both_2": summary("accuracy", "unseen_pair_order", "both_2"),
     "without_EP_VP": left("EP+VP"),
     "lost_VP": lost("VP", "zero", "canonical"),
     "lost_only": lost(WHOLE, "keep", "canonical"),
-    "margin_gain": summary("similarity_attribution", "spearman_margin_gain"),
-    "margin_gain_within": summary("similarity_attribution", "spearman_within_pairs"),
+    "margin_gain": summary("similarity_attribution", "spearman_margin_gain", scale=COSINE),
+    "margin_gain_within": summary("similarity_attribution", "spearman_within_pairs", scale=COSINE),
 }
 """Statistics of the arms of models, by name."""
 
@@ -198,4 +212,4 @@ def range_over_scales(
         return Interval(value=None, n=len(after))
     cells = after[:, kept]
     rest = [np.ptp(np.delete(cells, k, axis=0).mean(0)) for k in range(len(cells))]
-    return jackknife_interval(float(np.ptp(cells.mean(0))), np.array(rest))
+    return jackknife_interval(float(np.ptp(cells.mean(0))), np.array(rest), SHARE)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, ttest_1samp
 
-from lrinterp.stats import seed_interval
+from lrinterp.stats import LINEAR, Scale, seed_interval
 
 __all__ = ["ARM_WORDS", "blanked", "named", "over_seeds", "told_apart"]
 
@@ -33,11 +33,13 @@ def named(table: pd.DataFrame, arms: Sequence[str] = tuple(ARM_WORDS)) -> pd.Dat
     )
 
 
-def over_seeds(table: pd.DataFrame, by: Sequence[str], value: str = "value") -> pd.DataFrame:
+def over_seeds(
+    table: pd.DataFrame, by: Sequence[str], value: str = "value", scale: Scale = LINEAR
+) -> pd.DataFrame:
     """Mean of a column over the rows of each group, one row a seed, with its interval; n seeds."""
     rows = []
     for key, group in table.groupby(list(by), sort=False):
-        found = seed_interval(group[value].dropna().to_numpy(float))
+        found = seed_interval(group[value].dropna().to_numpy(float), scale)
         place = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
         numbers = {value: found.value, "low": found.low, "high": found.high}
         rows.append({**place, **numbers, "n": found.n})

@@ -8,6 +8,7 @@ from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS
 from lrinterp.reproduction.tables import named, over_seeds
 from lrinterp.result import Scalar, records
+from lrinterp.stats import COSINE, SHARE
 
 __all__ = ["text_heads"]
 
@@ -78,7 +79,7 @@ def order_rows(measures: Measures) -> pd.DataFrame:
 
 
 def drawn_heads(table: pd.DataFrame, sample: str) -> Drawing:
-    means = over_seeds(named(table, ARMS), ["measure", "arm"])
+    means = over_seeds(named(table, ARMS), ["measure", "arm"], scale=COSINE)
     own = records(means[means["arm"] == "standard"])
     return Drawing(
         key="heads",
@@ -99,7 +100,7 @@ def drawn_heads(table: pd.DataFrame, sample: str) -> Drawing:
 
 
 def drawn_orders(orders: pd.DataFrame, sample: str) -> Drawing:
-    means = over_seeds(named(orders, ("standard", "both_1", "both_2")), ["arm"])
+    means = over_seeds(named(orders, ("standard", "both_1", "both_2")), ["arm"], scale=SHARE)
     return Drawing(
         key="orders",
         title="Order on held-out pairs with one template and with both",

@@ -4,11 +4,12 @@ from lrinterp.scenes.captions import CaptionSet, all_captions
 from lrinterp.scenes.examples import Examples
 from lrinterp.scenes.layouts import draw_pictures, line_layouts
 from lrinterp.scenes.scenes import Scenes
-from lrinterp.scenes.splits import LARGEST_SEED, SETS, Split
+from lrinterp.scenes.splits import LARGEST_SEED, PAPER, SETS, Split
 from lrinterp.scenes.world import World
 
 __all__ = [
     "LARGEST_SEED",
+    "PAPER",
     "SETS",
     "CaptionSet",
     "Examples",

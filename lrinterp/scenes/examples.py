@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lrinterp.axes import AnyInputs, Occurrence, Tokens
+from lrinterp.stats import Units
 
 __all__ = ["Examples", "Swap"]
 
@@ -70,13 +71,23 @@ class Examples:
 
     @cached_property
     def image_label_set(self) -> Int[np.ndarray, "image"]:
-        """A number for the unordered labels: the cluster of a picture."""
+        """A number for the unordered labels of a picture."""
         return meaning(np.sort(self.image_labels, axis=1), len(self.label_words))
 
     @cached_property
     def caption_label_set(self) -> Int[np.ndarray, "caption"]:
         """A number for the unordered labels that a caption names."""
         return meaning(np.sort(self.caption_labels, axis=1), len(self.label_words))
+
+    @cached_property
+    def image_units(self) -> Units:
+        """The labels: pictures that share one depend on each other."""
+        return Units.of_labels(self.image_labels)
+
+    @cached_property
+    def caption_units(self) -> Units:
+        """The labels that captions name."""
+        return Units.of_labels(self.caption_labels)
 
     @cached_property
     def image_twin(self) -> Int[np.ndarray, "image"]:

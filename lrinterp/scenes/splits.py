@@ -6,13 +6,16 @@ no picture with training:
 
 - single: a known label at an unseen position;
 - seen_pair: a trained pair in an unseen layout;
-- unseen_pair: held-out labels only, all layouts;
-- mixed_pair: trained and held-out labels together, all layouts.
+- unseen_pair: held-out labels only;
+- mixed_pair: trained and held-out labels together.
+
+Pairs are tested in `Split.test_layouts` of their layouts.
 """
 
 import math
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -21,11 +24,18 @@ from lrinterp.scenes.captions import padded
 from lrinterp.scenes.layouts import line_layouts
 from lrinterp.scenes.world import World
 
-__all__ = ["SETS", "Pictures", "Split", "Training", "allocate", "evaluation_set", "set_of_labels"]
+__all__ = ["PAPER", "SETS", "Pictures", "Split", "Training", "allocate", "evaluation_set", "set_of_labels"]
 
 LARGEST_SEED = 2**63 - 1
 LARGEST = 5_000_000
 """Pictures beyond which the sets cannot be enumerated."""
+
+PAPER: dict[str, dict[str, Any]] = {
+    "world": {"n_labels": 20},
+    "split": {"n_val": 5, "test_layouts": 0},
+}
+"""The world of arXiv 2601.12809 where it differs from the default: 20 labels, 5 of them held out,
+tested in every layout. Five labels leave an interval inside one model wide: compare seeds."""
 
 SETS = ("single", "seen_pair", "unseen_pair", "mixed_pair")
 
@@ -36,12 +46,15 @@ class Split:
 
     n_pair: int = 15
     """Labels that form ordered pairs in training."""
-    n_val: int = 5
-    """Labels held out of every relation."""
+    n_val: int = 10
+    """Labels held out of every relation: what an interval inside one model rests on."""
     positions_per_label: int = 8
     """Positions (n_1) at which a label is seen alone."""
     layouts_per_pair: int = 30
     """Layouts (n_2) in which an ordered pair is seen."""
+    test_layouts: int = 12
+    """Layouts in which each pair is tested, at most, drawn for it and the same in both orders; with
+    each its mirror image is there too. 0: all of them."""
     shuffled: bool = False
     """A control: each training picture gets the caption of another one with as many objects, always
     the same. What is then learnt can be remembered and does not generalise."""
@@ -54,6 +67,7 @@ class Split:
             "n_val": 0,
             "positions_per_label": 1,
             "layouts_per_pair": 1,
+            "test_layouts": 0,
             "seed": 0,
         }
         for name, low in least.items():
@@ -147,14 +161,15 @@ def evaluation_set(world: World, split: Split, training: Training, name: str) ->
         return _unseen(training, slice(0, world.n_labels), line_layouts(world.n_pixels, 1))
     layouts = line_layouts(world.n_pixels, world.n_objects)
     if name == "seen_pair":
-        return _unseen(training, slice(world.n_labels, None), layouts)
+        return _tested(world, split, _unseen(training, slice(world.n_labels, None), layouts))
     known = range(split.n_pair + split.n_val)
     orders = [m for m in permutations(known, world.n_objects) if set_of_labels(split, m) == name]
     labels = padded(orders, world.n_objects)
-    return Pictures(
+    every = Pictures(
         labels=np.repeat(labels, len(layouts), axis=0),
         pixels=np.tile(layouts, (len(labels), 1)),
     )
+    return _tested(world, split, every)
 
 
 def set_of_labels(split: Split, labels: tuple[int, ...]) -> str:
@@ -166,6 +181,39 @@ def set_of_labels(split: Split, labels: tuple[int, ...]) -> str:
         return "none"
     n_held_out = sum(label >= split.n_pair for label in labels)
     return {0: "seen_pair", len(labels): "unseen_pair"}.get(n_held_out, "mixed_pair")
+
+
+def drawn_orbits(
+    world: World, split: Split, labels: tuple[int, ...]
+) -> list[list[tuple[int, ...]]]:
+    """All layouts in the order drawn for some labels, the same in every order of them.
+
+    A layout and its mirror image come together, so that what is tested is closed under mirrors.
+    """
+    layouts = [tuple(row) for row in line_layouts(world.n_pixels, world.n_objects).tolist()]
+    rng = np.random.default_rng([split.seed, 0x7E57, *sorted(labels)])
+    drawn = [layouts[i] for i in rng.permutation(len(layouts)).tolist()]
+    orbits = [sorted({one, tuple(world.n_pixels - 1 - x for x in one[::-1])}) for one in drawn]
+    return [orbit for one, orbit in zip(drawn, orbits, strict=True) if one == orbit[0]]
+
+
+def _tested(world: World, split: Split, every: Pictures) -> Pictures:
+    """At most `test_layouts` of the pictures of each ordered tuple of labels; all of them for 0."""
+    if not split.test_layouts:
+        return every
+    rows: dict[tuple[int, ...], dict[tuple[int, ...], int]] = {}
+    for i, (labels, pixels) in enumerate(
+        zip(every.labels.tolist(), every.pixels.tolist(), strict=True)
+    ):
+        rows.setdefault(tuple(labels), {})[tuple(pixels)] = i
+    kept: list[int] = []
+    for labels, place in rows.items():
+        chosen: list[int] = []
+        for orbit in drawn_orbits(world, split, labels):
+            here = [place[one] for one in orbit if one in place]
+            chosen += here if len(chosen) + len(here) <= split.test_layouts else []
+        kept += sorted(chosen)
+    return Pictures(labels=every.labels[kept], pixels=every.pixels[kept])
 
 
 def _unseen(

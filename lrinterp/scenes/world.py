@@ -28,7 +28,7 @@ class World:
 
     n_pixels: int = 10
     """Pixels in a row."""
-    n_labels: int = 20
+    n_labels: int = 25
     """Object labels in the world, whatever a split trains on."""
     n_objects: int = 2
     """Objects in a row that holds several; other rows hold one."""

@@ -10,7 +10,7 @@ from lrinterp.bounds import judge
 from lrinterp.stats import Interval
 from lrinterp.study.criteria import Criterion
 from lrinterp.study.design import Study
-from lrinterp.study.naming import factor_words, level
+from lrinterp.study.naming import factor_words, level, scale_of
 from lrinterp.study.statistics import complete, contrast, laid_out, share_interval, sources
 
 __all__ = ["COLUMNS", "evaluate"]
@@ -73,7 +73,8 @@ def _measured(
     study: Study, criterion: Criterion, kept: Float[np.ndarray, "seed *level"]
 ) -> Interval:
     if criterion.statistic == "contrast":
-        return contrast(kept, 1 + list(study.factors).index(criterion.of))
+        axis = 1 + list(study.factors).index(criterion.of)
+        return contrast(kept, axis, scale_of(criterion.column))
     names = np.array(sources(study))
     weights = 1.0 * (names == criterion.of) - (names == criterion.minus)
     return share_interval(kept, weights)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from lrinterp.stats import COSINE, LINEAR, SHARE, Scale
 from lrinterp.wording import counted
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "factor_words",
     "level",
     "measured_words",
+    "scale_of",
     "seeds_words",
     "source_words",
 ]
@@ -98,6 +100,13 @@ def measured_words(column: str, statistic: str, of: str) -> str:
     """A statistic of a column: `order, held-out pairs: labels in pairs, 15 minus 3`."""
     how = "" if statistic == "contrast" else "share of variance by "
     return f"{column_words(column)}: {how}{of}"
+
+
+def scale_of(column: str) -> Scale:
+    """Where the numbers of a measured column lie: accuracies are shares of pictures."""
+    if column.endswith(tuple(METRICS)):
+        return SHARE
+    return COSINE if column.endswith("spearman") else LINEAR
 
 
 def column_words(column: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from lrinterp.locking import LOCK, TEMPORARY, alone, holds_nothing, scaffold
+from lrinterp.scenes import PAPER
 from lrinterp.store import (
     InputError,
     from_plain,
@@ -33,7 +34,7 @@ from lrinterp.sweep import Executors, Task, run_tasks
 __all__ = ["LoadedSweep", "SweepPlan", "check_free", "load_sweep", "sweep"]
 
 PLAN, STACKS, MODELS = "plan.json", "stacks", "models"
-FORMAT = 1
+FIRST, FORMAT = 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,9 +170,17 @@ def read_plan(folder: Path) -> SweepPlan:
         raise InputError(f"{folder}: not a sweep (no {PLAN}); expected a folder of lrinterp sweep")
     plain = read_json(path)
     version = plain.get("format") if isinstance(plain, dict) else None
-    if version != FORMAT:
+    if version == FIRST and isinstance(plain.get("study"), dict):
+        plain = {**plain, "format": FORMAT, "study": with_first_defaults(plain["study"])}
+    elif version != FORMAT:
         raise InputError(f"{path}: format version {shortened(version)}, expected {FORMAT}")
     return from_plain(SweepPlan, plain, str(path))
+
+
+def with_first_defaults(study: dict[str, Any]) -> dict[str, Any]:
+    """A study of the first format, whose unnamed fields meant the paper's world."""
+    base = study.get("base", {})
+    return {**study, "base": {**base, **{k: {**v, **base.get(k, {})} for k, v in PAPER.items()}}}
 
 
 def tasks_of(plan: SweepPlan, study: Study, out: Path) -> list[Task]:

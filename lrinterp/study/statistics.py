@@ -12,10 +12,18 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from lrinterp.stats import Interval, jackknife_interval, seed_interval
+from lrinterp.stats import (
+    GAP,
+    LINEAR,
+    SHARE,
+    Interval,
+    Scale,
+    jackknife_interval,
+    seed_interval,
+)
 from lrinterp.store import InputError
 from lrinterp.study.design import Study
-from lrinterp.study.naming import level
+from lrinterp.study.naming import level, scale_of
 
 __all__ = [
     "cell_means",
@@ -75,16 +83,19 @@ def complete(values: Float[np.ndarray, "seed *level"]) -> Float[np.ndarray, "kep
     return values[np.isfinite(values).reshape(len(values), -1).all(1)]
 
 
-def contrast(values: Float[np.ndarray, "seed *level"], axis: int) -> Interval:
+def contrast(
+    values: Float[np.ndarray, "seed *level"], axis: int, scale: Scale = LINEAR
+) -> Interval:
     """Mean at the second of the two levels along an axis minus mean at the first.
 
-    Formula: for each seed the difference of the means over all other factors, then the t interval
-    over seeds. A seed draws the first weights alike in every cell of one shape, so cells are
+    Formula: for each seed the difference of the means over all other factors, then the interval of
+    `seed_interval`, between -1 and 1 where the numbers are shares. A seed draws the first weights alike in every cell of one shape, so cells are
     paired by seed and what a seed shifts everywhere cancels.
     """
     first, second = (np.take(values, place, axis=axis) for place in (0, 1))
     difference = second - first
-    return seed_interval(difference.mean(axis=tuple(range(1, difference.ndim))))
+    by_seed = difference.mean(axis=tuple(range(1, difference.ndim)))
+    return seed_interval(by_seed, GAP if scale == SHARE else LINEAR)
 
 
 def shares(values: Float[np.ndarray, "seed *level"]) -> Float[np.ndarray, "source"]:
@@ -115,7 +126,7 @@ def share_interval(
 ) -> Interval:
     """A weighted sum of shares, freed of the bias by noise, with a jackknife interval over seeds.
 
-    Weights pick one share, or the difference of two. The estimate may lie a little below 0. With
+    Weights pick one share, or the difference of two; ends stay within 0 and 1, or -1 and 1. With
     fewer than three seeds it is the plain share, without ends.
     """
     n = len(values)
@@ -123,7 +134,8 @@ def share_interval(
     if n < ENOUGH:
         return Interval(value=plain if np.isfinite(plain) else None, n=n)
     replicates = [shares(np.delete(values, k, axis=0)) @ weights for k in range(n)]
-    return jackknife_interval(plain, np.array(replicates))
+    one = weights.min() >= 0
+    return jackknife_interval(plain, np.array(replicates), SHARE if one else GAP)
 
 
 def cell_means(
@@ -137,7 +149,8 @@ def cell_means(
     values = laid_out(study, table, arm, column)
     others = [k for k, name in enumerate(study.factors, start=1) if name not in by]
     names = [name for name in study.factors if name in by]
-    rows = list(_cells(values.mean(axis=tuple(others)), [study.factors[name] for name in names]))
+    levels = [study.factors[name] for name in names]
+    rows = list(_cells(values.mean(axis=tuple(others)), levels, scale_of(column)))
     found = pd.DataFrame(rows, columns=[*names, "value", "low", "high", "n"])
     return found.astype(dict.fromkeys(("value", "low", "high"), float))
 
@@ -163,10 +176,10 @@ def grid_means(
 
 
 def _cells(
-    means: Float[np.ndarray, "seed *level"], levels: Sequence[Sequence[Any]]
+    means: Float[np.ndarray, "seed *level"], levels: Sequence[Sequence[Any]], scale: Scale
 ) -> Iterator[tuple[Any, ...]]:
     for place in np.ndindex(*means.shape[1:]):
         cell = means[(slice(None), *place)]
-        found = seed_interval(cell[np.isfinite(cell)])
+        found = seed_interval(cell[np.isfinite(cell)], scale)
         at = [level(values[k]) for values, k in zip(levels, place, strict=True)]
         yield (*at, found.value, found.low, found.high, found.n)

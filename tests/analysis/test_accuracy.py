@@ -45,7 +45,7 @@ def test_counts_and_clusters_of_the_micro_world(micro_recording):
         (row["set"], row["metric"], row["candidates"]): row
         for row in accuracy(micro_recording).frame().to_dict("records")
     }
-    counts = {key: (row["n"], row["n_clusters"]) for key, row in rows.items()}
+    counts = {key: (row["n"], row["n_units"]) for key, row in rows.items()}
     assert counts["unseen_pair", "order", "pair"] == (6, 1)
     assert counts["seen_pair", "order", "pair"] == (4, 1)
     assert counts["mixed_pair", "order", "pair"] == (24, 4)
@@ -81,7 +81,7 @@ def test_order_of_a_trained_model_against_a_loop(left_right):
     summary = accuracy(left_right).summary
     assert summary["unseen_pair_order"].value == pytest.approx(np.mean(right))
     assert summary["unseen_pair_order"].n == len(right)
-    assert summary["unseen_pair_order"].n_clusters == 10
+    assert summary["unseen_pair_order"].n_units == 10
 
 
 def test_the_shipped_models_do_what_their_names_say(left_right_results, no_gradient_results):

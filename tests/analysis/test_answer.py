@@ -30,7 +30,7 @@ def answer_with(
 ) -> Answer:
     """An answer with these four numbers, in the order of KEYS."""
     rows = [
-        {"key": key, "value": value, "low": None, "high": None, "n": 900, "n_clusters": 10}
+        {"key": key, "value": value, "low": None, "high": None, "n": 900, "n_units": 10}
         for key, value in zip(KEYS, values, strict=True)
     ]
     return Answer(

@@ -101,7 +101,7 @@ def test_the_macro_mean_is_unweighted_and_leaves_out_what_the_suite_does(make_ro
         board.add(near, np.array([0.0, 1.0]))
     found = numbers(board)
     assert found["macro", "", ""]["value"] == 0.5
-    assert (found["macro", "", ""]["n"], found["macro", "", ""]["n_clusters"]) == (10, 10)
+    assert (found["macro", "", ""]["n"], found["macro", "", ""]["n_units"]) == (10, 10)
     assert found["all", "", ""]["value"] == 9 / 16
     assert found["relation", "", "near"]["in_macro"] is False
 

@@ -49,7 +49,7 @@ def test_object_swaps_say_nothing_of_words(found):
     [(0.5, 0.7, "not told from"), (0.51, 0.7, "above"), (0.1, 0.49, "below"), (None, None, "few")],
 )
 def test_where_an_interval_lies(low: float | None, high: float | None, words: str):
-    assert words in against(Scalar(value=0.6, low=low, high=high, n_clusters=FEWEST), 0.5)
+    assert words in against(Scalar(value=0.6, low=low, high=high, n_units=FEWEST), 0.5)
 
 
 def test_few_clusters_tell_nothing_of_chance(found):

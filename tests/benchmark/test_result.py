@@ -41,7 +41,7 @@ def test_the_summary(ran: Run, choosing):
         "left_recall": 1.0, "right_recall": 0.5, "says_left": 0.75, "says_right": 0.25,
         "pair_accuracy": 0.5, "skipped_rows": 0,
     }  # fmt: skip
-    assert (summary["accuracy"].n, summary["accuracy"].n_clusters) == (4, 4)
+    assert (summary["accuracy"].n, summary["accuracy"].n_units) == (4, 4)
     assert (summary["pair_accuracy"].n, summary["right_recall"].n) == (2, 2)
 
 

@@ -35,7 +35,7 @@ def test_the_interval_is_close_to_that_of_the_whole_bootstrap():
     values, member = clustered(0)
     ours, theirs = tallied(values, member).interval, mean_interval(values, member)
     assert ours.value == pytest.approx(theirs.value)
-    assert (ours.n, ours.n_clusters) == (theirs.n, theirs.n_clusters) == (300, 60)
+    assert (ours.n, ours.n_units) == (theirs.n, theirs.n_units) == (300, 60)
     assert ours.low is not None
     assert ours.high is not None
     assert theirs.low is not None
@@ -88,7 +88,7 @@ def test_the_macro_mean_has_no_weights():
     many, few = tallied(np.ones(90), np.arange(90)), tallied(np.zeros(10), np.arange(85, 95))
     found = macro([many, few])
     assert found.value == 0.5
-    assert (found.n, found.n_clusters) == (100, 95)
+    assert (found.n, found.n_units) == (100, 95)
     assert (found.low, found.high) == (0.5, 0.5)
 
 

@@ -91,12 +91,12 @@ def test_other_pictures_are_not_paired_and_their_variances_add(
 
 
 def test_known_intervals_alone_add_their_variances():
-    one = Scalar(value=0.5, low=0.2, high=0.8, n=10, n_clusters=2)
+    one = Scalar(value=0.5, low=0.2, high=0.8, n=10, n_units=2)
     two = Scalar(value=1.5, low=1.1, high=1.9, n=5)
     found = added(one, two).interval
     assert found.value == 1
     assert (found.low, found.high) == pytest.approx((0.5, 1.5))  # 0.3 and 0.4 make 0.5
-    assert (found.n, found.n_clusters) == (15, 2)
+    assert (found.n, found.n_units) == (15, 2)
     assert added(one, two).p == pytest.approx(8.9e-5, rel=0.01)  # 1 / 0.5 x 1.96 = 3.92 errors
     point = Scalar(value=1.0, low=1.0, high=1.0)
     assert added(point, point).p == 1

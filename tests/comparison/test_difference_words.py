@@ -17,9 +17,9 @@ from lrinterp.comparison.difference_words import (
 
 ROW: dict[str, Any] = {
     "key": "unseen_pair_order", "quantity": "unseen pair order", "checkpoint": "b", "name": "",
-    "value": 0.5, "low": 0.45, "high": 0.55, "n": 90, "n_clusters": 10,
+    "value": 0.5, "low": 0.45, "high": 0.55, "n": 90, "n_units": 10,
     "difference": -0.4, "difference_low": -0.45, "difference_high": -0.35, "difference_n": 90,
-    "difference_n_clusters": 10, "paired": "yes", "p": 0.001, "q": 0.0123, "verdict": "differs",
+    "difference_n_units": 10, "paired": "yes", "p": 0.001, "q": 0.0123, "verdict": "differs",
 }  # fmt: skip
 FIRST = {
     **ROW, "checkpoint": "a", "value": 0.9, "low": 0.85, "high": 0.95, "difference": None,

@@ -31,7 +31,7 @@ def test_a_sample_has_the_value_and_the_interval_of_its_summary(knows: Measured)
         assert sample.value == pytest.approx(scalar.value, abs=2e-6), key
         assert ends == pytest.approx([scalar.low, scalar.high], abs=2e-6), key
         assert sample.bottom.size == scalar.n
-        assert np.unique(sample.clusters).size == scalar.n_clusters
+        assert np.unique(sample.clusters).size == scalar.n_units
 
 
 def test_a_skipped_analysis_has_no_samples(left_right: Recording, knows_not: Measured):

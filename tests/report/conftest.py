@@ -18,7 +18,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)>"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 AT_END = "innerHeight + scrollY >= document.documentElement.scrollHeight - 2"
 HEADS = ["L0H0", "L0H1", "L0H2", "L0H3"]
-SCORE = Scalar(value=0.973, low=0.957, high=0.989, n=1200, n_clusters=60)
+SCORE = Scalar(value=0.973, low=0.957, high=0.989, n=1200, n_units=60)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ def planted() -> Any:
 
 
 def scalar(value: Any, n: int = 900) -> dict[str, Any]:
-    return {"value": value, "low": None, "high": None, "n": n, "n_clusters": 10}
+    return {"value": value, "low": None, "high": None, "n": n, "n_units": 10}
 
 
 def model(

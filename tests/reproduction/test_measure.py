@@ -39,7 +39,7 @@ def test_a_fresh_model_is_measured_from_its_plan(planted: Any):
     one, other = measure(payload), measure(payload)
     assert one == other
     order = one["summaries"]["accuracy"]["unseen_pair_order"]
-    assert (order["n"], order["n_clusters"]) == (60, 3)
+    assert (order["n"], order["n_units"]) == (60, 3)
 
 
 def test_what_does_not_apply_is_named(planted: Any):

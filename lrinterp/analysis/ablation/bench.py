@@ -69,9 +69,9 @@ class Bench:
         }
 
     def table(self, row: Row, measured: Measured) -> Iterator[dict[str, Any]]:
-        """Table rows of one measured ablation; intervals resample draws and clusters."""
+        """Table rows of one measured ablation; intervals cover draws and labels."""
         for (metric, candidates), values in measured.items():
-            interval = vars(crossed_interval(values, self.examples.image_label_set))
+            interval = vars(crossed_interval(values, self.examples.image_units))
             place = {"set": self.examples.image_set[0], "metric": metric, "candidates": candidates}
             yield {**row.cells, **place, **interval}
 

@@ -31,7 +31,7 @@ from lrinterp.decomposition import (
 from lrinterp.encoders import positions
 from lrinterp.scenes import Examples
 from lrinterp.scoring import orders
-from lrinterp.stats import crossed_interval
+from lrinterp.stats import LINEAR, mean_interval
 
 __all__ = [
     "AGREEMENT",
@@ -132,8 +132,7 @@ def strongest_and_random(estimates: Estimates, seed: int = SEED) -> list[Place]:
 
 def estimate_rows(bench: Bench, estimates: Estimates) -> Iterator[dict[str, Any]]:
     """Table rows of every head's estimate."""
-    n_clusters = len(np.unique(bench.examples.image_label_set))
-    counts = {"n": len(bench.examples), "n_clusters": n_clusters}
+    counts = {"n": len(bench.examples), "n_units": bench.examples.image_units.n}
     for (layer, head), value in np.ndenumerate(estimates):
         cells = head_row(layer, head, len(estimates)).cells
         place = {"set": bench.examples.image_set[0], "metric": CHANGE, "candidates": "first order"}
@@ -146,7 +145,7 @@ def exact_rows(
     """The table row of one head's measured change."""
     cells = head_row(*place, bench.model.towers["image"].cfg.n_layers).cells
     where = {"set": bench.examples.image_set[0], "metric": CHANGE, "candidates": "exact"}
-    interval = crossed_interval(change[None], bench.examples.image_label_set)
+    interval = mean_interval(change, bench.examples.image_units, scale=LINEAR)
     yield {**cells, **where, **vars(interval)}
 
 
@@ -158,4 +157,4 @@ def agreement_rows(
     cells = {**head_row(0, 0, 2).cells, "heads": "measured", "layers": "all"}
     for name in ("pearson", "spearman"):
         place = {"set": bench.examples.image_set[0], "metric": AGREEMENT, "candidates": name}
-        yield {**cells, **place, "value": found[name], "n": found["n"], "n_clusters": found["n"]}
+        yield {**cells, **place, "value": found[name], "n": found["n"], "n_units": found["n"]}

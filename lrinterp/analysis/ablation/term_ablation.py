@@ -6,7 +6,7 @@ from typing import ClassVar, final
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from lrinterp.analysis.ablation.bench import Bench, knows_objects, objects
 from lrinterp.analysis.ablation.estimate import CHANGE
@@ -31,7 +31,7 @@ from lrinterp.analysis.ablation.rows import (
 from lrinterp.analysis.subject import decomposable, focus, head_name
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, Result, Scalar, records
-from lrinterp.stats import crossed_interval
+from lrinterp.stats import GAP, SHARE, Units, crossed_interval
 from lrinterp.wording import counted
 
 __all__ = ["INTACT", "LABELS", "SUMMARISED", "WITHOUT", "TermAblation", "term_ablation"]
@@ -44,7 +44,7 @@ ENOUGH = 0.1
 SUMMARISED = ("unseen_pair", "pictures")
 """Sets that a summary may speak of: held-out pairs, or pictures that nothing was trained on."""
 LABELS = "label_set_closed_without_key_position"
-NOTHING = Scalar(value=None, n=0, n_clusters=0)
+NOTHING = Scalar(value=None, n=0, n_units=0)
 
 INTACT, WITHOUT, PLACEBO, ONLY, OBJECTS = main_rows(1)
 """The ablations of the first layer's pooled row, key-position as a whole."""
@@ -66,7 +66,8 @@ class TermAblation(Result):
     """The ablations of the trained model on the focus set, by `name_of`, once for each draw."""
     credits: Float[np.ndarray, "run image"]
     """Order credit of each picture in each of them, kept so that ablations can be paired."""
-    clusters: Int[np.ndarray, "image"]
+    units: Units
+    """The labels of the pictures."""
     on_objects: Float[np.ndarray, "case head"]
     """Mean attention of the pooled token on the objects: intact, and with key-position alone."""
     focus: str
@@ -87,7 +88,8 @@ class TermAblation(Result):
         if not len(values) or not len(other):
             return NOTHING
         values = values if minus is None else values - other.mean(0)
-        return Scalar(**vars(crossed_interval(values, self.clusters)))
+        scale = SHARE if minus is None else GAP
+        return Scalar(**vars(crossed_interval(values, self.units, scale=scale)))
 
     def runs(self, row: Row) -> Float[np.ndarray, "draw image"]:
         """Order credit of every picture in every draw of an ablation; no draw if left out."""
@@ -130,7 +132,7 @@ class TermAblation(Result):
             f"{without.phrase} without key-position{where}, {placebo.phrase} under a placebo "
             f"of the same size ({spread.phrase} above the removal, paired), and {only.phrase} with "
             f"key-position alone ({counted(intact.n, 'picture')}, "
-            f"{counted(intact.n_clusters, 'label pair')})."
+            f"{counted(intact.n_units, 'label pair')})."
         )
         return text + at_chance(intact, self.chance) + self.loss
 
@@ -233,7 +235,7 @@ def term_ablation(
         chance=examples.chance,
         ablations=tuple(runs.labels),
         credits=np.concatenate(runs.orders),
-        clusters=examples.image_label_set,
+        units=examples.image_units,
         on_objects=on_objects(bench),
         focus=examples.image_set[0],
         normed=image.normalization_type is not None,

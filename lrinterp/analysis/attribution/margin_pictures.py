@@ -22,7 +22,7 @@ from lrinterp.analysis.attribution.rank_correlation import (
 from lrinterp.analysis.attribution.rows import NONE, cell
 from lrinterp.analysis.contrast import Contrast
 from lrinterp.analysis.subject import head_name
-from lrinterp.stats import Interval
+from lrinterp.stats import Interval, Units
 
 __all__ = [
     "BOTH_ORDERS",
@@ -51,7 +51,7 @@ class View:
     gain: Float[np.ndarray, "example"]
     margin: Float[np.ndarray, "example"]
     groups: Int[np.ndarray, "example"]
-    clusters: Int[np.ndarray, "example"]
+    units: Units
     rows: Int[np.ndarray, "example"]
     """The first picture of each example."""
 
@@ -59,8 +59,8 @@ class View:
         """Spearman's rho, its mean over groups in the view within them."""
         ranked = (self.gain, self.margin)
         if self.name == WITHIN:
-            return within_interval(*ranked, self.groups, self.clusters)
-        return rank_interval(*ranked, self.clusters)
+            return within_interval(*ranked, self.groups, self.units)
+        return rank_interval(*ranked, self.units)
 
     def null(self, seed: int) -> float | None:
         """95 % quantile of |rho| when margins change places, within their groups."""
@@ -72,7 +72,7 @@ def picture_table(
     margin: Float[np.ndarray, "picture"],
     attention: Float[np.ndarray, "picture head key"],
 ) -> pd.DataFrame:
-    """Each picture: what it shows, its labels in order, its cluster, margin and gain by head.
+    """Each picture: what it shows, its labels in order, margin and gain by head.
 
     A gain is the attention to the object furthest right minus that to the one furthest left, as
     in `positional_gradient`. `twin` is the row of the same layout with the objects swapped, -1
@@ -90,7 +90,7 @@ def picture_table(
         {
             "picture": places,
             "order": [", ".join(row) for row in words],
-            "cluster": contrast.clusters,
+            **{f"label {k}": labels for k, labels in enumerate(examples.image_labels.T)},
             "twin": examples.image_twin,
             "margin": margin,
             **{head_name(0, head): gain for head, gain in enumerate(right - left)},
@@ -109,16 +109,18 @@ def attention_to(
 def views(pictures: pd.DataFrame, head: str, prefers: str) -> Iterator[View]:
     """The three views of one head's gain, which counts towards the side that it prefers."""
     gain = SIGNS[prefers] * pictures[head].to_numpy(float)
-    margin, clusters = pictures["margin"].to_numpy(float), pictures["cluster"].to_numpy(int)
+    margin = pictures["margin"].to_numpy(float)
+    labels = [name for name in pictures if str(name).startswith("label ")]
+    units = Units.of_labels(pictures[labels].to_numpy(int))
     order = np.unique(pictures["order"], return_inverse=True)[1]
     twin = pictures["twin"].to_numpy(int)
     one = np.flatnonzero(twin > np.arange(len(twin)))
     both = {"gain": gain, "margin": margin}
     mean = {name: (x[one] + x[twin[one]]) / 2 for name, x in both.items()}
     whole, rows = np.zeros_like(order), np.arange(len(order))
-    yield View(name=OVERALL, groups=whole, clusters=clusters, rows=rows, **both)
-    yield View(name=BOTH_ORDERS, groups=whole[one], clusters=clusters[one], rows=one, **mean)
-    yield View(name=WITHIN, groups=order, clusters=clusters, rows=rows, **both)
+    yield View(name=OVERALL, groups=whole, units=units, rows=rows, **both)
+    yield View(name=BOTH_ORDERS, groups=whole[one], units=units.at(one), rows=one, **mean)
+    yield View(name=WITHIN, groups=order, units=units, rows=rows, **both)
 
 
 def correlations(
@@ -137,5 +139,5 @@ def correlations(
             )
     for view in views(pictures, head, prefers):
         null = {"value": view.null(seed), "low": None, "high": None}
-        counts = {"n": len(view.gain), "n_clusters": len(np.unique(view.clusters))}
+        counts = {"n": len(view.gain), "n_units": view.units.n}
         yield {**place, **cell("correlation", head, NONE, view.name + PERMUTED), **null, **counts}

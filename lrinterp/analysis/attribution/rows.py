@@ -1,4 +1,4 @@
-"""The parts of a margin as rows of one long table: means over examples with clustered intervals."""
+"""The parts of a margin as rows of one long table: means over examples with intervals over labels."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -67,16 +67,16 @@ def summands(
 
 
 def long_rows(contrast: Contrast, found: Attributed) -> Iterator[dict[str, Any]]:
-    """Means of all summands of one tower, on the same resamples of label pairs."""
+    """Means of all summands of one tower."""
     return mean_rows(contrast, summands(contrast, found))
 
 
 def mean_rows(contrast: Contrast, named: Iterable[Summand]) -> Iterator[dict[str, Any]]:
-    """Means of some summands over examples, on the same resamples of label pairs."""
+    """Means of some summands over examples."""
     names, values = zip(*named, strict=True)
     ones = np.ones(len(values[0]))
     for name, interval in zip(
-        names, ratio_intervals(np.stack(values), ones, contrast.clusters), strict=True
+        names, ratio_intervals(np.stack(values), ones, contrast.units), strict=True
     ):
         yield {"encoder": contrast.tower, **name, "pixel": None, **vars(interval)}
 
@@ -91,7 +91,7 @@ def pixel_rows(contrast: Contrast, found: Attributed) -> Iterator[dict[str, Any]
             if not here.any():
                 continue
             values, ones = total[here, :, pixel].T, np.ones(here.sum())
-            intervals = ratio_intervals(values, ones, contrast.clusters[here])
+            intervals = ratio_intervals(values, ones, contrast.units.at(np.flatnonzero(here)))
             for head, interval in enumerate(intervals):
                 name = cell("direct by pixel", head_name(0, head), role, "E+P+b")
                 yield {"encoder": contrast.tower, **name, "pixel": pixel, **vars(interval)}

@@ -227,7 +227,7 @@ def similarity_attribution(
         rows += pixel_rows(pairs[0], image)
         rows += correlations(pictures, flattened, head, prefers, seed)
     return SimilarityAttribution(
-        table=pd.DataFrame(rows).astype(dict.fromkeys(("pixel", "n", "n_clusters"), "Int64")),
+        table=pd.DataFrame(rows).astype(dict.fromkeys(("pixel", "n", "n_units"), "Int64")),
         checks=pd.DataFrame(checks).astype(CHECKS),
         pictures=pictures,
         head=head,

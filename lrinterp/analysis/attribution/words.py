@@ -44,7 +44,7 @@ def finding_words(found: Found, encoder: str, largest: Mapping[str, Any], more: 
     """What makes the margin of one tower; `more` follows where there is a margin."""
     margin = found[f"{encoder}_margin"]
     thing = {"image": "picture"}.get(encoder, "caption-picture pair")
-    where = f"{counted(margin.n, thing)}, {counted(margin.n_clusters, 'label pair')}"
+    where = f"{counted(margin.n, thing)}, {counted(margin.n_units, 'label pair')}"
     size = float(margin.value or 0)
     if abs(size) < NO_MARGIN:
         return (

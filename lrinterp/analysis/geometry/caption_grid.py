@@ -20,6 +20,7 @@ from lrinterp.axes import Tokens
 from lrinterp.encoders import DualEncoder
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples
+from lrinterp.stats import Units
 from lrinterp.store import InputError, sha256
 
 __all__ = [
@@ -69,6 +70,12 @@ class CaptionGrid:
     def apart(self) -> Bool[np.ndarray, "pair other"]:
         """Which pairs share no object."""
         return apart(self.pairs)
+
+    @property
+    def objects(self) -> Units:
+        """The objects of each pair: what intervals leave out in turn."""
+        names = sorted({name for pair in self.pairs for name in pair})
+        return Units.of_labels(np.array([[names.index(name) for name in p] for p in self.pairs]))
 
     @property
     def fingerprint(self) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float
 
-from lrinterp.stats import Interval, ratio_interval
+from lrinterp.stats import Interval, Scale, Units, ratio_interval
 
 __all__ = ["Measure", "Points", "apart", "cosines", "distances"]
 
@@ -48,10 +48,11 @@ class Measure:
         top, bottom = (np.where(self.known, x, 0.0).sum(1) for x in (self.top, self.bottom))
         return top, bottom
 
-    def interval(self, seed: int) -> Interval:
-        """Value with a 95 % interval, clustered by object pair; n counts comparisons."""
+    def interval(self, objects: Units, scale: Scale) -> Interval:
+        """Value with a 95 % interval over the objects of the pairs; n counts comparisons."""
         here = np.nonzero(self.known)
-        return ratio_interval(self.top[here], self.bottom[here], here[0], seed=seed)
+        units = objects.at(here[0])
+        return ratio_interval(self.top[here], self.bottom[here], units, scale=scale)
 
 
 def apart(pairs: tuple[tuple[str, str], ...]) -> Apart:

@@ -117,7 +117,8 @@ def difference_lengths(points: Points) -> Float[np.ndarray, "pair comparison"]:
 
 
 def with_null(
-    top: Float[np.ndarray, "draw pair comparison"], bottom: Float[np.ndarray, "pair comparison"]
+    top: Float[np.ndarray, "draw pair comparison"],
+    bottom: Float[np.ndarray, "pair comparison"],
 ) -> Measure:
     """The measure of the data, the first draw, beside the same ratio in the other draws."""
     known = np.isfinite(top[0]) & np.isfinite(bottom)

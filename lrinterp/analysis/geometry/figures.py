@@ -127,5 +127,5 @@ def shown(table: pd.DataFrame, measures: list[str], *, null: bool = False) -> pd
     names = ["null_mean", "null_low", "null_high"] if null else []
     here = (table["site"] == EMBEDDING) & table["measure"].isin(measures) & table["value"].notna()
     rows = table[here].sort_values("measure", key=lambda m: m.map(measures.index), kind="stable")
-    columns = ["layer", "relation", "measure", "value", "low", "high", "n", "n_clusters", *names]
+    columns = ["layer", "relation", "measure", "value", "low", "high", "n", "n_units", *names]
     return rows[columns].assign(relation=rows["relation"].map(AXES))

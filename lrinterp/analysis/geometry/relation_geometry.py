@@ -114,7 +114,7 @@ class RelationGeometry(Result):
         return (
             f"Captions that differ only in {' or '.join(WORDS[axis])} have a mean cosine of "
             f"{'; '.join([cosine.phrase, *filter(None, beside)])} "
-            f"({counted(cosine.n, 'comparison')}, {counted(cosine.n_clusters, 'object pair')})."
+            f"({counted(cosine.n, 'comparison')}, {counted(cosine.n_units, 'object pair')})."
         )
 
     def _direction(self, axis: str) -> str:
@@ -126,9 +126,9 @@ class RelationGeometry(Result):
         null = f"words shuffled: 95 % under {signed(row['null_95'], 2)}, p = {row['p']:.2g}"
         lead = f"The difference {one} minus {other} of held-out objects has a cosine of "
         body = f"{Scalar.of(row).phrase} with that of the others ({null})"
-        if row["n_clusters"] < ENOUGH_PAIRS:
+        if row["n_units"] < ENOUGH_PAIRS:
             return (
-                f"{lead}{body}: {counted(row['n_clusters'], 'object pair')} are too few to tell "
+                f"{lead}{body}: {counted(row['n_units'], 'object pair')} are too few to tell "
                 f"whether there is a common direction; {ENOUGH_PAIRS} could."
             )
         if row["p"] >= ALPHA:

@@ -15,12 +15,16 @@ from lrinterp.analysis.geometry.cosines import Measure, cosines
 from lrinterp.analysis.geometry.direction import direction, signs_of
 from lrinterp.encoders import DualEncoder
 from lrinterp.result import NotApplicable
+from lrinterp.stats import COSINE, LINEAR, SHARE, Units
 
-__all__ = ["EMBEDDING", "RESIDUAL", "SITES", "geometry", "pooled_streams"]
+__all__ = ["EMBEDDING", "RESIDUAL", "SCALES", "SITES", "geometry", "pooled_streams"]
 
 EMBEDDING, RESIDUAL = "embedding", "residual"
 SITES = (EMBEDDING, RESIDUAL)
 """Through the final norm and the projection, to unit length; and the stream as it stands."""
+COSINES = ("relation", "order", "paraphrase", "mirror", "other_objects", "consistency")
+SCALES = {**dict.fromkeys(COSINES, COSINE), "direction_accuracy": SHARE}
+"""Measures that have bounds."""
 BATCH = 64
 
 Streams = Float[Tensor, "layer caption d_model"]
@@ -90,16 +94,16 @@ def geometry(
                 if site == EMBEDDING:
                     found |= direction(points, apart, signs)
                 place = {"layer": layer, "site": site, "relation": axis}
-                rows.extend({**place, **row} for row in rows_of(found, seed))
+                rows.extend({**place, **row} for row in rows_of(found, grid.objects))
                 if layer == len(streams) - 1 and site == EMBEDDING:
-                    sums.extend(sums_of(found, axis))
+                    sums.extend(sums_of(found, axis, grid.objects))
     return pd.DataFrame(rows), pd.concat(sums, ignore_index=True)
 
 
-def rows_of(found: Mapping[str, Measure], seed: int) -> Iterator[dict[str, Any]]:
+def rows_of(found: Mapping[str, Measure], objects: Units) -> Iterator[dict[str, Any]]:
     """Measures with their intervals, and the null where there is one."""
     for name, measure in found.items():
-        interval = measure.interval(seed)
+        interval = measure.interval(objects, SCALES.get(name, LINEAR))
         yield {"measure": name, **vars(interval), **null_of(measure.null, interval.value)}
 
 
@@ -119,11 +123,10 @@ def null_of(null: Float[np.ndarray, "draw"] | None, value: float | None) -> dict
     return dict(zip(names, map(float, (null.mean(), low, high, most, p)), strict=True))
 
 
-def sums_of(found: Mapping[str, Measure], axis: str) -> Iterator[pd.DataFrame]:
-    """By object pair: sums of top and bottom of each measure."""
+def sums_of(found: Mapping[str, Measure], axis: str, objects: Units) -> Iterator[pd.DataFrame]:
+    """By object pair, the numbers of its objects: sums of top and bottom of each measure."""
+    one, other = objects.member.T
     for name, measure in found.items():
         top, bottom = measure.by_pair
-        pair = np.arange(len(top))
-        yield pd.DataFrame(
-            {"relation": axis, "measure": name, "pair": pair, "top": top, "bottom": bottom}
-        )
+        place = {"relation": axis, "measure": name, "object": one, "other": other}
+        yield pd.DataFrame({**place, "top": top, "bottom": bottom})

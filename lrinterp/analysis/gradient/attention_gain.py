@@ -12,7 +12,7 @@ from lrinterp.analysis.subject import focus
 from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples
-from lrinterp.stats import ratio_intervals
+from lrinterp.stats import COSINE, ratio_intervals
 
 __all__ = ["SIDES", "attention_gains", "gains_of", "sides_of"]
 
@@ -31,14 +31,14 @@ def sides_of(examples: Examples) -> str:
 def attention_gains(recording: Recording) -> dict[Place, dict[str, Any]]:
     """By layer and head: the pooled row's weight on the right minus that on the left object."""
     examples = recording.examples
-    clusters = examples.image_label_set[examples.where(focus(examples))]
+    units = examples.image_units.at(examples.where(focus(examples)))
     gains = {}
     for layer in range(recording.model.towers["image"].cfg.n_layers):
         gain = gains_of(recording, layer)
         ones = np.ones(gain.shape[1])
-        for head, i in enumerate(ratio_intervals(gain, ones, clusters)):
+        for head, i in enumerate(ratio_intervals(gain, ones, units, scale=COSINE)):
             ends = {"attention_gain": i.value, "gain_low": i.low, "gain_high": i.high}
-            gains[layer, head] = {**ends, "n": i.n, "n_clusters": i.n_clusters}
+            gains[layer, head] = {**ends, "n": i.n, "n_units": i.n_units}
     return gains
 
 

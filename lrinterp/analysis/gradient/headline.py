@@ -8,7 +8,7 @@ from lrinterp.analysis.gradient.fit import WHOLE, positional_rows
 from lrinterp.analysis.gradient.plane_fit import fit_row
 from lrinterp.decomposition import KEY_POSITION
 from lrinterp.result import Scalar
-from lrinterp.stats import mean_interval
+from lrinterp.stats import GAP, mean_interval
 
 __all__ = ["Place", "choose", "headline"]
 
@@ -30,7 +30,7 @@ def headline(bench: Bench) -> tuple[int, list[dict[str, Any]]]:
     for head in range(len(fits)):
         without = Row(terms=KEY_POSITION, kind="flatten", heads=(head,))
         change = intact - bench.measure(without)["order", "pair"][0]
-        lost[0, head] = Scalar(**vars(mean_interval(change, examples.image_label_set)))
+        lost[0, head] = Scalar(**vars(mean_interval(change, examples.image_units, scale=GAP)))
     (_, head), _ = choose(lost, {(0, head): fit["slope"] for head, fit in enumerate(fits)})
     return head, fits
 

@@ -160,7 +160,7 @@ def positional_gradient(
     fits = pd.DataFrame(list(fitted(rows, examples.grid, null, attention_gains(recording))))
     (layer, head), chosen_by = choose(term_ablation.order_lost, steepness(rows, examples.grid))
     return PositionalGradient(
-        table=fits.astype({"n": "Int64", "n_clusters": "Int64", **dict.fromkeys(DOWN, float)}),
+        table=fits.astype({"n": "Int64", "n_units": "Int64", **dict.fromkeys(DOWN, float)}),
         rows=pd.DataFrame(list(long_rows(rows, examples.grid))),
         null=null.kind,
         headline=head,

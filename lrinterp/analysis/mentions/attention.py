@@ -22,7 +22,7 @@ from lrinterp.encoders import DualEncoder
 from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples
-from lrinterp.stats import Interval, ratio_intervals
+from lrinterp.stats import COSINE, SHARE, WEIGHT, Interval, ratio_intervals
 
 __all__ = [
     "ALL",
@@ -50,6 +50,15 @@ ELSEWHERE = ("SOT", "relation", "words", "EOT")
 """Roles of positions that name no object."""
 
 Attention = Float[np.ndarray, "layer head caption mention"]
+
+SCALES = {
+    "first": WEIGHT,
+    "second": WEIGHT,
+    "difference": COSINE,
+    "consistency": SHARE,
+    "side_difference": COSINE,
+}
+"""By column: where its numbers lie."""
 
 
 @dataclass(frozen=True)
@@ -147,12 +156,12 @@ def gap_of(attention: Attention) -> Float[np.ndarray, "layer head caption"]:
     return attention[..., 0] - attention[..., 1]
 
 
-def head_rows(attention: Attention, mentions: Mentions, seed: int) -> Iterator[dict[str, Any]]:
-    """Means with intervals, clustered by label set, for each template, set of captions and head.
+def head_rows(attention: Attention, mentions: Mentions) -> Iterator[dict[str, Any]]:
+    """Means with intervals, over labels, for each template, set of captions and head.
 
     A set without captions has rows with n = 0 and no values.
     """
-    clusters = mentions.examples.caption_label_set[mentions.index]
+    units = mentions.examples.caption_units.at(mentions.index)
     gap = gap_of(attention)
     columns = {
         "first": attention[..., 0],
@@ -161,15 +170,22 @@ def head_rows(attention: Attention, mentions: Mentions, seed: int) -> Iterator[d
         "consistency": (gap > TIE) + 0.5 * (np.abs(gap) <= TIE),
         "side_difference": gap * mentions.side,
     }
-    values = rearrange(list(columns.values()), "column layer head c -> (column layer head) c")
     heads = list(product(*map(range, gap.shape[:2])))
     for template, captions in product((ALL, *mentions.examples.templates), SETS):
         here = mentions.where(template, captions)
-        found = ratio_intervals(values[:, here], np.ones(here.sum()), clusters[here], seed=seed)
+        own = units.at(np.flatnonzero(here))
+        found = {
+            name: ratio_intervals(
+                rearrange(values[..., here], "layer head c -> (layer head) c"),
+                np.ones(here.sum()),
+                own,
+                scale=SCALES[name],
+            )
+            for name, values in columns.items()
+        }
         for k, (layer, head) in enumerate(heads):
             place = {"layer": layer, "head": head, "template": template, "set": captions}
-            own = dict(zip(columns, found[k :: len(heads)], strict=True))
-            yield {**place, **flattened(own)}
+            yield {**place, **flattened({name: every[k] for name, every in found.items()})}
 
 
 def flattened(intervals: Mapping[str, Interval]) -> dict[str, Any]:
@@ -178,7 +194,7 @@ def flattened(intervals: Mapping[str, Interval]) -> dict[str, Any]:
     for name, one in intervals.items():
         ends = ("low", "high") if name == "difference" else (f"{name}_low", f"{name}_high")
         row |= dict(zip((name, *ends), (one.value, one.low, one.high), strict=True))
-    return row | {"n": one.n, "n_clusters": one.n_clusters}
+    return row | {"n": one.n, "n_units": one.n_units}
 
 
 def sets_of(examples: Examples) -> tuple[str, str]:

@@ -116,7 +116,7 @@ class OrderBias(Result):
             f"{self.bias_head} gives the object named first {s['bias_head_first_attention']} of "
             f"[EOT]'s attention and the one named {self.last} {s['bias_head_second_attention']}, "
             f"a difference of {gap.phrase} on {SET_WORDS[self.measured_on]} "
-            f"({counted(gap.n, 'caption')}, {counted(gap.n_clusters, 'set')} of labels)"
+            f"({counted(gap.n, 'caption')}, {counted(gap.n_units, 'set')} of labels)"
         )
         if not self.prefers(self.bias_head):
             return (
@@ -267,7 +267,7 @@ def order_bias(recording: Recording, *, seed: int = 0) -> OrderBias:
     """
     mentions = Mentions.of(recording.examples)
     attention = mention_attention(recorded_patterns(recording, mentions), mentions)
-    table = pd.DataFrame(list(head_rows(attention, mentions, seed)))
+    table = pd.DataFrame(list(head_rows(attention, mentions)))
     chosen_on, measured_on = sets_of(recording.examples)
     bias, first = choose(table[(table["template"] == ALL) & (table["set"] == chosen_on)])
     return OrderBias(

@@ -40,7 +40,7 @@ class Plan:
 def patch(
     contrast: Contrast, cells: Sequence[Cell], *, seed: int = 0, most_work: float = MOST_WORK
 ) -> list[dict[str, Any]]:
-    """Effects of some cells in both directions, with intervals clustered by label pair."""
+    """Effects of some cells in both directions, with intervals over labels."""
     every = small(contrast, most_work)
     plans = {
         direction: plan(cells, found, every=every, rng=np.random.default_rng((seed, k)))
@@ -86,7 +86,7 @@ def intervals(
     gained = np.zeros_like(own.estimate.attribution)
     gained[own.runs] = moved
     index = np.flatnonzero(own.exact)
-    found = ratio_intervals(gained[index], own.estimate.whole, contrast.clusters)
+    found = ratio_intervals(gained[index], own.estimate.whole, contrast.units)
     return dict(zip(index.tolist(), found, strict=True))
 
 
@@ -95,7 +95,7 @@ def rows_of(
 ) -> Iterator[dict[str, Any]]:
     """One row a cell; raises RuntimeError where a full patch does not reach its target."""
     whole = own.estimate.whole
-    counts = {"n": len(whole), "n_clusters": max(i.n_clusters for i in found.values())}
+    counts = {"n": len(whole), "n_units": max(i.n_units for i in found.values())}
     for i, (cell, share) in enumerate(zip(cells, own.estimate.share.tolist(), strict=True)):
         interval = found.get(i, Interval(value=None))
         if cell.full and interval.value is not None:

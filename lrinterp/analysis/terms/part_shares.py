@@ -47,7 +47,7 @@ def part_shares(part: Part, layer: int, *, by_head: bool) -> tuple[list[dict[str
     values = np.concatenate(covariance, axis=1)
     heads = (*(range(model.cfg.n_heads) if by_head else ()), None)
     place = {"encoder": part.tower, "layer": layer, "gauge": "canonical", "split": PARTS}
-    found = share_rows(names, values, values.sum(0), part.clusters, heads)
+    found = share_rows(names, values, values.sum(0), part.units, heads)
     largest = float(cached[seen].abs().max().clamp(min=1e-30))
     return [{**place, **row} for row in found], apart / largest
 

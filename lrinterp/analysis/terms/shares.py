@@ -25,7 +25,7 @@ from lrinterp.decomposition import (
 )
 from lrinterp.encoders import Tower
 from lrinterp.recording import Recording
-from lrinterp.stats import ratio_intervals
+from lrinterp.stats import Units, ratio_intervals
 
 __all__ = ["NINE", "SPLIT", "Part", "chunks", "mean_rows", "share_rows", "shares"]
 
@@ -49,6 +49,7 @@ class Part:
     tower: str
     index: Int[np.ndarray, "batch"]
     clusters: Int[np.ndarray, "batch"]
+    units: Units
     inputs: Inputs
     streams: Streams
     groups: Groups
@@ -61,14 +62,18 @@ class Part:
         """
         examples, model = recording.examples, recording.model.towers[tower]
         if tower == "image":
-            index, clusters = examples.where(focus(examples)), examples.image_label_set
+            index = examples.where(focus(examples))
+            clusters, units = examples.image_label_set, examples.image_units
         else:
-            index, clusters = relation_captions(examples), examples.caption_label_set
+            index = relation_captions(examples)
+            clusters, units = examples.caption_label_set, examples.caption_units
         inputs = recording.inputs[tower].at(torch.from_numpy(index))
         occurs = examples.occurs[tower]
         streams = Streams.of(model, inputs, occurs)
         groups = groups_of(model, inputs, occurs)
-        return cls(recording, tower, index, clusters[index], inputs, streams, groups)
+        return cls(
+            recording, tower, index, clusters[index], units.at(index), inputs, streams, groups
+        )
 
     @property
     def model(self) -> Tower:
@@ -129,7 +134,7 @@ def shares(part: Part, terms: PooledTerms, layer: int, gauge: str) -> Iterator[d
     place = {"encoder": part.tower, "layer": layer, "gauge": gauge, "split": NINE}
     values = np.concatenate([covariance, np.stack(split)])
     heads = (*range(variance.shape[1]), None)
-    for row in share_rows([*TERMS, *SPLIT], values, variance, part.clusters, heads):
+    for row in share_rows([*TERMS, *SPLIT], values, variance, part.units, heads):
         yield {**place, **row}
 
 
@@ -137,10 +142,10 @@ def share_rows(
     names: Sequence[str],
     covariance: Float[np.ndarray, "name example head"],
     variance: Float[np.ndarray, "example head"],
-    clusters: Int[np.ndarray, "example"],
+    units: Units,
     heads: Sequence[int | None],
 ) -> Iterator[dict[str, Any]]:
-    """Share of each name by head, None for all heads together, with clustered intervals.
+    """Share of each name by head, None for all heads together, with intervals over labels.
 
     share = sum over examples of cov(part, whole) / sum of var(whole); `covariance` holds those of
     each example, summed over the keys of its row.
@@ -148,7 +153,7 @@ def share_rows(
     kept = np.where(np.abs(covariance) < ROUNDING * variance, 0.0, covariance)
     for head in heads:
         cov, var = (x.sum(-1) if head is None else x[..., head] for x in (kept, variance))
-        for name, interval in zip(names, ratio_intervals(cov, var, clusters), strict=True):
+        for name, interval in zip(names, ratio_intervals(cov, var, units), strict=True):
             yield {"head": head, "term": name, **vars(interval)}
 
 

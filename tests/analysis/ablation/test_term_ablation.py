@@ -41,7 +41,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 COLUMNS = (
     "model encoder terms heads kind gauge layers queries set metric candidates value low high n "
-    "n_clusters"
+    "n_units"
 )
 KEYS = {
     "order_without_key_position",
@@ -70,13 +70,13 @@ def test_the_micro_model_by_hand(micro_recording):
         (0, 0): 0.5,
         (0, 1): 0,
     }
-    assert all(s.n == 6 and s.n_clusters == 1 for s in result.summary.values())
+    assert all(s.n == 6 and s.n_units == 1 for s in result.summary.values())
 
 
 def test_intervals_of_the_micro_model_come_from_its_pairs(micro, micro_examples):
     result = term_ablation(record(micro, micro_examples.of("mixed_pair")), draws=2)
     lost = result.order_lost[0, 0]
-    assert (lost.value, lost.low, lost.high, lost.n_clusters) == (0.5, 0.5, 0.5, 4)
+    assert (lost.value, lost.low, lost.high, lost.n_units) == (0.5, 0.5, 0.5, 4)
     assert result.focus == "mixed_pair"
     assert all(scalar.value is None for scalar in result.summary.values())
 

@@ -18,7 +18,7 @@ def planted(seed: int = 0) -> pd.DataFrame:
 
     def add(kind: str, head: str, role: str, part: str, pixel: Any = None) -> None:
         value = float(rng.normal())
-        ends = {"low": value - 0.1, "high": value + 0.1, "n": 9, "n_clusters": 3}
+        ends = {"low": value - 0.1, "high": value + 0.1, "n": 9, "n_units": 3}
         place = {"encoder": "image", "kind": kind, "head": head, "role": role, "part": part}
         rows.append({**place, "pixel": pixel, "value": value, **ends})
 

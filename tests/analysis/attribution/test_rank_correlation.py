@@ -29,7 +29,7 @@ def test_rho_and_its_resamples_against_scipy(rng: np.random.Generator):
     y = x + rng.normal(size=40) * 4
     got = rank_interval(x, y, clusters, draws=50, seed=1)
     assert got.value == pytest.approx(rho(x, y))
-    assert (got.n, got.n_clusters) == (40, 5)
+    assert (got.n, got.n_units) == (40, 5)
     counts = np.random.default_rng(1).multinomial(5, [0.2] * 5, size=50)
     replicates = []
     for count in counts:
@@ -55,7 +55,7 @@ def test_what_has_no_ranks_has_no_correlation(rng: np.random.Generator):
         assert shuffled_high(x, flat, clusters) is None
     nothing = np.zeros(0)
     found = rank_interval(nothing, nothing, nothing.astype(int))
-    assert (found.value, found.n, found.n_clusters) == (None, 0, 0)
+    assert (found.value, found.n, found.n_units) == (None, 0, 0)
 
 
 def test_one_cluster_has_no_ends(rng: np.random.Generator):
@@ -78,7 +78,7 @@ def test_within_groups_is_the_mean_of_what_scipy_says_of_each(rng: np.random.Gen
     expected = mean_interval(np.array(each), np.array([0, 0, 1, 2, 2]))
     interval = within_interval(x, y, groups, clusters)
     assert (interval.value, interval.low) == pytest.approx((expected.value, expected.low))
-    assert (interval.n, interval.n_clusters) == (5, 3)
+    assert (interval.n, interval.n_units) == (5, 3)
 
 
 def test_levels_of_groups_do_not_count_within_them(rng: np.random.Generator):

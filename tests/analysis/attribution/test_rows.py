@@ -68,7 +68,7 @@ def test_intervals_resample_label_pairs(apart):
     assert (row["value"], row["low"], row["high"]) == pytest.approx(
         (expected.value, expected.low, expected.high)
     )
-    assert row["n_clusters"] == len(np.unique(contrast.clusters))
+    assert row["n_units"] == len(np.unique(contrast.clusters))
 
 
 def test_keys_without_a_role_are_not_lost(apart):

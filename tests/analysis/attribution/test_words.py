@@ -14,7 +14,7 @@ from lrinterp.result import Scalar
 
 
 def scalar(value: float) -> Scalar:
-    return Scalar(value=value, low=value - 0.01, high=value + 0.01, n=20, n_clusters=3)
+    return Scalar(value=value, low=value - 0.01, high=value + 0.01, n=20, n_units=3)
 
 
 DEEP = {

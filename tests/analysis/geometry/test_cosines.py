@@ -44,7 +44,7 @@ def test_cosines_by_hand():
         "other_objects": 16,
         "mirror_gain": 8,
     }
-    assert {one.n_clusters for one in found.values()} == {2}
+    assert {one.n_units for one in found.values()} == {2}
 
 
 def test_distances_by_hand():
@@ -102,5 +102,5 @@ def test_sums_by_pair_make_the_value():
     assert [part.tolist() for part in sums] == [[1.0, 8.0], [2.0, 4.0]]
     interval = measure.interval(0)
     assert interval.value == sums[0].sum() / sums[1].sum() == 1.5
-    assert (interval.n, interval.n_clusters) == (3, 2)
+    assert (interval.n, interval.n_units) == (3, 2)
     assert (interval.low, interval.high) == (0.5, 2.0)

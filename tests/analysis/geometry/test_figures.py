@@ -21,7 +21,7 @@ def table(layers: int, *, paraphrase: bool = True) -> pd.DataFrame:
             "low": k - 0.1,
             "high": k + 0.2,
             "n": 8,
-            "n_clusters": 2,
+            "n_units": 2,
             "null_mean": 0.0,
             "null_low": -0.3,
             "null_high": 0.3,

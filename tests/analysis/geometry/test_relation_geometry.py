@@ -107,7 +107,7 @@ def test_summary_equals_captions_embedded_one_by_one(
     assert summary[f"{axis}_cosine"].value == pytest.approx(np.mean(swapped), abs=1e-6)
     assert summary[f"{axis}_mirror_cosine"].value == pytest.approx(np.mean(mirrored), abs=1e-6)
     assert summary[f"{axis}_paraphrase_cosine"].value == pytest.approx(np.mean(same), abs=1e-6)
-    assert (summary[f"{axis}_cosine"].n, summary[f"{axis}_cosine"].n_clusters) == (30, 5)
+    assert (summary[f"{axis}_cosine"].n, summary[f"{axis}_cosine"].n_units) == (30, 5)
 
 
 def test_the_direction_equals_that_of_captions_one_by_one(
@@ -218,9 +218,9 @@ def test_pairs_come_from_what_stands_together_in_a_picture(
     assert result.free_text
     labels = micro_recording.examples.image_labels
     distinct = {frozenset(row) for row in labels.tolist() if -1 not in row}
-    assert result.summary["left_right_cosine"].n_clusters == len(distinct)
+    assert result.summary["left_right_cosine"].n_units == len(distinct)
     given = relation_geometry(recording, pairs=PAIRS)
-    assert given.summary["left_right_cosine"].n_clusters == len(PAIRS)
+    assert given.summary["left_right_cosine"].n_units == len(PAIRS)
 
 
 def test_the_shipped_model_without_order_holds_a_word_and_no_meaning(no_gradient: Recording):

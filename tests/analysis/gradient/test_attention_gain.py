@@ -36,7 +36,7 @@ def test_gains_by_layer_and_head_against_a_loop(photographs):
         by_column = rows.reshape(-1, 3, 4).sum(1)
         expected = by_column[:, 2] + by_column[:, 3] - by_column[:, 0]
         assert gain["attention_gain"] == pytest.approx(np.mean(expected), abs=1e-6)
-        assert (gain["n"], gain["n_clusters"]) == (24, 3)
+        assert (gain["n"], gain["n_units"]) == (24, 3)
 
 
 def test_reversed_roles_reverse_the_gain(photographs):

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 FIRST, SECOND = 1, 7
 """Positions of the objects in "X is on the left of Y", behind [SOT]."""
-COLUMNS = "layer head template set first second difference low high consistency n n_clusters"
+COLUMNS = "layer head template set first second difference low high consistency n n_units"
 
 Pull = Callable[[str, str], tuple[float, float]]
 """Attention to the first and to the last mention, from template and set."""
@@ -94,7 +94,7 @@ def test_the_micro_model_by_hand(micro_recording):
         assert row["second"] == pytest.approx(second / total, rel=1e-5)
         assert row["difference"] == pytest.approx((first - second) / total, rel=1e-5)
         assert row["consistency"] == (factor < 0)
-        assert (row["n"], row["n_clusters"], row["low"]) == (2, 1, None)
+        assert (row["n"], row["n_units"], row["low"]) == (2, 1, None)
     assert result.bias_head == "L0H0"
     assert result.first_head == "L0H1"
     assert result.summary["bias_head_consistency"].value == 1

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 COLUMNS = (
     "encoder site layer head query role direction effect low high attribution exact chosen known "
-    "identical n n_clusters"
+    "identical n n_units"
 )
 LAYOUTS = ((0, 1), (0, 2), (1, 2))
 

@@ -26,7 +26,7 @@ from lrinterp.scenes import Examples
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-COLUMNS = {"encoder", "layer", "head", "term", "gauge", "share", "low", "high", "n", "n_clusters"}
+COLUMNS = {"encoder", "layer", "head", "term", "gauge", "share", "low", "high", "n", "n_units"}
 
 
 def small(**changes) -> tuple[DualEncoder, Examples]:

@@ -73,7 +73,7 @@ def test_shares_sum_to_one_by_head_and_over_all():
         own = [row["value"] for row in rows if row["head"] == head]
         assert len(own) == len(part_names(model.image, 1)) + 1
         assert sum(own) == pytest.approx(1, abs=1e-5)
-        assert rows[0]["n_clusters"] == 3
+        assert rows[0]["n_units"] == 3
     assert {row["value"] for row in rows if row["term"] == BIAS} == {0}
 
 

@@ -24,7 +24,7 @@ def test_shares_are_ratios_of_sums_with_clustered_intervals():
     ]
     assert rows[0]["value"] == pytest.approx(6 / 7)
     assert (rows[0]["low"], rows[0]["high"]) == (pytest.approx(3 / 4), pytest.approx(1))
-    assert (rows[0]["n"], rows[0]["n_clusters"]) == (4, 2)
+    assert (rows[0]["n"], rows[0]["n_units"]) == (4, 2)
 
 
 def test_terms_of_the_first_layer_are_those_of_the_weights(left_right):
