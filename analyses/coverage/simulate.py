@@ -12,6 +12,7 @@ from scipy.special import expit
 from scipy.stats import rankdata
 
 from lrinterp.stats import (
+    CORRELATION,
     COSINE,
     SHARE,
     Difference,
@@ -203,7 +204,7 @@ def correlations() -> Iterator[Cell]:
             one, other = rng.normal(size=(2, len(units)))
             own = np.stack([one, r * one + np.sqrt(1 - r**2) * other]) * np.sqrt(within)
             x, y = np.repeat(labels, 8, axis=1) + own
-            return statistic_interval(lambda kept: spearman(x[kept], y[kept]), units, scale=COSINE)
+            return statistic_interval(lambda kept: spearman(x[kept], y[kept]), units, scale=CORRELATION)
 
         place = {"by label": by_label, "rho": round(float(truth), 2), "labels": n}
         yield Cell(kind="rank correlation, pairs of labels", place=place, truth=float(truth), draw=draw)

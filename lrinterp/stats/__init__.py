@@ -16,11 +16,12 @@ from lrinterp.stats.intervals import (
     ratio_intervals,
     statistic_interval,
 )
-from lrinterp.stats.scales import COSINE, GAP, LINEAR, SHARE, WEIGHT, Scale
+from lrinterp.stats.scales import CORRELATION, COSINE, GAP, LINEAR, SHARE, WEIGHT, Scale
 from lrinterp.stats.seeds import jackknife_interval, seed_interval
 from lrinterp.stats.units import Units
 
 __all__ = [
+    "CORRELATION",
     "COSINE",
     "GAP",
     "LEVEL",

@@ -58,24 +58,40 @@ class LeftOut:
     scale: Scale
     draws: Float[np.ndarray, "draw"] | None = None
     """The number without each random draw, where there are several."""
+    biased: bool = False
+    """Is it neither a mean nor a ratio, so that few units bias it?"""
+
+    @property
+    def spread(self) -> bool:
+        """Does the number depend on the units, or on the draws?"""
+        parts = [self.replicates, *([] if self.draws is None else [self.draws])]
+        return any(float(np.ptp(part)) > ROUNDING for part in parts)
+
+    @property
+    def centre(self) -> float:
+        """The number on the scale, freed of its first-order bias where that is wanted."""
+        own = self.scale.at(self.value, self.n)
+        if not self.biased:
+            return own
+        without = self.scale.of(self.replicates, self.n_left)
+        return own + (self.units.n - 1) * (own - float(without.mean()))
 
     @property
     def variance(self) -> tuple[float, float]:
         """Variance on the scale and its degrees of freedom.
 
         Units: the sum of squared deviations of the replicates from their mean. That is the
-        jackknife's without its factor (L - 1) / L, which covers too seldom with few units. Draws add
-        theirs, the degrees of freedom are Satterthwaite's.
+        jackknife's without its factor (L - 1) / L, with which few units cover too seldom. Draws add
+        theirs; of both degrees of freedom the fewer count.
         """
         on_scale = self.scale.of(self.replicates, self.n_left)
         by_units, freedom = float(((on_scale - on_scale.mean()) ** 2).sum()), self.units.effective - 1
-        if self.draws is None or by_units <= ROUNDING:
+        if self.draws is None:
             return by_units, freedom
         d = len(self.draws)
         drawn = self.scale.of(self.draws, np.full(d, float(self.n)))
         by_draws = float((d - 1) / d * ((drawn - drawn.mean()) ** 2).sum())
-        total = by_units + by_draws
-        return total, total**2 / (by_units**2 / freedom + by_draws**2 / (d - 1))
+        return by_units + by_draws, min(freedom, d - 1)
 
     def interval(self) -> Interval:
         """Student's t on the scale; without ends for fewer than two units."""
@@ -89,10 +105,10 @@ class LeftOut:
 
     def ends(self) -> tuple[float, float]:
         """Both ends, which hold the value."""
-        variance, freedom = self.variance
-        if variance <= ROUNDING and self.scale.counted:
+        if self.scale.counted and not self.spread:
             return self.ends_without_spread()
-        centre = self.scale.at(self.value, self.n)
+        variance, freedom = self.variance
+        centre = self.centre
         half = float(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
         low, high = self.scale.back(np.array([centre - half, centre + half])).tolist()
         return min(low, self.value), max(high, self.value)
@@ -201,8 +217,11 @@ def statistic_interval(
 ) -> Interval:
     """Any statistic of the examples that a mask keeps, with an interval from the same jackknife.
 
-    For what is neither a mean nor a ratio of means, such as a rank correlation. Where a statistic is
-    not defined without some unit there are no ends.
+    For what is neither a mean nor a ratio of means, such as a rank correlation: the interval lies
+    around the number less its first-order bias. Where a statistic is not defined without some unit
+    there are no ends.
+
+    Source: Tukey, "Bias and confidence in not-quite large samples" (Ann. Math. Stat. 1958).
     """
     n = len(units)
     if n == 0:
@@ -215,6 +234,7 @@ def statistic_interval(
         n_left=n - units.sizes,
         units=units,
         scale=scale,
+        biased=True,
     ).interval()
 
 

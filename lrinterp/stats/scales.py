@@ -6,7 +6,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit
 
-__all__ = ["COSINE", "GAP", "LINEAR", "SHARE", "WEIGHT", "Scale"]
+__all__ = ["CORRELATION", "COSINE", "GAP", "LINEAR", "SHARE", "WEIGHT", "Scale"]
+
+
+CLOSE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,9 @@ class Scale:
     high: float = np.inf
     counted: bool = False
     """Is it a count of examples? Then half a count is added on either side, so that the bounds
-    themselves have finite log odds. Otherwise numbers count as half an example away from a bound at
-    least."""
+    themselves have finite log odds."""
+    margin: float = CLOSE
+    """How far from a bound, as a part of its range, other numbers count as being at least."""
 
     @property
     def bounded(self) -> bool:
@@ -32,10 +36,10 @@ class Scale:
         if not self.bounded:
             return values
         share = (values - self.low) / (self.high - self.low)
-        n = np.maximum(n, 1)
         if self.counted:
+            n = np.maximum(n, 1)
             return np.log((share * n + 0.5) / ((1 - share) * n + 0.5))
-        share = np.clip(share, 0.5 / n, 1 - 0.5 / n)
+        share = np.clip(share, self.margin, 1 - self.margin)
         return np.log(share / (1 - share))
 
     def at(self, value: float, n: int) -> float:
@@ -55,6 +59,8 @@ SHARE = Scale(0.0, 1.0, counted=True)
 GAP = Scale(-1.0, 1.0, counted=True)
 """A difference of two shares."""
 COSINE = Scale(-1.0, 1.0)
-"""A mean of cosines, a correlation, a difference of attention weights; half of Fisher's z."""
+"""A mean of cosines, or a difference of attention weights."""
+CORRELATION = Scale(-1.0, 1.0, margin=0.005)
+"""A correlation; half of Fisher's z. Beyond 0.99 a few units cannot tell."""
 WEIGHT = Scale(0.0, 1.0)
 """A mean of attention weights."""

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import rankdata, spearmanr
 
-from lrinterp.stats import COSINE, Interval, Units, mean_interval, statistic_interval
+from lrinterp.stats import CORRELATION, COSINE, Interval, Units, mean_interval, statistic_interval
 
 __all__ = ["rank_interval", "shuffled_high", "within_groups", "within_interval"]
 
@@ -26,7 +26,7 @@ def rank_interval(x: Values, y: Values, units: Units) -> Interval:
     without ends where a single unit, or a rest in which one is constant, leaves none.
     """
     x, y = np.round(x, ROUNDING), np.round(y, ROUNDING)
-    return statistic_interval(lambda kept: rho_of(x[kept], y[kept]), units, scale=COSINE)
+    return statistic_interval(lambda kept: rho_of(x[kept], y[kept]), units, scale=CORRELATION)
 
 
 def rho_of(x: Values, y: Values) -> float:
