@@ -15,7 +15,7 @@ from typing import Any, ClassVar, final
 import pandas as pd
 import plotly.graph_objects as go
 
-from lrinterp.wording import plain_number, signed
+from lrinterp.wording import decimals, plain_number, signed
 
 __all__ = [
     "Attention",
@@ -59,12 +59,10 @@ class Scalar:
 
     @property
     def digits(self) -> int:
-        """Decimals the interval deserves: one figure of its half width, two where it is under 3."""
-        if self.low is None or self.high is None or self.high <= self.low:
+        """Decimals that the interval deserves."""
+        if self.low is None or self.high is None:
             return 3
-        half = (self.high - self.low) / 2
-        first = math.floor(math.log10(half))
-        return min(4, max(1, -first + (half < 3 * 10.0**first)))
+        return decimals((self.high - self.low) / 2)
 
     def __str__(self) -> str:
         if self.value is None:

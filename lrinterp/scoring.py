@@ -67,10 +67,15 @@ def credits(
     return credit(scores[:, chosen], good).cpu().double().numpy()
 
 
-def order_credit(scores: Scores, examples: Examples) -> Float[np.ndarray, "image"]:
-    """Each true caption against the other orders of its labels, averaged over the templates."""
+def order_credit(
+    scores: Scores, examples: Examples, template: str | None = None
+) -> Float[np.ndarray, "image"]:
+    """Each true caption against the other orders of its labels.
+
+    Of one template, or averaged over all of them.
+    """
     parts = []
-    for template in examples.templates:
+    for template in [template] if template else examples.templates:
         rivals = orders(examples, template)
         candidates = torch.from_numpy(rivals).to(scores.device)
         good = examples.caption_meaning[rivals] == examples.image_meaning[:, None]

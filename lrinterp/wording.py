@@ -1,10 +1,15 @@
-"""Numbers as they stand in sentences and figures: a true minus sign, no minus before zero."""
+"""Numbers as they stand in sentences and figures: a true minus sign, never rounded to nothing."""
 
-__all__ = ["counted", "plain_number", "signed"]
+import math
+
+__all__ = ["MOST", "counted", "decimals", "plain_number", "signed"]
+
+MOST = 6
+"""Decimals; smaller numbers are written with a power of ten."""
 
 
 def counted(n: int | None, thing: str) -> str:
-    """A number of things, such as "1 label pair" or "1,200 pictures"."""
+    """A number of things, such as "1 label" or "1,200 pictures"."""
     return f"{n or 0:,} {thing}" + ("" if n == 1 else "s")
 
 
@@ -13,7 +18,27 @@ def plain_number(value: float) -> str:
     return f"{value + 0.0:.3g}".replace("-", "−")
 
 
+def decimals(half: float) -> int:
+    """Decimals that an interval of this half width deserves.
+
+    One figure of it, two where that figure is a 1 or a 2; two decimals at least where it is under 1.
+
+    >>> [decimals(half) for half in (20, 2, 0.4, 0.02, 0.004)]
+    [0, 1, 2, 3, 3]
+    """
+    if half <= 0:
+        return 3
+    first = math.floor(math.log10(half))
+    return min(MOST, max(2 if half < 1 else 0, -first + (half < 3 * 10.0**first)))
+
+
 def signed(value: float, digits: int) -> str:
-    """Fixed decimals with a true minus sign, and no minus before zero."""
+    """Fixed decimals with a true minus sign; three figures where those would leave nothing.
+
+    >>> signed(-0.25, 2), signed(0.00002, 3), signed(0.0, 2)
+    ('−0.25', '2e−05', '0.00')
+    """
     text = f"{value:.{digits}f}"
-    return text.replace("-", "−") if float(text) else text.lstrip("-")
+    if float(text):
+        return text.replace("-", "−")
+    return plain_number(value) if value else text.lstrip("-")

@@ -93,7 +93,9 @@ def shares_of_mixed_pairs() -> Iterator[Cell]:
 
         def draw(rng: Rng, mu: float = mu, sd: float = sd, pairs: Any = pairs,
                  units: Units = units, n: int = n) -> Interval:  # fmt: skip
-            return mean_interval(counts(rng, mu + rng.normal(0, sd, 15 + n)[pairs].sum(1), 24), units)
+            return mean_interval(
+                counts(rng, mu + rng.normal(0, sd, 15 + n)[pairs].sum(1), 24), units
+            )
 
         place = {"sd": sd, "p": p, "labels": f"15 and {n}", "pictures": 24}
         yield Cell(kind="share, mixed pairs", place=place, truth=p, draw=draw)
@@ -132,7 +134,10 @@ def crossed() -> Iterator[Cell]:
     """An accuracy over 20 random draws of an ablation and pairs of labels."""
     for (sd, by_draw), p, n in product(((0.3, 0.6), (1.0, 0.3)), (0.5, 0.8, 0.95), L):
         pairs = pairs_of(n)
-        units, mu = Units.of_labels(np.repeat(pairs, 24, axis=0)), centre(p, float(np.hypot(sd * 2**0.5, by_draw)))
+        units, mu = (
+            Units.of_labels(np.repeat(pairs, 24, axis=0)),
+            centre(p, float(np.hypot(sd * 2**0.5, by_draw))),
+        )
 
         def draw(rng: Rng, mu: float = mu, sd: float = sd, by_draw: float = by_draw,
                  pairs: Any = pairs, units: Units = units, n: int = n) -> Interval:  # fmt: skip
@@ -164,7 +169,9 @@ def means_of_labels() -> Iterator[Cell]:
 
         place = {"sd": sd, "noise": noise, "labels": n}
         yield Cell(kind="mean without bounds, pairs of labels", place=place, truth=1.0, draw=draw)
-        yield Cell(kind="ratio of means, pairs of labels", place=place, truth=1 / 4.5 + 0.5, draw=ratio)
+        yield Cell(
+            kind="ratio of means, pairs of labels", place=place, truth=1 / 4.5 + 0.5, draw=ratio
+        )
 
 
 def cosines() -> Iterator[Cell]:
@@ -204,10 +211,14 @@ def correlations() -> Iterator[Cell]:
             one, other = rng.normal(size=(2, len(units)))
             own = np.stack([one, r * one + np.sqrt(1 - r**2) * other]) * np.sqrt(within)
             x, y = np.repeat(labels, 8, axis=1) + own
-            return statistic_interval(lambda kept: spearman(x[kept], y[kept]), units, scale=CORRELATION)
+            return statistic_interval(
+                lambda kept: spearman(x[kept], y[kept]), units, scale=CORRELATION
+            )
 
         place = {"by label": by_label, "rho": round(float(truth), 2), "labels": n}
-        yield Cell(kind="rank correlation, pairs of labels", place=place, truth=float(truth), draw=draw)
+        yield Cell(
+            kind="rank correlation, pairs of labels", place=place, truth=float(truth), draw=draw
+        )
 
 
 def paired_differences() -> Iterator[Cell]:
@@ -224,7 +235,9 @@ def paired_differences() -> Iterator[Cell]:
             return difference(one, two, paired=True)
 
         place = {"sd": sd, "p": p, "labels": n}
-        yield Cell(kind="paired difference, pairs of labels", place=place, truth=0, draw=draw, null=True)
+        yield Cell(
+            kind="paired difference, pairs of labels", place=place, truth=0, draw=draw, null=True
+        )
     for (sd, rows), p, n in product(((0.3, 2), (1.0, 2), (0.3, 20), (1.0, 20)), P, C):
         units, mu = Units.of_groups(np.repeat(np.arange(n), rows)), centre(p, sd * 2**0.5)
 
@@ -236,7 +249,13 @@ def paired_differences() -> Iterator[Cell]:
             return difference(one, two, paired=True)
 
         place = {"sd": sd, "p": p, "groups": n, "rows": rows}
-        yield Cell(kind="paired difference, independent groups", place=place, truth=0, draw=grouped, null=True)
+        yield Cell(
+            kind="paired difference, independent groups",
+            place=place,
+            truth=0,
+            draw=grouped,
+            null=True,
+        )
 
 
 def other_differences() -> Iterator[Cell]:
@@ -252,7 +271,9 @@ def other_differences() -> Iterator[Cell]:
             return difference(one, two, paired=False)
 
         place = {"sd": sd, "p": p, "labels": n}
-        yield Cell(kind="unpaired difference, pairs of labels", place=place, truth=0, draw=draw, null=True)
+        yield Cell(
+            kind="unpaired difference, pairs of labels", place=place, truth=0, draw=draw, null=True
+        )
 
 
 def means_of_seeds() -> Iterator[Cell]:

@@ -11,11 +11,12 @@ from jaxtyping import Float, Int
 
 from lrinterp.analysis.contrast import caption_of
 from lrinterp.charts import bars, lines, reference
+from lrinterp.grades import phrase_of
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, Result, Scalar, records
 from lrinterp.scenes import SETS, Examples
 from lrinterp.scenes.natural import PICTURES
-from lrinterp.scoring import METRICS, accuracy_rows, credit, credits
+from lrinterp.scoring import METRICS, accuracy_rows, credit, credits, order_credit
 from lrinterp.stats import mean_interval
 from lrinterp.wording import counted
 
@@ -37,13 +38,30 @@ class Accuracy(Result):
     distances: pd.DataFrame
     """Order on held-out pairs by the smallest distance between objects, in pixels."""
     table: pd.DataFrame
-    """One row for each set, metric and candidates, with a clustered interval."""
+    """One row for each set, metric and candidates, with its interval."""
+    templates: pd.DataFrame
+    """Order by set and template, where there are several."""
 
     @property
     def summary(self) -> Mapping[str, Scalar]:
         """Order on each set of pairs, and what else tells a model's state at a glance."""
         keyed = {key_of(row): Scalar.of(row) for row in records(self.table)}
-        return {key: keyed[key] for key in (NATURAL_SUMMARY if self.natural else SUMMARY)}
+        names = NATURAL_SUMMARY if self.natural else SUMMARY
+        by_template = {
+            f"{self.focus}_order_{name}": Scalar.of(row) for name, row in self.by_template.items()
+        }
+        return {key: keyed[key] for key in names} | by_template
+
+    @property
+    def focus(self) -> str:
+        """The set that the finding speaks of."""
+        return PICTURES if self.natural else "unseen_pair"
+
+    @property
+    def by_template(self) -> dict[str, dict[str, Any]]:
+        """Order with the captions of each template, where there are several."""
+        part = self.templates[self.templates["set"] == self.focus]
+        return {row["template"]: row for row in records(part)}
 
     @property
     def natural(self) -> bool:
@@ -54,33 +72,38 @@ class Accuracy(Result):
     def finding(self) -> str:
         """Order and label set on held-out pairs."""
         order, labels, *rest = (self.summary[k] for k in self.summary)
+        apart = "".join(
+            f" With captions that say “{name}” it is {Scalar.of(row).phrase}."
+            for name, row in self.by_template.items()
+        )
         if self.natural:
             return (
-                f"On {counted(order.n, 'picture')} of {counted(order.n_units, 'object pair')}, "
+                f"On {counted(order.n, 'picture')} of {counted(order.n_units, 'object')}, "
                 "photographs and their mirror images, the true caption beats the one with its "
-                f"objects exchanged in {order.phrase} of cases and the one with left and right "
-                f"exchanged in {rest[0].phrase} (chance {self.chance:.2g}); the first of all "
-                f"captions names the objects correctly in {labels.phrase}."
+                f"objects exchanged in {order.phrase} of cases, "
+                f"{phrase_of(order, self.chance, unit='object')}, and the one with left and right "
+                f"exchanged in {rest[0].phrase}; the first of all captions names the objects "
+                f"correctly in {labels.phrase}.{apart}"
             )
         if order.value is None:
             row = self.table.query("set == 'unseen_pair'").iloc[0]
             return f"There are no held-out pairs: {row['reason']}."
         return (
-            f"On {counted(order.n, 'picture')} of {counted(order.n_units, 'label pair')} that "
-            f"training never showed, the true caption beats its swap in {order.phrase} of cases "
-            f"(chance {self.chance:.2g}), and the first caption names the objects correctly in "
-            f"{labels.phrase}.{self._distances()}"
+            f"On {counted(order.n, 'picture')} of pairs of {counted(order.n_units, 'label')} that "
+            f"training never showed in a pair, the true caption beats its swap in {order.phrase} of "
+            f"cases, {phrase_of(order, self.chance)}; the first caption names the objects correctly "
+            f"in {labels.phrase}.{apart}{self._distances()}"
         )
 
     def _distances(self) -> str:
         """Where order is lost, if it is lost at some distance more than at others."""
         near, *rest = records(self.distances) or [{}]
-        if not rest or near["value"] >= min(row["value"] for row in rest):
+        least = min(rest, key=lambda row: row["low"] or 0, default=None)
+        if least is None or (near["high"] or 1) >= (least["low"] or 0):
             return ""
-        others = [row["value"] for row in rest]
         return (
-            f" Neighbouring objects are hardest: order {near['value']:.3f} at distance "
-            f"{near['distance']}, at least {min(others):.3f} beyond."
+            f" Neighbouring objects are hardest: order is {Scalar.of(near).phrase} at distance "
+            f"{near['distance']}, and surely above {least['low']:.2f} at each larger one."
         )
 
     @property
@@ -91,10 +114,10 @@ class Accuracy(Result):
             "all other orders."
         )
         return (
-            "Intervals are 95 %, from a bootstrap over unordered label pairs: pictures of one pair "
-            "are not independent. Pairs share labels, so intervals are rather too narrow. They say "
-            "nothing about other training seeds; where every picture is right they shrink to a "
-            "point, and a single pair has none.",
+            "Intervals are 95 % and speak of other labels: each label is left out in turn (jackknife, "
+            "on the log odds), because pictures that share a label are not independent. They say "
+            "nothing about other training seeds. Where every picture is right the interval is the one "
+            "that a single error would give; two labels alone have none.",
             "A tie for the first place earns the share of the tied captions that are right. Where "
             "two captions are true (left and right), either counts.",
             *([many] if self.chance < TWO_OBJECTS else []),
@@ -147,6 +170,7 @@ class Accuracy(Result):
 
 TWO_OBJECTS = 0.5
 """Chance of order with two objects."""
+TEMPLATE_COLUMNS = ["set", "template", "value", "low", "high", "n", "n_units"]
 DISTANCE_COLUMNS = ["distance", "value", "low", "high", "n", "n_units"]
 SUMMARY = (
     "unseen_pair_order",
@@ -187,7 +211,7 @@ def accuracy(recording: Recording) -> Accuracy:
     On photographs of a suite there is one set, and order also against the caption in which left
     and right change places (candidates `word`), mean over the two true captions.
 
-    Definitions: `lrinterp.scoring`. Intervals: `lrinterp.stats.mean_interval` over label sets.
+    Definitions: `lrinterp.scoring`. Intervals: `lrinterp.stats.mean_interval` over labels.
     """
     natural = PICTURES in recording.examples.image_set
     rows = accuracy_rows(recording.scores, recording.examples, (PICTURES,) if natural else SETS)
@@ -196,7 +220,24 @@ def accuracy(recording: Recording) -> Accuracy:
         chance=recording.examples.chance,
         distances=pd.DataFrame(list(by_distance(recording)), columns=DISTANCE_COLUMNS),
         table=pd.DataFrame(rows, columns=COLUMNS),
+        templates=pd.DataFrame(list(by_template(recording)), columns=TEMPLATE_COLUMNS),
     )
+
+
+def by_template(recording: Recording) -> Iterator[dict[str, Any]]:
+    """Order on each set of pairs with the captions of one template, where there are several."""
+    names = recording.examples.templates
+    for name in dict.fromkeys(recording.examples.image_set) if len(names) > 1 else ():
+        index = recording.examples.where(name)
+        part = recording.examples.at(index)
+        for template in names if name != "single" else ():
+            scores = recording.scores[torch.from_numpy(index).to(recording.scores.device)]
+            values = order_credit(scores, part, template)
+            yield {
+                "set": name,
+                "template": template,
+                **vars(mean_interval(values, part.image_units)),
+            }
 
 
 def word_row(recording: Recording) -> dict[str, Any]:

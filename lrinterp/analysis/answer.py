@@ -6,17 +6,18 @@ from typing import ClassVar, final
 
 import pandas as pd
 
-from lrinterp.analysis.ablation.term_ablation import TermAblation
+from lrinterp.analysis.ablation.term_ablation import TEXT, TermAblation
 from lrinterp.analysis.accuracy import Accuracy
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
+from lrinterp.grades import Grade, grade, phrase_of
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, Tile, records
 from lrinterp.scenes.natural import PICTURES
 
 __all__ = ["Answer", "answer"]
 
-NEAR_CHANCE = 0.05
 RECOGNISED = 0.95
+"""Label-set accuracy that must surely be exceeded where objects count as recognised."""
 
 
 @final
@@ -37,8 +38,8 @@ class Answer(Result):
     head: str
     layers: int
     """Layers of the image tower; the headline head is chosen among the heads of all."""
-    named: float | None = None
-    """Label-set accuracy of the intact model."""
+    templates: Mapping[str, Scalar]
+    """Order by the relation word of the captions it was tested with."""
     focus: str = "unseen_pair"
     """The set of pictures that the numbers are of."""
 
@@ -63,15 +64,24 @@ class Answer(Result):
         order = self.scalar(ORDER)
         if order.value is None:
             return UNTESTED[self.natural]
-        knows = {
-            "good": "knows left from right",
-            "chance": "does not know left from right",
-            "weak": "knows left from right only in part",
-            "wrong": "tends to take left for right",
-        }[self.grade(order)]
-        how = mechanism_words(self) if self.grade(order) == "good" else gradient_words(self)
-        seen = "the suite's pictures" if self.natural else "pairs it has never seen"
-        return f"This model {knows} on {seen}{how}"
+        known = [self.grade(one) in ABOVE for one in self.templates.values()]
+        how = mechanism_words(self) if any(known) else gradient_words(self)
+        seen = "the suite's pictures" if self.natural else "pairs of held-out labels"
+        return f"{self._knows()} on {seen}{how}"
+
+    def _knows(self) -> str:
+        """What the model does with the captions of each template, together where it is the same."""
+        grades: dict[Grade, list[str]] = {}
+        for word, one in self.templates.items():
+            grades.setdefault(self.grade(one), []).append(f"“{word}”")
+        parts = [
+            f"with captions that say {' and '.join(words)} {who} {KNOWS[grade]}"
+            for (grade, words), who in zip(
+                grades.items(), ("this model", *["it"] * 9), strict=False
+            )
+        ]
+        text = ", and ".join(parts)
+        return text[0].upper() + text[1:]
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -87,7 +97,7 @@ class Answer(Result):
             words["Flatten"] = words["Flatten"].replace("pixels", "patches")
             words["Order"] = "the true caption scores higher than the one of the mirrored picture."
         if self.layers > 1:
-            words["Key-position"] += ABOVE
+            words["Key-position"] += DEEP
         return words
 
     def frame(self) -> pd.DataFrame:
@@ -105,9 +115,9 @@ class Answer(Result):
         return (
             Tile(label=f"Order, {pictures}", scalar=order, words=self.order_words(order)),
             Tile(
-                label="Order without key-position",
+                label="Order without key-position in the image tower",
                 scalar=without,
-                words=self.order_words(without),
+                words=f"{self.order_words(without)}; {self.text_words()}",
             ),
             Tile(
                 label="Objects still named correctly without it",
@@ -121,49 +131,58 @@ class Answer(Result):
             ),
         )
 
-    def grade(self, order: Scalar) -> str:
-        """An order accuracy as `good` (at least half way from chance to 1), `weak`, ..."""
-        above = number(order) - self.chance
-        if abs(above) <= NEAR_CHANCE:
-            return "chance"
-        if above < 0:
-            return "wrong"
-        return "good" if above >= (1 - self.chance) / 2 else "weak"
+    def grade(self, order: Scalar) -> Grade:
+        """What the interval of an order accuracy says."""
+        return grade(order, self.chance)
 
     def order_words(self, order: Scalar) -> str:
         """An order accuracy in words."""
         if order.value is None:
             return NOT_MEASURED[self.natural]
-        words = {
-            "good": "good: far above chance",
-            "weak": "weak: above chance",
-            "chance": "at chance",
-            "wrong": "worse than a guess: below chance",
-        }
-        return f"{words[self.grade(order)]} ({self.chance:.2g})"
+        return phrase_of(order, self.chance)
+
+    def text_words(self) -> str:
+        """Order without key-position in the text tower."""
+        return f"without it in the text tower {self.scalar(TEXT).phrase}"
 
     def label_words(self, labels: Scalar) -> str:
         """A label-set accuracy in words."""
-        if labels.value is None:
+        if labels.value is None or labels.low is None or labels.high is None:
             return NOT_MEASURED[self.natural]
-        if number(labels) >= RECOGNISED:
-            return "still recognised"
-        if self.named is not None and number(labels) >= self.named - NEAR_CHANCE:
-            return f"no worse than with it: {self.named:.2g}"
-        return "recognition suffers too"
+        if labels.low >= RECOGNISED:
+            return f"still recognised: surely in {RECOGNISED:g} of cases"
+        if labels.high < RECOGNISED:
+            return f"recognition suffers: surely under {RECOGNISED:g}"
+        return f"undecided: {RECOGNISED:g} lies in the interval"
 
     def _gain_words(self, gain: Scalar) -> str:
-        line = "from left to right" if self.natural else "in a line over the row"
+        line = "from left to right" if self.natural else "along the row"
         if not self.has_gradient:
             return f"no gradient: {self.span:.2g} logits {line}"
-        side = "right" if number(gain) > 0 else "left"
-        return f"{self.head} prefers the {side}: {self.span:.1f} logits {line}"
+        return f"{self.head} {side_words(gain)}: {self.span:.3g} logits {line}"
+
+
+def side_words(gain: Scalar) -> str:
+    """Which side a head prefers, where the interval of its gain says so."""
+    if gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
+        return "prefers neither side for sure"
+    return f"prefers the {side_of(gain)}"
 
 
 ORDER = "unseen_pair_order"
 WITHOUT = "order_without_key_position"
 LABELS = "label_set_closed_without_key_position"
 GAIN = "right_object_attention_gain"
+ABOVE: tuple[Grade, ...] = ("knows", "in part")
+KNOWS: dict[Grade, str] = {
+    "knows": "knows left from right",
+    "in part": "tells left from right better than a guess",
+    "undecided": "was not shown to know left from right",
+    "at chance": "does not know left from right",
+    "below chance": "takes left for right more often than not",
+    "too few": "was tested on too few labels to say whether it knows left from right",
+}
+"""What a model does, by what the interval of its order accuracy says."""
 NOTHING = Scalar(value=None)
 UNTESTED = {
     False: "This model was not tested on pairs of held-out labels: its split has none.",
@@ -173,7 +192,7 @@ NOT_MEASURED = {False: "not measured: no pair is held out", True: "not measured"
 GLOSSARY = {
     "Order": "the true caption scores higher than the same caption with its objects swapped.",
     "Held-out pairs": "pictures of labels that training showed alone and in no pair (set "
-    "unseen_pair); intervals resample label pairs (clusters), not pictures.",
+    "unseen_pair); intervals leave out labels in turn, not pictures.",
     "Pooled token": "the position an embedding is read from: CLS of a picture, [EOT] of a caption.",
     "Key-position": "the part of an attention score that comes from the position embedding "
     "of the key: EP+PP+bP, first letter the query's part, second the key's (E token, P "
@@ -188,7 +207,7 @@ GLOSSARY = {
     "Margin": "cosine with the true caption (or picture) minus cosine with its swap.",
     "L0H2": "layer 0, head 2, both counted from 0.",
 }
-ABOVE = (
+DEEP = (
     " Above the first layer position is the mean of the stream at each position over the examples "
     "(gauge “means”), and content what is left."
 )
@@ -209,7 +228,7 @@ def answer(
         raise NotApplicable(f"the accuracy of these examples has no {order_of(name)}")
     scalars = {
         order_of(name): accuracy.summary[order_of(name)],
-        **{key: term_ablation.summary.get(key, NOTHING) for key in (WITHOUT, LABELS)},
+        **{key: term_ablation.summary.get(key, NOTHING) for key in (WITHOUT, TEXT, LABELS)},
         GAIN: positional_gradient.summary[GAIN],
     }
     return Answer(
@@ -219,7 +238,10 @@ def answer(
         has_gradient=positional_gradient.has_gradient,
         head=positional_gradient.headline_name,
         layers=positional_gradient.layers,
-        named=accuracy.summary.get(f"{name}_label_set_closed", NOTHING).value,  # type: ignore[arg-type]
+        templates={
+            word: accuracy.summary.get(f"{order_of(name)}_{word}", scalars[order_of(name)])
+            for word in recording.examples.templates
+        },
         focus=name,
     )
 
@@ -232,33 +254,41 @@ def order_of(name: str) -> str:
 def gradient_words(result: Answer) -> str:
     """What is known of one head alone is said of it alone."""
     along = "from left to right" if result.natural else "along the row"
-    if result.layers == 1:
-        whose = "the attention"
-    else:
-        whose = f"head {result.head}, the headline of its {result.layers} layers,"
-    if result.has_gradient:
-        return f", although {whose} has a gradient {along}."
-    return f"; {whose} has no gradient {along}."
+    has = "has a gradient" if result.has_gradient else "has no gradient"
+    return f"; {result.head}, the head that was looked at, {has} {along}."
 
 
 def mechanism_words(result: Answer) -> str:
-    """By what means a model that knows left from right does so."""
+    """By what means a model that knows left from right does so, as far as intervals say."""
     without = result.scalar(WITHOUT)
     where = "" if result.layers == 1 else " in any layer"
     if without.value is None:
         return "; what it does without key-position was not measured."
-    if result.grade(without) in ("good", "weak"):
-        what = f"its removal{' from all layers' if where else ''}"
-        return f", but not by key-position alone: order survives {what} in part."
-    if result.grade(without) == "wrong":
-        return f"; without key-position{where} it falls below chance."
-    side = "right" if number(result.scalar(GAIN)) > 0 else "left"
-    row, place = ("picture", "patch lies") if result.natural else ("row", "pixel stands")
-    return (
-        f"; it does so by a preference for one side of the {row}: head {result.head} attends "
-        f"more to the {side}-hand object, and without key-position{where}, the part of "
-        f"attention that depends on where a {place}, the model is at chance."
-    )
+    whose = f"without key-position{where} of the image tower order is {without.phrase}"
+    match result.grade(without):
+        case "at chance":
+            return f"; {whose}, at chance{reading(result)}"
+        case "knows" | "in part":
+            return f", but not by key-position alone: {whose}, still above chance."
+        case "below chance":
+            return f"; {whose}, below chance."
+        case _:
+            return f"; {whose} ({phrase_of(without, result.chance)})."
+
+
+def reading(result: Answer) -> str:
+    """What the head that order needs most attends to, and what the text tower needs."""
+    gain, text = result.scalar(GAIN), result.scalar(TEXT)
+    if gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
+        looks = f"head {result.head} attends to neither side more for sure"
+    else:
+        looks = f"head {result.head} attends more to the {side_of(gain)}-hand object"
+    return f", and {looks}; without that of the text tower it is {text.phrase}."
+
+
+def side_of(gain: Scalar) -> str:
+    """The side of a gain whose interval lies on one side of 0."""
+    return "right" if number(gain) > 0 else "left"
 
 
 def number(scalar: Scalar) -> float:

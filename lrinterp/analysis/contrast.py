@@ -22,10 +22,18 @@ from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples
 from lrinterp.scenes.natural.patches import BACKGROUND
+from lrinterp.scoring import order_credit
 from lrinterp.stats import Units
 from lrinterp.wording import plain_number
 
-__all__ = ["Contrast", "caption_of", "contrasts", "over_templates", "swapped"]
+__all__ = [
+    "Contrast",
+    "caption_of",
+    "clearest_template",
+    "contrasts",
+    "over_templates",
+    "swapped",
+]
 
 ENOUGH_ERRORS = 10
 """Standard errors that clean and corrupted margins must lie apart."""
@@ -48,6 +56,8 @@ class Contrast:
     units: Units
     pictures: Int[np.ndarray, "example"]
     """Which of the recorded pictures gives each example."""
+    template: str
+    """The relation word of the captions, or of the directions that they make."""
 
     def margins(self) -> Float[Tensor, "example"]:
         """Of the clean inputs, in double precision."""
@@ -106,8 +116,9 @@ class Contrast:
         what = {"image": "a picture", "text": "a caption"}[self.tower]
         return (
             f"The {self.tower} tower does not tell {what} from its swap well enough to divide the "
-            f"difference: margins lie {plain_number(gap.mean())} apart with a standard error of "
-            f"{error:.2g}, and {ENOUGH_ERRORS} such errors are needed."
+            f"difference, with captions that say “{self.template}”: margins lie "
+            f"{plain_number(gap.mean())} apart with a standard error of {error:.2g}, and "
+            f"{ENOUGH_ERRORS} such errors are needed."
         )
 
 
@@ -128,13 +139,21 @@ def clustered_error(
     return float(np.sqrt(len(sums) / (len(sums) - 1) * (sums**2).sum()) / len(values))
 
 
+def clearest_template(recording: Recording) -> str:
+    """The relation template in which order is best on the focus set; the first of equals."""
+    index = recording.examples.where(focus(recording.examples))
+    examples, scores = recording.examples.at(index), recording.scores[as_index(index)]
+    names = examples.templates
+    return max(names, key=lambda name: order_credit(scores, examples, name).mean())
+
+
 def contrasts(
     recording: Recording, n: int, seed: int, *, template: str | None = None
 ) -> list[Contrast]:
     """Clean and corrupted pictures of the focus set, and their captions, for both towers.
 
     At most `n` pictures, drawn with `seed` from those whose swap is recorded too, the same ones
-    for every `template`; None takes the first relation template of the examples. Raises
+    for every `template`; None takes the clearest one. Raises
     NotApplicable where fewer than two such pictures are recorded.
     """
     place = recording.examples.where(focus(recording.examples))
@@ -144,7 +163,7 @@ def contrasts(
     chosen = np.random.default_rng(seed).permutation(paired)[:n]
     if len(chosen) < 2:
         raise NotApplicable("too few pictures whose swap is among the recorded ones")
-    template = template or examples.templates[0]
+    template = template or clearest_template(recording)
     true = caption_of(examples, chosen, template)
     reverse = swapped(examples, twin[chosen], template)
     rows = {"image": (place[chosen], place[twin[chosen]]), "text": (true, reverse)}
@@ -171,6 +190,7 @@ def contrasts(
             roles=roles[tower],
             units=examples.image_units.at(chosen),
             pictures=place[chosen],
+            template=template,
         )
         for tower in rows
     ]

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from lrinterp.analysis.ablation.bench import Bench, objects
 from lrinterp.analysis.ablation.term_ablation import INTACT, WITHOUT, TermAblation
+from lrinterp.analysis.contrast import caption_of, clearest_template
 from lrinterp.analysis.subject import decomposable, focus, head_name
 from lrinterp.analysis.terms.attention_terms import AttentionTerms
 from lrinterp.axes import Pixels
@@ -196,7 +197,7 @@ def mechanism(
     one = examples.at(np.array([chosen]))
     bench = Bench(recording.model, one)
     ranked = by_order_lost(term_ablation, recording.model.image.cfg.n_heads)
-    true = int(np.flatnonzero(one.caption_meaning == one.image_meaning[0])[0])
+    true = int(caption_of(one, np.array([0]), clearest_template(recording))[0])
     row = recording.examples.where(focus(recording.examples))[chosen]
     squares = recording.site("image", "blocks.0.attn.hook_pattern")[int(row)].float().cpu().numpy()
     terms = bench.terms("image", "canonical")[:, 0, ranked[0], 0].cpu().double().numpy()

@@ -1,5 +1,7 @@
 """What the analyses look at: held-out pairs where there are any, and fresh twins of a model."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from jaxtyping import Int
@@ -17,9 +19,14 @@ __all__ = [
     "decomposable",
     "focus",
     "head_name",
+    "random_twins",
     "relation_captions",
     "untrained",
 ]
+
+MANY_TWINS, FEW_TWINS = 20, 3
+SMALL = 10**6
+"""Weights of a tower of which many random twins are affordable."""
 
 SET_WORDS = {
     "unseen_pair": "held-out pairs",
@@ -59,6 +66,17 @@ def untrained(model: DualEncoder, seed: int) -> DualEncoder | None:
     if model.config is None:
         return None
     return DualEncoder.build(model.config, model.sizes, seed).to(model.device)
+
+
+def random_twins(model: DualEncoder, tower: str, seed: int) -> Iterator[DualEncoder]:
+    """Models of the same architecture that learnt nothing, as a null for one tower.
+
+    Fresh ones where there is a recipe, else with the tower's weights in random order. 20 of towers
+    under 10^6 weights, 3 of larger ones.
+    """
+    weights = sum(parameter.numel() for parameter in model.towers[tower].parameters())
+    for k in range(MANY_TWINS if weights < SMALL else FEW_TWINS):
+        yield untrained(model, seed + k) or model.scrambled(tower, seed + k)
 
 
 def head_name(layer: int, head: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lrinterp.wording import signed
+from lrinterp.wording import MOST, decimals, signed
 
 __all__ = ["column", "digits", "hover", "largest", "number", "printed", "shown", "text", "wrapped"]
 
@@ -53,12 +53,12 @@ def printed(values: Iterable[Iterable[float]], decimals: int) -> list[list[str]]
 
 
 def digits(frame: pd.DataFrame, name: str) -> int:
-    """Decimals for a column: two figures of its widest interval, or three of its largest value."""
+    """Decimals for a column: those of its widest interval, or three figures of its largest value."""
     if {"low", "high"} <= set(frame):
         half = largest(column(frame, "high") - column(frame, "low"), default=0.0) / 2
         if half:
-            return min(4, max(1, 1 - math.floor(math.log10(half))))
-    return min(4, max(0, 2 - math.floor(math.log10(largest(column(frame, name))))))
+            return decimals(half)
+    return min(MOST, max(0, 2 - math.floor(math.log10(largest(column(frame, name))))))
 
 
 def largest(values: pd.Series, default: float = 1.0) -> float:

@@ -20,7 +20,9 @@ def train(
         typer.Option(help="TOML with sections world, split, encoder, fit; flags win over it."),
     ] = None,
     n_pair: Annotated[int | None, typer.Option(help="Labels that form pairs; default: 15.")] = None,
-    n_val: Annotated[int | None, typer.Option(help="Labels held out of pairs; default: 10.")] = None,
+    n_val: Annotated[
+        int | None, typer.Option(help="Labels held out of pairs; default: 10.")
+    ] = None,
     layouts_per_pair: Annotated[
         int | None, typer.Option(help="Layouts seen of each ordered pair; default: 30.")
     ] = None,

@@ -4,6 +4,7 @@ This package is the only place that names `HookedTransformer`; everything else g
 and weights, so that a move to another TransformerLens touches one folder.
 """
 
+import copy
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -126,6 +127,21 @@ class DualEncoder(nn.Module):
         parts = [self.embed(tower, inputs.at(slice(i, i + size))) for i in starts]
         width = self.towers[tower].cfg.d_vocab_out
         return torch.cat(parts) if parts else torch.zeros(0, width, device=self.device)
+
+    @torch.no_grad()
+    def scrambled(self, tower: str, seed: int) -> Self:
+        """The same model with the weights of one tower in random order, each tensor within itself.
+
+        What is left is the architecture and the sizes of weights. The other tower is shared.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        random = copy.deepcopy(self.towers[tower])
+        for weight in random.parameters():
+            order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
+            weight.copy_(weight.flatten()[order].view_as(weight))
+        twin = copy.copy(self)
+        twin._modules = {**self._modules, tower: random}
+        return twin
 
     def score(self, batch: Mapping[str, Inputs]) -> Scores:
         """Cosine of every picture with every caption; no gradients."""

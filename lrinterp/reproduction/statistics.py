@@ -120,7 +120,9 @@ def monotone(term: str) -> Callable[[Measures], Found]:
     """|Spearman| of a raw term along the row of the headline head."""
 
     def found(measures: Measures) -> Found:
-        return by_seed(measures.of_headline("standard", term, "raw", "spearman").abs(), scale=COSINE)
+        return by_seed(
+            measures.of_headline("standard", term, "raw", "spearman").abs(), scale=COSINE
+        )
 
     return found
 

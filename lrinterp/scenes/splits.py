@@ -24,7 +24,16 @@ from lrinterp.scenes.captions import padded
 from lrinterp.scenes.layouts import line_layouts
 from lrinterp.scenes.world import World
 
-__all__ = ["PAPER", "SETS", "Pictures", "Split", "Training", "allocate", "evaluation_set", "set_of_labels"]
+__all__ = [
+    "PAPER",
+    "SETS",
+    "Pictures",
+    "Split",
+    "Training",
+    "allocate",
+    "evaluation_set",
+    "set_of_labels",
+]
 
 LARGEST_SEED = 2**63 - 1
 LARGEST = 5_000_000

@@ -75,9 +75,7 @@ class Sample:
 
     def minus(self, other: "Sample") -> LeftOut:
         """This minus another one of the same examples, with the same left out of both."""
-        by_draw = self.by_draw - (
-            other.by_draw if len(other.top) == len(self.top) else other.value
-        )
+        by_draw = self.by_draw - (other.by_draw if len(other.top) == len(self.top) else other.value)
         value, replicates = self.value - other.value, self.replicates - other.replicates
         return self._left_out(value, replicates, by_draw, gap_of(self.scale, other.scale))
 

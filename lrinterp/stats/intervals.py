@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 LEVEL = 0.95
+AT_MOST = 1.25
+"""Standard errors of the delta method that a jackknife of a count may have."""
 ROUNDING = 1e-12
 """Variance that rounding alone makes."""
 
@@ -81,11 +83,16 @@ class LeftOut:
         """Variance on the scale and its degrees of freedom.
 
         Units: the sum of squared deviations of the replicates from their mean. That is the
-        jackknife's without its factor (L - 1) / L, with which few units cover too seldom. Draws add
-        theirs; of both degrees of freedom the fewer count.
+        jackknife's without its factor (L - 1) / L, with which few units cover too seldom. Of a count
+        it is at most 1.25² times that of the delta method: where one unit holds all errors, the
+        scale would take its absence for certainty. Draws add theirs; of both degrees of freedom the
+        fewer count.
         """
-        on_scale = self.scale.of(self.replicates, self.n_left)
-        by_units, freedom = float(((on_scale - on_scale.mean()) ** 2).sum()), self.units.effective - 1
+        by_units = squares(self.scale.of(self.replicates, self.n_left))
+        if self.scale.counted:
+            slope = self.scale.slope(self.value, self.n)
+            by_units = min(by_units, squares(self.replicates) * (AT_MOST * slope) ** 2)
+        freedom = self.units.effective - 1
         if self.draws is None:
             return by_units, freedom
         d = len(self.draws)
@@ -236,6 +243,11 @@ def statistic_interval(
         scale=scale,
         biased=True,
     ).interval()
+
+
+def squares(values: Float[np.ndarray, "some"]) -> float:
+    """Sum of squared deviations from the mean."""
+    return float(((values - values.mean()) ** 2).sum())
 
 
 def left_out(

@@ -46,6 +46,12 @@ class Scale:
         """One number over n examples on the scale."""
         return float(self.of(np.array([value]), np.array([float(n)]))[0])
 
+    def slope(self, value: float, n: int) -> float:
+        """How far the scale moves with a count, at one number over n examples."""
+        share = (value - self.low) / (self.high - self.low)
+        share = (share * n + 0.5) / (n + 1)
+        return 1 / ((self.high - self.low) * share * (1 - share))
+
     def back(self, on_scale: Float[np.ndarray, "some"]) -> Float[np.ndarray, "some"]:
         """From the scale to the number."""
         if not self.bounded:

@@ -80,9 +80,11 @@ class Units:
         total = np.zeros((len(rows), self.n))
         for member in self.member.T:
             here = member >= 0
-            total += np.stack(
-                [np.bincount(member[here], row[here], minlength=self.n) for row in rows]
-            ) if len(rows) else 0.0
+            total += (
+                np.stack([np.bincount(member[here], row[here], minlength=self.n) for row in rows])
+                if len(rows)
+                else 0.0
+            )
         return total
 
     def same(self, other: "Units") -> bool:

@@ -16,7 +16,7 @@ from lrinterp.analysis.ablation.estimate import (
     margin_weights,
     strongest_and_random,
 )
-from lrinterp.analysis.ablation.rows import KEEP_OBJECTS, Row, head_row, main_rows
+from lrinterp.analysis.ablation.rows import KEEP_OBJECTS, RANDOM, Row, head_row, main_rows
 from lrinterp.analysis.subject import focus, untrained
 from lrinterp.decomposition import InputIndependent
 from lrinterp.recording import Recording
@@ -44,7 +44,7 @@ class Runs:
         self.notes: list[str] = []
 
     def measure(self, rows: Sequence[Row], draws: int, asked: Sequence[Row] = ()) -> None:
-        """Every ablation, of a placebo some draws; `asked` for are those that may not be left out.
+        """Every ablation, random ones in some draws; `asked` for may not be left out.
 
         Others are left out, with a note, where the inputs do not allow them.
         """
@@ -54,7 +54,7 @@ class Runs:
             if row.kind == KEEP_OBJECTS and not self.tells_objects(row):
                 continue
             try:
-                self.keep(row, self.bench.measure(row, draws if row.kind == "placebo" else 1))
+                self.keep(row, self.bench.measure(row, draws if row.kind in RANDOM else 1))
             except InputIndependent as error:
                 if row in asked:
                     raise

@@ -11,11 +11,23 @@ from typing import NamedTuple
 
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, Ablation, Gauge
 
-__all__ = ["KEEP_OBJECTS", "Main", "Row", "head_row", "is_large", "main_rows", "standard_rows"]
+__all__ = [
+    "KEEP_OBJECTS",
+    "RANDOM",
+    "Main",
+    "Row",
+    "head_row",
+    "is_large",
+    "main_rows",
+    "standard_rows",
+    "text_row",
+]
 
 KEEP_OBJECTS = "keep_objects"
 """Keep, with all other terms flattened over the objects and over the empty pixels apart: what
 stands there is forgotten, that something stands there is not."""
+RANDOM = ("placebo", "permute", "resample")
+"""Kinds that draw at random: their numbers are means over draws."""
 LARGE = 48
 """Heads of a tower above which the list is short and heads are ranked by an estimate."""
 SIDES = (KEY_POSITION, KEY_CONTENT)
@@ -125,6 +137,11 @@ def main_rows(n_layers: int) -> Main:
     """Intact, and four edits of key-position: of one layer's pooled row, or of all layers' rows."""
     kinds = ("flatten", "placebo", "keep", KEEP_OBJECTS)
     return Main(Row(), *(_whole(kind, n_layers) for kind in kinds))
+
+
+def text_row(n_layers: int) -> Row:
+    """Key-position of the text tower flattened, as far as `main_rows` takes it in the other one."""
+    return _whole("flatten", n_layers, "text")
 
 
 def head_row(layer: int, head: int, n_layers: int) -> Row:

@@ -27,23 +27,28 @@ from lrinterp.analysis.ablation.rows import (
     is_large,
     main_rows,
     standard_rows,
+    text_row,
 )
 from lrinterp.analysis.subject import decomposable, focus, head_name
+from lrinterp.encoders import Tower
+from lrinterp.grades import grade, phrase_of
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, Result, Scalar, records
 from lrinterp.stats import GAP, SHARE, Units, crossed_interval
 from lrinterp.wording import counted
 
-__all__ = ["INTACT", "LABELS", "SUMMARISED", "WITHOUT", "TermAblation", "term_ablation"]
+__all__ = ["INTACT", "LABELS", "SUMMARISED", "TEXT", "WITHOUT", "TermAblation", "term_ablation"]
 
-PLACEBO_DRAWS = 20
-FEW_DRAWS = 3
-"""Of a placebo in a large tower."""
+DRAWS, FEWEST_DRAWS = 20, 3
+"""Of a random ablation: as many as the work allows."""
+MOST_WORK = 1e12
+"""Multiplications that the draws of one ablation may take."""
 ENOUGH = 0.1
 """Order that key-position alone may lose and still count as sufficient."""
 SUMMARISED = ("unseen_pair", "pictures")
 """Sets that a summary may speak of: held-out pairs, or pictures that nothing was trained on."""
 LABELS = "label_set_closed_without_key_position"
+TEXT = "order_without_text_key_position"
 NOTHING = Scalar(value=None, n=0, n_units=0)
 
 INTACT, WITHOUT, PLACEBO, ONLY, OBJECTS = main_rows(1)
@@ -76,6 +81,7 @@ class TermAblation(Result):
     notes: tuple[str, ...]
     layers: int = 1
     """Of the image tower."""
+    text_layers: int = 1
 
     @property
     def main(self) -> Main:
@@ -111,8 +117,9 @@ class TermAblation(Result):
         """Key-position of the image tower, all heads; in a deep tower all layers and rows."""
         named = self.main.named
         if self.focus not in SUMMARISED:
-            return dict.fromkeys((*named, LABELS), NOTHING)
+            return dict.fromkeys((*named, TEXT, LABELS), NOTHING)
         orders = {key: self.order(row, minus) for key, (row, minus) in named.items()}
+        orders[TEXT] = self.order(text_row(self.text_layers))
         return {**orders, LABELS: self.label_set(self.main.without)}
 
     def label_set(self, row: Row) -> Scalar:
@@ -132,7 +139,9 @@ class TermAblation(Result):
             f"{without.phrase} without key-position{where}, {placebo.phrase} under a placebo "
             f"of the same size ({spread.phrase} above the removal, paired), and {only.phrase} with "
             f"key-position alone ({counted(intact.n, 'picture')}, "
-            f"{counted(intact.n_units, 'label pair')})."
+            f"{counted(intact.n_units, 'label')}). Without key-position it is "
+            f"{phrase_of(without, self.chance)}; without that of the text tower order is "
+            f"{self.order(text_row(self.text_layers)).phrase}."
         )
         return text + at_chance(intact, self.chance) + self.loss
 
@@ -141,7 +150,7 @@ class TermAblation(Result):
         """Why key-position alone loses order, where it does and attention of one layer says so."""
         lost = self.order(INTACT, ONLY)
         told = self.layers == 1 and not self.normed and self.on_objects.size and self.order_lost
-        if not told or float(lost.value or 0) <= ENOUGH:
+        if not told or lost.low is None or lost.low <= ENOUGH:
             return ""
         place = max(self.order_lost, key=lambda p: float(self.order_lost[p].value or 0))
         before, after = self.on_objects[:, place[1]]
@@ -179,9 +188,10 @@ class TermAblation(Result):
             + whole,
             *([raw] if (self.table["gauge"] == "raw").any() else []),
             *([told] if len(self.runs(self.main.objects)) else []),
-            f"The placebo keeps the term and subtracts a random row, orthogonal to it and of the "
-            f"same size: the mean of {len(self.runs(self.main.placebo))} seeded draws, which its "
-            "interval resamples as well as label pairs.",
+            "The placebo keeps the term and subtracts a random row, orthogonal to it and of the "
+            "same size. Placebo, permuted and resampled rows are means over "
+            f"{counted(len(self.runs(self.main.placebo)), 'seeded draw')}; their intervals cover "
+            "other draws and other labels.",
             *self.notes,
         )
 
@@ -204,9 +214,9 @@ class TermAblation(Result):
 
 def at_chance(intact: Scalar, chance: float) -> str:
     """That nothing can be taken from a model that has nothing."""
-    if intact.low is None or not intact.low <= chance <= (intact.high or 0):
+    if grade(intact, chance) in ("knows", "in part"):
         return ""
-    return " Order is at chance already intact: these ablations can take nothing from it."
+    return " Intact order is not above chance: these ablations can take nothing from it."
 
 
 def term_ablation(
@@ -216,8 +226,8 @@ def term_ablation(
 
     Kinds and their formulas: `lrinterp.decomposition.ablation`; the standard list of ablations:
     `standard_rows`, with `extra` behind it. Deep towers are edited in the first layer, in each
-    layer and in all; of towers with many heads all are estimated and some measured. `draws` of a
-    placebo: 20, in large towers 3. Raises NotApplicable where a tower cannot be split,
+    layer and in all; of towers with many heads all are estimated and some measured. `draws` of
+    random ablations: 20, in large towers as many as MOST_WORK allows, 3 at least. Raises NotApplicable where a tower cannot be split,
     ValueError, naming the term, for resampling one that does not depend on the input.
     Source: arXiv 2601.12809, section 5; the split of deeper layers: arXiv 2310.04861.
     """
@@ -225,7 +235,7 @@ def term_ablation(
     examples = recording.examples.of(focus(recording.examples))
     bench, large = Bench(recording.model, examples), is_large(image.n_heads, image.n_layers)
     runs, depths = Runs(bench), {"image_layers": image.n_layers, "text_layers": text.n_layers}
-    count = draws or (FEW_DRAWS if large else PLACEBO_DRAWS)
+    count = draws or affordable(recording.model.image, len(examples), examples.grid)
     runs.measure(standard_rows(image.n_heads, **depths), count, extra)
     if large:
         runs.estimate()
@@ -241,7 +251,15 @@ def term_ablation(
         normed=image.normalization_type is not None,
         notes=(*runs.notes, *further),
         layers=image.n_layers,
+        text_layers=text.n_layers,
     )
+
+
+def affordable(tower: Tower, n_pictures: int, grid: tuple[int, int]) -> int:
+    """Draws of a random ablation that MOST_WORK allows."""
+    weights = sum(parameter.numel() for parameter in tower.parameters())
+    work = weights * n_pictures * (1 + grid[0] * grid[1])
+    return int(min(DRAWS, max(FEWEST_DRAWS, MOST_WORK // work)))
 
 
 def on_objects(bench: Bench) -> Float[np.ndarray, "case head"]:

@@ -23,7 +23,9 @@ from torch import Tensor
 
 from lrinterp.axes import Embeddings, Occurrence, Tokens
 from lrinterp.decomposition import (
+    KEY_CONTENT,
     KEY_POSITION,
+    TERMS,
     Ablation,
     embedding_in,
     groups_of,
@@ -138,6 +140,11 @@ class MarginParts:
         v = self.embedding(attention)
         return (v * self.direction).sum(-1) / length(v)[:, 0]
 
+    def alone(self, terms: Sequence[str]) -> Float[Tensor, "example"]:
+        """The margin where some terms make the scores, all others left out."""
+        kept = [TERMS.index(term) for term in terms]
+        return self.margin(self.softmax(self.terms[kept].sum(0)))
+
     def contributions(
         self,
     ) -> tuple[Float[Tensor, "direct example"], Float[Tensor, "part example head key"]]:
@@ -186,6 +193,8 @@ class Attributed:
     flat_margin: Float[np.ndarray, "example"]
     """The margin with key-position flattened, and the attention then."""
     flat_attention: Float[np.ndarray, "example head key"]
+    alone: Float[np.ndarray, "side example"]
+    """The margin with key-position, and with key-content, alone in the scores."""
     direct: Float[np.ndarray, "direct example"]
     by_key: Float[np.ndarray, "part example head key"]
     by_term: Float[np.ndarray, "term example head"]
@@ -195,6 +204,17 @@ class Attributed:
     def attended(self) -> Bool[np.ndarray, "example key"]:
         """The keys that the pooled query sees."""
         return np.any(self.attention > 0, axis=1)
+
+    @property
+    def added(self) -> Float[np.ndarray, "side when example"]:
+        """What key-position, then key-content, adds to the margin: first, last, Shapley value.
+
+        First: alone minus uniform attention; last: the whole minus the other one alone; the Shapley
+        value of two is the mean of both. They differ where the margin is not additive.
+        """
+        first = self.alone - self.uniform
+        last = self.margin - self.alone[::-1]
+        return np.stack([first, last, (first + last) / 2], axis=1)
 
     @property
     def whole(self) -> Float[np.ndarray, "example"]:
@@ -240,6 +260,7 @@ def apart(parts: MarginParts) -> Attributed:
         "attention": attention,
         "flat_margin": parts.margin(flat),
         "flat_attention": flat,
+        "alone": torch.stack([parts.alone(side) for side in (KEY_POSITION, KEY_CONTENT)]),
         "direct": direct,
         "by_key": by_key,
         "by_term": by_term,
@@ -250,7 +271,7 @@ def apart(parts: MarginParts) -> Attributed:
 def joined(chunks: Sequence[Attributed]) -> Attributed:
     """Chunks of examples as one."""
     names = [field.name for field in fields(Attributed) if field.name != "nodes"]
-    axes = {name: int(name in ("direct", "by_key", "by_term")) for name in names}
+    axes = {name: int(name in ("alone", "direct", "by_key", "by_term")) for name in names}
     arrays = {n: np.concatenate([getattr(c, n) for c in chunks], axis) for n, axis in axes.items()}
     return Attributed(**arrays, nodes=max(chunk.nodes for chunk in chunks))
 

@@ -21,6 +21,7 @@ __all__ = [
     "NONE",
     "SPLIT",
     "UNIFORM",
+    "WAYS",
     "WHOLE",
     "cell",
     "key_position",
@@ -34,6 +35,7 @@ __all__ = [
 
 SPLIT = {"key-position": KEY_POSITION, "key-content": KEY_CONTENT}
 """What the inputs identify of the scores."""
+WAYS = ("added first", "added last", "Shapley value")
 ALL_HEADS, DIRECT_PATH, NONE = "all", "direct path", "-"
 WHOLE, UNIFORM, FLAT = "whole", "uniform attention", "key-position flattened"
 NO_OBJECT = ("CLS", "background")
@@ -59,6 +61,9 @@ def summands(
                 yield cell("direct", head_name(0, head), role, part), values
     for part, values in zip(DIRECT_PARTS, found.direct, strict=True):
         yield cell("direct", DIRECT_PATH, pooled_role(contrast, masks), part), values
+    for part, ways in zip(SPLIT, found.added, strict=True):
+        for way, values in zip(WAYS, ways, strict=True):
+            yield cell(way, ALL_HEADS, NONE, part), values
     for part, terms in (SPLIT | {term: (term,) for term in TERMS}).items():
         moved = found.by_term[[TERMS.index(term) for term in terms]].sum(0)
         yield cell("through attention", ALL_HEADS, NONE, part), moved.sum(-1)

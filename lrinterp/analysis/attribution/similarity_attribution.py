@@ -32,6 +32,7 @@ from lrinterp.analysis.attribution.rows import (
     ALL_HEADS,
     FLAT,
     SPLIT,
+    WAYS,
     WHOLE,
     key_position,
     long_rows,
@@ -67,6 +68,8 @@ SPEARMAN = {
     "flattened": OVERALL + FLATTENED,
 }
 """Correlations by the end of their summary key."""
+ENDS = dict(zip(WAYS, ("_first", "_last", "_shapley"), strict=True))
+"""What is added first, last, and on average, by the end of its summary key."""
 
 
 @final
@@ -133,12 +136,11 @@ class SimilarityAttribution(Result):
         for key, part in MARGINS.items():
             if part in margins:
                 found[f"{encoder}_{key}"] = Scalar.of(margins[part])
-        through = {"kind": "through attention", "head": ALL_HEADS}
-        for which, parts in ((through, tuple(SPLIT)), ({"kind": GROUPED}, GROUPS)):
-            for row in self.rows(encoder=encoder, **which):
-                if row["part"] in parts:
+        for way, end in {**ENDS, GROUPED: ""}.items():
+            for row in self.rows(encoder=encoder, kind=way):
+                if row["part"] in (*SPLIT, *GROUPS):
                     name = row["part"].replace("-", "_").lower()
-                    found[f"{encoder}_margin_by_{name}"] = Scalar.of(row)
+                    found[f"{encoder}_margin_by_{name}{end}"] = Scalar.of(row)
         largest = self.largest(encoder)
         place = f"{largest['head']} {largest['role']} {largest['part']}"
         where = part_label(largest) if encoder in self.deep else place

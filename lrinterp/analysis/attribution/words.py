@@ -44,7 +44,7 @@ def finding_words(found: Found, encoder: str, largest: Mapping[str, Any], more: 
     """What makes the margin of one tower; `more` follows where there is a margin."""
     margin = found[f"{encoder}_margin"]
     thing = {"image": "picture"}.get(encoder, "caption-picture pair")
-    where = f"{counted(margin.n, thing)}, {counted(margin.n_units, 'label pair')}"
+    where = f"{counted(margin.n, thing)}, {counted(margin.n_units, 'label')}"
     size = float(margin.value or 0)
     if abs(size) < NO_MARGIN:
         return (
@@ -62,10 +62,20 @@ def read(found: Found, encoder: str, largest: Mapping[str, Any]) -> str:
     what = {"E": "token", "P": "position"}.get(largest["part"], "bias")
     return (
         f"read above all from the {what} at {largest['role']} through {largest['head']}, "
-        f"{found[f'{encoder}_largest_value'].phrase}; by way of attention key-position makes "
-        f"{found[f'{encoder}_margin_by_key_position'].phrase} of it and key-content "
-        f"{found[f'{encoder}_margin_by_key_content'].phrase}, and with key-position flattened "
-        f"{found[f'{encoder}_margin_without_key_position'].phrase} is left."
+        f"{found[f'{encoder}_largest_value'].phrase}. In the scores {ways(found, encoder)}; with "
+        f"key-position flattened {found[f'{encoder}_margin_without_key_position'].phrase} is left."
+    )
+
+
+def ways(found: Found, encoder: str) -> str:
+    """What key-position adds first, last and on average: the margin is not additive in it."""
+    first, last, shapley = (
+        found[f"{encoder}_margin_by_key_position_{way}"].phrase
+        for way in ("first", "last", "shapley")
+    )
+    return (
+        f"key-position adds {first} before key-content is there, {last} after, and {shapley} on "
+        "average of both (Shapley value)"
     )
 
 
@@ -105,6 +115,10 @@ def path_caveats(exact: float, error: float, nodes: int) -> tuple[str, ...]:
         "Key-content (EE+PE+bE) and key-position (EP+PP+bP) are identified up to a constant "
         "per component of positions, which the canonical gauge fixes; the nine terms, and what "
         "of a value is token or position, are conventions of that gauge.",
+        "A margin is not additive in its scores, so how much of it a part makes depends on the "
+        "path: added first (alone, against uniform attention), added last (the whole less the other "
+        "part alone), their mean (Shapley value) and integrated gradients all differ, and none is "
+        "the share.",
     )
 
 

@@ -6,7 +6,7 @@ its world has, where they come in both templates, left and right.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -87,6 +87,15 @@ class CaptionGrid:
         sizes = {"order": 2, "opposites": len(self.axes), "word": 2, "template": self.templates}
         pattern = "(pair order opposites word template) d -> opposites pair order word template d"
         return dict(zip(self.axes, rearrange(points, pattern, **sizes), strict=True))
+
+    def of_axis(self, axis: str) -> "CaptionGrid":
+        """The captions of one axis alone."""
+        shape = (len(self.pairs), 2, len(self.axes), 2, self.templates)
+        index = np.arange(len(self.texts)).reshape(shape)[:, :, self.axes.index(axis)].reshape(-1)
+        texts = tuple(self.texts[i] for i in index)
+        return replace(
+            self, axes=(axis,), texts=texts, tokens=self.tokens.at(torch.from_numpy(index))
+        )
 
     def examples(self) -> dict[str, Pair]:
         """Two captions of the first axis for each kind of comparison that the grid holds."""

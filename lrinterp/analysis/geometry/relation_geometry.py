@@ -14,7 +14,7 @@ from lrinterp.analysis.geometry.caption_grid import (
 )
 from lrinterp.analysis.geometry.direction import DRAWS
 from lrinterp.analysis.geometry.figures import AXES, KINDS, cosine_figures, direction_figures
-from lrinterp.analysis.geometry.rows import EMBEDDING, geometry
+from lrinterp.analysis.geometry.rows import EMBEDDING, geometry, random_consistency
 from lrinterp.encoders import DualEncoder
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
@@ -45,9 +45,6 @@ DIRECTION = {
     "relation_share": "share of variance between the two words",
     "relative_norm": "length of a difference, in distances to other objects",
 }
-ALPHA = 0.05
-ENOUGH_PAIRS = 6
-"""Of n pairs 2^(n - 1) exchanges of words differ: with fewer, p cannot fall under ALPHA."""
 LITTLE = 0.05
 """Part of the distance between opposites below which a gain counts as none."""
 
@@ -70,6 +67,8 @@ class RelationGeometry(Result):
     """A hash of all captions."""
     width: int
     """Dimensions of the embedding space."""
+    random: tuple[float, ...]
+    """The consistency of the first relation in models of random weights."""
     free_text: bool
     """Were the captions written for this, or are they those of the model's world?"""
 
@@ -95,6 +94,9 @@ class RelationGeometry(Result):
                 if key == "consistency":
                     for end, column in NULL.items():
                         summary[f"{axis}_{key}_{end}"] = Scalar(value=rows[measure][column])
+        summary[f"{self.axes[0]}_consistency_random"] = Scalar(
+            value=max(self.random), n=len(self.random)
+        )
         return summary
 
     @property
@@ -114,7 +116,7 @@ class RelationGeometry(Result):
         return (
             f"Captions that differ only in {' or '.join(WORDS[axis])} have a mean cosine of "
             f"{'; '.join([cosine.phrase, *filter(None, beside)])} "
-            f"({counted(cosine.n, 'comparison')}, {counted(cosine.n_units, 'object pair')})."
+            f"({counted(cosine.n, 'comparison')}, {counted(cosine.n_units, 'object')})."
         )
 
     def _direction(self, axis: str) -> str:
@@ -123,18 +125,24 @@ class RelationGeometry(Result):
         one, other = WORDS[axis]
         if row["value"] is None:
             return f"No direction of {one} minus {other} can be measured."
-        null = f"words shuffled: 95 % under {signed(row['null_95'], 2)}, p = {row['p']:.2g}"
+        most, found = max(self.random), Scalar.of(row)
+        null = (
+            f"{counted(len(self.random), 'model')} of random weights: at most {signed(most, 2)}; "
+            f"words shuffled: 95 % under {signed(row['null_95'], 2)}"
+        )
         lead = f"The difference {one} minus {other} of held-out objects has a cosine of "
-        body = f"{Scalar.of(row).phrase} with that of the others ({null})"
-        if row["n_units"] < ENOUGH_PAIRS:
+        body = f"{found.phrase} with that of the others ({null})"
+        if found.low is None or found.high is None or found.low <= row["null_95"]:
+            units = counted(row["n_units"], "object")
+            return f"{lead}{body}: with {units} no direction that objects share is shown."
+        if found.low <= most:
             return (
-                f"{lead}{body}: {counted(row['n_units'], 'object pair')} are too few to tell "
-                f"whether there is a common direction; {ENOUGH_PAIRS} could."
+                f"{lead}{body}: a common direction, but not surely more than random weights make of "
+                "the words alone."
             )
-        if row["p"] >= ALPHA:
-            return f"{lead}{body}: no direction that objects share."
         return (
-            f"{lead}{body}. The two words make {percent(own.value)} of the variance of these "
+            f"{lead}{body}: a common direction, beyond what random weights make of the words alone. "
+            "The two words make {percent(own.value)} of the variance of these "
             f"captions; the direction, with all else that varies along it, {percent(along.value)}."
         )
 
@@ -159,11 +167,12 @@ class RelationGeometry(Result):
             "A bare cosine means nothing alone: all captions of a model may lie near each other. "
             "Hold it against paraphrases of one statement and against other objects.",
             WORD_ALONE,
-            "Intervals are 95 %, from a bootstrap over unordered pairs of objects. Pairs may share "
-            "objects, and the directions are fitted on pairs in common: whether there is a "
-            "direction is told by the null, not by the interval.",
-            f"The null exchanges the two words in whole object pairs, {DRAWS:,} times, so p is at "
-            f"least {1 / (1 + DRAWS):.1g}, and of n pairs at least about 2^(1 − n). A direction "
+            "Intervals are 95 %: each object is left out in turn, with all its pairs.",
+            "A text tower of random weights carries every word into its embedding, and so makes a "
+            "common direction of the words alone: that null is its largest consistency, by fresh "
+            "weights where there is a recipe and otherwise by this tower's weights in random order. "
+            f"A second null exchanges the two words in whole object pairs, {DRAWS:,} times; pairs "
+            "that share objects make its p too small, so no verdict rests on it. A direction "
             f"drawn at random would carry {percent(1 / self.width)} of the variance if captions "
             "spread alike all around.",
             *([LENS] if self.table["layer"].max() else []),
@@ -272,11 +281,13 @@ def measured(
 ) -> RelationGeometry:
     """The Result of a grid of captions."""
     table, sums = geometry(model, grid, seed, progress=progress)
+    random = random_consistency(model, grid, seed)
     return RelationGeometry(
         table=table,
         sums=sums,
         shown={kind: " — ".join(two) for kind, two in grid.examples().items()},
         captions=grid.fingerprint,
         width=model.text.cfg.d_vocab_out,
+        random=random,
         free_text=model.processor is not None,
     )

@@ -13,11 +13,20 @@ from tqdm.auto import tqdm
 from lrinterp.analysis.geometry.caption_grid import CaptionGrid
 from lrinterp.analysis.geometry.cosines import Measure, cosines
 from lrinterp.analysis.geometry.direction import direction, signs_of
+from lrinterp.analysis.subject import random_twins
 from lrinterp.encoders import DualEncoder
 from lrinterp.result import NotApplicable
 from lrinterp.stats import COSINE, LINEAR, SHARE, Units
 
-__all__ = ["EMBEDDING", "RESIDUAL", "SCALES", "SITES", "geometry", "pooled_streams"]
+__all__ = [
+    "EMBEDDING",
+    "RESIDUAL",
+    "SCALES",
+    "SITES",
+    "geometry",
+    "pooled_streams",
+    "random_consistency",
+]
 
 EMBEDDING, RESIDUAL = "embedding", "residual"
 SITES = (EMBEDDING, RESIDUAL)
@@ -25,6 +34,8 @@ SITES = (EMBEDDING, RESIDUAL)
 COSINES = ("relation", "order", "paraphrase", "mirror", "other_objects", "consistency")
 SCALES = {**dict.fromkeys(COSINES, COSINE), "direction_accuracy": SHARE}
 """Measures that have bounds."""
+FIRST_SEED = 2000
+"""Seeds of models with random weights, far from those that people train with."""
 BATCH = 64
 
 Streams = Float[Tensor, "layer caption d_model"]
@@ -98,6 +109,21 @@ def geometry(
                 if layer == len(streams) - 1 and site == EMBEDDING:
                     sums.extend(sums_of(found, axis, grid.objects))
     return pd.DataFrame(rows), pd.concat(sums, ignore_index=True)
+
+
+def random_consistency(model: DualEncoder, grid: CaptionGrid, seed: int) -> tuple[float, ...]:
+    """Consistency of the first axis in models of random weights: what words alone make of it.
+
+    Cost: one forward pass of the axis' captions for each.
+    """
+    own, found = grid.of_axis(grid.axes[0]), []
+    for twin in random_twins(model, "text", FIRST_SEED + seed):
+        stream = pooled_streams(twin, own, progress=False)[-1]
+        [points] = own.by_axis(at_site(twin, stream, EMBEDDING)).values()
+        measure = direction(points, own.apart, signs_of(len(own.pairs), seed, 0))["consistency"]
+        top, bottom = measure.by_pair
+        found.append(float(top.sum() / bottom.sum()) if bottom.sum() > 0 else 0.0)
+    return tuple(found)
 
 
 def rows_of(found: Mapping[str, Measure], objects: Units) -> Iterator[dict[str, Any]]:

@@ -44,7 +44,7 @@ def found(result: "PositionalGradient") -> str:
         f"fitted {shape} spans {row['span']:.3g} logits over the {across}, Spearman {rho}. "
         f"{null_words(result)} {row['null_span']:.2g} logits.{downwards(result)} Attention to the "
         f"{SIDE_WORDS[result.side]} is {gain.phrase} "
-        f"({counted(gain.n, 'picture')}, {counted(gain.n_units, 'label pair')})."
+        f"({counted(gain.n, 'picture')}, {counted(gain.n_units, 'label')})."
     )
 
 

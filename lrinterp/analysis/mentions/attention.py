@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lrinterp.analysis.alignment.rotation import label_groups
-from lrinterp.analysis.subject import as_index, relation_captions, untrained
+from lrinterp.analysis.subject import as_index, random_twins, relation_captions
 from lrinterp.encoders import DualEncoder
 from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
@@ -26,24 +26,22 @@ from lrinterp.stats import COSINE, SHARE, WEIGHT, Interval, ratio_intervals
 
 __all__ = [
     "ALL",
-    "UNTRAINED_MODELS",
     "Mentions",
     "by_label",
     "choose",
     "head_rows",
     "mention_attention",
+    "random_null",
     "recorded_patterns",
     "sets_of",
-    "untrained_null",
 ]
 
 ALL = "all"
 SETS = (ALL, "seen_pair", "unseen_pair", "mixed_pair")
 TIE = 1e-6
 """Difference of attention that rounding may make."""
-UNTRAINED_MODELS = 20
 FIRST_SEED = 1000
-"""Seeds of the untrained models, far from those that people train with."""
+"""Seeds of models of random weights, far from those that people train with."""
 
 Pattern = Float[Tensor, "caption head query key"]
 ELSEWHERE = ("SOT", "relation", "words", "EOT")
@@ -134,13 +132,10 @@ def recorded_patterns(recording: Recording, mentions: Mentions) -> list[Pattern]
 
 
 @torch.no_grad()
-def untrained_null(model: DualEncoder, mentions: Mentions, seed: int) -> float | None:
-    """Largest |mean difference| over all heads of untrained models; None without a recipe."""
+def random_null(model: DualEncoder, mentions: Mentions, seed: int) -> float:
+    """Largest |mean difference| over all heads of models of random weights."""
     tokens, largest = model.prepare(mentions.examples)["text"].at(as_index(mentions.index)), 0.0
-    for k in range(UNTRAINED_MODELS):
-        twin = untrained(model, FIRST_SEED + seed + k)
-        if twin is None:
-            return None
+    for twin in random_twins(model, "text", FIRST_SEED + seed):
         _, cache = twin.text.run_with_cache(
             tokens.ids,
             names_filter=lambda name: name.endswith("pattern"),

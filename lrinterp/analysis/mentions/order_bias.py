@@ -9,7 +9,6 @@ import pandas as pd
 from lrinterp.analysis.alignment.rotation import HELD_OUT
 from lrinterp.analysis.mentions.attention import (
     ALL,
-    UNTRAINED_MODELS,
     Mentions,
     by_label,
     choose,
@@ -17,7 +16,7 @@ from lrinterp.analysis.mentions.attention import (
     mention_attention,
     recorded_patterns,
     sets_of,
-    untrained_null,
+    random_null,
 )
 from lrinterp.analysis.subject import head_name
 from lrinterp.charts import bars, lines, reference
@@ -57,7 +56,7 @@ class OrderBias(Result):
     """The head with the largest difference above 0 there, if any has one."""
     chosen_on: str
     measured_on: str
-    null: float | None
+    null: float
     """Largest |difference| over the heads of untrained models; None without a recipe."""
     last: str
     """The role of the last mention: second, or third of three objects."""
@@ -102,10 +101,11 @@ class OrderBias(Result):
         return share if self.bias_head == self.first_head else complement(share)
 
     def prefers(self, head: str) -> bool:
-        """Is the difference of a head more than nothing to speak of?"""
+        """Is the difference of a head surely more than what counts as none?"""
         gap = self.rows()[head]
-        crosses = gap["low"] is not None and gap["low"] <= 0 <= gap["high"]
-        return abs(gap["difference"]) >= max(NO_PREFERENCE, self.null or 0) and not crosses
+        if gap["low"] is None:
+            return False
+        return max(gap["low"], -gap["high"]) >= max(NO_PREFERENCE, self.null)
 
     @property
     def finding(self) -> str:
@@ -116,25 +116,23 @@ class OrderBias(Result):
             f"{self.bias_head} gives the object named first {s['bias_head_first_attention']} of "
             f"[EOT]'s attention and the one named {self.last} {s['bias_head_second_attention']}, "
             f"a difference of {gap.phrase} on {SET_WORDS[self.measured_on]} "
-            f"({counted(gap.n, 'caption')}, {counted(gap.n_units, 'set')} of labels)"
+            f"({counted(gap.n, 'caption')}, {counted(gap.n_units, 'label')})"
         )
         if not self.prefers(self.bias_head):
-            return (
-                f"The text head that prefers a mention most has no preference to speak of: {bias}."
-            )
+            return f"No text head surely prefers one mention to the other. The largest difference: {bias}."
         side = "first" if self.bias_head == self.first_head else self.last
-        share = f"the one named {side} gets more in a share of {s['bias_head_consistency']} of them"
+        share = f"the one named {side} gets more in {s['bias_head_consistency'].phrase} of them"
         return f"{bias}; {share}.{self._named_first()}{self._by_template()}"
 
     def _named_first(self) -> str:
         if self.first_head == self.bias_head:
             return ""
         if self.first_head is None or not self.prefers(self.first_head):
-            return " No head prefers the object named first to speak of."
+            return " No head surely prefers the object named first."
         gap, share = (self.summary[f"first_head_{x}"] for x in ("difference", "consistency"))
         return (
             f" Of the heads that prefer the object named first, {self.first_head} does so most: "
-            f"by {gap.phrase}, in a share of {share} of the captions."
+            f"by {gap.phrase}, in {share.phrase} of the captions."
         )
 
     def _by_template(self) -> str:
@@ -156,9 +154,9 @@ class OrderBias(Result):
             + ("." if chosen != measured else ON_THEMSELVES),
             "Attention says where [EOT] looks; what the embedding takes from there depends on the "
             "values too.",
-            "Intervals are 95 %, from a bootstrap over unordered sets of labels. They say nothing "
+            "Intervals are 95 %: each label is left out in turn. They say nothing "
             "about other training seeds, between which heads change places.",
-            NO_NULL if self.null is None else f"{NULL} Here it is {self.null:.2g}.",
+            f"{NULL} Here it is {self.null:.2g}.",
             *([] if self.templates else [ONE_TEMPLATE]),
             *([MANY] if self.last != "second" else []),
             *([DEEP] if self.table["layer"].max() else []),
@@ -175,11 +173,11 @@ class OrderBias(Result):
 
 ON_THEMSELVES = ", for want of others: the largest difference is partly luck."
 NULL = (
-    f"The null is the largest |difference| over all heads of {UNTRAINED_MODELS} untrained models "
+    "The null is the largest |difference| over all heads of models of random weights (fresh ones "
+    "where there is a recipe, else this tower's weights in random order; 20, or 3 of large towers) "
     f"on the same captions. It is easy to beat, so a difference under {NO_PREFERENCE} counts as "
     "none even where it exceeds the null."
 )
-NO_NULL = "The null of untrained models is left out: this model has no recipe to draw them from."
 ONE_TEMPLATE = (
     "All relation captions have one template, so the object named first always stands on the same "
     "side: order of mention and side cannot be told apart."
@@ -218,7 +216,7 @@ def heads_figure(result: OrderBias) -> Figure:
     table = pd.DataFrame(rows)
     size = table["difference of attention"].abs().groupby(table["head"]).max()
     shown = table[table["head"].isin(size.nlargest(MOST_HEADS).index)]
-    none = max(NO_PREFERENCE, result.null or 0)
+    none = max(NO_PREFERENCE, result.null)
     plot = bars(
         shown,
         x="difference of attention",
@@ -227,7 +225,7 @@ def heads_figure(result: OrderBias) -> Figure:
         highlight=result.bias_head,
         mark="dot",
     )
-    reached = "" if result.null is None else f" (untrained models reach {result.null:.1g})"
+    reached = f" (models of random weights reach {result.null:.1g})"
     return Figure(
         key="heads",
         title=f"Attention to the object named first minus the one named {result.last}",
@@ -277,6 +275,6 @@ def order_bias(recording: Recording, *, seed: int = 0) -> OrderBias:
         first_head=None if first is None else head_name(*first),
         chosen_on=chosen_on,
         measured_on=measured_on,
-        null=untrained_null(recording.model, mentions.of_set(measured_on), seed),
+        null=random_null(recording.model, mentions.of_set(measured_on), seed),
         last=mentions.names[1],
     )

@@ -40,6 +40,8 @@ class ActivationPatching(Result):
     asked: int = 64
     """The most pairs that were asked for."""
     focus: str
+    template: str = ""
+    """The relation word of the captions, where there are several templates."""
     mirrored: bool = False
     """Corrupted pictures are mirror images of photographs."""
     notes: tuple[str, ...]
@@ -74,7 +76,8 @@ class ActivationPatching(Result):
                 f"{row['role']} restores {effect.phrase} of the margin"
             )
         text = "; ".join(parts)
-        found = f"{text[0].upper()}{text[1:]} (denoising, n = {self.examples} pairs of pictures)."
+        said = f", captions that say “{self.template}”" if self.template else ""
+        found = f"{text[0].upper()}{text[1:]} (denoising, {self.examples} pairs of pictures{said})."
         return f"{found} {self._sampled()}".strip()
 
     def _sampled(self) -> str:
@@ -148,7 +151,8 @@ def activation_patching(
     Clean: "A left of B" at (i, j); corrupted: the same layout with the objects swapped, or of a
     photograph its mirror image and the other relation word. Image margin = cos(image, true
     caption) - cos(image, its reverse); text margin likewise with the two pictures. `examples`
-    pictures are drawn with `seed`. Definitions: mechanics of arXiv 2601.12809; denoising and
+    pictures are drawn with `seed`; of several templates the one in which order is best is taken.
+    Definitions: mechanics of arXiv 2601.12809; denoising and
     noising as in Heimersheim and Nanda (arXiv 2404.15255); attribution as in Syed et al.
     (arXiv 2310.10348).
 
@@ -161,7 +165,8 @@ def activation_patching(
     """
     rows: list[dict[str, Any]] = []
     notes = []
-    for contrast in pairs_of(recording, examples, seed, most_work):
+    pairs = pairs_of(recording, examples, seed, most_work)
+    for contrast in pairs:
         if reason := contrast.why_not():
             notes.append(reason)
         else:
@@ -173,6 +178,7 @@ def activation_patching(
         examples=int(rows[0]["n"]),
         asked=examples,
         focus=focus(recording.examples),
+        template=pairs[0].template if len(recording.examples.templates) > 1 else "",
         mirrored=isinstance(recording.inputs["image"], Pixels),
         notes=tuple(notes),
     )

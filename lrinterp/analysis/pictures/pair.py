@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from lrinterp.analysis.contrast import caption_of, swapped
+from lrinterp.analysis.contrast import caption_of, clearest_template, swapped
 from lrinterp.analysis.gradient.attention_gain import SIDES, sides_of
 from lrinterp.analysis.mechanism import typical
 from lrinterp.analysis.subject import as_index, focus
@@ -42,7 +42,7 @@ class Pair:
         columns = examples.grid[1]
         one = photographs[[typical(examples.image_pixels[photographs] % columns, columns)]]
         other = examples.image_twin[one]
-        template = examples.templates[0]
+        template = clearest_template(recording)
         stated = (caption_of(examples, one, template), swapped(examples, other, template))
         return cls(recording, index[np.concatenate([one, other])], np.concatenate(stated))
 

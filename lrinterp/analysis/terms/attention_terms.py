@@ -164,7 +164,7 @@ def attention_terms(recording: Recording) -> AttentionTerms:
     """Split the scores of every layer of both towers into nine terms, and by who wrote the key.
 
     share(t) = sum over examples and keys of centred(t) * centred(s) / sum of centred(s)^2 on the
-    pooled row, s the sum; interval: clusters of label sets. The reconstruction error
+    pooled row, s the sum; interval: labels left out in turn. The reconstruction error
     is max |sum of terms - hook_attn_scores| / max |hook_attn_scores| where a key is seen, the
     larger of both ways to divide. The first layer has the gauges of its weights, layers above it
     the gauge `means`. Source: arXiv 2601.12809, section 4; arXiv 2310.04861 for means. Raises
