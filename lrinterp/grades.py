@@ -51,8 +51,8 @@ def grade(found: Measured, chance: float, knows: float | None = None) -> Grade:
 
     at chance: all of it within BAND of chance (equivalence). knows: all of it at least `knows`, by
     default half way from chance to 1. in part: all of it above chance. below chance: all of it
-    below. too few: no interval, one of no width, or one that reaches from chance to `knows`, so that
-    nothing could have been shown. undecided: any other that holds chance.
+    below. too few: no interval, one of no width, or one that reaches from chance to `knows`, so
+    that nothing could have been shown. undecided: any other that holds chance.
 
     >>> from lrinterp.stats import Interval
     >>> grade(Interval(value=0.773, low=0.68, high=0.87), 0.5)
@@ -111,7 +111,7 @@ def too_few(found: Measured, unit: str) -> str:
 
 
 def beside(found: Measured, chance: float, *, unit: str = "cluster") -> str:
-    """Where an accuracy lies against chance, for suites whose chance is not that of two captions."""
+    """Where an accuracy lies against chance, in a sentence about a suite."""
     guess = f"chance ({plain_number(chance)})"
     match grade(found, chance):
         case "knows" | "in part":

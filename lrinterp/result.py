@@ -145,6 +145,14 @@ class Result(ABC):
         """Named scalars, in the order in which they are shown."""
 
     @property
+    def primary(self) -> str:
+        """Key of the one number of the summary whose difference between models is tested.
+
+        The others are described with intervals; "" where none has an interval.
+        """
+        return ""
+
+    @property
     @abstractmethod
     def finding(self) -> str:
         """What came out, in one or two plain sentences with interval and n."""

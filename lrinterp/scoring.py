@@ -75,8 +75,8 @@ def order_credit(
     Of one template, or averaged over all of them.
     """
     parts = []
-    for template in [template] if template else examples.templates:
-        rivals = orders(examples, template)
+    for name in [template] if template else examples.templates:
+        rivals = orders(examples, name)
         candidates = torch.from_numpy(rivals).to(scores.device)
         good = examples.caption_meaning[rivals] == examples.image_meaning[:, None]
         chosen = torch.gather(scores, 1, candidates)

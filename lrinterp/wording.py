@@ -21,7 +21,7 @@ def plain_number(value: float) -> str:
 def decimals(half: float) -> int:
     """Decimals that an interval of this half width deserves.
 
-    One figure of it, two where that figure is a 1 or a 2; two decimals at least where it is under 1.
+    One figure of it, two where that is a 1 or a 2; two decimals at least where it is under 1.
 
     >>> [decimals(half) for half in (20, 2, 0.4, 0.02, 0.004)]
     [0, 1, 2, 3, 3]

@@ -69,6 +69,11 @@ class Accuracy(Result):
         return PICTURES in set(self.table["set"])
 
     @property
+    def primary(self) -> str:
+        """Key of the number that is tested between models."""
+        return f"{self.focus}_order"
+
+    @property
     def finding(self) -> str:
         """Order and label set on held-out pairs."""
         order, labels, *rest = (self.summary[k] for k in self.summary)
@@ -90,9 +95,9 @@ class Accuracy(Result):
             return f"There are no held-out pairs: {row['reason']}."
         return (
             f"On {counted(order.n, 'picture')} of pairs of {counted(order.n_units, 'label')} that "
-            f"training never showed in a pair, the true caption beats its swap in {order.phrase} of "
-            f"cases, {phrase_of(order, self.chance)}; the first caption names the objects correctly "
-            f"in {labels.phrase}.{apart}{self._distances()}"
+            f"training never showed in a pair, the true caption beats its swap in {order.phrase} "
+            f"of cases, {phrase_of(order, self.chance)}; the first caption names the objects "
+            f"correctly in {labels.phrase}.{apart}{self._distances()}"
         )
 
     def _distances(self) -> str:
@@ -114,10 +119,10 @@ class Accuracy(Result):
             "all other orders."
         )
         return (
-            "Intervals are 95 % and speak of other labels: each label is left out in turn (jackknife, "
-            "on the log odds), because pictures that share a label are not independent. They say "
-            "nothing about other training seeds. Where every picture is right the interval is the one "
-            "that a single error would give; two labels alone have none.",
+            "Intervals are 95 % and speak of other labels: each label is left out in turn "
+            "(jackknife, on the log odds), because pictures that share a label are not "
+            "independent. They say nothing about other training seeds. Where every picture is "
+            "right the interval is the one that a single error would give; two labels have none.",
             "A tie for the first place earns the share of the tied captions that are right. Where "
             "two captions are true (left and right), either counts.",
             *([many] if self.chance < TWO_OBJECTS else []),

@@ -1,7 +1,8 @@
 """Benchmarks of relations in real pictures: does the right caption score highest?
 
 `benchmark(model, read_relations("whatsup", folder))` gives a `Benchmark`: accuracy by relation with
-clustered intervals, left and right apart, pairs and sets, chance, and published figures beside it.
+intervals over groups, left and right apart, pairs and sets, chance, and published figures beside
+it.
 """
 
 from lrinterp.benchmark.board import Scoreboard

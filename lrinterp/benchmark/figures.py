@@ -34,7 +34,7 @@ def relations(table: pd.DataFrame) -> Iterator[Figure]:
             key=f"relations-{k + 1}" if k else "relations",
             title=f"Accuracy by relation, {captions(chance)}",
             how_to_read="Each bar is one relation; across: share of its rows in which the right "
-            "caption scores highest, with a 95 % interval over clusters; a model that guesses "
+            "caption scores highest, with a 95 % interval over groups; a model that guesses "
             f"scores {plain_number(chance)}, the dotted line. n counts rows.{rest}",
             plot=marked(bars(shown, x=SHARE, y="relation", facet=facet), most),
             table=most,
@@ -51,7 +51,7 @@ def axes(table: pd.DataFrame) -> Iterator[Figure]:
         key="axes",
         title="Accuracy by axis",
         how_to_read="Each bar is one axis of space; across: share of its rows in which the right "
-        f"caption scores highest, with a 95 % interval over clusters; {guess(part)}.",
+        f"caption scores highest, with a 95 % interval over groups; {guess(part)}.",
         plot=marked(bars(shown, x=SHARE, y="axis"), part),
         table=part,
     )
@@ -68,7 +68,7 @@ def sides(table: pd.DataFrame) -> Iterator[Figure]:
         key="sides",
         title="Left and right apart",
         how_to_read="Each bar is the rows in which the object is on that side; across: share of "
-        "them in which the right caption scores highest, with a 95 % interval over clusters; "
+        "them in which the right caption scores highest, with a 95 % interval over groups; "
         f"{guess(part)}{biased if told_by_word(table) else ''}.",
         plot=marked(bars(shown, x="recall", y="it is"), part),
         table=part,
@@ -87,7 +87,7 @@ def choices(table: pd.DataFrame) -> Iterator[Figure]:
         key="choices",
         title="What the model says",
         how_to_read="Each bar is a place that captions name; across: share of the rows that offer "
-        "it in which the model chooses it, with a 95 % interval over clusters; "
+        "it in which the model chooses it, with a 95 % interval over groups; "
         f"{guess(part)}, one that is always right says each as often as it is true (on hovering).",
         plot=marked(bars(shown, x=SAID, y="it says"), part),
         table=part,

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lrinterp.benchmark.figures import told_by_word
-from lrinterp.benchmark.notes import FEWEST
 from lrinterp.benchmark.published import published_words
+from lrinterp.grades import beside
 from lrinterp.result import Scalar
-from lrinterp.wording import counted, plain_number, signed
+from lrinterp.wording import counted, signed
 
 if TYPE_CHECKING:
     from lrinterp.benchmark.result import Benchmark
@@ -38,7 +38,7 @@ def accuracy(result: "Benchmark") -> str:
     assert best is not None
     assert chance is not None
     return (
-        f"On {counted(rows.n, 'row')} of {counted(rows.n_units, 'cluster')} of {result.suite}, "
+        f"On {counted(rows.n, 'row')} of {counted(rows.n_units, 'group')} of {result.suite}, "
         f"the right caption scores highest in {share(best)} of cases, averaged over {over}: "
         f"{against(best, chance)}."
     )
@@ -76,10 +76,5 @@ def share(scalar: Scalar) -> str:
 
 
 def against(scalar: Scalar, chance: float) -> str:
-    """Where the interval lies against chance; nothing of it with too few clusters."""
-    guess = f"chance ({plain_number(chance)})"
-    if scalar.low is None or scalar.high is None or (scalar.n_units or 0) < FEWEST:
-        return f"too few clusters to tell from {guess}"
-    if scalar.low > chance:
-        return f"above {guess}"
-    return f"below {guess}" if scalar.high < chance else f"not told from {guess}"
+    """Where the interval lies against chance."""
+    return beside(scalar, chance, unit="group")

@@ -1,16 +1,12 @@
 """What a reader of a benchmark must know, in words."""
 
-__all__ = ["BIAS", "FEWEST", "GLOSSARY", "INTERVALS", "OMITTED", "PADDED", "SUITE_NOTES", "TIES"]
+__all__ = ["BIAS", "GLOSSARY", "INTERVALS", "OMITTED", "PADDED", "SUITE_NOTES", "TIES"]
 
-FEWEST = 6
-"""Clusters below which nothing is said of chance. Of 2,000 simulated models that guess between two
-captions of 1,000 rows a cluster, the interval lay apart from chance for 49 % with 2 clusters, 22 %
-with 3, 12 % with 5, 9 % with 6 and 7 % with 12, where 5 % is meant."""
 INTERVALS = (
-    "Intervals are 95 %, from a Poisson bootstrap over clusters: rows that share pictures or "
-    "objects are not independent. Where every row is right or every row wrong they shrink to a "
-    "point; a single cluster has none. Of few clusters they are too narrow, so nothing is said of "
-    f"chance with fewer than {FEWEST}. They say nothing about other checkpoints."
+    "Intervals are 95 %: each group of rows that share pictures or objects is left out in turn "
+    "(jackknife, on the log odds). Where every row is right or every row wrong the interval is the "
+    "one that a single row counted otherwise would give; a single group has none. They say nothing "
+    "about other checkpoints."
 )
 OWN = (
     "A pair or set is all rows that share its key, two or more; it is right where every one of "
@@ -59,5 +55,5 @@ GLOSSARY = {
     "Pairs all right": "share of pairs (two rows, as a rule of opposite relations of the same "
     "objects) of which all rows are right; sets are four rows. In data of one's own, a pair or set "
     "is all rows that share its key.",
-    "Cluster": "rows that share pictures or objects, resampled together.",
+    "Group": "rows that share pictures or objects; intervals leave out whole groups.",
 }

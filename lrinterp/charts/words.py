@@ -53,7 +53,7 @@ def printed(values: Iterable[Iterable[float]], decimals: int) -> list[list[str]]
 
 
 def digits(frame: pd.DataFrame, name: str) -> int:
-    """Decimals for a column: those of its widest interval, or three figures of its largest value."""
+    """Decimals for a column: those of its widest interval, or three figures of the largest."""
     if {"low", "high"} <= set(frame):
         half = largest(column(frame, "high") - column(frame, "low"), default=0.0) / 2
         if half:

@@ -1,31 +1,32 @@
 """Numbers of several checkpoints, their differences from the first, and which are told apart."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri
 from scipy.stats import false_discovery_control
 
 from lrinterp.comparison.measured import Measured
 from lrinterp.comparison.naming import quantity_words
 from lrinterp.result import Scalar
-from lrinterp.stats import LEVEL, Difference, Interval, difference
+from lrinterp.stats import Difference, Interval, added, difference
 
 __all__ = ["DIFFERS", "difference_table"]
 
 RATE = 0.05
 """False discoveries among those that are said to differ."""
 DIFFERS, ALIKE, EQUAL, EXACT = "differs", "not told apart", "equal", "not tested"
+DESCRIBED = "described"
+"""A difference with an interval and p of its own, that is no test of the table."""
 LAST = ("answer", "mechanism")
 COLUMNS = [
     "analysis", "quantity", "checkpoint", "value", "low", "high", "n", "n_units", "name", "key",
+    "primary",
 ]  # fmt: skip
 DIFFERENCE = [
     "difference", "difference_low", "difference_high", "difference_n", "difference_n_units",
-    "paired", "p", "q",
+    "paired", "p", "least_p", "q",
 ]  # fmt: skip
 
 
@@ -34,14 +35,17 @@ def difference_table(measured: Sequence[Measured], asked: Sequence[str]) -> pd.D
 
     Columns: analysis, quantity, checkpoint, value, low, high, n, n_units, `name` where the
     number is one of a head, `key` of the summary; difference with interval and counts, `paired`
-    (yes, no, or empty where it is exact), p, q over all tests of the table, verdict. A number that
+    (yes, no, or empty where it is exact), p, the least p that these units allow, verdict. `primary`
+    marks the one number of each analysis that is tested; q corrects for those. A number that
     several analyses report stands once, under the analysis that measures it.
 
     Source of q: Benjamini and Hochberg, "Controlling the false discovery rate" (JRSS-B 1995).
     """
     rows = [row for place in quantities(measured, asked) for row in compared(measured, *place)]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *DIFFERENCE, "verdict"])
-    floats = ("value", "low", "high", "difference", "difference_low", "difference_high", "p")
+    floats = (
+        "value", "low", "high", "difference", "difference_low", "difference_high", "p", "least_p",
+    )  # fmt: skip
     counts = ("n", "n_units", "difference_n", "difference_n_units")
     kinds = {**dict.fromkeys(floats, "float64"), **dict.fromkeys(counts, "Int64")}
     return corrected(table.astype(kinds))
@@ -65,7 +69,9 @@ def compared(measured: Sequence[Measured], analysis: str, key: str) -> Iterator[
         named = isinstance(scalar.value, str)
         own = {**scalar.plain(), "value": None} if named else scalar.plain()
         place = {"analysis": analysis, "quantity": quantity_words(key), "checkpoint": one.name}
-        row = {**place, **own, "name": scalar.value if named else "", "key": key}
+        primary = one.results[analysis].primary == key
+        names = {"name": scalar.value if named else "", "key": key, "primary": primary}
+        row = {**place, **own, **names}
         found = None if one is first else between(first, one, analysis, key)
         yield {**row, **(difference_row(*found) if found else {"paired": "", "verdict": ""})}
 
@@ -75,7 +81,12 @@ def difference_row(found: Difference, paired: str) -> dict[str, Any]:
     plain = vars(found.interval)
     names = ("low", "high", "n", "n_units") if plain["n"] else ()
     columns = {f"difference_{name}": plain[name] for name in names}
-    columns |= {"difference": plain["value"], "paired": paired, "p": found.p}
+    columns |= {
+        "difference": plain["value"],
+        "paired": paired,
+        "p": found.p,
+        "least_p": found.least,
+    }
     return {**columns, "verdict": EXACT if plain["value"] else EQUAL}
 
 
@@ -94,7 +105,7 @@ def between(
     if same or one.low is None or two.low is None:
         value = float(two.value) - float(one.value)  # type: ignore[arg-type]
         return Difference(interval=Interval(value=value), p=None), ""
-    return added(one, two), "no"
+    return added(with_interval(one), with_interval(two)), "no"
 
 
 def is_number(value: object) -> bool:
@@ -102,30 +113,24 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float)
 
 
-def added(one: Scalar, two: Scalar) -> Difference:
-    """A difference of two independent numbers of which only the intervals are known.
-
-    Formula: half widths are 1.96 standard errors each, whose squares add; a normal p value.
-    """
-    z = float(ndtri((1 + LEVEL) / 2))
-    errors = [(s.high - s.low) / (2 * z) for s in (one, two)]  # type: ignore[operator]
-    error = math.hypot(*errors)
-    value = float(two.value) - float(one.value)  # type: ignore[arg-type]
-    p = 2 * float(ndtr(-abs(value) / error)) if error else float(value == 0)
-    counts = {name: _sum(getattr(one, name), getattr(two, name)) for name in ("n", "n_units")}
-    found = Interval(value=value, low=value - z * error, high=value + z * error, **counts)
-    return Difference(interval=found, p=p)
-
-
-def _sum(one: int | None, two: int | None) -> int:
-    return (one or 0) + (two or 0)
+def with_interval(found: Scalar) -> Interval:
+    """A number of a summary as an interval."""
+    return Interval(
+        value=float(found.value),  # type: ignore[arg-type]
+        low=found.low,
+        high=found.high,
+        n=found.n or 0,
+        n_units=found.n_units or 0,
+    )
 
 
 def corrected(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with q for every test, and its verdict."""
+    """The table with q for the primary number of each analysis, and every verdict."""
     p = table["p"].to_numpy(float)
-    tested, q = np.isfinite(p), np.full(len(p), np.nan)
+    tested = np.isfinite(p) & table["primary"].to_numpy(bool)
+    q = np.full(len(p), np.nan)
     if tested.any():
         q[tested] = false_discovery_control(p[tested])
-    said = np.where(tested, np.where(q < RATE, DIFFERS, ALIKE), table["verdict"])
+    described = np.where(np.isfinite(p), DESCRIBED, table["verdict"])
+    said = np.where(tested, np.where(q < RATE, DIFFERS, ALIKE), described)
     return table.assign(q=q, verdict=said)

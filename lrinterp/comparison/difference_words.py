@@ -37,10 +37,10 @@ MOST = 12
 
 def sentence(table: pd.DataFrame, first: str, name: str) -> str:
     """How many numbers of one checkpoint differ from the first, and the most telling of them."""
-    rows = records(table[(table["checkpoint"] == name) & table["p"].notna()])
+    rows = records(table[(table["checkpoint"] == name) & table["q"].notna()])
     whose = f"{name} against {first}"
     if not rows:
-        return f"{whose}: no quantity has an interval to test."
+        return f"{whose}: no primary quantity has an interval to test."
     differ = sum(row["verdict"] == DIFFERS for row in rows)
     quantities = "quantity differs" if len(rows) == 1 else "quantities differ"
     text = f"{whose}: {differ} of {len(rows)} tested {quantities}"
@@ -53,13 +53,14 @@ def sentence(table: pd.DataFrame, first: str, name: str) -> str:
     return (
         f"{text}; {spoken['quantity']} is {Scalar.of(spoken).phrase} instead of "
         f"{Scalar.of(before).phrase}, a difference of {difference_of(spoken).phrase} ({how} "
-        f"{counted(spoken['difference_n'], 'picture')}, {q_words(spoken)}: {spoken['verdict']})."
+        f"{counted(spoken['difference_n'], 'picture')}, {chance_words(spoken)}: "
+        f"{spoken['verdict']})."
     )
 
 
 def counts(table: pd.DataFrame, first: str, others: Sequence[str]) -> str:
     """How many numbers of each of many checkpoints differ from the first, in one sentence."""
-    judged = table[table["p"].notna()]
+    judged = table[table["q"].notna()]
     rows = [judged[judged["checkpoint"] == name] for name in others]
     parts = [
         f"{name} in {int((part['verdict'] == DIFFERS).sum())} of {len(part)}"
@@ -73,7 +74,7 @@ def tile_of(row: Mapping[str, Any], first: str) -> Tile:
     """A row's difference as a large figure."""
     label = f"{row['quantity'][:1].upper()}{row['quantity'][1:]}: {row['checkpoint']}"
     how = "paired" if row["paired"] == "yes" else "not paired"
-    words = f"{row['verdict']} ({q_words(row)}, {how})"
+    words = f"{row['verdict']} ({chance_words(row)}, {how})"
     return Tile(label=f"{label} minus {first}", scalar=difference_of(row), words=words)
 
 
@@ -96,7 +97,7 @@ def line_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def row_of(table: pd.DataFrame, first: str, name: str) -> dict[str, str]:
     """A checkpoint among many: how many numbers differ, and the most telling differences."""
     rows = records(table[table["checkpoint"] == name])
-    judged = [row["verdict"] for row in rows if row["p"] is not None]
+    judged = [row["verdict"] for row in rows if row["q"] is not None]
     found = {
         "Checkpoint": f"{name} minus {first}",
         "Differ": f"{judged.count(DIFFERS)} of {len(judged)}",
@@ -124,10 +125,10 @@ def changed(row: Mapping[str, Any]) -> str:
 
 def told(row: Mapping[str, Any]) -> str:
     """What can be said of a row's difference."""
-    if row["q"] is None:
+    if row["p"] is None:
         return row["verdict"] or "–"
     apart = "" if row["paired"] == "yes" else ", not paired"
-    return f"{row['verdict']} ({q_words(row)}{apart})"
+    return f"{row['verdict']} ({chance_words(row)}{apart})"
 
 
 def said(row: Mapping[str, Any]) -> str:
@@ -136,8 +137,9 @@ def said(row: Mapping[str, Any]) -> str:
     return change if change == "–" else f"{change} {told(row)}"
 
 
-def q_words(row: Mapping[str, Any]) -> str:
-    """A corrected p value with the digits it deserves."""
-    rounded = float(f"{row['q']:.2g}")
-    text = "q < 0.001" if rounded < 0.001 else f"q = {plain_number(rounded)}"
+def chance_words(row: Mapping[str, Any]) -> str:
+    """The corrected p value of a test, or the plain one of what is described."""
+    name = "p" if row["q"] is None else "q"
+    rounded = float(f"{row[name]:.2g}")
+    text = f"{name} < 0.001" if rounded < 0.001 else f"{name} = {plain_number(rounded)}"
     return text.replace(" ", "\u00a0")

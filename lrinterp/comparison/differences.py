@@ -53,6 +53,11 @@ class Differences(Result):
         return self.table[self.table["checkpoint"] != self.first]
 
     @property
+    def tested(self) -> pd.DataFrame:
+        """The rows that are tests: of the primary number of each analysis."""
+        return self.judged[self.judged["primary"]]
+
+    @property
     def judged(self) -> pd.DataFrame:
         """The rows whose difference has an interval."""
         return self.table[self.table["p"].notna()]
@@ -82,25 +87,24 @@ class Differences(Result):
         unpaired = (
             f"{counted(len(apart), 'difference')} of the table have no pairs, because pictures "
             "differ (other worlds, splits or sets) or an analysis keeps no numbers by picture: "
-            "the two intervals are taken as independent and their variances added. Where the "
-            "pictures are in fact the same, that interval is mostly too wide."
+            "the two intervals are taken as independent and their widths added in squares. Where "
+            "the pictures are in fact the same, that interval is mostly too wide."
         )
         return (
             "A difference is between these models, not between their recipes: two runs of one "
             "recipe with different seeds differ as well. To compare recipes, train several seeds "
             "of each (lrinterp sweep).",
-            "Where two checkpoints were tested on the same pictures the difference is paired: a "
-            "bootstrap over label pairs of the difference picture by picture, with the same "
-            "resamples for both. Label pairs are few and share labels, so intervals are rather "
-            "too narrow.",
+            "Where two checkpoints were tested on the same pictures the difference is paired: each "
+            "label is left out of both at once (jackknife over labels), and p is that of the "
+            "interval; where units do not share labels, p is that of exchanging both checkpoints "
+            "in whole units, which cannot fall under the least p of the table.",
             *([unpaired] if len(apart) else []),
-            f"q is the p value of the bootstrap, corrected for all {len(self.judged)} tests of "
-            "this table (Benjamini and Hochberg): of the quantities with q under 0.05, said to "
-            "differ, at most one in twenty is expected to be a false alarm. The quantities depend "
-            f"on each other. Where pictures are paired p is never under {SMALLEST_P:.3f}, with "
-            f"{DRAWS:,} resamples; elsewhere it comes from a normal approximation. Not told "
-            "apart does not mean equal: look at the interval of the difference, not at "
-            "whether the intervals of the two numbers overlap.",
+            f"One number of each analysis is tested, {len(self.tested)} in all, and q corrects p "
+            "for their number (Benjamini and Hochberg): of those with q under 0.05, said to "
+            "differ, one in twenty is expected to be a false alarm. All other differences are "
+            "described, with an interval and a p of their own. Not told apart does not mean equal: "
+            "look at the interval of the difference, not at whether the intervals of the two "
+            "numbers overlap.",
             "What depends on weights alone, or on one picture, has an exact difference and no "
             "test. A headline head is chosen in each checkpoint for itself; its number means "
             "nothing across checkpoints.",

@@ -21,7 +21,7 @@ class Measured:
     results: Mapping[str, Result]
     """The analyses asked for, and those that they need."""
     summaries: Mapping[str, Mapping[str, Scalar]]
-    """Their summaries, computed once: an interval is a bootstrap each time it is asked for."""
+    """Their summaries, computed once: an interval is made each time it is asked for."""
     samples: Mapping[str, OnPictures]
     """By summary key, where a number is a mean over pictures."""
 

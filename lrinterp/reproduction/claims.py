@@ -22,9 +22,12 @@ COLUMNS = [
     "n_examples", "criterion", "at_least", "at_most", "part_verdict", "reason",
 ]  # fmt: skip
 MEASURE = "accuracy, difference or share"
-TILES = ("order", "without_EP", "range_EP", "span_few")
+TILES = ("order", "without_EP", "outside_key_position", "span_few")
 NO_BOUND = "not known what the paper measured: reported only"
-ACCURACIES = ("order", "label_set", "without", "lost", "labels", "layouts", "shares", "range")
+ACCURACIES = (
+    "order", "label_set", "without", "lost", "labels", "layouts", "shares",
+    "deviation", "outside", "contrast",
+)  # fmt: skip
 
 
 @final
@@ -73,12 +76,11 @@ class Claims(Result):
             "claims.",
             "A premise says what kind of models a claim speaks of; where it fails nothing is "
             "decided.",
-            "Intervals are Student's t over seeds: a seed draws the split, the first weights and "
-            "the batches, and comparisons are made within a seed. Where all seeds agree exactly "
-            "the interval is a point, which decides where six or more agree. Ranges over scales "
-            "have a jackknife over seeds.",
-            "A range over scales has an interval that is too narrow where cells are equal: without "
-            "any difference it would exclude 0 in about a third of such grids. Read it as a size.",
+            "Intervals are 95 % over seeds: a seed draws the split, the first weights and the "
+            "batches, and comparisons are made within a seed. Those of accuracies and their "
+            "differences are jackknives on the log odds, which end at the bounds; others are "
+            "Student's t. Where all seeds agree exactly an interval without width decides where "
+            "six or more agree.",
             "Where a finished sweep of diversity is used, its numbers could be known when the "
             "bounds of c2 and c3 were written; they are those of its own study file.",
             "The paper's code is not public, and its figures come from summaries of it: where our "

@@ -222,16 +222,26 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="o1",
-        sentence="What removing key-position leaves does not depend on the scale of initial "
-        "weights; what removing EP alone leaves does.",
+        sentence="Without key-position a model that knows order is at chance, whatever the scale "
+        "of its first weights; what removing EP alone leaves depends on that scale.",
         paper="ours: how key-position splits into EP, PP, bP is a matter of initialisation",
         parts=(
             part(
-                "range_key_position",
-                "order without key-position: range over scales with order of at least 0.9",
+                "deviation_key_position",
+                "order without key-position: mean |deviation from 0.5| of the models of the grid "
+                "that know order",
+                at_most=0.02,
+            ),
+            part(
+                "outside_key_position",
+                "share of these models outside 0.45 to 0.55 without key-position",
                 at_most=0.05,
             ),
-            part("range_EP", "order without EP (raw): range over the same scales", at_least=0.3),
+            part(
+                "contrast_EP",
+                "order without EP (raw): smallest minus largest scale of token embeddings",
+                at_least=0.3,
+            ),
         ),
     ),
     Claim(

@@ -11,7 +11,7 @@ from lrinterp.study import Study
 
 __all__ = ["ARMS", "FIRST_SEED", "STANDARD", "UNTRAINED", "Design"]
 
-FIRST_SEED = 300
+FIRST_SEED = 400
 """Seeds below were used while recipe and instruments were made."""
 
 LARGEST = 10**9
@@ -50,8 +50,8 @@ UNTRAINED = "untrained"
 """The standard models before their first step, measured like the arms."""
 
 SCALES = {
-    "full": {"std_W_E": [0.02, 0.0707, 0.15, 0.3], "std_W_pos": [0.005, 0.02, 0.0707, 0.2]},
-    "quick": {"std_W_E": [0.0707, 0.15], "std_W_pos": [0.02, 0.2]},
+    "full": {"std_W_E": [0.02, 0.0707, 0.15, 0.3, 1.0], "std_W_pos": [0.005, 0.02, 0.0707, 0.2]},
+    "quick": {"std_W_E": [0.0707, 1.0], "std_W_pos": [0.02, 0.2]},
 }
 DIVERSITY = {"n_pair": [3, 5, 10, 15], "layouts_per_pair": [1, 2, 10, 30]}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from lrinterp.locking import holds_nothing
 from lrinterp.reproduction.design import Design
+from lrinterp.reproduction.frozen import commit_of_code, hash_of_criteria
 from lrinterp.store import InputError, from_plain, read_json, to_plain
 from lrinterp.study import LoadedSweep, Study
 
@@ -48,13 +49,18 @@ class ReproductionPlan:
     device: str = "cpu"
     study: str | None = None
     """sha256 of the table of a finished sweep of diversity that is used, or None."""
+    criteria: str = ""
+    """sha256 of the criteria and the code of their statistics when the run began."""
+    commit: str | None = None
+    """The commit of the package then, with + where it was changed since."""
 
     @classmethod
     def of(cls, design: Design, study: LoadedSweep | None, device: str) -> "ReproductionPlan":
         """The plan of a new reproduction."""
         key = None if study is None else digest(study)
         shape = {"quick": design.quick, "seeds": design.seeds, "base": design.base}
-        return cls(**shape, device=device, study=key)
+        frozen = {"criteria": hash_of_criteria(), "commit": commit_of_code()}
+        return cls(**shape, device=device, study=key, **frozen)
 
     @property
     def design(self) -> Design:
@@ -77,8 +83,13 @@ def check_folder(plan: ReproductionPlan, out: Path, *, resume: bool) -> None:
     if not (out / PLAN).is_file():
         raise InputError(f"{out}: already exists and is no reproduction; choose another --out")
     found = read_plan(out)
+    if found.criteria != plan.criteria:
+        raise InputError(
+            f"{out}: the criteria, or the code of their statistics, are others than when it was "
+            "started; choose another --out"
+        )
     for name, value in to_plain(plan).items():
-        if (old := getattr(found, name)) != value:
+        if name != "commit" and (old := getattr(found, name)) != value:
             raise InputError(
                 f"{out}: was started with {name} = {old}, not {value}; use the same options, or "
                 "choose another --out"

@@ -1,25 +1,38 @@
 """Statistics of the two grids: diversity of labels and layouts, and scales of the first weights."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 from lrinterp.reproduction.criteria import METRICS
-from lrinterp.reproduction.statistics import Found, range_over_scales
+from lrinterp.reproduction.statistics import Found, by_seed
 from lrinterp.result import records
-from lrinterp.stats import Interval
+from lrinterp.stats import GAP, SHARE, Interval
 from lrinterp.study import LoadedSweep
 from lrinterp.study.evaluation import evaluate
 from lrinterp.study.statistics import laid_out
 
-__all__ = ["AFTER", "INTACT", "SCALED", "of_diversity", "of_scales", "scale_values"]
+__all__ = [
+    "AFTER",
+    "CHANCE",
+    "INTACT",
+    "KNOWS",
+    "SCALED",
+    "of_diversity",
+    "of_scales",
+    "scale_values",
+]
 
 LABELS, LAYOUTS = "split.n_pair", "split.layouts_per_pair"
 INTACT = "unseen_pair_order"
-AFTER = {"range_key_position": "without_key_position_order", "range_EP": "without_EP_order"}
-"""Statistics of the scales, and the column whose range they are."""
+AFTER = {"key_position": "without_key_position_order", "EP": "without_EP_order"}
+"""What is taken away, and the column of order without it."""
+KNOWS, CHANCE = 0.75, (0.45, 0.55)
+"""Intact order from which a model knows order, and what counts as chance without key-position."""
 SCALED = ("encoder.std_W_E", "encoder.std_W_pos")
 
 
@@ -56,24 +69,40 @@ def found_of(row: dict[str, Any]) -> Found:
 
 
 def of_scales(loaded: LoadedSweep) -> dict[str, Found]:
-    """How far order after an ablation ranges over the scales."""
+    """How far order lies from chance without key-position, and how it hangs on EP, over scales.
+
+    The first two are of the models whose intact order is at least KNOWS: each seed gives its mean
+    |order - 0.5| over them, and the share of them outside CHANCE. Deviations do not cancel there,
+    as they do in a mean of orders. The third is the mean order over the grid at the smallest scale
+    of token embeddings minus that at the largest.
+    """
     values = scale_values(loaded)
-    found = {}
-    for name, column in AFTER.items():
-        interval = range_over_scales(values[INTACT], values[column])
-        reason = "" if interval.value is not None else "fewer than two scales have order of 0.9"
-        found[name] = Found(interval=interval, reason=reason)
-    return found
+    seeds = [int(seed) for seed in loaded.study.all_seeds()]
+    known = values[INTACT] >= KNOWS
+    after = np.where(known, values[AFTER["key_position"]], np.nan)
+    away = np.abs(after - 0.5)
+    outside = np.where(known, (after < CHANCE[0]) | (after > CHANCE[1]), np.nan)
+    small, large = (over_cells(values[AFTER["EP"]][:, k], seeds) for k in (0, -1))
+    n = int(known.sum())
+    reason = "" if n else f"no model of the grid has order of {KNOWS}"
+    common = {"scale": SHARE, "reason": reason}
+    return {
+        "deviation_key_position": by_seed(over_cells(away, seeds), **common),
+        "outside_key_position": by_seed(over_cells(outside, seeds), **common),
+        "contrast_EP": by_seed(small - large, scale=GAP),
+    }
 
 
-def scale_values(loaded: LoadedSweep) -> dict[str, Float[np.ndarray, "seed cell"]]:
-    """Order intact and after each ablation, of the seeds that are complete in every cell."""
-    columns = (INTACT, *AFTER.values())
+def over_cells(values: Float[np.ndarray, "seed *scale"], seeds: Sequence[int]) -> pd.Series:
+    """The mean of each seed over the cells that have a number."""
+    return pd.DataFrame(values.reshape(len(values), -1), index=list(seeds)).mean(axis=1)
+
+
+def scale_values(loaded: LoadedSweep) -> dict[str, Float[np.ndarray, "seed W_E W_pos"]]:
+    """Order intact and after each ablation, by seed and scales; nan where a model is missing."""
     study, table = loaded.study, loaded.table
-    values = [laid_out(study, table, study.arm_names[0], column) for column in columns]
-    flat = np.stack([one.reshape(len(one), -1) for one in values])
-    complete = np.isfinite(flat).all((0, 2))
-    return dict(zip(columns, flat[:, complete], strict=True))
+    columns = (INTACT, *AFTER.values())
+    return {name: laid_out(study, table, study.arm_names[0], name) for name in columns}
 
 
 def missing(reason: str) -> Found:

@@ -1,6 +1,6 @@
 """What a folder holds of a reproduction, finished or not."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ class Made:
     """What a folder holds of a reproduction."""
 
     design: Design
+    frozen: Mapping[str, str | None]
+    """The commit at which the run began, and the hash of its criteria."""
     models: LoadedSweep
     measures: Measures
     emergence: list[dict[str, Any]]
@@ -50,6 +52,7 @@ def load_reproduction(out: Path, study: LoadedSweep | None = None) -> Made:
     measured = done(out / MEASURES, analysed(plan, out))
     return Made(
         design=plan.design,
+        frozen={"commit": plan.commit, "criteria_sha256": plan.criteria},
         models=models,
         measures=gather((t.payload["arm"], t.payload["seed"], found) for t, found in measured),
         emergence=[row for _, rows in done(out / EMERGENCE, followed(out)) for row in rows],

@@ -151,6 +151,7 @@ def reproduction_provenance(made: Made, *, command: str) -> Provenance:
             "reproduction": {
                 "quick": made.design.quick,
                 "seeds": made.design.seeds,
+                **made.frozen,
                 **dotted(made.design.base),
             },
             **{f"{name} grid": study.factors for name, study in studies.items()},

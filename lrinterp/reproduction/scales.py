@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 
 from lrinterp.reproduction.gradients import scalar
-from lrinterp.reproduction.grids import AFTER, INTACT, SCALED, of_scales
+from lrinterp.reproduction.grids import AFTER, CHANCE, INTACT, KNOWS, SCALED, of_scales
 from lrinterp.reproduction.section import Drawing, Section
-from lrinterp.reproduction.statistics import ENOUGH
 from lrinterp.reproduction.tables import over_seeds
 from lrinterp.stats import SHARE
 from lrinterp.study import LoadedSweep
@@ -16,8 +15,8 @@ __all__ = ["scales"]
 
 PANELS = {
     INTACT: "intact",
-    AFTER["range_EP"]: "without EP (raw)",
-    AFTER["range_key_position"]: "without key-position",
+    AFTER["EP"]: "without EP (raw)",
+    AFTER["key_position"]: "without key-position",
 }
 
 
@@ -31,19 +30,22 @@ def scales(loaded: LoadedSweep) -> Section:
         name="scales",
         question="Is it EP that carries order, or key-position?",
         found=(
-            "Over scales of the first embeddings whose intact order is at least "
-            f"{ENOUGH:g}, order without key-position ranges over "
-            f"{numbers['range_key_position'].phrase}, order without EP over "
-            f"{numbers['range_EP'].phrase} ({counted(numbers['range_EP'].n, 'seed')}, "
-            f"{counted(len(apart), 'cell')} apart)."
+            f"Models of the grid whose intact order is at least {KNOWS:g} lie "
+            f"{numbers['deviation_key_position'].phrase} from chance on average without "
+            f"key-position, up or down, and {numbers['outside_key_position'].phrase} of them "
+            f"outside {CHANCE[0]:g} to {CHANCE[1]:g}. Without EP order is "
+            f"{numbers['contrast_EP'].phrase} higher at the smallest scale of token embeddings "
+            f"than at the largest ({counted(numbers['contrast_EP'].n, 'seed')})."
         ),
         notes=(
-            "A range is the largest minus the smallest mean over the cells; a jackknife over seeds "
-            "takes away what noise adds to it.",
-            f"Cells whose mean intact order is under {ENOUGH:g} are no part of the range: "
+            "A mean over models would hide deviations that cancel: so |order - 0.5| is averaged, "
+            "and the share of models outside the band is counted, first over the models of a seed "
+            "and then over seeds.",
+            f"Cells whose mean intact order is under {KNOWS:g}: "
             + ("; ".join(apart) if apart else "none")
-            + ".",
-            "The grid was chosen on seeds 1000 to 1002.",
+            + ". Their models count where they know order themselves.",
+            "The grid of scales up to 0.3 was chosen on seeds 1000 to 1002; the largest one is "
+            "that of a plain nn.Embedding.",
         ),
         numbers=numbers,
         table=table,
@@ -62,7 +64,7 @@ def order_rows(loaded: LoadedSweep) -> pd.DataFrame:
 
 def cells_apart(means: pd.DataFrame) -> list[str]:
     """The cells that do not learn order well, in words."""
-    low = means[(means["measure"] == "intact") & (means["order"] < ENOUGH)]
+    low = means[(means["measure"] == "intact") & (means["order"] < KNOWS)]
     return [
         f"W_E {row[SCALED[0]]:g}, W_pos {row[SCALED[1]]:g} (intact {row['order']:.2f})"
         for row in low.to_dict("records")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from lrinterp.analysis.gradient.fit import WHOLE
 from lrinterp.reproduction.design import UNTRAINED
@@ -21,14 +20,10 @@ from lrinterp.stats import (
     SHARE,
     Interval,
     Scale,
-    jackknife_interval,
     seed_interval,
 )
 
-__all__ = ["ENOUGH", "OF_MODELS", "WHOLE", "Found", "by_seed", "range_over_scales"]
-
-ENOUGH = 0.9
-"""Intact order under which a cell of scales is reported apart."""
+__all__ = ["OF_MODELS", "WHOLE", "Found", "by_seed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,27 +186,3 @@ OF_MODELS: dict[str, Callable[[Measures], Found]] = {
     "margin_gain_within": summary("similarity_attribution", "spearman_within_pairs", scale=COSINE),
 }
 """Statistics of the arms of models, by name."""
-
-
-def range_over_scales(
-    intact: Float[np.ndarray, "seed cell"], after: Float[np.ndarray, "seed cell"]
-) -> Interval:
-    """Largest minus smallest mean over the cells whose mean intact order is at least 0.9.
-
-    Means are over seeds. A range of means is too large by what noise adds; the jackknife over seeds
-    takes the first order of that away. None where fewer than two cells are left.
-
-    >>> import numpy as np
-    >>> order = np.array([[0.95, 0.96, 0.5], [0.97, 0.98, 0.6]])
-    >>> found = range_over_scales(order, order - [[0.1, 0.4, 0.0]])  # the third cell is left out
-    >>> round(found.value, 3)
-    0.29
-    """
-    if not len(after):
-        return Interval(value=None)
-    kept = intact.mean(0) >= ENOUGH
-    if kept.sum() < 2:
-        return Interval(value=None, n=len(after))
-    cells = after[:, kept]
-    rest = [np.ptp(np.delete(cells, k, axis=0).mean(0)) for k in range(len(cells))]
-    return jackknife_interval(float(np.ptp(cells.mean(0))), np.array(rest), SHARE)

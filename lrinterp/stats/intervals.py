@@ -83,10 +83,10 @@ class LeftOut:
         """Variance on the scale and its degrees of freedom.
 
         Units: the sum of squared deviations of the replicates from their mean. That is the
-        jackknife's without its factor (L - 1) / L, with which few units cover too seldom. Of a count
-        it is at most 1.25² times that of the delta method: where one unit holds all errors, the
-        scale would take its absence for certainty. Draws add theirs; of both degrees of freedom the
-        fewer count.
+        jackknife's without its factor (L - 1) / L, with which few units cover too seldom. Of a
+        count it is at most 1.25² times that of the delta method: where one unit holds all errors,
+        the scale would take its absence for certainty. Draws add theirs; of both degrees of freedom
+        the fewer count.
         """
         by_units = squares(self.scale.of(self.replicates, self.n_left))
         if self.scale.counted:
@@ -135,7 +135,7 @@ class LeftOut:
         return low, high
 
     def with_one_other(self, value: float) -> "LeftOut":
-        """The same with one example counted otherwise: those that leave its units out do not see it."""
+        """The same with one example counted otherwise; without its units it is not seen."""
         sees = np.ones(self.units.n, dtype=bool)
         sees[self.units.member[0][self.units.member[0] >= 0]] = False
         step = (value - self.value) * self.n / np.maximum(self.n_left, 1)

@@ -89,8 +89,9 @@ def contrast(
     """Mean at the second of the two levels along an axis minus mean at the first.
 
     Formula: for each seed the difference of the means over all other factors, then the interval of
-    `seed_interval`, between -1 and 1 where the numbers are shares. A seed draws the first weights alike in every cell of one shape, so cells are
-    paired by seed and what a seed shifts everywhere cancels.
+    `seed_interval`, between -1 and 1 where the numbers are shares. A seed draws the first weights
+    alike in every cell of one shape, so cells are paired by seed and what a seed shifts everywhere
+    cancels.
     """
     first, second = (np.take(values, place, axis=axis) for place in (0, 1))
     difference = second - first

@@ -129,6 +129,11 @@ class TermAblation(Result):
         return Scalar.of(next(row for row in records(self.table) if wanted.items() <= row.items()))
 
     @property
+    def primary(self) -> str:
+        """Key of the number that is tested between models."""
+        return "order_without_key_position"
+
+    @property
     def finding(self) -> str:
         """What removal and sufficiency of key-position did."""
         intact, without, placebo, only = map(self.order, self.main[:4])
@@ -227,8 +232,9 @@ def term_ablation(
     Kinds and their formulas: `lrinterp.decomposition.ablation`; the standard list of ablations:
     `standard_rows`, with `extra` behind it. Deep towers are edited in the first layer, in each
     layer and in all; of towers with many heads all are estimated and some measured. `draws` of
-    random ablations: 20, in large towers as many as MOST_WORK allows, 3 at least. Raises NotApplicable where a tower cannot be split,
-    ValueError, naming the term, for resampling one that does not depend on the input.
+    random ablations: 20, in large towers as many as MOST_WORK allows, 3 at least.
+    Raises NotApplicable where a tower cannot be split, ValueError, naming the term, for resampling
+    one that does not depend on the input.
     Source: arXiv 2601.12809, section 5; the split of deeper layers: arXiv 2310.04861.
     """
     image, text = (decomposable(recording, tower).cfg for tower in ("image", "text"))

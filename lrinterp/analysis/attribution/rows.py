@@ -1,4 +1,4 @@
-"""The parts of a margin as rows of one long table: means over examples with intervals over labels."""
+"""The parts of a margin as rows of one long table: means over examples, intervals over labels."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -61,6 +61,13 @@ def summands(
                 yield cell("direct", head_name(0, head), role, part), values
     for part, values in zip(DIRECT_PARTS, found.direct, strict=True):
         yield cell("direct", DIRECT_PATH, pooled_role(contrast, masks), part), values
+    yield from through_attention(found)
+
+
+def through_attention(
+    found: Attributed,
+) -> Iterator[tuple[dict[str, str], Float[np.ndarray, "example"]]]:
+    """What scores make of the margin: added first, last and on average, and along the path."""
     for part, ways in zip(SPLIT, found.added, strict=True):
         for way, values in zip(WAYS, ways, strict=True):
             yield cell(way, ALL_HEADS, NONE, part), values

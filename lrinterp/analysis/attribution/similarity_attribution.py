@@ -29,7 +29,6 @@ from lrinterp.analysis.attribution.margin_pictures import (
 )
 from lrinterp.analysis.attribution.margins_apart import all_apart
 from lrinterp.analysis.attribution.rows import (
-    ALL_HEADS,
     FLAT,
     SPLIT,
     WAYS,
@@ -150,6 +149,11 @@ class SimilarityAttribution(Result):
             if check[error] is not None:
                 found[f"{encoder}_{error}"] = Scalar(value=check[error], n=check["n"])
         return found
+
+    @property
+    def primary(self) -> str:
+        """Key of the number that is tested between models."""
+        return "image_margin"
 
     @property
     def finding(self) -> str:

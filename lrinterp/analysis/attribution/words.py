@@ -116,9 +116,9 @@ def path_caveats(exact: float, error: float, nodes: int) -> tuple[str, ...]:
         "per component of positions, which the canonical gauge fixes; the nine terms, and what "
         "of a value is token or position, are conventions of that gauge.",
         "A margin is not additive in its scores, so how much of it a part makes depends on the "
-        "path: added first (alone, against uniform attention), added last (the whole less the other "
-        "part alone), their mean (Shapley value) and integrated gradients all differ, and none is "
-        "the share.",
+        "path: added first (alone, against uniform attention), added last (the whole less the "
+        "other part alone), their mean (Shapley value) and integrated gradients all differ, and "
+        "none is the share.",
     )
 
 

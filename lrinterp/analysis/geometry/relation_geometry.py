@@ -100,6 +100,11 @@ class RelationGeometry(Result):
         return summary
 
     @property
+    def primary(self) -> str:
+        """Key of the number that is tested between models."""
+        return f"{self.axes[0]}_consistency"
+
+    @property
     def finding(self) -> str:
         """What left and right alone make of a caption, their direction, and whether it is bound."""
         axis = self.axes[0]
@@ -137,24 +142,26 @@ class RelationGeometry(Result):
             return f"{lead}{body}: with {units} no direction that objects share is shown."
         if found.low <= most:
             return (
-                f"{lead}{body}: a common direction, but not surely more than random weights make of "
-                "the words alone."
+                f"{lead}{body}: a common direction, but not surely more than random weights make "
+                "of the words alone."
             )
         return (
-            f"{lead}{body}: a common direction, beyond what random weights make of the words alone. "
-            "The two words make {percent(own.value)} of the variance of these "
-            f"captions; the direction, with all else that varies along it, {percent(along.value)}."
+            f"{lead}{body}: a common direction, beyond what random weights make of the words "
+            f"alone. The two words make {percent(own.value)} of the variance of these captions; "
+            f"the direction, with all else that varies along it, {percent(along.value)}."
         )
 
     def _meaning(self, axis: str) -> str:
         gain, cosine = (self.summary[f"{axis}_{key}"] for key in ("mirror_gain", "cosine"))
         one, other = WORDS[axis]
         lead = f"Statements that mean the same (A {one} of B, B {other} of A) are"
-        value, room = float(gain.value or 0), 1 - float(cosine.value or 0)
-        if abs(value) < LITTLE * room or gain.low is None or gain.low <= 0 <= (gain.high or 0):
-            how = "no closer than opposites, as for a model that reads words alone"
+        room = 1 - float(cosine.value or 0)
+        if gain.low is None or gain.high is None:
+            how = "not told from opposites by so few objects"
+        elif max(gain.low, -gain.high) <= LITTLE * room:
+            how = "not surely closer than opposites, as for a model that reads words alone"
         else:
-            how = "closer than opposites" if value > 0 else "further apart than opposites"
+            how = "closer than opposites" if gain.low > 0 else "further apart than opposites"
         return (
             f"{lead} {how}: the cosines differ by {gain.phrase}, where that of opposites lacks "
             f"{room:.2g} to 1."
@@ -170,9 +177,9 @@ class RelationGeometry(Result):
             "Intervals are 95 %: each object is left out in turn, with all its pairs.",
             "A text tower of random weights carries every word into its embedding, and so makes a "
             "common direction of the words alone: that null is its largest consistency, by fresh "
-            "weights where there is a recipe and otherwise by this tower's weights in random order. "
-            f"A second null exchanges the two words in whole object pairs, {DRAWS:,} times; pairs "
-            "that share objects make its p too small, so no verdict rests on it. A direction "
+            "weights where there is a recipe and otherwise by this tower's weights in random "
+            f"order. A second null exchanges the two words in whole object pairs, {DRAWS:,} times; "
+            "pairs that share objects make its p too small, so no verdict rests on it. A direction "
             f"drawn at random would carry {percent(1 / self.width)} of the variance if captions "
             "spread alike all around.",
             *([LENS] if self.table["layer"].max() else []),

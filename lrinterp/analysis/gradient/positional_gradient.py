@@ -117,6 +117,11 @@ class PositionalGradient(Result):
         }
 
     @property
+    def primary(self) -> str:
+        """Key of the number that is tested between models."""
+        return "right_object_attention_gain"
+
+    @property
     def finding(self) -> str:
         """The gradient of the headline head against its null."""
         return found(self)

@@ -14,9 +14,9 @@ from lrinterp.analysis.mentions.attention import (
     choose,
     head_rows,
     mention_attention,
+    random_null,
     recorded_patterns,
     sets_of,
-    random_null,
 )
 from lrinterp.analysis.subject import head_name
 from lrinterp.charts import bars, lines, reference
@@ -108,6 +108,11 @@ class OrderBias(Result):
         return max(gap["low"], -gap["high"]) >= max(NO_PREFERENCE, self.null)
 
     @property
+    def primary(self) -> str:
+        """Key of the number that is tested between models."""
+        return "bias_head_difference"
+
+    @property
     def finding(self) -> str:
         """The bias head, and the head that prefers the first mention where that is another."""
         s = self.summary
@@ -119,7 +124,7 @@ class OrderBias(Result):
             f"({counted(gap.n, 'caption')}, {counted(gap.n_units, 'label')})"
         )
         if not self.prefers(self.bias_head):
-            return f"No text head surely prefers one mention to the other. The largest difference: {bias}."
+            return f"No text head surely prefers one mention to the other. At most, {bias}."
         side = "first" if self.bias_head == self.first_head else self.last
         share = f"the one named {side} gets more in {s['bias_head_consistency'].phrase} of them"
         return f"{bias}; {share}.{self._named_first()}{self._by_template()}"

@@ -66,6 +66,11 @@ class ActivationPatching(Result):
         return max(records(part), key=lambda row: abs(row["effect"]))
 
     @property
+    def primary(self) -> str:
+        """Key of the number that is tested between models."""
+        return "image_z_effect"
+
+    @property
     def finding(self) -> str:
         """The strongest head output of each tower, and what attribution is worth."""
         parts = []

@@ -70,6 +70,11 @@ class AttentionTerms(Result):
         return found
 
     @property
+    def primary(self) -> str:
+        """Key of the number that is tested between models."""
+        return "image_key_position_share"
+
+    @property
     def finding(self) -> str:
         """The split of the image tower, and the exactness of the sum."""
         what = "The nine terms add up" if not self.deep else "Nine terms and key parts add up"
