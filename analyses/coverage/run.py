@@ -1,6 +1,6 @@
 """How often each kind of interval holds the truth, and how often p falls under .05 and .01.
 
-`python analyses/coverage/run.py` prints a table; `--real` adds subsets of labels of real models.
+`python analyses/coverage/run.py` prints a table; `--real` those of real models.
 """
 
 import argparse
@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from real import real_rows
 from simulate import Cell, cells
 from tqdm import tqdm
 
 from lrinterp.stats import Difference
 
-HERE = Path(__file__).parent
+NOT_PLACE = ("kind", "given", "coverage", "width", "p < .05", "p < .01")
 
 
 def measured(task: tuple[int, int]) -> dict[str, Any]:
@@ -41,8 +42,8 @@ def measured(task: tuple[int, int]) -> dict[str, Any]:
         "kind": cell.kind,
         **cell.place,
         "given": float(given.mean()),
-        "coverage": float(inside[given].mean()) if given.any() else None,
-        "width": float(np.median((ends[1] - ends[0])[given])) if given.any() else None,
+        "coverage": float(inside[given].mean()),
+        "width": float(np.median((ends[1] - ends[0])[given])),
         "p < .05": float((ps < 0.05).mean()) if p else None,
         "p < .01": float((ps < 0.01).mean()) if p else None,
     }
@@ -84,14 +85,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Coverage of the intervals that a page prints.")
     parser.add_argument("--repetitions", type=int, default=4000, help="of each cell")
     parser.add_argument("--kind", nargs="*", default=[], help="only kinds that hold these words")
-    parser.add_argument("--real", action="store_true", help="ten real models as well (4 minutes)")
+    parser.add_argument(
+        "--real", action="store_true", help="subsets of labels of ten real models instead"
+    )
     parser.add_argument("--out", type=Path, help="keep all cells as JSON")
     options = parser.parse_args()
+    if options.real:
+        print(markdown(pd.DataFrame(list(real_rows()))))
+        return
     rows = simulated(options.repetitions, options.kind)
     print(markdown(summary(rows)))
-    worst = sorted(rows, key=lambda row: row["coverage"] if row["coverage"] is not None else 1)[:12]
-    for row in worst:
-        print({k: v for k, v in row.items() if v is not None and v == v})
+    print("\nLowest coverage:\n")
+    for row in sorted(rows, key=lambda row: row["coverage"])[:12]:
+        place = {k: v for k, v in row.items() if v is not None and k not in NOT_PLACE}
+        where = ", ".join(f"{k} {v}" for k, v in place.items())
+        numbers = f"{row['coverage']:.3f}, median width {row['width']:.3f}"
+        print(f"- {numbers}: {row['kind']}: {where}")
+    worst = max(row["p < .05"] or 0 for row in rows), max(row["p < .01"] or 0 for row in rows)
+    lowest = min(row["coverage"] for row in rows)
+    print(f"\n{len(rows)} cells of {options.repetitions}: coverage at least {lowest:.4f}, "
+          f"p < .05 in at most {worst[0]:.4f}, p < .01 in at most {worst[1]:.4f}")  # fmt: skip
     if options.out:
         options.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 

@@ -192,5 +192,5 @@ def added(one: Interval, other: Interval, scale: Scale = LINEAR) -> Difference:
     up = float(np.hypot(other.high - other.value, one.value - one.low))
     low, high = max(value - down, scale.low), min(value + up, scale.high)
     found = Interval(value=value, low=low, high=high, **counts)
-    freedom = max(min(one.n_units, other.n_units) - 1, 1)
+    freedom = float(max(min(one.n_units, other.n_units) - 1, 1))
     return Difference(interval=found, p=t_p(abs(value), down if value > 0 else up, freedom))
