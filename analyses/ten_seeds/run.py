@@ -1,9 +1,10 @@
 """Train the default model with seeds nobody chose, analyse each, and print one row a seed.
 
-Usage: python analyses/ten_seeds/run.py --out DIR
+Usage: python analyses/ten_seeds/run.py [--out DIR]
 
 Seeds and criteria stand in study.toml; the table is written to results/seeds.json.
-Each model is trained by the command line; one that is already in DIR is not trained again.
+Each model is trained by the command line; one that is already in DIR is not trained again. Without
+--out what is in results/seeds.json is printed again.
 """
 
 import argparse
@@ -13,20 +14,22 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 import lrinterp as lr
 from lrinterp.checkpoint import versions
+from lrinterp.grades import grade
+from lrinterp.stats import LINEAR, SHARE, Scale, seed_interval
 from lrinterp.store import read_toml, write_json
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "seeds.json"
 NAMES = ["accuracy", "term_ablation", "positional_gradient"]
-MEANS = ("order", "without", "placebo", "only", "objects")
+MEANS = ("order", "without", "label_set", "placebo", "only", "objects", "text", "span")
 COLUMNS = {
     "unseen_pair_order": "order",
     "order_without_key_position": "without",
+    "order_without_text_key_position": "text",
     "label_set_closed_without_key_position": "label_set",
     "order_placebo": "placebo",
     "order_key_position_only": "only",
@@ -40,25 +43,38 @@ COLUMNS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for the models")
+    parser.add_argument("--out", type=Path, help="folder for the models")
     out = parser.parse_args().out
-    out.mkdir(parents=True, exist_ok=True)
     study = read_toml(HERE / "study.toml")
-    seeds = range(study["first"], study["first"] + study["seeds"])
-    table = pd.DataFrame([row_of(out / f"seed-{seed}", seed) for seed in seeds])
+    if out is None:
+        table = pd.DataFrame(json.loads(RESULTS.read_text(encoding="utf-8"))["rows"])
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        seeds = range(study["first"], study["first"] + study["seeds"])
+        table = pd.DataFrame([row_of(out / f"seed-{seed}", seed) for seed in seeds])
+        rows = table.to_dict("records")
+        write_json(RESULTS, {"versions": versions(), "rows": rows})
+    say(table, judge(table, study["criteria"]), study["criteria"]["without_key_position"])
+
+
+def say(table: pd.DataFrame, verdicts: dict[str, int], band: list[float]) -> None:
+    """Every model, means over them, deviations that do not cancel, and the criteria."""
     print(table.to_string(index=False, float_format="{:.3f}".format))
-    means = {name: interval(table[name]) for name in MEANS}
-    for name, (mean, low, high) in means.items():
+    away = (table["without"] - 0.5).abs()
+    numbers = {name: table[name] for name in MEANS} | {"|without - 0.5|": away}
+    for name, values in numbers.items():
+        scale: Scale = LINEAR if name == "span" else SHARE
+        found = seed_interval(values.to_numpy(float), scale)
+        ends = f"{values.min():.3f} to {values.max():.3f}"
+        print(f"{name}: mean {found.value:.3f} [{found.low:.3f}, {found.high:.3f}], models {ends}")
+    outside = ~table["without"].between(*band)
+    print(f"without key-position outside {band}: {outside.sum()} of {len(table)} models")
+    for column in ("order", "without"):
         print(
-            f"{name}: mean {mean:.3f} [{low:.3f}, {high:.3f}] over {len(table)} seeds, t interval"
+            f"{column}, by each model's own interval: {table[f'{column}_says'].value_counts().to_dict()}"
         )
-    verdicts = judge(table, study["criteria"])
     for criterion, held in verdicts.items():
         print(f"{criterion}: holds in {held} of {len(table)}")
-    (HERE / "results").mkdir(exist_ok=True)
-    rows = table.to_dict("records")
-    data = {"versions": versions(), "means": means, "verdicts": verdicts, "rows": rows}
-    write_json(HERE / "results" / "seeds.json", data)
 
 
 def judge(table: pd.DataFrame, criteria: dict) -> dict[str, int]:
@@ -98,13 +114,13 @@ def row_of(folder: Path, seed: int) -> dict[str, object]:
     found = {key: s.value for r in results.values() for key, s in r.summary.items()}
     gap = results["term_ablation"].summary["order_placebo_minus_without"]
     row = {name: found[key] for key, name in COLUMNS.items()}
-    return {"seed": seed, "seconds": seconds, **row, "gap": gap.value, "gap_low": gap.low}
-
-
-def interval(values: pd.Series) -> tuple[float, float, float]:
-    mean = float(values.mean())
-    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return mean, mean - half, mean + half
+    own = results["term_ablation"].summary
+    says = {
+        "order_says": grade(own["order_intact"], 0.5),
+        "without_says": grade(own["order_without_key_position"], 0.5),
+    }
+    ends = {"gap": gap.value, "gap_low": gap.low}
+    return {"seed": seed, "seconds": seconds, **row, **ends, **says}
 
 
 if __name__ == "__main__":
