@@ -1,4 +1,4 @@
-"""Numbers as they stand in sentences and figures: a true minus sign, never rounded to nothing."""
+"""Numbers as they stand in sentences and figures: as many digits as their interval deserves."""
 
 import math
 
@@ -29,16 +29,18 @@ def decimals(half: float) -> int:
     if half <= 0:
         return 3
     first = math.floor(math.log10(half))
-    return min(MOST, max(2 if half < 1 else 0, -first + (half < 3 * 10.0**first)))
+    return max(2 if half < 1 else 0, -first + (half < 3 * 10.0**first))
 
 
 def signed(value: float, digits: int) -> str:
-    """Fixed decimals with a true minus sign; three figures where those would leave nothing.
+    """Fixed decimals with a true minus sign, and no minus before zero.
 
-    >>> signed(-0.25, 2), signed(0.00002, 3), signed(0.0, 2)
-    ('−0.25', '2e−05', '0.00')
+    With more decimals than MOST three significant figures, so that nothing is rounded away.
+
+    >>> signed(-0.25, 2), signed(-0.001, 2), signed(0.00000002, 9)
+    ('−0.25', '0.00', '2e−08')
     """
+    if digits > MOST:
+        return plain_number(value)
     text = f"{value:.{digits}f}"
-    if float(text):
-        return text.replace("-", "−")
-    return plain_number(value) if value else text.lstrip("-")
+    return text.replace("-", "−") if float(text) else text.lstrip("-")

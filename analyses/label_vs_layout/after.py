@@ -2,7 +2,7 @@
 
 Usage: python analyses/label_vs_layout/after.py
 
-Reads results/. None of this decides a verdict. Intervals are 95 %, Student's t over seeds.
+Reads results/. None of this decides a verdict. Intervals are 95 % over seeds, within -1 and 1.
 """
 
 from pathlib import Path
@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lrinterp.stats import Interval
+from lrinterp.reproduction.grids import CHANCE, KNOWS
+from lrinterp.stats import SHARE, Interval, seed_interval
 from lrinterp.study import LoadedSweep, load_sweep
 from lrinterp.study.statistics import contrast, laid_out, share_interval
 
@@ -54,9 +55,19 @@ def cost(loaded: LoadedSweep, arm: str) -> str:
     return f"{len(rows)} models in {minutes:.1f} min, {rows['seconds'].mean():.1f} s each"
 
 
+def deviations(words: str, rows: pd.DataFrame) -> None:
+    """How far single models lie from chance without key-position; a mean lets them cancel."""
+    away = (rows["without_key_position_order"] - 0.5).abs()
+    outside = ~rows["without_key_position_order"].between(*CHANCE)
+    by_seed = away.groupby(rows["seed"]).mean(), outside.groupby(rows["seed"]).mean()
+    mean, share = (seed_interval(one.to_numpy(float), SHARE) for one in by_seed)
+    print(f"  {words} ({len(rows)}): mean |deviation from 0.5| {said(mean)}, outside "
+          f"{CHANCE[0]} to {CHANCE[1]}: {outside.sum()} models, share {said(share)}")  # fmt: skip
+
+
 def ends(values: np.ndarray, axis: int) -> str:
     """The contrast of the last level of an axis with its first."""
-    return said(contrast(np.take(values, [0, -1], axis=axis), axis))
+    return said(contrast(np.take(values, [0, -1], axis=axis), axis, SHARE))
 
 
 def shares(values: np.ndarray) -> str:
@@ -75,6 +86,8 @@ def mechanism(loaded: LoadedSweep, arm: str) -> None:
     print(f"\norder: mean {order.mean():.3f}, without EP {without_EP.mean():.3f}")
     ends = f"{without.min():.3f} to {without.max():.3f}"
     print(f"order without key-position: mean {without.mean():.3f}, {ends}")
+    for words, part in (("all models", rows), ("models that know order", rows[order >= KNOWS])):
+        deviations(words, part)
     print(f"span of the headline gradient: {span.min():.2f} to {span.max():.2f} logits")
     rho = order.corr(span, method="spearman")
     print(f"order and span over models: Spearman {rho:.2f}")

@@ -70,9 +70,8 @@ def say(table: pd.DataFrame, verdicts: dict[str, int], band: list[float]) -> Non
     outside = ~table["without"].between(*band)
     print(f"without key-position outside {band}: {outside.sum()} of {len(table)} models")
     for column in ("order", "without"):
-        print(
-            f"{column}, by each model's own interval: {table[f'{column}_says'].value_counts().to_dict()}"
-        )
+        said = table[f"{column}_says"].value_counts().to_dict()
+        print(f"{column}, by each model's own interval: {said}")
     for criterion, held in verdicts.items():
         print(f"{criterion}: holds in {held} of {len(table)}")
 

@@ -98,7 +98,7 @@ class LeftOut:
         d = len(self.draws)
         drawn = self.scale.of(self.draws, np.full(d, float(self.n)))
         by_draws = float((d - 1) / d * ((drawn - drawn.mean()) ** 2).sum())
-        return by_units + by_draws, min(freedom, d - 1)
+        return by_units + by_draws, min(freedom, float(d - 1))
 
     def interval(self) -> Interval:
         """Student's t on the scale; without ends for fewer than two units."""

@@ -97,8 +97,8 @@ class SetAccuracy(Result):
             "failed, or have not been trained."
         )
         return (
-            "Intervals are 95 %, Student's t over seeds: they say where the mean of many such "
-            "models lies, not where a single one may lie.",
+            "Intervals are 95 %, over seeds: they say where the mean of many such models lies, not "
+            "where a single one may lie.",
             *([GROWING] if self.pictures in ("seen_pair", "mixed_pair") else []),
             *([f"Averaged, for each seed, over {others}."] if others else []),
             *([lacking] if few else []),

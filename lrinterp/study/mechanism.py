@@ -8,6 +8,7 @@ import pandas as pd
 
 from lrinterp.charts import bars, reference, scatter
 from lrinterp.charts.canvas import value_range
+from lrinterp.grades import BAND
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
 from lrinterp.study.by_set import chance_of
 from lrinterp.study.design import Study
@@ -24,7 +25,12 @@ MEASURES = {
     "without_key_position_order": "order without key-position",
     "without_key_position_label_set_closed": "label set without key-position",
 }
-ORDER = "unseen_pair_order"
+ORDER, REMOVED = "unseen_pair_order", "without_key_position_order"
+APART = {
+    "deviation": "distance from chance without key-position",
+    "outside": f"models over {BAND:g} from chance without key-position",
+}
+"""What a mean over models hides: deviations that cancel."""
 GRADIENTS = {
     "headline_span": "span of the headline gradient (logits)",
     "largest_slope": "largest slope (logits per pixel)",
@@ -72,8 +78,10 @@ class Mechanism(Result):
             "The headline head is the one whose key-position costs most order when removed. Over "
             "models with different recipes a gradient and order may go together without one making "
             "the other: the ablation speaks of causes, the cloud does not.",
-            "Intervals are 95 %, Student's t over seeds that are complete in every cell. The label "
-            "set is the one with closed candidates.",
+            "A mean of orders near chance may hide models above and below it: so the distance from "
+            f"chance is averaged too, and the share of models further than {BAND:g} from it.",
+            "Intervals are 95 %, over seeds that are complete in every cell. The label set is the "
+            "one with closed candidates.",
         )
 
     def frame(self) -> pd.DataFrame:
@@ -85,7 +93,8 @@ class Mechanism(Result):
         return (self._ablations(), *([self._cloud()] if self.gradient else []))
 
     def _ablations(self) -> Figure:
-        shown = self.table.rename(columns={"value": "share of pictures right", "n": "seeds"})
+        shown = self.table[~self.table["measure"].isin(APART.values())]
+        shown = shown.rename(columns={"value": "share of pictures right", "n": "seeds"})
         plot = bars(shown, x="share of pictures right", y="measure", facet="arm", highlight=INTACT)
         plot.update_xaxes(range=[0.0, 1.05])
         chance = "" if self.chance is None else f" Order at chance is {self.chance:.2g}."
@@ -137,6 +146,7 @@ INTACT = MEASURES[ORDER]
 SPOKEN = (
     INTACT,
     MEASURES["without_key_position_order"],
+    *APART.values(),
     MEASURES["without_key_position_label_set_closed"],
 )
 
@@ -154,10 +164,20 @@ def mechanism(study: Study, table: pd.DataFrame) -> Mechanism:
     gradient = next((name for name in GRADIENTS if name in known and ORDER in known), "")
     columns = ["model", "arm", *study.factors, "seed", "headline_head", gradient, ORDER]
     models = table.reindex(columns=[name for name in columns if name])
+    chance = chance_of(table)
     return Mechanism(
-        table=grid_means(study, table, MEASURES, []),
+        table=grid_means(study, with_deviations(table, chance), MEASURES | APART, []),
         models=models.dropna(subset=[gradient, ORDER]) if gradient else models.iloc[:0],
         normed=bool((table.get("encoder.normalization", pd.Series(dtype=object)) == "LN").any()),
         gradient=gradient,
-        chance=chance_of(table),
+        chance=chance,
     )
+
+
+def with_deviations(table: pd.DataFrame, chance: float | None) -> pd.DataFrame:
+    """The models with how far order lies from chance without key-position, up or down."""
+    if chance is None or REMOVED not in table:
+        return table
+    away = (table[REMOVED].astype(float) - chance).abs()
+    outside = (away > BAND).astype(float).where(away.notna())
+    return table.assign(deviation=away, outside=outside)

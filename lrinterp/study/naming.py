@@ -104,7 +104,7 @@ def measured_words(column: str, statistic: str, of: str) -> str:
 
 def scale_of(column: str) -> Scale:
     """Where the numbers of a measured column lie: accuracies are shares of pictures."""
-    if column.endswith(tuple(METRICS)):
+    if column.endswith((*METRICS, "deviation", "outside")):
         return SHARE
     return COSINE if column.endswith("spearman") else LINEAR
 

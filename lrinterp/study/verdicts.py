@@ -61,11 +61,11 @@ class Verdicts(Result):
             "and smaller than was asked.",
             "A contrast is a mean over all other factors, whose effects may differ or be opposite "
             "at different values: the maps below show every cell.",
-            "Intervals are 95 %, Student's t over seeds (n); a seed draws the split, the first "
-            "weights and the batches. Where all seeds agree exactly an interval shrinks to a "
-            "point, which decides where six or more agree. A contrast is paired by seed. Shares of "
-            "variance are estimates freed of the part that noise adds, by a jackknife over seeds, "
-            "and may come out a little below 0.",
+            "Intervals are 95 %, over seeds (n); a seed draws the split, the first weights and the "
+            "batches. Those of accuracies are jackknives on the log odds and end at their bounds, "
+            "others are Student's t. Where all seeds agree exactly an interval without width "
+            "decides where six or more agree. A contrast is paired by seed. Shares of variance are "
+            "freed of the part that noise adds, by a jackknife over seeds, and end at 0 and 1.",
             *([lacking] if len(few) else []),
         )
 
