@@ -68,7 +68,7 @@ class TermAblation(Result):
     chance: float
     """Order accuracy of a guess."""
     ablations: tuple[str, ...]
-    """The ablations of the trained model on the focus set, by `name_of`, once for each draw."""
+    """The ablations of the trained model on the focus set, by `Row.label`, once for each draw."""
     credits: Float[np.ndarray, "run image"]
     """Order credit of each picture in each of them, kept so that ablations can be paired."""
     units: Units

@@ -2,7 +2,7 @@
 
 Pure arrays: the points are embeddings of a grid of captions, object pair x order of the two
 objects x relation word x template. For the direction between the two words see
-`relation_direction`.
+`direction`.
 """
 
 from collections.abc import Mapping

@@ -6,7 +6,7 @@ share no object with it, so nothing is tested on what it was fitted on. The null
 words in whole object pairs at random: all that pairs have in common is then gone, the rest stays.
 
 A consistent direction says that the word is written into the embedding, which a bag of words does
-too; whether it is bound to the objects is another question (`relation_cosines`, mirror_gain).
+too; whether it is bound to the objects is another question (`cosines`, mirror_gain).
 """
 
 from collections.abc import Mapping

@@ -254,7 +254,7 @@ def relation_geometry(
 
     A model that reads free text (one with a processor) reads templates around `pairs` of nouns, by
     default the labels that stand together in a picture; any other model the captions of its world.
-    Definitions: `relation_cosines.cosines`, `relation_direction.direction`. Sites: the pooled
+    Definitions: `cosines.cosines`, `direction.direction`. Sites: the pooled
     residual stream after each layer, and the same through the final norm and the projection; the
     last of these is the embedding. Source: arXiv 2311.11477 (cosine of left and right captions).
     Raises NotApplicable for fewer than two pairs, and where no captions differ in one word.

@@ -89,7 +89,7 @@ def geometry(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every measure by layer, site and axis; and by object pair, for the last embedding, its sums.
 
-    Measures: `relation_cosines.cosines` and, for embeddings, `relation_direction.direction`.
+    Measures: `cosines.cosines` and, for embeddings, `direction.direction`.
     Cost: one forward pass, and a tenth of a second a layer and axis.
     """
     streams = pooled_streams(model, grid, progress=progress)

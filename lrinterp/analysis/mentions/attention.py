@@ -1,7 +1,7 @@
 """What the pooled token of the text tower gives to the first and to the last object of a caption.
 
 All relation captions are read at once, for every layer and head. For attention of the image tower
-see `gradient_fit`; for what the embedding takes from where it looks, see patching.
+see `attention_gain`; for what the embedding takes from where it looks, see patching.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

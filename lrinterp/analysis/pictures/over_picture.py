@@ -107,7 +107,8 @@ def over_picture(recording: Recording, *, positional_gradient: PositionalGradien
 
     The photograph is chosen by its layout alone, see `Pair`. Maps: CLS's attention in the headline
     head, and the mean over the heads of the last layer; key-content and key-position of the
-    headline head, centred over the patches; two attributions of the margin, see `picture_maps`.
+    headline head, centred over the patches; two attributions of the margin, see
+    `read_in_last_layer` and `by_gradient`.
     Cost: a forward pass of all pictures up to the headline's layer, and a few of two pictures.
     Raises NotApplicable where the image tower reads tokens, has no processor or cannot be split,
     and where no mirror image is recorded.
