@@ -236,7 +236,8 @@ def shortened(value: Any) -> str:
 def save(obj: Any, folder: Path) -> None:
     """Save a frozen dataclass of plain values, numpy arrays and data frames to a folder.
 
-    It may hold other dataclasses of plain values and arrays, or a mapping of them. `fields.json` holds the plain fields and the tables, `arrays.safetensors` the arrays.
+    It may hold other dataclasses of plain values and arrays, or a mapping of plain ones.
+    `fields.json` holds the plain fields and the tables, `arrays.safetensors` the arrays.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -113,7 +113,11 @@ class Answer(Result):
         order, without, labels, gain = map(self.scalar, (ORDER, WITHOUT, LABELS, GAIN))
         pictures = "the suite's pictures" if self.natural else "held-out pairs"
         return (
-            Tile(label=f"Order, {pictures}", scalar=order, words=self.order_words(order)),
+            Tile(
+                label=f"Order, {pictures}",
+                scalar=order,
+                words=self.order_words(order) + self._by_template(),
+            ),
             Tile(
                 label="Order without key-position in the image tower",
                 scalar=without,
@@ -140,6 +144,11 @@ class Answer(Result):
         if order.value is None:
             return NOT_MEASURED[self.natural]
         return phrase_of(order, self.chance)
+
+    def _by_template(self) -> str:
+        """Order with the captions of each template, where there are several."""
+        parts = [f"“{word}” {one.phrase}" for word, one in self.templates.items()]
+        return f"; {', '.join(parts)}" if len(parts) > 1 else ""
 
     def text_words(self) -> str:
         """Order without key-position in the text tower."""

@@ -11,6 +11,7 @@ safetensors weights, tokenizer and preprocessing. Nothing is unpickled.
 from lrinterp.checkpoint.load import load_checkpoint
 from lrinterp.checkpoint.metadata import (
     METADATA,
+    ONCE,
     WEIGHTS,
     Checkpoint,
     Imported,
@@ -22,6 +23,7 @@ from lrinterp.checkpoint.own import fill, read_metadata, save_checkpoint
 
 __all__ = [
     "METADATA",
+    "ONCE",
     "WEIGHTS",
     "Checkpoint",
     "Imported",

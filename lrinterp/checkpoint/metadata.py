@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from lrinterp.scenes import Examples, Scenes
     from lrinterp.scenes.natural import FromSuite
 
-__all__ = ["METADATA", "WEIGHTS", "Checkpoint", "Imported", "Metadata", "readable", "versions"]
+__all__ = [
+    "METADATA",
+    "ONCE",
+    "WEIGHTS",
+    "Checkpoint",
+    "Imported",
+    "Metadata",
+    "readable",
+    "versions",
+]
 
 WEIGHTS, METADATA = "model.safetensors", "model.json"
 ONCE = {"test_layouts": 0}

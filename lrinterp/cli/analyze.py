@@ -91,6 +91,8 @@ def analyze(
     for name, result in results.items():
         if result.reason:
             typer.echo(f"{name} does not apply: {result.reason}")
+    if "answer" in results:
+        typer.echo(results["answer"].finding)
     typer.echo(f"Report: {out.resolve()}")
     if show:
         typer.launch(out.resolve().as_uri())

@@ -24,5 +24,6 @@ def evaluate(
     if json:
         write_json(json, lr.document(results, loaded.provenance(command_line())))
     print_summary((name, result.summary) for name, result in results.items())
+    typer.echo(results["accuracy"].finding)
     if json:
         typer.echo(f"Wrote {json}")

@@ -1,5 +1,6 @@
 """`lrinterp train`: train a model of one's own into a checkpoint folder."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,7 +33,7 @@ def train(
     paper: Annotated[
         bool, typer.Option("--paper", help="The paper's world: 20 labels, 5 of them held out.")
     ] = False,
-    template: Annotated[str | None, typer.Option(help="left or both; default: left.")] = None,
+    template: Annotated[str | None, typer.Option(help="left, right or both; default: left.")] = None,
     image_layers: Annotated[int | None, typer.Option(help="Image tower depth; default: 1.")] = None,
     text_layers: Annotated[int | None, typer.Option(help="Text tower depth; default: 1.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps; default: 1500.")] = None,
@@ -71,9 +72,7 @@ def train(
     if not trained:
         typer.echo(f"{out} is finished already; left as it is.")
         return
-    order = final_order(out)
-    shown = "no held-out pairs" if order is None else f"unseen-pair order {order:.3f}"
-    typer.echo(f"Wrote {out}: {shown}. Next: lrinterp analyze {out}")
+    typer.echo(f"Wrote {out}: {final_order(out)}. Next: lrinterp analyze {out}")
 
 
 def read_plan(
@@ -95,7 +94,14 @@ def read_plan(
     return lr.Plan.from_plain(tree, str(config) if config else "settings")
 
 
-def final_order(out: Path) -> float | None:
-    """Unseen-pair order of a finished run."""
+def final_order(out: Path) -> str:
+    """Order of a finished run on held-out pairs, with what its interval says."""
+    from lrinterp.grades import phrase_of
+    from lrinterp.result import Scalar
+
     rows = lr.load_checkpoint(out).metadata.scores
-    return next(r["value"] for r in rows if (r["set"], r["metric"]) == ("unseen_pair", "order"))
+    order = Scalar.of(next(r for r in rows if (r["set"], r["metric"]) == ("unseen_pair", "order")))
+    if order.value is None:
+        return "no held-out pairs"
+    chance = 1 / math.factorial(lr.load_checkpoint(out).scenes().world.n_objects)
+    return f"order on held-out pairs {order.phrase} ({phrase_of(order, chance)})"

@@ -44,7 +44,7 @@ GROUPS = (
     ),
     Group(
         key="order",
-        keys="order_.*|.*_order",
+        keys="order_.*|.*_order(_left|_right)?",
         title="Order accuracy",
         axis="order accuracy",
         null="a guess of the order scores one over the number of orders, 0.5 for two objects",

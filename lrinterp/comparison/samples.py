@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from lrinterp.analysis.ablation.bench import Bench
-from lrinterp.analysis.ablation.term_ablation import LABELS, SUMMARISED, TermAblation
+from lrinterp.analysis.ablation.rows import text_row
+from lrinterp.analysis.ablation.term_ablation import LABELS, SUMMARISED, TEXT, TermAblation
 from lrinterp.analysis.accuracy import WORD, Accuracy, key_of, word_credits
 from lrinterp.analysis.geometry.relation_geometry import KEYS, RelationGeometry
 from lrinterp.analysis.geometry.rows import SCALES
@@ -28,7 +29,7 @@ from lrinterp.decomposition import TERMS
 from lrinterp.recording import Recording
 from lrinterp.result import Result, records
 from lrinterp.scenes import Examples
-from lrinterp.scoring import credits
+from lrinterp.scoring import credits, order_credit
 from lrinterp.stats import COSINE, GAP, LINEAR, SHARE, Sample, Scale, Units
 from lrinterp.store import sha256
 
@@ -96,6 +97,13 @@ def _of_accuracy(recording: Recording, result: Accuracy) -> Found:
             values = credits(scores, part, row["metric"], row["candidates"])
         sample = Sample.mean(values[None], part.image_units)
         yield key_of(row), OnPictures(sample=sample, pictures=fingerprint_of(part))
+    index = recording.examples.where(result.focus)
+    part = recording.examples.at(index)
+    for template in result.by_template:
+        scores = recording.scores[torch.from_numpy(index).to(recording.scores.device)]
+        sample = Sample.mean(order_credit(scores, part, template)[None], part.image_units)
+        key = f"{result.focus}_order_{template}"
+        yield key, OnPictures(sample=sample, pictures=fingerprint_of(part))
 
 
 def _of_terms(recording: Recording, result: AttentionTerms) -> Found:
@@ -138,6 +146,7 @@ def _of_ablation(recording: Recording, result: TermAblation) -> Found:
             continue  # left out, because these pictures do not allow it
         gap = None if minus is None else values - result.runs(minus).mean(0)
         yield key, on(values) if gap is None else on(gap, GAP)
+    yield TEXT, on(result.runs(text_row(result.text_layers)))
     measured = Bench(recording.model, examples).measure(result.main.without)
     yield LABELS, on(measured["label_set", "closed"])
 

@@ -7,12 +7,11 @@ So a run writes down both when it starts, and goes on only while they stay as th
 import subprocess
 from pathlib import Path
 
-import lrinterp
 from lrinterp.store import sha256
 
 __all__ = ["commit_of_code", "hash_of_criteria"]
 
-PACKAGE = Path(lrinterp.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 JUDGING = (
     "bounds.py",
     "reproduction/criteria.py",

@@ -44,7 +44,7 @@ def all_captions(world: World) -> CaptionSet:
     nouns = label_words(world)
     singles = [(i,) for i in range(world.n_labels)]
     orders = list(permutations(range(world.n_labels), world.n_objects))
-    templates = ["left"] if world.template == "left" else ["left", "right"]
+    templates = ["left", "right"] if world.template == "both" else [world.template]
     stated = [("single", m) for m in singles]
     stated += [(template, m) for template in templates for m in orders]
     texts = tuple(sentence(template, [nouns[i] for i in m]) for template, m in stated)

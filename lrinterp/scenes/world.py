@@ -2,11 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 __all__ = ["BACKGROUND", "World", "label_words", "picture_words"]
 
-Template = Literal["left", "both"]
+Template = Literal["left", "right", "both"]
 
 LARGEST = 1_000_000
 """Captions or layouts beyond which a world cannot be enumerated."""
@@ -33,7 +33,7 @@ class World:
     n_objects: int = 2
     """Objects in a row that holds several; other rows hold one."""
     template: Template = "left"
-    """Relation captions: `left` only, or `both` left and right."""
+    """Relation captions: `left` or `right` only, or `both`."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.n_objects <= MOST_OBJECTS:
@@ -42,8 +42,10 @@ class World:
             if getattr(self, name) < self.n_objects:
                 got = getattr(self, name)
                 raise ValueError(f"{name}: expected at least n_objects={self.n_objects}, got {got}")
-        if self.template not in ("left", "both"):
-            raise ValueError(f"template: expected 'left' or 'both', got {self.template!r}")
+        if self.template not in get_args(Template):
+            raise ValueError(
+                f"template: expected 'left', 'right' or 'both', got {self.template!r}"
+            )
         counts = {
             "n_labels": (math.perm(self.n_labels, self.n_objects), "orders of labels"),
             "n_pixels": (math.comb(self.n_pixels, self.n_objects), "layouts"),

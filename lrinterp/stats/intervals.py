@@ -139,7 +139,8 @@ class LeftOut:
         sees = np.ones(self.units.n, dtype=bool)
         sees[self.units.member[0][self.units.member[0] >= 0]] = False
         step = (value - self.value) * self.n / np.maximum(self.n_left, 1)
-        replicates = np.where(sees, self.value + step, self.value)
+        other = np.clip(self.value + step, self.scale.low, self.scale.high)
+        replicates = np.where(sees, other, self.value)
         kept = {"n": self.n, "n_left": self.n_left, "units": self.units, "scale": self.scale}
         return LeftOut(value=value, replicates=replicates, **kept)
 

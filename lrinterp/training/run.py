@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
-from lrinterp.checkpoint import METADATA, fill, read_metadata, save_checkpoint
+from lrinterp.checkpoint import METADATA, ONCE, fill, read_metadata, save_checkpoint
 from lrinterp.encoders import PRESETS, DualEncoder, EncoderConfig
 from lrinterp.locking import TEMPORARY, alone, holds_nothing
 from lrinterp.scenes import SETS, Scenes
@@ -150,9 +150,10 @@ def finished(plan: Plan, out: Path, *, resume: bool) -> bool:
 def compare(plan: Plan, found: dict[str, Any], where: Path) -> None:
     """Refuse to go on with another configuration, naming the first field that differs.
 
-    A field that is younger than the folder has its default there.
+    A field that is younger than the folder has its default there, or what it once meant.
     """
     given = {part: fields or {} for part, fields in found.items()}
+    given["split"] = {**ONCE, **given["split"]}
     before = Plan.from_plain(given, str(where)).plain()
     for part, fields in plan.plain().items():
         for name, value in fields.items():

@@ -1,0 +1,79 @@
+"""Models that know order by one relation word, by either, or by none: every chapter agrees."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+import lrinterp as lr
+from lrinterp.grades import grade
+from lrinterp.result import Result
+
+NAMES = ["answer", "accuracy", "activation_patching", "mechanism"]
+WORLD = {"n_pixels": 6, "n_labels": 18}
+SPLIT = {"n_pair": 10, "n_val": 8, "layouts_per_pair": 12, "positions_per_label": 4}
+
+Found = Mapping[str, Result]
+
+
+def trained(template: str, only: int | None = None) -> Any:
+    """A model of a small world; `only` keeps its training to one of two templates."""
+    plan = lr.Plan.from_plain(
+        {"world": {**WORLD, "template": template}, "split": SPLIT, "fit": {"steps": 600}}, "test"
+    )
+    if only is not None:
+        captions = plan.scenes._captions_of_items
+        plan.scenes.__dict__["_captions_of_items"] = captions[:, [only]]
+    [fitted] = lr.fit_many([plan], progress=False)
+    recording = lr.record(fitted.model, plan.scenes.examples(["unseen_pair"]), progress=False)
+    return lr.analyze(recording, NAMES, progress=False)
+
+
+@pytest.fixture(scope="module")
+def right_alone() -> Found:
+    return trained("right")
+
+
+@pytest.fixture(scope="module")
+def right_of_both() -> Found:
+    return trained("both", only=1)
+
+
+def test_a_model_of_right_captions_knows_and_is_patched(right_alone: Found):
+    order = right_alone["accuracy"].summary["unseen_pair_order"]
+    assert grade(order, 0.5) in ("knows", "in part")
+    assert "“right”" in right_alone["answer"].finding
+    assert "“left”" not in right_alone["answer"].finding
+    assert not right_alone["activation_patching"].reason
+    assert " right of " in right_alone["mechanism"].finding
+
+
+def test_a_model_that_knows_by_one_of_two_words_is_not_refused(right_of_both: Found):
+    found = right_of_both["accuracy"].summary
+    known, other = (found[f"unseen_pair_order_{word}"] for word in ("right", "left"))
+    assert grade(known, 0.5) in ("knows", "in part")
+    assert grade(other, 0.5) not in ("knows", "in part")
+    patching = right_of_both["activation_patching"]
+    assert not patching.reason
+    assert patching.template == "right"  # type: ignore[attr-defined]
+    assert " right of " in right_of_both["mechanism"].finding
+
+
+def test_its_headline_says_so_of_each_word(right_of_both: Found):
+    answer: Any = right_of_both["answer"]
+    assert {word: answer.grade(one) for word, one in answer.templates.items()} == {
+        word: grade(right_of_both["accuracy"].summary[f"unseen_pair_order_{word}"], 0.5)
+        for word in ("left", "right")
+    }
+    left, right = (answer.finding.index(f"“{word}”") for word in ("left", "right"))
+    assert "key-position" in answer.finding
+    assert left != right
+
+
+def test_both_words_and_no_order_is_refused_by_all(no_gradient_results: Found):
+    found = no_gradient_results
+    for word in ("left", "right"):
+        assert grade(found["accuracy"].summary[f"unseen_pair_order_{word}"], 0.5) == "at chance"
+    assert "“left” and “right”" in found["answer"].finding
+    assert "does not know" in found["answer"].finding
+    assert "does not tell" in found["activation_patching"].reason
