@@ -176,11 +176,6 @@ def from_plain(cls: type[T], data: Mapping[str, Any], where: str) -> T:
 
 
 def _coerce(value: Any, hint: Any, where: str) -> Any:
-    inner = typing.get_args(hint)
-    if isinstance(value, Mapping) and dataclasses.is_dataclass(hint):
-        return from_plain(hint, value, where)  # type: ignore[arg-type]
-    if isinstance(value, Mapping) and inner and dataclasses.is_dataclass(inner[-1]):
-        return {key: _coerce(item, inner[-1], f"{where}.{key}") for key, item in value.items()}
     union = isinstance(hint, types.UnionType)
     options: tuple[Any, ...] = typing.get_args(hint) if union else (hint,)
     if isinstance(value, int) and not isinstance(value, bool) and float in options:
@@ -236,14 +231,13 @@ def shortened(value: Any) -> str:
 def save(obj: Any, folder: Path) -> None:
     """Save a frozen dataclass of plain values, numpy arrays and data frames to a folder.
 
-    It may hold other dataclasses of plain values and arrays, or a mapping of plain ones.
     `fields.json` holds the plain fields and the tables, `arrays.safetensors` the arrays.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = dict(arrays_in(obj))
-    plain = {f.name: getattr(obj, f.name) for f in dataclasses.fields(obj) if f.name not in arrays}
-    plain = {name: _pack(value) for name, value in plain.items()}
+    fields = {f.name: getattr(obj, f.name) for f in dataclasses.fields(obj)}
+    arrays = {k: np.ascontiguousarray(v) for k, v in fields.items() if isinstance(v, np.ndarray)}
+    plain = {k: _pack(v) for k, v in fields.items() if k not in arrays}
     write_atomically(folder / "arrays.safetensors", save_arrays(arrays))
     write_json(folder / "fields.json", plain)
 
@@ -256,29 +250,10 @@ def load(cls: type[T], folder: Path) -> T:
     except SafetensorError as error:
         raise InputError(f"{folder / 'arrays.safetensors'}: damaged ({error})") from error
     plain = {k: _unpack(v) for k, v in read_json(folder / "fields.json").items()}
-    for name, array in arrays.items():
-        *outer, last = name.split(".")
-        place = plain
-        for one in outer:
-            place = place.setdefault(one, {})
-        place[last] = array
-    return from_plain(cls, plain, str(folder))
-
-
-def arrays_in(obj: Any, before: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    """Arrays of a dataclass, and of the dataclasses in it, by dotted name."""
-    for field in dataclasses.fields(obj):
-        value, name = getattr(obj, field.name), before + field.name
-        if isinstance(value, np.ndarray):
-            yield name, np.ascontiguousarray(value)
-        elif dataclasses.is_dataclass(value):
-            yield from arrays_in(value, f"{name}.")
+    return from_plain(cls, {**plain, **arrays}, str(folder))
 
 
 def _pack(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return {k: _pack(v) for k, v in fields.items() if not isinstance(v, np.ndarray)}
     if isinstance(value, pd.DataFrame):
         frame = value.astype(object).where(value.notna(), None)
         dtypes = {name: str(dtype) for name, dtype in value.dtypes.items()}

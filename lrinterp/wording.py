@@ -29,7 +29,7 @@ def decimals(half: float) -> int:
     if half <= 0:
         return 3
     first = math.floor(math.log10(half))
-    return max(2 if half < 1 else 0, -first + (half < 3 * 10.0**first))
+    return int(max(2 if half < 1 else 0, -first + (half < 3 * 10.0**first)))
 
 
 def signed(value: float, digits: int) -> str:

@@ -1,26 +1,23 @@
 """Does the model know left from right, and on which pictures?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
 import pandas as pd
-import torch
-from jaxtyping import Float, Int
 
-from lrinterp.analysis.contrast import caption_of
+from lrinterp.analysis.order_parts import WORD, by_distance, by_template, word_row
 from lrinterp.charts import bars, lines, reference
 from lrinterp.grades import phrase_of
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, Result, Scalar, records
-from lrinterp.scenes import SETS, Examples
+from lrinterp.scenes import SETS
 from lrinterp.scenes.natural import PICTURES
-from lrinterp.scoring import METRICS, accuracy_rows, credit, credits, order_credit
-from lrinterp.stats import mean_interval
+from lrinterp.scoring import METRICS, accuracy_rows
 from lrinterp.wording import counted
 
-__all__ = ["WORD", "Accuracy", "accuracy", "word_credits"]
+__all__ = ["Accuracy", "accuracy"]
 
 COLUMNS = ["set", "metric", "candidates", "value", "low", "high", "n", "n_units", "reason"]
 
@@ -185,7 +182,6 @@ SUMMARY = (
     "mixed_pair_order",
     "single_retrieval_closed",
 )
-WORD = "word"
 THE_SUITES, THE_FOUR = "a suite's", "the four sets of"
 NATURAL_SUMMARY = (
     "pictures_order",
@@ -229,78 +225,7 @@ def accuracy(recording: Recording) -> Accuracy:
     )
 
 
-def by_template(recording: Recording) -> Iterator[dict[str, Any]]:
-    """Order on each set of pairs with the captions of one template, where there are several."""
-    names = recording.examples.templates
-    for name in dict.fromkeys(recording.examples.image_set) if len(names) > 1 else ():
-        index = recording.examples.where(name)
-        part = recording.examples.at(index)
-        for template in names if name != "single" else ():
-            scores = recording.scores[torch.from_numpy(index).to(recording.scores.device)]
-            values = order_credit(scores, part, template)
-            yield {
-                "set": name,
-                "template": template,
-                **vars(mean_interval(values, part.image_units)),
-            }
-
-
-def word_row(recording: Recording) -> dict[str, Any]:
-    """Order against the caption that differs in its relation word."""
-    values = word_credits(recording)
-    place = {"set": PICTURES, "metric": "order", "candidates": WORD}
-    interval = mean_interval(values, recording.examples.image_units)
-    return {**place, **vars(interval), "reason": None}
-
-
-def word_credits(recording: Recording) -> Float[np.ndarray, "image"]:
-    """Credit of each picture, its true captions against their one-word swaps; ties are shared."""
-    examples, scores = recording.examples, recording.scores
-    pictures = np.arange(len(examples))
-    good = torch.tensor([True, False], device=scores.device).expand(len(examples), 2)
-    parts = []
-    for template in examples.templates:
-        true = caption_of(examples, pictures, template)
-        swap = swapped_word(examples, true)
-        both = torch.from_numpy(np.stack([true, swap], axis=1)).to(scores.device)
-        parts.append(credit(torch.gather(scores, 1, both), good))
-    return torch.stack(parts).cpu().double().mean(0).numpy()
-
-
-def by_distance(recording: Recording) -> Iterator[dict[str, Any]]:
-    """Order on held-out pairs, a row for each smallest distance between objects."""
-    index = recording.examples.where("unseen_pair")
-    if not len(index):
-        return
-    part = recording.examples.at(index)
-    values = credits(recording.scores[torch.from_numpy(index)], part, "order", "pair")
-    distance = np.diff(part.image_pixels, axis=1).min(1)
-    for pixels in np.unique(distance).tolist():
-        here = distance == pixels
-        interval = mean_interval(values[here], part.image_units.at(np.flatnonzero(here)))
-        yield {"distance": pixels, **vars(interval)}
-
-
 def key_of(row: Mapping[str, Any]) -> str:
     """The summary key of a row: set and metric, and the candidates where a metric has several."""
     parts = (row["set"], row["metric"], row["candidates"])
     return "_".join(str(part) for part in parts if part != "pair")
-
-
-def swapped_word(
-    examples: Examples, captions: Int[np.ndarray, "image"]
-) -> Int[np.ndarray, "image"]:
-    """Of each caption the one that names the objects in the same order with the other relation.
-
-    It states the reverse, in the other template.
-    """
-    keys = zip(examples.caption_template, map(tuple, examples.caption_labels.tolist()), strict=True)
-    place = {key: i for i, key in enumerate(keys)}
-    one, other = examples.templates
-    turned = {one: other, other: one}
-    return np.array(
-        [
-            place[turned[examples.caption_template[i]], tuple(examples.caption_labels[i][::-1])]
-            for i in captions.tolist()
-        ]
-    )

@@ -38,8 +38,8 @@ class Answer(Result):
     head: str
     layers: int
     """Layers of the image tower; the headline head is chosen among the heads of all."""
-    templates: Mapping[str, Scalar]
-    """Order by the relation word of the captions it was tested with."""
+    by_word: pd.DataFrame
+    """Order by the relation word of the captions it was tested with, one row each."""
     focus: str = "unseen_pair"
     """The set of pictures that the numbers are of."""
 
@@ -47,6 +47,11 @@ class Answer(Result):
     def natural(self) -> bool:
         """Are the pictures those of a suite, and not of the toy world?"""
         return self.focus == PICTURES
+
+    @property
+    def templates(self) -> Mapping[str, Scalar]:
+        """Order by relation word."""
+        return {row["word"]: Scalar.of(row) for row in records(self.by_word)}
 
     def scalar(self, key: str) -> Scalar:
         """One of the four numbers; the first has the name of its set of pictures."""
@@ -247,10 +252,13 @@ def answer(
         has_gradient=positional_gradient.has_gradient,
         head=positional_gradient.headline_name,
         layers=positional_gradient.layers,
-        templates={
-            word: accuracy.summary.get(f"{order_of(name)}_{word}", scalars[order_of(name)])
-            for word in recording.examples.templates
-        },
+        by_word=pd.DataFrame(
+            [
+                {"word": word, **accuracy.summary.get(f"{key}_{word}", scalars[key]).plain()}
+                for key in (order_of(name),)
+                for word in recording.examples.templates
+            ]
+        ),
         focus=name,
     )
 

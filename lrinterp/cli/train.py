@@ -33,7 +33,9 @@ def train(
     paper: Annotated[
         bool, typer.Option("--paper", help="The paper's world: 20 labels, 5 of them held out.")
     ] = False,
-    template: Annotated[str | None, typer.Option(help="left, right or both; default: left.")] = None,
+    template: Annotated[
+        str | None, typer.Option(help="left, right or both; default: left.")
+    ] = None,
     image_layers: Annotated[int | None, typer.Option(help="Image tower depth; default: 1.")] = None,
     text_layers: Annotated[int | None, typer.Option(help="Text tower depth; default: 1.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps; default: 1500.")] = None,

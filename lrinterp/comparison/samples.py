@@ -15,11 +15,12 @@ import torch
 from lrinterp.analysis.ablation.bench import Bench
 from lrinterp.analysis.ablation.rows import text_row
 from lrinterp.analysis.ablation.term_ablation import LABELS, SUMMARISED, TEXT, TermAblation
-from lrinterp.analysis.accuracy import WORD, Accuracy, key_of, word_credits
+from lrinterp.analysis.accuracy import Accuracy, key_of
 from lrinterp.analysis.geometry.relation_geometry import KEYS, RelationGeometry
 from lrinterp.analysis.geometry.rows import SCALES
 from lrinterp.analysis.gradient.attention_gain import gains_of
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
+from lrinterp.analysis.order_parts import WORD, word_credits
 from lrinterp.analysis.patching.activation_patching import ActivationPatching, pairs_of
 from lrinterp.analysis.patching.bench import Cell
 from lrinterp.analysis.subject import focus

@@ -92,10 +92,10 @@ def _words(name: str) -> str:
 
 
 def _sample(scalar: Scalar) -> str:
-    """What a scalar is a mean of, such as `n = 1,200 · 60 clusters`."""
+    """What a scalar is a mean of, such as `n = 1,200 · 60 units`."""
     n = [f"n = {scalar.n:,}"] if scalar.n is not None else []
-    clusters = [f"{scalar.n_units:,} clusters"] if scalar.n_units is not None else []
-    return " · ".join(n + clusters)
+    units = [f"{scalar.n_units:,} units"] if scalar.n_units is not None else []
+    return " · ".join(n + units)
 
 
 def _setting(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Scenes: a world and a split brought together; training batches and evaluation examples."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -154,6 +154,9 @@ class Scenes:
 
     def _why_empty(self, name: str) -> str:
         split, n_objects = self.split, self.world.n_objects
+        unlimited = replace(split, test_layouts=0)
+        if _any(evaluation_set(self.world, unlimited, self.training, name)):
+            return f"test_layouts = {split.test_layouts} holds no layout with its mirror image"
         return {
             "single": f"positions_per_label = {split.positions_per_label} leaves no position",
             "seen_pair": f"layouts_per_pair = {split.layouts_per_pair} leaves no layout",

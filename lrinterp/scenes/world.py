@@ -43,9 +43,7 @@ class World:
                 got = getattr(self, name)
                 raise ValueError(f"{name}: expected at least n_objects={self.n_objects}, got {got}")
         if self.template not in get_args(Template):
-            raise ValueError(
-                f"template: expected 'left', 'right' or 'both', got {self.template!r}"
-            )
+            raise ValueError(f"template: expected 'left', 'right' or 'both', got {self.template!r}")
         counts = {
             "n_labels": (math.perm(self.n_labels, self.n_objects), "orders of labels"),
             "n_pixels": (math.comb(self.n_pixels, self.n_objects), "layouts"),

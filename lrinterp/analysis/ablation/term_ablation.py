@@ -6,7 +6,7 @@ from typing import ClassVar, final
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from lrinterp.analysis.ablation.bench import Bench, knows_objects, objects
 from lrinterp.analysis.ablation.estimate import CHANGE
@@ -16,7 +16,6 @@ from lrinterp.analysis.ablation.figures import (
     layers_figure,
     order_figure,
     order_rows,
-    pictures_of,
     split_figure,
 )
 from lrinterp.analysis.ablation.measure import Runs, comparisons
@@ -29,13 +28,12 @@ from lrinterp.analysis.ablation.rows import (
     standard_rows,
     text_row,
 )
-from lrinterp.analysis.subject import decomposable, focus, head_name
+from lrinterp.analysis.ablation.words import found, notes
+from lrinterp.analysis.subject import decomposable, focus
 from lrinterp.encoders import Tower
-from lrinterp.grades import grade, phrase_of
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, Result, Scalar, records
 from lrinterp.stats import GAP, SHARE, Units, crossed_interval
-from lrinterp.wording import counted
 
 __all__ = ["INTACT", "LABELS", "SUMMARISED", "TEXT", "WITHOUT", "TermAblation", "term_ablation"]
 
@@ -43,15 +41,13 @@ DRAWS, FEWEST_DRAWS = 20, 3
 """Of a random ablation: as many as the work allows."""
 MOST_WORK = 1e12
 """Multiplications that the draws of one ablation may take."""
-ENOUGH = 0.1
-"""Order that key-position alone may lose and still count as sufficient."""
 SUMMARISED = ("unseen_pair", "pictures")
 """Sets that a summary may speak of: held-out pairs, or pictures that nothing was trained on."""
 LABELS = "label_set_closed_without_key_position"
 TEXT = "order_without_text_key_position"
 NOTHING = Scalar(value=None, n=0, n_units=0)
 
-INTACT, WITHOUT, PLACEBO, ONLY, OBJECTS = main_rows(1)
+INTACT, WITHOUT, _, ONLY, _ = main_rows(1)
 """The ablations of the first layer's pooled row, key-position as a whole."""
 
 
@@ -71,8 +67,8 @@ class TermAblation(Result):
     """The ablations of the trained model on the focus set, by `Row.label`, once for each draw."""
     credits: Float[np.ndarray, "run image"]
     """Order credit of each picture in each of them, kept so that ablations can be paired."""
-    units: Units
-    """The labels of the pictures."""
+    labels: Int[np.ndarray, "image object"]
+    """Of each picture, from left to right: what intervals leave out."""
     on_objects: Float[np.ndarray, "case head"]
     """Mean attention of the pooled token on the objects: intact, and with key-position alone."""
     focus: str
@@ -82,6 +78,11 @@ class TermAblation(Result):
     layers: int = 1
     """Of the image tower."""
     text_layers: int = 1
+
+    @property
+    def units(self) -> Units:
+        """The labels of the pictures as units."""
+        return Units.of_labels(self.labels)
 
     @property
     def main(self) -> Main:
@@ -136,69 +137,12 @@ class TermAblation(Result):
     @property
     def finding(self) -> str:
         """What removal and sufficiency of key-position did."""
-        intact, without, placebo, only = map(self.order, self.main[:4])
-        spread = self.order(self.main.placebo, self.main.without)
-        where = f" in all {self.layers} layers and every query row" if self.layers > 1 else ""
-        text = (
-            f"Order on {pictures_of(self.focus)} is {intact.phrase} intact, "
-            f"{without.phrase} without key-position{where}, {placebo.phrase} under a placebo "
-            f"of the same size ({spread.phrase} above the removal, paired), and {only.phrase} with "
-            f"key-position alone ({counted(intact.n, 'picture')}, "
-            f"{counted(intact.n_units, 'label')}). Without key-position it is "
-            f"{phrase_of(without, self.chance)}; without that of the text tower order is "
-            f"{self.order(text_row(self.text_layers)).phrase}."
-        )
-        return text + at_chance(intact, self.chance) + self.loss
-
-    @property
-    def loss(self) -> str:
-        """Why key-position alone loses order, where it does and attention of one layer says so."""
-        lost = self.order(INTACT, ONLY)
-        told = self.layers == 1 and not self.normed and self.on_objects.size and self.order_lost
-        if not told or lost.low is None or lost.low <= ENOUGH:
-            return ""
-        place = max(self.order_lost, key=lambda p: float(self.order_lost[p].value or 0))
-        before, after = self.on_objects[:, place[1]]
-        return (
-            f" Key-position alone loses {lost.phrase} of order: nothing tells objects from "
-            f"empty pixels any more, and the objects hold {after:.2f} of the attention of "
-            f"{head_name(*place)} instead of {before:.2f}. Where the scores still tell that "
-            "something stands at a pixel, though not what, order is "
-            f"{self.order(OBJECTS).phrase}."
-        )
+        return found(self)
 
     @property
     def caveats(self) -> tuple[str, ...]:
         """Kinds of ablation, and why the raw split moves."""
-        whole = (
-            "with LayerNorm, whose scale differs by key, even the result for key-position as a "
-            "whole depends on the gauge."
-            if self.normed
-            else "for key-position as a whole the result does not depend on the gauge"
-            + (" in the first layer." if self.layers > 1 else ".")
-        )
-        raw = (
-            "The raw rows (zero) divide key-position into EP, PP and bP as the weights happen to "
-            "stand. Initial scales and weight decay decide how much of one and the same positional "
-            "preference ends up in the query's token, position or bias part, so it can look like "
-            "“EP alone” in one model and like a shared effort in another"
-            + ("." if self.normed else ". Only their sum is a fact about the model.")
-        )
-        told = (
-            "“Objects told from empty pixels” keeps key-position and replaces all else by its mean "
-            "over the objects and its mean over the empty pixels of each picture."
-        )
-        return (
-            "Flatten replaces a term on the patch keys by its mean over them and leaves CLS alone: "
-            + whole,
-            *([raw] if (self.table["gauge"] == "raw").any() else []),
-            *([told] if len(self.runs(self.main.objects)) else []),
-            "The placebo keeps the term and subtracts a random row, orthogonal to it and of the "
-            "same size. Placebo, permuted and resampled rows are means over "
-            f"{counted(len(self.runs(self.main.placebo)), 'seeded draw')}; their intervals cover "
-            "other draws and other labels.",
-            *self.notes,
-        )
+        return notes(self)
 
     def frame(self) -> pd.DataFrame:
         """The table."""
@@ -215,13 +159,6 @@ class TermAblation(Result):
         changes = self.table[self.table["metric"] == CHANGE]
         estimated = [estimate_figure(changes)] if len(changes) else []
         return (*found, heads_figure(self.order_lost), *estimated)
-
-
-def at_chance(intact: Scalar, chance: float) -> str:
-    """That nothing can be taken from a model that has nothing."""
-    if grade(intact, chance) in ("knows", "in part"):
-        return ""
-    return " Intact order is not above chance: these ablations can take nothing from it."
 
 
 def term_ablation(
@@ -251,7 +188,7 @@ def term_ablation(
         chance=examples.chance,
         ablations=tuple(runs.labels),
         credits=np.concatenate(runs.orders),
-        units=examples.image_units,
+        labels=examples.image_labels,
         on_objects=on_objects(bench),
         focus=examples.image_set[0],
         normed=image.normalization_type is not None,
