@@ -146,10 +146,7 @@ class Result(ABC):
 
     @property
     def primary(self) -> str:
-        """Key of the one number of the summary whose difference between models is tested.
-
-        The others are described with intervals; "" where none has an interval.
-        """
+        """Key of the one number whose difference between models is tested, or nothing."""
         return ""
 
     @property

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lrinterp.analysis.ablation.term_ablation import TEXT, TermAblation
 from lrinterp.analysis.accuracy import Accuracy
+from lrinterp.analysis.answer_words import GAIN, WITHOUT, sentence, side_words
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.grades import Grade, grade, phrase_of
 from lrinterp.recording import Recording
@@ -69,24 +70,7 @@ class Answer(Result):
         order = self.scalar(ORDER)
         if order.value is None:
             return UNTESTED[self.natural]
-        known = [self.grade(one) in ABOVE for one in self.templates.values()]
-        how = mechanism_words(self) if any(known) else gradient_words(self)
-        seen = "the suite's pictures" if self.natural else "pairs of held-out labels"
-        return f"{self._knows()} on {seen}{how}"
-
-    def _knows(self) -> str:
-        """What the model does with the captions of each template, together where it is the same."""
-        grades: dict[Grade, list[str]] = {}
-        for word, one in self.templates.items():
-            grades.setdefault(self.grade(one), []).append(f"“{word}”")
-        parts = [
-            f"with captions that say {' and '.join(words)} {who} {KNOWS[grade]}"
-            for (grade, words), who in zip(
-                grades.items(), ("this model", *["it"] * 9), strict=False
-            )
-        ]
-        text = ", and ".join(parts)
-        return text[0].upper() + text[1:]
+        return sentence(self)
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -176,27 +160,8 @@ class Answer(Result):
         return f"{self.head} {side_words(gain)}: {self.span:.3g} logits {line}"
 
 
-def side_words(gain: Scalar) -> str:
-    """Which side a head prefers, where the interval of its gain says so."""
-    if gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
-        return "prefers neither side for sure"
-    return f"prefers the {side_of(gain)}"
-
-
 ORDER = "unseen_pair_order"
-WITHOUT = "order_without_key_position"
 LABELS = "label_set_closed_without_key_position"
-GAIN = "right_object_attention_gain"
-ABOVE: tuple[Grade, ...] = ("knows", "in part")
-KNOWS: dict[Grade, str] = {
-    "knows": "knows left from right",
-    "in part": "tells left from right better than a guess",
-    "undecided": "was not shown to know left from right",
-    "at chance": "does not know left from right",
-    "below chance": "takes left for right more often than not",
-    "too few": "was tested on too few labels to say whether it knows left from right",
-}
-"""What a model does, by what the interval of its order accuracy says."""
 NOTHING = Scalar(value=None)
 UNTESTED = {
     False: "This model was not tested on pairs of held-out labels: its split has none.",
@@ -266,46 +231,6 @@ def answer(
 def order_of(name: str) -> str:
     """The key of order accuracy on a set of pictures."""
     return f"{name}_order"
-
-
-def gradient_words(result: Answer) -> str:
-    """What is known of one head alone is said of it alone."""
-    along = "from left to right" if result.natural else "along the row"
-    has = "has a gradient" if result.has_gradient else "has no gradient"
-    return f"; {result.head}, the head that was looked at, {has} {along}."
-
-
-def mechanism_words(result: Answer) -> str:
-    """By what means a model that knows left from right does so, as far as intervals say."""
-    without = result.scalar(WITHOUT)
-    where = "" if result.layers == 1 else " in any layer"
-    if without.value is None:
-        return "; what it does without key-position was not measured."
-    whose = f"without key-position{where} of the image tower order is {without.phrase}"
-    match result.grade(without):
-        case "at chance":
-            return f"; {whose}, at chance{reading(result)}"
-        case "knows" | "in part":
-            return f", but not by key-position alone: {whose}, still above chance."
-        case "below chance":
-            return f"; {whose}, below chance."
-        case _:
-            return f"; {whose} ({phrase_of(without, result.chance)})."
-
-
-def reading(result: Answer) -> str:
-    """What the head that order needs most attends to, and what the text tower needs."""
-    gain, text = result.scalar(GAIN), result.scalar(TEXT)
-    if gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
-        looks = f"head {result.head} attends to neither side more for sure"
-    else:
-        looks = f"head {result.head} attends more to the {side_of(gain)}-hand object"
-    return f", and {looks}; without that of the text tower it is {text.phrase}."
-
-
-def side_of(gain: Scalar) -> str:
-    """The side of a gain whose interval lies on one side of 0."""
-    return "right" if number(gain) > 0 else "left"
 
 
 def number(scalar: Scalar) -> float:
