@@ -86,7 +86,7 @@ def phrase_of(
     known, guess = plain_number(bound), f"chance ({plain_number(chance)})"
     match grade(found, chance, knows):
         case "knows":
-            return f"surely above {known}; {guess}"
+            return f"surely above {known} (chance is {plain_number(chance)})"
         case "in part":
             return f"above {guess}, but not surely above {known}"
         case "at chance":

@@ -169,7 +169,7 @@ def test_bars_stand_in_the_order_of_the_table_with_their_values(scores: pd.DataF
     assert list(trace.y) == ["intact", "cut"]
     np.testing.assert_allclose(trace.error_x.array, [0.02, 0.08])
     np.testing.assert_allclose(trace.error_x.arrayminus, [0.02, 0.08])
-    assert [note.text for note in layout(figure).annotations] == ["0.900", "0.520"]
+    assert [note.text for note in layout(figure).annotations] == ["0.90", "0.52"]
     assert layout(figure).xaxis.range[0] < 0 < layout(figure).xaxis.range[1]
 
 
@@ -248,7 +248,8 @@ def test_a_table_is_not_changed_by_drawing_it(scores: pd.DataFrame):
 
 
 @pytest.mark.parametrize(
-    ("values", "half", "expected"), [([0.5], 0.02, 3), ([0.5], 0.2, 2), ([12.0], 0.0, 1)]
+    ("values", "half", "expected"),
+    [([0.5], 0.02, 3), ([0.5], 0.2, 2), ([0.5], 20.0, 0), ([12.0], 0.0, 1), ([2e-9], 0.0, 6)],
 )
 def test_numbers_have_the_digits_of_their_interval(values: list[float], half: float, expected: int):
     frame = pd.DataFrame({"v": values})

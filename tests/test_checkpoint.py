@@ -92,6 +92,19 @@ def test_the_metadata_comes_back(folder: Path):
     assert Scenes.from_plain(metadata.world, metadata.split) == SCENES
 
 
+def test_a_split_without_test_layouts_is_tested_in_all_of_them(tmp_path: Path):
+    scenes = Scenes(World(n_pixels=7, n_labels=4), SCENES.split)
+    config = preset("minimal", d_model=8, n_heads=2, d_head=4, d_embed=6)
+    recipe = {**RECIPE, "world": to_plain(scenes.world)}
+    save_checkpoint(tmp_path / "a", DualEncoder.build(config, scenes.sizes, 1), recipe=recipe)
+    assert len(load_checkpoint(tmp_path / "a").examples().of("unseen_pair")) == 2 * 12
+    edit_json(tmp_path / "a", lambda plain: plain["split"].pop("test_layouts"))
+    old = load_checkpoint(tmp_path / "a")
+    assert old.scenes().split.test_layouts == 0
+    assert len(old.examples().of("unseen_pair")) == 2 * 21
+    assert "test_layouts" not in (old.metadata.split or {})
+
+
 def test_only_two_files_are_written(folder: Path):
     assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.safetensors"]
 

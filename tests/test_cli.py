@@ -259,6 +259,40 @@ def test_no_arguments_show_the_help_and_the_version_can_be_asked(run: Run):
     assert (code, out.split()) == (0, ["lrinterp", lrinterp.__version__])
 
 
+SMALL = TINY[TINY.index("[encoder]") :]
+PLACES = "[world]\nn_pixels = 4\n{}[split]\npositions_per_label = 3\nlayouts_per_pair = 4\n{}"
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "expected"),
+    [
+        (PLACES.format("", ""), ["--paper"], (4, 20, 5, 0)),
+        (PLACES.format("", ""), [], (4, 25, 10, 12)),
+        (PLACES.format("", ""), ["--paper", "--n-val", 4], (4, 20, 4, 0)),
+        (PLACES.format("n_labels = 21\n", "test_layouts = 2\n"), ["--paper"], (4, 21, 5, 2)),
+    ],
+)
+def test_the_world_of_the_paper_unless_something_else_is_said(
+    run: Run, tmp_path: Path, text: str, flags: list[object], expected: tuple[int, ...]
+):
+    config = tmp_path / "small.toml"
+    config.write_text(text + SMALL)
+    code, _, err = run("train", "--out", tmp_path / "m", "--config", config, *flags)
+    assert code == 0, err
+    plain = json.loads((tmp_path / "m" / "model.json").read_text())
+    world, split = plain["world"], plain["split"]
+    found = (world["n_pixels"], world["n_labels"], split["n_val"], split["test_layouts"])
+    assert found == expected
+
+
+@pytest.mark.parametrize("section", ["world", "split"])
+def test_the_world_of_the_paper_hides_no_bad_section(run: Run, tmp_path: Path, section: str):
+    config = tmp_path / "bad.toml"
+    config.write_text(f"{section} = 3")
+    refused = run("train", "--out", tmp_path / "m", "--config", config, "--paper")
+    check_refused(refused, f"{section}: expected a section of fields, got 3")
+
+
 def test_a_flag_wins_over_the_file(run: Run, config: Path, tmp_path: Path):
     folder = tmp_path / "m"
     code, _, _ = run("train", "--out", folder, "--config", config, "--steps", 3, "--seed", 5)

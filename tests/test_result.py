@@ -86,8 +86,8 @@ def provenance() -> Provenance:
     [
         (Scalar(value=0.9731, low=0.957, high=0.989), "0.973", "[0.957, 0.989]"),
         (Scalar(value=-1.25, low=-2.5, high=0.0), f"{MINUS}1.2", f"[{MINUS}2.5, 0.0]"),
-        (Scalar(value=0.5, low=0.49996, high=0.50004), "0.5000", "[0.5000, 0.5000]"),
-        (Scalar(value=120.0, low=80.0, high=160.0), "120.0", "[80.0, 160.0]"),
+        (Scalar(value=0.5, low=0.49996, high=0.50004), "0.50000", "[0.49996, 0.50004]"),
+        (Scalar(value=120.0, low=80.0, high=160.0), "120", "[80, 160]"),
         (Scalar(value=-0.001, low=-0.3, high=0.3), "0.00", f"[{MINUS}0.30, 0.30]"),
         (Scalar(value=0.5, low=0.5, high=0.5), "0.500", "[0.500, 0.500]"),
         (Scalar(value=-0.12345), f"{MINUS}0.123", ""),
@@ -107,7 +107,7 @@ def test_a_scalar_shows_what_its_interval_deserves(scalar: Scalar, text: str, in
 
 @pytest.mark.parametrize(
     ("half", "digits"),
-    [(0.5, 1), (0.1, 2), (0.0999, 2), (0.0161, 3), (0.04, 2), (1e-9, 4), (1.0, 1), (30.0, 1)],
+    [(0.5, 2), (0.1, 2), (0.0999, 2), (0.0161, 3), (0.04, 2), (1e-9, 10), (1.0, 1), (30.0, 0)],
 )
 def test_one_figure_of_the_half_width_or_two(half: float, digits: int):
     assert Scalar(value=0.0, low=-half, high=half).digits == digits

@@ -186,18 +186,20 @@ def by_key(rows: list[dict[str, Any]]) -> dict[tuple[str, str, str], dict[str, A
 
 def test_constant_scores_are_exactly_at_chance():
     examples = Scenes().examples(["unseen_pair"])
-    rows = accuracy_rows(torch.full((900, 400), 0.3), examples, ["unseen_pair"])
+    n, n_captions = len(examples), len(examples.caption_text)
+    own = 10 * 9
+    rows = accuracy_rows(torch.full((n, n_captions), 0.3), examples, ["unseen_pair"])
     values = {key[1:]: row["value"] for key, row in by_key(rows).items()}
     assert values == pytest.approx(
         {
             ("order", "pair"): 1 / 2,
-            ("retrieval", "closed"): 1 / 20,
-            ("retrieval", "open"): 1 / 400,
-            ("label_set", "closed"): 1 / 10,
-            ("label_set", "open"): 1 / 200,
+            ("retrieval", "closed"): 1 / own,
+            ("retrieval", "open"): 1 / n_captions,
+            ("label_set", "closed"): 2 / own,
+            ("label_set", "open"): 2 / n_captions,
         }
     )
-    assert {(row["n"], row["n_units"]) for row in rows} == {(900, 10)}
+    assert {(row["n"], row["n_units"]) for row in rows} == {(own * 12, 10)}
 
 
 def test_a_perfect_model_scores_one_everywhere(some: Examples):
@@ -215,14 +217,26 @@ def test_a_model_that_swaps_knows_the_labels_and_no_order(left: Examples):
     assert values == [0, 0, 0, 1, 1]
 
 
-def test_a_model_that_never_looks_is_at_chance_without_doubt(left: Examples):
-    """One of two twins is right whatever the captions score: no cluster differs from 1/2."""
+def test_a_model_that_never_looks_is_at_chance_with_the_doubt_of_one_picture(left: Examples):
+    """One of two twins is right whatever the captions score: no label differs from 1/2, yet the
+    interval is no point.
+    """
     generator = torch.Generator().manual_seed(0)
     scores = torch.rand(1, len(left.caption_text), generator=generator).expand(len(left), -1)
     row = by_key(accuracy_rows(scores, left, ["mixed_pair"]))["mixed_pair", "order", "pair"]
     values = credits(scores[left.where("mixed_pair")], left.of("mixed_pair"), "order", "pair")
     assert set(values.tolist()) == {0.0, 1.0}
-    assert (row["value"], row["low"], row["high"]) == (0.5, 0.5, 0.5)
+    assert row["value"] == 0.5
+    assert 0.0 < row["low"] < 0.5 < row["high"] < 1.0
+    assert row["low"] + row["high"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("template", "expected"), [("left", 0.0), ("right", 1.0), (None, 0.5)])
+def test_order_of_one_template_alone(both: Examples, template: str | None, expected: float):
+    part = one(both, 1, 0)
+    true = {"bird_is_on_the_left_of_apple": 0.2, "apple_is_on_the_right_of_bird": 0.9}
+    false = {"apple_is_on_the_left_of_bird": 0.3, "bird_is_on_the_right_of_apple": 0.8}
+    assert order_credit(captioned(both, **true, **false), part, template).tolist() == [expected]
 
 
 def test_rows_for_every_set_metric_and_candidates(left: Examples):

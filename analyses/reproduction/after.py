@@ -19,7 +19,7 @@ from lrinterp.reproduction.design import FIRST_SEED
 from lrinterp.reproduction.loading import load_reproduction
 from lrinterp.reproduction.measure import measure
 from lrinterp.reproduction.measures import Measures, gather
-from lrinterp.reproduction.statistics import OF_MODELS, WHOLE, by_seed, range_over_scales
+from lrinterp.reproduction.statistics import OF_MODELS, WHOLE, by_seed
 from lrinterp.study import LoadedSweep, Study, SweepPlan, load_sweep, sweep
 from lrinterp.sweep import Task, cores, local_processes, read_result, run_tasks
 
@@ -71,7 +71,6 @@ def main() -> None:
         }
         print(f"  {arm}: " + ", ".join(f"{k} {phrase(v)}" for k, v in found.items()))
     diversity(made.diversity)
-    null_ranges()
 
 
 def large_embeddings(out: Path, seeds: int) -> Measures:
@@ -150,15 +149,6 @@ def diversity(loaded: LoadedSweep | None) -> None:
             order = part.pivot_table(index="seed", columns=factor, values="unseen_pair_order")
             gain = order[order.columns.max()] - order[order.columns.min()]
             print(f"  {factor}, most minus fewest, at {other} = {level}: {phrase(gain)}")
-
-
-def null_ranges(grids: int = 2000, seeds: int = 10, cells: int = 16) -> None:
-    """How often the interval of a range excludes 0 where no cell differs from another."""
-    rng = np.random.default_rng(0)
-    noise = rng.normal(0.5, 0.02, size=(grids, seeds, cells))
-    found = [range_over_scales(np.ones((seeds, cells)), after) for after in noise]
-    excluded = np.mean([one.low > 0 for one in found])
-    print(f"\no1: of {grids} simulated grids without any difference {excluded:.2f} exclude 0")
 
 
 def said(measures: Measures, name: str) -> str:

@@ -172,6 +172,8 @@ GLOSSARY = {
     "Order": "the true caption scores higher than the same caption with its objects swapped.",
     "Held-out pairs": "pictures of labels that training showed alone and in no pair (set "
     "unseen_pair); intervals leave out labels in turn, not pictures.",
+    "Units": "what was drawn independently, here labels (or objects): pictures that share one "
+    "depend on each other, and an interval leaves out each in turn.",
     "Pooled token": "the position an embedding is read from: CLS of a picture, [EOT] of a caption.",
     "Key-position": "the part of an attention score that comes from the position embedding "
     "of the key: EP+PP+bP, first letter the query's part, second the key's (E token, P "

@@ -58,35 +58,33 @@ def gradient_words(result: "Answer") -> str:
     """What is known of one head alone is said of it alone."""
     along = "from left to right" if result.natural else "along the row"
     has = "has a gradient" if result.has_gradient else "has no gradient"
-    return f"; {result.head}, the head that was looked at, {has} {along}."
+    return f". Head {result.head} {has} {along}."
 
 
 def mechanism_words(result: "Answer") -> str:
-    """By what means a model that knows left from right does so, as far as intervals say."""
-    without = result.scalar(WITHOUT)
-    where = "" if result.layers == 1 else " in any layer"
+    """What order is without key-position in each tower, as far as intervals say, and one head."""
+    without, text = result.scalar(WITHOUT), result.scalar(TEXT)
     if without.value is None:
-        return "; what it does without key-position was not measured."
-    whose = f"without key-position{where} of the image tower order is {without.phrase}"
-    match result.grade(without):
-        case "at chance":
-            return f"; {whose}, at chance{reading(result)}"
-        case "knows" | "in part":
-            return f", but not by key-position alone: {whose}, still above chance."
-        case "below chance":
-            return f"; {whose}, below chance."
-        case _:
-            return f"; {whose} ({phrase_of(without, result.chance)})."
+        return ". What it does without key-position was not measured."
+    where = "" if result.layers == 1 else " in any layer"
+    says = {
+        "at chance": "at chance",
+        "knows": "so not by key-position alone",
+        "in part": "so not by key-position alone",
+        "below chance": "below chance",
+    }.get(result.grade(without), phrase_of(without, result.chance))
+    return (
+        f". Without key-position{where} of the image tower order is {without.phrase}, {says}; "
+        f"without that of the text tower, {text.phrase}. Head {result.head} "
+        f"{attends(result.scalar(GAIN))}."
+    )
 
 
-def reading(result: "Answer") -> str:
-    """What the head that order needs most attends to, and what the text tower needs."""
-    gain, text = result.scalar(GAIN), result.scalar(TEXT)
+def attends(gain: Scalar) -> str:
+    """What a head attends to, where the interval of its gain says so."""
     if gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
-        looks = f"head {result.head} attends to neither side more for sure"
-    else:
-        looks = f"head {result.head} attends more to the {side_of(gain)}-hand object"
-    return f", and {looks}; without that of the text tower it is {text.phrase}."
+        return "attends to neither side more for sure"
+    return f"attends more to the {side_of(gain)}-hand object"
 
 
 def side_of(gain: Scalar) -> str:

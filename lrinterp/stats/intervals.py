@@ -105,7 +105,11 @@ class LeftOut:
         counts = {"n": self.n, "n_units": self.units.n}
         if not np.isfinite(self.value):
             return Interval(value=None, **counts)
-        if self.units.n < 2 or self.units.effective <= 1 or not np.isfinite(self.replicates).all():
+        if (
+            self.units.n < 2
+            or self.units.effective < 2 - ROUNDING
+            or not np.isfinite(self.replicates).all()
+        ):
             return Interval(value=float(self.value), **counts)
         low, high = self.ends()
         return Interval(value=float(self.value), low=low, high=high, **counts)

@@ -1,13 +1,16 @@
 """Every accuracy of the micro-model, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from lrinterp import Scenes, Split, World, record
 from lrinterp.analysis.accuracy import accuracy
 from lrinterp.scoring import METRICS, credits
-from lrinterp.stats import mean_interval
+from lrinterp.stats import Units, mean_interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -40,14 +43,14 @@ def test_every_accuracy_of_the_micro_model_by_hand(micro_recording):
         assert got == pytest.approx(expected) if expected is not None else np.isnan(got), key
 
 
-def test_counts_and_clusters_of_the_micro_world(micro_recording):
+def test_counts_and_labels_of_the_micro_world(micro_recording):
     rows = {
         (row["set"], row["metric"], row["candidates"]): row
         for row in accuracy(micro_recording).frame().to_dict("records")
     }
     counts = {key: (row["n"], row["n_units"]) for key, row in rows.items()}
-    assert counts["unseen_pair", "order", "pair"] == (6, 1)
-    assert counts["seen_pair", "order", "pair"] == (4, 1)
+    assert counts["unseen_pair", "order", "pair"] == (6, 2)
+    assert counts["seen_pair", "order", "pair"] == (4, 2)
     assert counts["mixed_pair", "order", "pair"] == (24, 4)
     assert counts["single", "label_set", "open"] == (4, 4)
     assert counts["single", "order", "pair"] == (0, 0)
@@ -62,7 +65,8 @@ def test_the_table_is_that_of_the_scoring_code(left_right):
         index = examples.where(row["set"])
         part, scores = examples.at(index), left_right.scores[index]
         expected = mean_interval(
-            credits(scores, part, row["metric"], row["candidates"]), part.image_label_set
+            credits(scores, part, row["metric"], row["candidates"]),
+            Units.of_labels(part.image_labels),
         )
         assert {k: row[k] for k in ("value", "low", "high")} == {
             k: getattr(expected, k) for k in ("value", "low", "high")
@@ -134,7 +138,7 @@ def test_two_templates_count_each_against_its_own_swap(micro_recording, right, e
 
 
 def test_order_by_distance_against_a_loop(left_right):
-    """The shipped model confuses neighbours and nothing else; the parts make up the whole."""
+    """The parts make up the whole."""
     result = accuracy(left_right)
     examples = left_right.examples.of("unseen_pair")
     scores = left_right.scores[torch.from_numpy(left_right.examples.where("unseen_pair"))]
@@ -144,9 +148,42 @@ def test_order_by_distance_against_a_loop(left_right):
         assert row["n"] == sum(here)
         assert row["value"] == pytest.approx(order[here].mean())
     assert result.distances["n"].sum() == len(examples)
-    assert "Neighbouring objects are hardest: order 0." in result.finding
     assert [figure.key for figure in result.figures()] == ["sets", "distance"]
+
+
+@pytest.mark.parametrize(("near", "said"), [(0.7, True), (0.79, False), (0.95, False)])
+def test_neighbours_are_hardest_where_intervals_lie_apart(left_right, near: float, said: bool):  # noqa: FBT001
+    """Over four labels 0.7 ends at 0.75 and the next distance begins at 0.8."""
+    values = np.array([near, 0.9, 0.85])
+    ends = {"low": values - 0.05, "high": values + 0.05, "n": 9, "n_units": 4}
+    distances = pd.DataFrame({"distance": [1, 2, 3], "value": values, **ends})
+    assert ("hardest" in replace(accuracy(left_right), distances=distances).finding) == said
 
 
 def test_a_model_that_is_as_good_at_every_distance_says_nothing_of_it(no_gradient):
     assert "hardest" not in accuracy(no_gradient).finding
+
+
+def test_order_by_template_against_a_loop(no_gradient):
+    """Their mean is order over both; a world of one template has no such rows."""
+    result, examples, scores = accuracy(no_gradient), no_gradient.examples, no_gradient.scores
+    text = {caption: i for i, caption in enumerate(examples.caption_text)}
+    for word in ("left", "right"):
+        right = []
+        for i in examples.where("unseen_pair"):
+            named = [examples.label_words[label] for label in examples.image_labels[i]]
+            named = named if word == "left" else named[::-1]
+            true, swap = (
+                scores[i, text[f"{a} is on the {word} of {b}"]] for a, b in (named, named[::-1])
+            )
+            best = [bool(one >= max(true, swap) - 1e-6) for one in (true, swap)]
+            right.append(best[0] / sum(best))
+        found = result.summary[f"unseen_pair_order_{word}"]
+        assert (found.value, found.n) == (pytest.approx(np.mean(right)), len(right))
+    assert set(result.templates["set"]) == {"seen_pair", "unseen_pair", "mixed_pair"}
+    both = result.templates.groupby("set")["value"].mean()
+    assert both["unseen_pair"] == pytest.approx(result.summary["unseen_pair_order"].value)
+
+
+def test_one_template_has_no_rows_of_its_own(micro_recording):
+    assert len(accuracy(micro_recording).templates) == 0

@@ -9,9 +9,10 @@ import pytest
 
 from lrinterp import Scenes, Split, World, record
 from lrinterp.analysis import analyze
-from lrinterp.analysis.ablation.term_ablation import TermAblation
+from lrinterp.analysis.ablation.term_ablation import TEXT, TermAblation
 from lrinterp.analysis.accuracy import Accuracy
 from lrinterp.analysis.answer import Answer, answer
+from lrinterp.analysis.answer_words import KNOWS
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.result import NotApplicable, Scalar
 
@@ -20,71 +21,102 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 KEYS = (
     "unseen_pair_order",
     "order_without_key_position",
+    "order_without_text_key_position",
     "label_set_closed_without_key_position",
     "right_object_attention_gain",
 )
+HALF = 0.02
+
+
+def scalar(value: float | None, half: float = HALF) -> Scalar:
+    """A number with an interval as wide on either side."""
+    if value is None:
+        return Scalar(value=None, n=0, n_units=0)
+    return Scalar(value=value, low=value - half, high=value + half, n=1080, n_units=10)
 
 
 def answer_with(
-    values: tuple[float | None, ...], span: float = 8.0, chance: float = 0.5, layers: int = 1
+    values: tuple[float | None, ...],
+    span: float = 8.0,
+    *,
+    half: float = HALF,
+    templates: dict[str, float] | None = None,
+    **fields: Any,
 ) -> Answer:
-    """An answer with these four numbers, in the order of KEYS."""
-    rows = [
-        {"key": key, "value": value, "low": None, "high": None, "n": 900, "n_units": 10}
-        for key, value in zip(KEYS, values, strict=True)
-    ]
+    """An answer with order, order without key-position, labels without it, and a gain."""
+    order, without, labels, gain = (scalar(value, half) for value in values)
+    text = scalar(None if without.value is None else 0.6)
+    numbers = zip(KEYS, (order, without, text, labels, gain), strict=True)
+    known = {word: scalar(value, half) for word, value in (templates or {}).items()}
+    known = known or {"left": order}
     return Answer(
-        table=pd.DataFrame(rows),
-        chance=chance,
+        table=pd.DataFrame([{"key": key, **one.plain()} for key, one in numbers]),
         span=span,
         has_gradient=span > 0.1,
         head="L0H2",
-        layers=layers,
+        by_word=pd.DataFrame([{"word": word, **one.plain()} for word, one in known.items()]),
+        **{"chance": 0.5, "layers": 1, **fields},
     )
 
 
-def test_it_gathers_the_numbers_of_the_other_analyses(left_right_results):
-    own = left_right_results["answer"].summary
+def test_it_gathers_the_numbers_of_the_other_analyses(no_gradient_results):
+    own = no_gradient_results["answer"].summary
     assert tuple(own) == KEYS
-    sources = ("accuracy", "term_ablation", "term_ablation", "positional_gradient")
+    sources = ("accuracy", *["term_ablation"] * 3, "positional_gradient")
     for key, source in zip(KEYS, sources, strict=True):
-        assert own[key].plain() == left_right_results[source].summary[key].plain(), key
+        assert own[key].plain() == no_gradient_results[source].summary[key].plain(), key
+    accuracy = no_gradient_results["accuracy"].summary
+    assert no_gradient_results["answer"].templates == {
+        word: accuracy[f"unseen_pair_order_{word}"] for word in ("left", "right")
+    }
 
 
 def test_the_shipped_models_answer(left_right_results, no_gradient_results):
     knows, not_at_all = (r["answer"] for r in (left_right_results, no_gradient_results))
     head = left_right_results["positional_gradient"].summary["headline_head"].value
-    gain = knows.summary["right_object_attention_gain"].value
-    assert knows.finding.startswith("This model knows left from right on pairs it has never seen;")
-    assert f"{head} attends more to the {'right' if gain > 0 else 'left'}" in knows.finding
-    assert knows.finding.endswith("the model is at chance.")
-    assert not_at_all.finding == (
-        "This model does not know left from right on pairs it has never seen; the attention has no "
-        "gradient along the row."
-    )
+    side = "right" if knows.summary["right_object_attention_gain"].value > 0 else "left"
+    assert KNOWS["knows"] in knows.finding
+    assert f"{head} attends more to the {side}" in knows.finding
+    assert knows.templates == {"left": knows.summary["unseen_pair_order"]}
+    assert KNOWS["at chance"] in not_at_all.finding
+    assert "has no gradient along the row" in not_at_all.finding
 
 
 @pytest.mark.parametrize(
-    ("values", "span", "expected"),
+    ("values", "span", "half", "expected"),
     [
-        ((0.97, 0.5, 1.0, 0.4), 8.0, "L0H2 attends more to the right"),
-        ((0.97, 0.5, 1.0, -0.4), 8.0, "L0H2 attends more to the left"),
-        (
-            (0.97, 0.8, 1.0, 0.4),
-            8.0,
-            ", but not by key-position alone: order survives its removal in part.",
-        ),
-        ((0.97, 0.41, 1.0, 0.4), 8.0, "; without key-position it falls below chance."),
-        ((0.66, 0.5, 1.0, 0.4), 8.0, "knows left from right only in part"),
-        ((0.52, 0.5, 1.0, 0.4), 8.0, "does not know left from right"),
-        ((0.52, 0.5, 1.0, 0.4), 8.0, ", although the attention has a gradient along the row."),
-        ((0.52, 0.5, 1.0, 0.0), 0.05, "; the attention has no gradient along the row."),
-        ((0.3, 0.5, 1.0, 0.4), 8.0, "tends to take left for right"),
-        ((None, None, None, 0.4), 8.0, "not tested on pairs of held-out labels"),
+        ((0.97, 0.5, 1.0, 0.4), 8.0, HALF, KNOWS["knows"]),
+        ((0.97, 0.5, 1.0, 0.4), 8.0, HALF, "L0H2 attends more to the right"),
+        ((0.97, 0.5, 1.0, -0.4), 8.0, HALF, "L0H2 attends more to the left"),
+        ((0.97, 0.5, 1.0, 0.01), 8.0, HALF, "L0H2 attends to neither side more for sure"),
+        ((0.97, 0.8, 1.0, 0.4), 8.0, HALF, "not by key-position alone"),
+        ((0.97, 0.41, 1.0, 0.4), 8.0, HALF, "below chance"),
+        ((0.97, 0.5, 1.0, 0.4), 8.0, 0.1, "undecided"),
+        ((0.66, 0.5, 1.0, 0.4), 8.0, HALF, KNOWS["in part"]),
+        ((0.52, 0.5, 1.0, 0.4), 8.0, HALF, KNOWS["at chance"]),
+        ((0.52, 0.5, 1.0, 0.4), 8.0, HALF, "has a gradient along the row."),
+        ((0.52, 0.5, 1.0, 0.0), 0.05, HALF, "has no gradient along the row."),
+        ((0.6, 0.5, 1.0, 0.4), 8.0, 0.12, KNOWS["undecided"]),
+        ((0.6, 0.5, 1.0, 0.4), 8.0, 0.2, KNOWS["too few"]),
+        ((0.3, 0.5, 1.0, 0.4), 8.0, HALF, KNOWS["below chance"]),
+        ((None, None, None, 0.4), 8.0, HALF, "its split has none"),
+        ((0.97, None, None, 0.4), 8.0, HALF, "was not measured"),
     ],
 )
-def test_the_sentence_follows_the_numbers(values, span: float, expected: str):
-    assert expected in answer_with(values, span).finding
+def test_the_sentence_follows_the_intervals(values, span: float, half: float, expected: str):
+    found = answer_with(values, span, half=half).finding
+    assert expected in found
+    says = [f"this model {said}" in found for said in KNOWS.values()]
+    assert sum(says) == (values[0] is not None)
+
+
+def test_each_template_has_its_own_say():
+    apart = answer_with((0.7, 0.5, 1.0, 0.4), templates={"left": 0.97, "right": 0.5}).finding
+    assert apart.index("“left”") < apart.index(KNOWS["knows"]) < apart.index("“right”")
+    assert apart.index("“right”") < apart.index(KNOWS["at chance"])
+    assert "attends more to the right" in apart  # one template that is known has a mechanism
+    alike = answer_with((0.97, 0.5, 1.0, 0.4), templates={"left": 0.97, "right": 0.96}).finding
+    assert alike.count(KNOWS["knows"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -93,17 +125,17 @@ def test_the_sentence_follows_the_numbers(values, span: float, expected: str):
         (
             (0.97, 0.5, 1.0, 0.4),
             8.0,
-            ("good: far above chance", "at chance", "still recognised", "prefers the right"),
+            ("surely above 0.75", "at chance", "still recognised", "prefers the right"),
         ),
         (
             (0.6, 0.3, 0.5, -0.4),
             8.0,
-            (
-                "weak: above chance",
-                "worse than a guess: below chance",
-                "recognition suffers",
-                "prefers the left",
-            ),
+            ("above chance", "below chance", "recognition suffers", "prefers the left"),
+        ),
+        (
+            (0.6, 0.5, 0.95, 0.01),
+            8.0,
+            ("above chance", "at chance", "undecided", "prefers neither side"),
         ),
         (
             (None, None, None, 0.4),
@@ -113,34 +145,33 @@ def test_the_sentence_follows_the_numbers(values, span: float, expected: str):
     ],
 )
 def test_tiles_say_good_or_bad_in_words(values, span: float, words: tuple[str, ...]):
-    tiles = answer_with(values, span).tiles()
+    result = answer_with(values, span)
+    tiles = result.tiles()
     assert len(tiles) == 4
     for tile, value, word in zip(tiles, values, words, strict=True):
         assert tile.scalar.value == value
         assert word in tile.words
+    assert result.scalar(TEXT).phrase in tiles[1].words
 
 
 def test_chance_depends_on_the_number_of_objects():
-    """Among the six orders of three objects 0.6 is good and 0.17 is a guess."""
-    three = answer_with((0.6, 0.17, 1.0, 0.4), chance=1 / 6)
-    assert "knows left from right on pairs" in three.finding
-    assert three.finding.endswith("the model is at chance.")
+    """Among the six orders of three objects 0.7 is good and 0.17 is a guess."""
+    three = answer_with((0.7, 0.17, 1.0, 0.4), chance=1 / 6)
+    assert KNOWS["knows"] in three.finding
     words = [tile.words for tile in three.tiles()]
-    assert words[:2] == ["good: far above chance (0.17)", "at chance (0.17)"]
+    assert "surely above 0.583 (chance is 0.167)" in words[0]
+    assert words[1].startswith("at chance (0.167)")
 
 
 def test_of_a_deep_tower_all_layers_are_meant_and_one_head_is_named():
-    deep = answer_with((0.97, 0.5, 1.0, 0.4), layers=2)
-    assert "without key-position in any layer" in deep.finding
+    for without in (0.5, 0.8):
+        deep = answer_with((0.97, without, 1.0, 0.4), layers=2)
+        assert "Without key-position in any layer" in deep.finding
     assert "Above the first layer" in deep.glossary["Key-position"]
-    partly = answer_with((0.97, 0.8, 1.0, 0.4), layers=2)
-    assert "order survives its removal from all layers in part" in partly.finding
-    flat = answer_with((0.5, 0.5, 1.0, 0.4), span=0.0, layers=2)
-    assert flat.finding.endswith(
-        "; head L0H2, the headline of its 2 layers, has no gradient along the row."
-    )
-    steep = answer_with((0.5, 0.5, 1.0, 0.4), layers=2)
-    assert ", although head L0H2, the headline of its 2 layers, has a gradient" in steep.finding
+    assert "in any layer" not in answer_with((0.97, 0.5, 1.0, 0.4)).finding
+    for span, has in ((0.0, "has no gradient"), (8.0, "has a gradient")):
+        found = answer_with((0.5, 0.5, 1.0, 0.4), span, layers=2).finding
+        assert f"Head L0H2 {has} along the row." in found
 
 
 def natural(order: float | None, without: float | None, span: float = 8.0) -> Answer:
@@ -152,12 +183,12 @@ def natural(order: float | None, without: float | None, span: float = 8.0) -> An
 
 def test_the_words_for_the_pictures_of_a_suite():
     knows = natural(0.9, 0.5)
-    assert knows.finding.startswith("This model knows left from right on the suite's pictures;")
-    assert "where a patch lies" in knows.finding
+    assert KNOWS["knows"] in knows.finding
+    assert "on the suite's pictures" in knows.finding
     assert "not measured" in natural(0.9, None).finding
     assert natural(0.5, 0.5, span=0.0).finding.endswith("has no gradient from left to right.")
     assert "was not tested on the order" in natural(None, None).finding
-    assert [tile.words for tile in natural(0.9, None).tiles()][1:3] == ["not measured"] * 2
+    assert natural(0.9, None).tiles()[2].words == "not measured"
     assert "Held-out pairs" not in knows.glossary
     told = " ".join((knows.finding, *(tile.label + tile.words for tile in knows.tiles())))
     assert "held" not in told
@@ -198,7 +229,7 @@ def test_a_split_without_held_out_pairs_still_answers(micro):
     recording = record(micro, Scenes(World(n_pixels=3, n_labels=4), split).examples())
     result = analyze(recording, ["answer"])["answer"]
     values = [scalar.value for scalar in result.summary.values()]
-    assert values[:3] == [None, None, None]
-    assert values[3] == pytest.approx(0.6, abs=0.2)
+    assert values[:4] == [None] * 4
+    assert values[4] == pytest.approx(0.6, abs=0.2)
     assert "its split has none" in result.finding
     assert len(result.tiles()) == 4

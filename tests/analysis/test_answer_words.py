@@ -37,8 +37,8 @@ def test_it_knows_only_where_the_interval_does(answer, low, high, knows):
 
 
 def test_the_mechanism_is_told_of_a_model_that_is_above_chance_alone(answer):
-    assert "without key-position" in sentence(with_order(answer, 0.6, 0.7))
-    assert "without key-position" not in sentence(with_order(answer, 0.4, 0.7))
+    assert "Without key-position" in sentence(with_order(answer, 0.6, 0.7))
+    assert "Without key-position" not in sentence(with_order(answer, 0.4, 0.7))
 
 
 def test_words_with_the_same_grade_are_named_together(answer):

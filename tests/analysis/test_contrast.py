@@ -8,9 +8,10 @@ import torch
 
 from lrinterp import DualEncoder, Scenes, Split, World, preset, record
 from lrinterp.analysis import contrast
-from lrinterp.analysis.contrast import caption_of, contrasts
+from lrinterp.analysis.contrast import caption_of, clearest_template, contrasts, over_templates
 from lrinterp.axes import Tokens
 from lrinterp.result import NotApplicable
+from lrinterp.stats import Units
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -72,7 +73,8 @@ def test_the_recorded_pictures_are_named(left_right):
     assert torch.equal(left_right.inputs["image"].ids[image.pictures], image.inputs[0].ids)
     assert image.pictures.tolist() == text.pictures.tolist()
     examples = left_right.examples.at(image.pictures)
-    assert examples.image_label_set.tolist() == image.clusters.tolist()
+    assert image.units.same(Units.of_labels(examples.image_labels))
+    assert image.template == "left"
 
 
 def test_a_template_changes_captions_and_nothing_else():
@@ -83,14 +85,42 @@ def test_a_template_changes_captions_and_nothing_else():
     left, right = (contrasts(recording, 4, 1, template=t) for t in ("left", "right"))
     assert torch.equal(left[0].inputs[0].ids, right[0].inputs[0].ids)
     assert torch.equal(left[1].direction, right[1].direction)
-    first = contrasts(recording, 4, 1)[1].inputs[0].ids
-    assert torch.equal(left[1].inputs[0].ids, first)
+    assert (left[1].template, right[1].template) == ("left", "right")
     examples = recording.examples
     for name in ("left", "right"):
         for picture, i in enumerate(caption_of(examples, np.arange(len(examples)), name)):
             one, other = (examples.label_words[k] for k in examples.image_labels[picture])
             named = (one, other) if name == "left" else (other, one)
             assert examples.caption_text[i] == f"{named[0]} is on the {name} of {named[1]}"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"), [("left", "right"), ("right", "left"), ("", "left")]
+)
+def test_the_template_in_which_order_is_best_is_taken(wrong: str, expected: str):
+    """Captions of one template are embedded as their opposites are; of equals the first counts."""
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=1)
+    scenes = Scenes(World(n_pixels=3, n_labels=4, template="both"), split)
+    examples = scenes.examples()
+    model = DualEncoder.build(preset("minimal", d_model=8, n_heads=2, d_head=4), scenes.sizes, 0)
+    recording = record(model, examples)
+    width = len(examples.label_words) ** 2
+    meaning = {
+        "image": examples.image_labels @ [len(examples.label_words), 1],
+        "text": examples.caption_labels @ [len(examples.label_words), 1],
+    }
+    turned = np.array([template == wrong for template in examples.caption_template])
+    meaning["text"][turned] = examples.caption_labels[turned] @ [1, len(examples.label_words)]
+    embeddings = {
+        name: torch.nn.functional.one_hot(torch.from_numpy(rows % width), width).float()
+        for name, rows in meaning.items()
+    }
+    planted = replace(recording, embeddings=embeddings)
+    assert clearest_template(planted) == expected
+    assert contrasts(planted, 4, 1)[1].template == expected
+    every = over_templates(planted, 4, 1)
+    assert every[1].units.n == 2
+    assert len(every[1].units) == len(every[1].pictures) == 8
 
 
 def test_twins_swap_the_labels_and_keep_the_layout(micro_examples):

@@ -7,11 +7,15 @@ import pytest
 import torch
 
 from lrinterp import DualEncoder, Scenes, Split, World, preset, record
+from lrinterp.analysis import subject
 from lrinterp.analysis.subject import (
+    FEW_TWINS,
+    MANY_TWINS,
     as_index,
     decomposable,
     focus,
     head_name,
+    random_twins,
     relation_captions,
     untrained,
 )
@@ -66,6 +70,19 @@ def test_an_untrained_twin_comes_from_the_recipe_alone(micro):
     assert not torch.equal(first.image.W_E, model.image.W_E)
     assert first.sizes == model.sizes
     assert untrained(micro, 1) is None
+
+
+def test_random_twins_are_fresh_where_there_is_a_recipe_and_else_scrambled(micro, monkeypatch):
+    config = preset("minimal", d_model=4, n_heads=2, d_head=2, d_embed=4)
+    model = DualEncoder.build(config, {"image": (4, 6), "text": (9, 14)}, 0)
+    fresh, scrambled = list(random_twins(model, "text", 7)), list(random_twins(micro, "text", 7))
+    assert len(fresh) == len(scrambled) == MANY_TWINS
+    for k in (0, 19):
+        own = DualEncoder.build(config, model.sizes, 7 + k)
+        assert torch.equal(fresh[k].text.W_E, own.text.W_E)
+        assert torch.equal(scrambled[k].text.W_E, micro.scrambled("text", 7 + k).text.W_E)
+    monkeypatch.setattr(subject, "SMALL", 1)
+    assert len(list(random_twins(model, "text", 7))) == FEW_TWINS
 
 
 def test_names_and_indices():

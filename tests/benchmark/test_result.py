@@ -16,7 +16,7 @@ Run = Callable[..., Benchmark]
 
 @pytest.fixture
 def ran(make_row, paint) -> Run:
-    """Left and right in turn over `n` pictures, each a cluster, every two a pair."""
+    """Left and right in turn over `n` pictures, each a group, every two a pair."""
 
     def run(model: Any, n: int = 8, **fields: Any) -> Benchmark:
         rows = [
@@ -46,12 +46,13 @@ def test_the_summary(ran: Run, choosing):
 
 
 def test_the_finding_says_what_is_above_chance(ran: Run, choosing, equal):
-    right = {k: ("left", "right")[k % 2] for k in range(8)}
-    assert "above chance (0.5)" in ran(choosing(right)).finding
-    wrong = {k: ("right", "left")[k % 2] for k in range(8)}
-    assert "below chance (0.5)" in ran(choosing(wrong)).finding
+    right = {k: ("left", "right")[k % 2] for k in range(16)}
+    assert "above chance (0.5)" in ran(choosing(right), 16).finding
+    wrong = {k: ("right", "left")[k % 2] for k in range(16)}
+    assert "below chance (0.5)" in ran(choosing(wrong), 16).finding
+    assert "not told from chance (0.5)" in ran(choosing(right), 4).finding
     assert "not told from chance (0.5)" in ran(equal).finding
-    assert "too few clusters to tell from chance (0.5)" in ran(equal, group="one").finding
+    assert "too few to say" in ran(choosing(right), 16, group="one").finding
 
 
 def test_every_number_has_its_chance(ran: Run, equal):
@@ -96,7 +97,7 @@ def test_the_document_is_strict_json(ran: Run, equal):
 
 def test_words_are_explained(ran: Run, equal):
     result = ran(equal)
-    assert {"Chance", "Cluster", "Mean over relations"} <= set(result.glossary)
+    assert {"Chance", "Group", "Mean over relations"} <= set(result.glossary)
     assert any("--fit pad" in caveat for caveat in result.caveats)
     assert "always says right" in result.glossary["Left recall"]
     assert "always says right" not in ran(equal, foil="object swap").glossary["Left recall"]

@@ -1,87 +1,78 @@
-"""Streaming means and intervals, against those of a bootstrap that has all rows."""
+"""Means and intervals of sums by group, against plain loops over all rows."""
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
-from lrinterp.benchmark import stream
-from lrinterp.benchmark.stream import (
-    DRAWS,
-    Distinct,
-    Tally,
-    cluster_of,
-    macro,
-    times_drawn,
-    union,
-)
-from lrinterp.stats import mean_interval
+from lrinterp.benchmark.stream import Tally, macro
+from lrinterp.stats import Interval, Units, mean_interval
 
 
-def tallied(values: np.ndarray, clusters: np.ndarray, chance: float = 0.5) -> Tally:
+def tallied(values: np.ndarray, groups: np.ndarray, chance: float = 0.5) -> Tally:
     tally = Tally()
-    for value, cluster in zip(values.tolist(), clusters.tolist(), strict=True):
-        tally.add(value, chance, cluster_of(f"cluster {cluster}"))
+    for value, group in zip(values.tolist(), groups.tolist(), strict=True):
+        tally.add(value, chance, f"group {group}")
     return tally
 
 
-def clustered(seed: int, clusters: int = 60, each: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Right and wrong rows whose clusters are easy or hard; on average 0.6 are right."""
+def clustered(seed: int, groups: int = 60, each: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """Right and wrong rows whose groups are easy or hard; on average 0.6 are right."""
     rng = np.random.default_rng(seed)
-    ease = rng.beta(3.0, 2.0, clusters)
-    member = np.repeat(np.arange(clusters), each)
+    ease = rng.beta(3.0, 2.0, groups)
+    member = np.repeat(np.arange(groups), each)
     return (rng.random(member.size) < ease[member]).astype(float), member
 
 
-def test_the_interval_is_close_to_that_of_the_whole_bootstrap():
+def ends(found: Interval) -> tuple[float, float]:
+    assert found.low is not None
+    assert found.high is not None
+    return found.low, found.high
+
+
+def test_the_interval_is_that_of_all_rows():
     values, member = clustered(0)
-    ours, theirs = tallied(values, member).interval, mean_interval(values, member)
-    assert ours.value == pytest.approx(theirs.value)
-    assert (ours.n, ours.n_units) == (theirs.n, theirs.n_units) == (300, 60)
-    assert ours.low is not None
-    assert ours.high is not None
-    assert theirs.low is not None
-    assert theirs.high is not None
-    assert ours.low == pytest.approx(theirs.low, abs=0.01)
-    assert ours.high == pytest.approx(theirs.high, abs=0.01)
-    unclustered = tallied(values, np.arange(values.size)).interval
-    assert unclustered.low is not None
-    assert unclustered.low > ours.low + 0.01  # rows taken as independent would be too sure
+    tally = tallied(values, member)
+    ours, theirs = tally.interval, mean_interval(values, Units.of_groups(member))
+    assert (ours.n, ours.n_units) == (tally.n, len(tally.sums)) == (300, 60)
+    assert (ours.value, *ends(ours)) == pytest.approx((theirs.value, *ends(theirs)))
+    alone = tallied(values, np.arange(values.size)).interval
+    assert ends(alone)[0] > ends(ours)[0] + 0.01  # rows taken as independent would be too sure
 
 
 def test_the_order_of_rows_does_not_matter():
     values, member = clustered(1)
     mixed = np.random.default_rng(0).permutation(values.size)
     one, other = tallied(values, member), tallied(values[mixed], member[mixed])
-    np.testing.assert_allclose(one.replicates, other.replicates)
+    assert ends(one.interval) == pytest.approx(ends(other.interval))
+
+
+def test_chance_is_the_mean_over_rows():
+    tally = Tally()
+    for chance in (0.5, 0.5, 0.25):
+        tally.add(1.0, chance, "a")
+    assert tally.chance == pytest.approx(1.25 / 3)
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
-    """Drawing keys anew in each of 120 samples, 95 % of intervals should hold 0.6."""
-    held = 0
+    """In each of 120 samples of other groups, 95 % of intervals should hold 0.6."""
+    held, alone = 0, 0
     for seed in range(120):
-        values, member = clustered(seed, clusters=40)
-        found = tallied(values, member + 1000 * seed).interval
-        assert found.low is not None
-        assert found.high is not None
-        held += found.low <= 0.6 <= found.high
-    assert 0.88 <= held / 120 <= 0.99
+        values, member = clustered(seed, groups=40)
+        low, high = ends(tallied(values, member).interval)
+        held += low <= 0.6 <= high
+        low, high = ends(tallied(values, np.arange(values.size)).interval)
+        alone += low <= 0.6 <= high
+    assert 0.9 <= held / 120 <= 0.99
+    assert alone < held
 
 
-def test_draws_are_poisson_and_follow_the_key_alone():
-    times = times_drawn(cluster_of("cat, dog"))
-    assert times.shape == (DRAWS,)
-    assert times.mean() == pytest.approx(1, abs=0.1)
-    assert times.var() == pytest.approx(1, abs=0.2)
-    assert cluster_of("cat, dog") == 16448327724964427038
-    assert not np.array_equal(times, times_drawn(cluster_of("cat, cow")))
-    together = np.corrcoef(times, times_drawn(cluster_of("cat, cow")))[0, 1]
-    assert abs(together) < 0.1
-
-
-def test_a_single_cluster_has_no_interval():
+def test_a_single_group_has_no_interval():
     found = tallied(np.array([1.0, 0.0, 1.0]), np.zeros(3, int)).interval
     assert (found.value, found.low, found.high) == (pytest.approx(2 / 3), None, None)
-    two = tallied(np.array([1.0, 0.0]), np.arange(2)).interval
-    assert (two.low, two.high) == (0.0, 1.0)
+    assert macro([tallied(np.ones(3), np.zeros(3, int))]).low is None
 
 
 def test_the_macro_mean_has_no_weights():
@@ -89,7 +80,50 @@ def test_the_macro_mean_has_no_weights():
     found = macro([many, few])
     assert found.value == 0.5
     assert (found.n, found.n_units) == (100, 95)
-    assert (found.low, found.high) == (0.5, 0.5)
+
+
+def test_a_macro_mean_of_one_is_its_mean():
+    tally = tallied(*clustered(2))
+    assert ends(macro([tally])) == pytest.approx(ends(tally.interval))
+
+
+def by_hand(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
+    """The macro interval from means without each group; an empty part is left out."""
+
+    def mean_of(kept: Sequence[np.ndarray]) -> float:
+        return float(np.mean([part.mean() for part in kept if part.size]))
+
+    def log_odds(value: float, n: int) -> float:
+        return math.log((value * n + 0.5) / ((1 - value) * n + 0.5))
+
+    n = sum(values.size for values, _ in parts)
+    value, means, odds, sizes = mean_of([values for values, _ in parts]), [], [], []
+    for group in sorted({g for _, groups in parts for g in groups.tolist()}):
+        kept = [values[groups != group] for values, groups in parts]
+        n_left = sum(part.size for part in kept)
+        means.append(mean_of(kept))
+        odds.append(log_odds(means[-1], n_left))
+        sizes.append(n - n_left)
+    share = (value * n + 0.5) / (n + 1)
+    most = np.var(means) * len(means) * (1.25 / share / (1 - share)) ** 2
+    error = math.sqrt(min(np.var(odds) * len(odds), most))
+    freedom = sum(s**2 for s in sizes) ** 2 / sum(s**4 for s in sizes) - 1
+    half = student.ppf(0.975, freedom) * error
+    low, high = (1 / (1 + math.exp(-log_odds(value, n) - x)) for x in (-half, half))
+    return min(low, value), max(high, value)
+
+
+@pytest.mark.parametrize("singles", [0, 1])
+def test_the_macro_interval_leaves_a_group_out_of_every_relation(singles: int):
+    """Relations share groups; all rows of so many further ones are of one group."""
+    rng = np.random.default_rng(3)
+    parts = [
+        ((rng.random(n) < p).astype(float), rng.integers(12, size=n))
+        for n, p in ((60, 0.4), (25, 0.8))
+    ]
+    parts += singles * [(np.array([1.0, 0.0]), np.array([5, 5]))]
+    found = macro([tallied(*part) for part in parts])
+    assert ends(found) == pytest.approx(by_hand(parts))
 
 
 def test_the_macro_interval_is_that_of_two_independent_means():
@@ -98,35 +132,9 @@ def test_the_macro_interval_is_that_of_two_independent_means():
     parts = [(rng.random(100) < p).astype(float) for p in (0.3, 0.7)]
     tallies = [tallied(v, np.arange(100) + 100 * k) for k, v in enumerate(parts)]
 
-    def half(one) -> float:
-        return (one.high - one.low) / 2
+    def half(one: Interval) -> float:
+        low, high = ends(one)
+        return (high - low) / 2
 
     one, other = (half(tally.interval) for tally in tallies)
-    expected = np.hypot(one, other) / 2
-    assert half(macro(tallies)) == pytest.approx(expected, rel=0.1)
-
-
-def test_a_relation_that_a_resample_misses_is_left_out_of_it():
-    """A macro mean of one certain relation and one of a single cluster stays defined."""
-    found = macro([tallied(np.ones(50), np.arange(50)), tallied(np.zeros(1), np.array([99]))])
-    assert found.value == 0.5
-    assert (found.low, found.high) == (0.5, 1.0)  # e^-1 of the resamples lack the second
-
-
-def test_few_clusters_are_counted_exactly():
-    seen = Distinct()
-    for k in [*range(100), *range(50)]:
-        seen.add(cluster_of(str(k)))
-    assert seen.count == 100
-
-
-def test_many_clusters_are_estimated_in_bounded_memory(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(stream, "KEPT", 1000)
-    parts = [Distinct(), Distinct()]
-    for k in range(20_000):
-        parts[k % 3 == 0].add(cluster_of(str(k)))
-        parts[1].add(cluster_of("0"))
-    assert all(len(part.held) <= 2000 for part in parts)
-    assert parts[0].count == pytest.approx(13_333, rel=0.1)  # three times 1 / sqrt(1000)
-    assert union(parts).count == pytest.approx(20_000, rel=0.1)
-    assert len(union(parts).held) <= 2000
+    assert half(macro(tallies)) == pytest.approx(np.hypot(one, other) / 2, rel=0.1)

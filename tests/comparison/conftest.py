@@ -18,8 +18,8 @@ CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 LAYOUT_STEP = 5
 """Every fifth layout of the held-out pairs is enough here, each with its swap."""
 TINY = {
-    "world": {"n_pixels": 4, "n_labels": 6},
-    "split": {"n_pair": 3, "n_val": 2, "positions_per_label": 3, "layouts_per_pair": 4},
+    "world": {"n_pixels": 4, "n_labels": 7},
+    "split": {"n_pair": 3, "n_val": 3, "positions_per_label": 3, "layouts_per_pair": 4},
     "encoder": {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 8},
     "fit": {"steps": 12, "keep_every": 5},
 }

@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t as student
 
-from lrinterp import Recording
+from lrinterp import Recording, record
 from lrinterp.analysis import ANALYSES
-from lrinterp.comparison.difference_table import added, corrected, difference_table
+from lrinterp.comparison.difference_table import corrected, difference_table
 from lrinterp.comparison.measured import Measured, measure
 from lrinterp.result import Scalar
 from lrinterp.scoring import credits
-from lrinterp.stats import DRAWS
 
 NAMES = list(ANALYSES)
 
@@ -23,8 +23,8 @@ def table(knows: Measured, knows_not: Measured) -> pd.DataFrame:
     return difference_table([knows, knows_not], NAMES)
 
 
-def row_of(table: pd.DataFrame, key: str) -> pd.Series:
-    return table[(table["key"] == key) & (table["checkpoint"] == "no-gradient")].iloc[0]
+def row_of(table: pd.DataFrame, key: str, checkpoint: str = "no-gradient") -> pd.Series:
+    return table[(table["key"] == key) & (table["checkpoint"] == checkpoint)].iloc[0]
 
 
 def test_a_checkpoint_does_not_differ_from_itself(knows: Measured):
@@ -34,41 +34,78 @@ def test_a_checkpoint_does_not_differ_from_itself(knows: Measured):
     known = compared[compared["difference"].notna()]
     assert len(known) >= 40
     assert (known["difference"] == 0).all()
-    for end in ("difference_low", "difference_high"):
-        assert known[end].fillna(0).eq(0).all()
-    assert known["difference_low"].notna().sum() >= 15
-    assert set(compared["verdict"]) == {"not told apart", "equal", ""}
+    ends = known[["difference_low", "difference_high"]].dropna()
+    assert len(ends) >= 15
+    assert ends["difference_high"].to_numpy() == pytest.approx(-ends["difference_low"].to_numpy())
+    assert (known["p"].dropna() == 1).all()
+    assert set(compared["verdict"]) == {"not told apart", "described", "equal", ""}
     assert known["q"].dropna().eq(1).all()
 
 
-def test_order_is_told_apart_and_label_sets_are_not(table: pd.DataFrame):
+def test_order_is_told_apart_and_what_neither_has_is_not(table: pd.DataFrame):
     order = row_of(table, "unseen_pair_order")
-    assert order["difference"] < -0.4
+    assert order["difference"] < -0.3
     assert order["q"] < 0.05
     assert (order["verdict"], order["paired"]) == ("differs", "yes")
-    labels = row_of(table, "label_set_closed_without_key_position")
-    assert labels["q"] > 0.05
-    assert labels["verdict"] == "not told apart"
+    without = row_of(table, "order_without_key_position")
+    assert without["q"] > 0.05
+    assert without["verdict"] == "not told apart"
+
+
+def test_one_number_of_each_analysis_is_tested(table: pd.DataFrame, knows: Measured):
+    tested = table[table["q"].notna()]
+    assert tested["primary"].all()
+    assert len(tested) >= 5
+    assert tested["analysis"].is_unique
+    primaries = {name: knows.results[name].primary for name in tested["analysis"]}
+    assert dict(zip(tested["analysis"], tested["key"], strict=True)) == primaries
+    others = table[table["p"].notna() & table["q"].isna()]
+    assert set(others["verdict"]) == {"described"}
+    assert (others["p"] < 0.001).any()  # of which none is said to differ
 
 
 def test_a_paired_interval_agrees_with_a_plain_loop(
     table: pd.DataFrame, left_right: Recording, no_gradient: Recording
 ):
     one, other = (credits(r.scores, r.examples, "order", "pair") for r in (left_right, no_gradient))
-    clusters = left_right.examples.image_label_set
-    names = sorted(set(clusters.tolist()))
-    by_pair = [(other - one)[clusters == name] for name in names]
-    counts = np.random.default_rng(0).multinomial(len(names), [0.1] * len(names), size=DRAWS)
-    replicates = []
-    for count in counts:
-        drawn = [values for values, k in zip(by_pair, count, strict=True) for _ in range(k)]
-        replicates.append(np.concatenate(drawn).mean())
+    gaps = (other - one).tolist()
+    pairs = [{label for label in row if label >= 0} for row in left_right.examples.image_labels]
+    labels = sorted(set().union(*pairs))
+    kept = [[g for g, pair in zip(gaps, pairs, strict=True) if k not in pair] for k in labels]
+    odds = [log_odds(sum(part), len(part)) for part in kept]
+    squares = sum((x - np.mean(odds)) ** 2 for x in odds)
+    means = [np.mean(part) for part in kept]
+    share = ((sum(gaps) + len(gaps)) / 2 + 0.5) / (len(gaps) + 1)
+    most = sum((x - np.mean(means)) ** 2 for x in means) * (1.25 / 2 / share / (1 - share)) ** 2
+    counts = [len(gaps) - len(part) for part in kept]
+    freedom = sum(c**2 for c in counts) ** 2 / sum(c**4 for c in counts) - 1
+    half = student.ppf(0.975, freedom) * math.sqrt(min(squares, most))
+    centre = log_odds(sum(gaps), len(gaps))
     row = row_of(table, "unseen_pair_order")
-    ends = [row["difference_low"], row["difference_high"]]
-    assert row["difference"] == pytest.approx(other.mean() - one.mean())
-    assert ends == pytest.approx(np.percentile(replicates, [2.5, 97.5]).tolist())
-    rarer = sum(value >= 0 for value in replicates)
-    assert row["p"] == pytest.approx(2 * (1 + rarer) / (1 + DRAWS))
+    ends = [2 / (1 + math.exp(-x)) - 1 for x in (centre - half, centre + half)]
+    assert row["difference"] == pytest.approx(np.mean(gaps))
+    assert [row["difference_low"], row["difference_high"]] == pytest.approx(ends)
+    end = log_odds(len(gaps) * ends[1], len(gaps))  # p is 0.05 where the end is 0
+    far = centre / (centre - end) * student.ppf(0.975, freedom)
+    assert row["p"] == pytest.approx(2 * student.sf(abs(far), freedom))
+    assert (row["difference_n"], row["difference_n_units"]) == (len(gaps), len(labels))
+
+
+def log_odds(total: float, n: int) -> float:
+    """Of a mean of n numbers from -1 to 1, half a count added on either side."""
+    return math.log(((total + n) / 2 + 0.5) / ((n - total) / 2 + 0.5))
+
+
+def check_added(row: pd.Series, one: Scalar, other: Scalar) -> None:
+    """A difference of two intervals that are independent of each other."""
+    (a, low_a, high_a), (b, low_b, high_b) = (
+        [float(x or 0) for x in (s.value, s.low, s.high)] for s in (one, other)
+    )
+    assert row["paired"] == "no"
+    assert row["difference"] == pytest.approx(b - a)
+    assert row["difference_low"] == pytest.approx(b - a - math.hypot(b - low_b, high_a - a))
+    assert row["difference_high"] == pytest.approx(b - a + math.hypot(high_b - b, a - low_a))
+    assert row["difference_n"] == (one.n or 0) + (other.n or 0)
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -76,31 +113,18 @@ def test_other_pictures_are_not_paired_and_their_variances_add(
     knows: Measured, left_right: Recording
 ):
     fewer = left_right.examples.at(np.arange(20, len(left_right.examples)))
-    from lrinterp import record
-
     part = measure("part", record(left_right.model, fewer, progress=False), ["accuracy"])
-    row = difference_table([knows, part], ["accuracy"]).query(
-        "key == 'unseen_pair_order' and checkpoint == 'part'"
-    )
-    assert row["paired"].item() == "no"
-    scalars = [m.scalar("accuracy", "unseen_pair_order") for m in (knows, part)]
-    widths = [float(s.high or 0) - float(s.low or 0) for s in scalars]
-    width = (row["difference_high"] - row["difference_low"]).item()
-    assert width == pytest.approx(math.hypot(*widths), rel=0.15)
-    assert row["difference_n"].item() == sum(s.n or 0 for s in scalars)
+    key = "unseen_pair_order"
+    row = row_of(difference_table([knows, part], ["accuracy"]), key, "part")
+    check_added(row, knows.scalar("accuracy", key), part.scalar("accuracy", key))
 
 
-def test_known_intervals_alone_add_their_variances():
-    one = Scalar(value=0.5, low=0.2, high=0.8, n=10, n_units=2)
-    two = Scalar(value=1.5, low=1.1, high=1.9, n=5)
-    found = added(one, two).interval
-    assert found.value == 1
-    assert (found.low, found.high) == pytest.approx((0.5, 1.5))  # 0.3 and 0.4 make 0.5
-    assert (found.n, found.n_units) == (15, 2)
-    assert added(one, two).p == pytest.approx(8.9e-5, rel=0.01)  # 1 / 0.5 x 1.96 = 3.92 errors
-    point = Scalar(value=1.0, low=1.0, high=1.0)
-    assert added(point, point).p == 1
-    assert added(point, replace(point, value=2.0)).p == 0
+def test_numbers_that_are_not_kept_by_picture_add_their_variances(
+    table: pd.DataFrame, knows: Measured, knows_not: Measured
+):
+    place = ("similarity_attribution", "image_margin")
+    assert place[1] not in knows.samples
+    check_added(row_of(table, place[1]), knows.scalar(*place), knows_not.scalar(*place))
 
 
 def test_weights_alone_differ_exactly(table: pd.DataFrame):
@@ -132,14 +156,18 @@ def test_every_number_of_every_summary_stands_once(
     assert "answer" not in set(table["analysis"])
 
 
-def test_the_correction_is_that_of_benjamini_and_hochberg():
+def test_the_correction_is_that_of_benjamini_and_hochberg_among_primary_numbers():
     table = pd.DataFrame(
-        {"p": [0.04, np.nan, 0.01, 0.02, 0.8], "verdict": ["", "equal", *3 * [""]]}
+        {
+            "p": [0.04, np.nan, 0.01, 0.02, 0.8, 1e-9],
+            "primary": [True, True, True, True, True, False],
+            "verdict": ["", "equal", *4 * [""]],
+        }
     )
     found = corrected(table)
     expected = [0.04 * 4 / 3, 0.04, 0.04, 0.8]  # p x 4 / rank, never above what comes after
     assert found["q"].dropna().tolist() == pytest.approx(expected)
-    told = ["not told apart", "equal", "differs", "differs", "not told apart"]
+    told = ["not told apart", "equal", "differs", "differs", "not told apart", "described"]
     assert found["verdict"].tolist() == told
 
 

@@ -43,6 +43,7 @@ def test_checkpoints_are_loaded_under_their_names():
     ("key", "group"),
     [
         ("unseen_pair_order", "order"),
+        ("unseen_pair_order_left", "order"),
         ("order_without_key_position", "order"),
         ("order_placebo_minus_without", "minus"),
         ("label_set_closed_without_key_position", "captions"),

@@ -9,7 +9,7 @@ from lrinterp import Recording
 from lrinterp.comparison.measured import Measured
 from lrinterp.comparison.samples import MAKERS, OnPictures, fingerprint_of, samples
 from lrinterp.result import Scalar
-from lrinterp.stats import DRAWS, Sample
+from lrinterp.stats import Sample, Units
 
 
 def scalars(measured: Measured) -> dict[str, Scalar]:
@@ -26,12 +26,10 @@ def test_every_number_with_an_interval_has_its_pictures(knows: Measured):
 def test_a_sample_has_the_value_and_the_interval_of_its_summary(knows: Measured):
     for key, found in knows.samples.items():
         scalar, sample = scalars(knows)[key], found.sample
-        replicates = sample.replicates(np.random.default_rng(0), DRAWS)
-        ends = np.quantile(replicates, [0.025, 0.975])
+        own = sample.interval
         assert sample.value == pytest.approx(scalar.value, abs=2e-6), key
-        assert ends == pytest.approx([scalar.low, scalar.high], abs=2e-6), key
-        assert sample.bottom.size == scalar.n
-        assert np.unique(sample.clusters).size == scalar.n_units
+        assert [own.low, own.high] == pytest.approx([scalar.low, scalar.high], abs=2e-6), key
+        assert (own.n, own.n_units) == (scalar.n, scalar.n_units), key
 
 
 def test_a_skipped_analysis_has_no_samples(left_right: Recording, knows_not: Measured):
@@ -51,10 +49,12 @@ def test_a_fingerprint_knows_its_pictures(left_right: Recording, no_gradient: Re
     assert len(prints) == 5
 
 
-def test_pairs_need_the_same_pictures_and_as_many_draws():
-    sample = Sample.mean(np.ones((2, 4)), np.array([0, 0, 1, 1]))
-    single = Sample.mean(np.ones((1, 4)), np.array([0, 0, 1, 1]))
+def test_pairs_need_the_same_pictures_units_and_as_many_draws():
+    units = Units.of_groups(np.array([0, 0, 1, 1]))
+    sample, single = (Sample.mean(np.ones((draws, 4)), units) for draws in (2, 1))
+    regrouped = Sample.mean(np.ones((2, 4)), Units.of_groups(np.array([0, 1, 0, 1])))
     one = OnPictures(sample=sample, pictures="a")
     assert one.pairs_with(OnPictures(sample=sample, pictures="a"))
     assert not one.pairs_with(OnPictures(sample=sample, pictures="b"))
     assert not one.pairs_with(OnPictures(sample=single, pictures="a"))
+    assert not one.pairs_with(OnPictures(sample=regrouped, pictures="a"))

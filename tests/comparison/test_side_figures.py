@@ -46,7 +46,8 @@ def test_rows_of_all_heads_have_one_scale_and_an_accented_headline(
     assert rows.groupby("checkpoint")["head"].nunique().eq(4).all()
     assert rows[rows["headline"]].groupby("checkpoint")["head"].nunique().eq(1).all()
     titles = [note.text for note in figure.plot.layout.annotations]  # type: ignore[union-attr]
-    assert "left-right: headline L0H0" in titles
+    headline = knows.scalar("positional_gradient", "headline_head").value
+    assert f"left-right: headline {headline}" in titles
     assert titles.count("headline") == 2
 
 

@@ -249,6 +249,22 @@ def test_another_device_gives_the_same_scores(examples: Examples):
 # A user's own towers.
 
 
+def test_a_scrambled_tower_keeps_its_weights_and_no_place_of_theirs(examples: Examples):
+    model = shaken(build(KINDS["full"]))
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    twin, again, other = (model.scrambled("text", seed) for seed in (0, 0, 1))
+    for (name, old), new in zip(model.text.named_parameters(), twin.text.parameters(), strict=True):
+        assert torch.equal(old.flatten().sort().values, new.flatten().sort().values), name
+    assert not torch.equal(model.text.W_E, twin.text.W_E)
+    assert torch.equal(twin.text.W_E, again.text.W_E)
+    assert not torch.equal(twin.text.W_E, other.text.W_E)
+    assert twin.image is model.image
+    assert twin.towers["text"] is twin.text
+    assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
+    scores, own = twin.score(model.prepare(examples)), model.score(model.prepare(examples))
+    assert difference(scores, own) > 0.1
+
+
 def own_tower(n_ctx: int, d_vocab: int, seed: int, **changes: Any) -> Tower:
     config = HookedTransformerConfig(
         **{

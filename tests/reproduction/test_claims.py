@@ -18,7 +18,7 @@ from lrinterp.stats import Interval
 GRIDS = {
     **{f"{k}_{m}": v for m in ("order", "retrieval_closed", "retrieval_open")
        for k, v in {"labels": 0.2, "layouts": 0.0, "shares": 0.4}.items()},
-    "range_key_position": 0.01, "range_EP": 0.4, "lag": 10.0,
+    "deviation_key_position": 0.01, "outside_key_position": 0.01, "contrast_EP": 0.4, "lag": 10.0,
 }  # fmt: skip
 
 

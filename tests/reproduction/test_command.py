@@ -33,7 +33,7 @@ def test_a_finished_folder_is_judged_and_written(run: Run, finished: Path, confi
     code, out, err = run("reproduce", "--out", finished, *options)
     assert (code, err) == (0, "")
     assert "Analysing the arms: 12 of 12 models done" in out
-    assert "range_key_position" in out
+    assert "deviation_key_position" in out
     assert "Of 21 claims" in out
     written = json.loads((finished / "claims.json").read_text())
     assert len(written["claims"]) == 21

@@ -4,6 +4,7 @@ from lrinterp.reproduction.criteria import CLAIMS
 from lrinterp.reproduction.grids import of_diversity
 from lrinterp.reproduction.statistics import OF_MODELS
 
+GRID = "deviation_key_position outside_key_position contrast_EP".split()
 ASKED = "c1 c4 c5 c6 c7 c8a c8b c9 c10 c11 c15 o1 o2 o3 o4".split()
 
 
@@ -15,7 +16,7 @@ def test_all_claims_are_there_once():
 
 
 def test_every_statistic_is_known():
-    known = {*OF_MODELS, *of_diversity(None), "range_key_position", "range_EP", "lag"}
+    known = {*OF_MODELS, *of_diversity(None), *GRID, "lag"}
     assert {part.statistic for claim in CLAIMS for part in claim.parts} == known
 
 

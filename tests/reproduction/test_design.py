@@ -11,7 +11,7 @@ def test_the_full_design():
     assert list(studies) == ["models", "scales", "diversity"]
     assert {name: len(list(s.settings())) * s.seeds for name, s in studies.items()} == {
         "models": 50,
-        "scales": 160,
+        "scales": 200,
         "diversity": 160,
     }
     assert all(s.first_seed == FIRST_SEED for s in studies.values())
@@ -31,6 +31,8 @@ def test_arms_change_what_they_say():
     assert plans["shuffled"].scenes.split.shuffled
     assert plans["few"].scenes.split.n_pair == 5
     assert plans["standard"].fit.keep_every == 25
+    world, split = plans["standard"].scenes.world, plans["standard"].scenes.split
+    assert (world.n_labels, split.n_val, split.test_layouts) == (20, 5, 0)  # the paper's
     assert plans["standard"].scenes.world == plans["shuffled"].scenes.world
 
 

@@ -1,4 +1,4 @@
-"""Statistics of the grids: the numbers of the study page, and ranges over scales."""
+"""Statistics of the grids: the numbers of the study page, and those of scales by hand."""
 
 from pathlib import Path
 from typing import Any
@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lrinterp.reproduction.design import Design
+from lrinterp.reproduction.claims import hold_against
+from lrinterp.reproduction.design import FIRST_SEED, Design
 from lrinterp.reproduction.grids import of_diversity, of_scales, scale_values
+from lrinterp.reproduction.statistics import Found
 from lrinterp.study import LoadedSweep, Study, load_sweep
 from lrinterp.study.evaluation import evaluate
 
@@ -60,21 +62,79 @@ def test_without_a_sweep_or_without_its_factors_nothing_is_known(diversity: Load
     assert reason == "the sweep has no two values of split.layouts_per_pair"
 
 
-def test_ranges_over_scales_by_hand():
-    """EP leaves what the scale of W_pos says, key-position leaves chance everywhere."""
-    loaded = swept(lambda _s, _c: 0.95, lambda _s, cell: 0.5 + 2 * cell[1], lambda _s, _c: 0.5)
-    found = of_scales(loaded)
-    assert found["range_EP"].interval.value == pytest.approx(2 * (0.2 - 0.02))
-    assert found["range_key_position"].interval.value == pytest.approx(0.0)
+def test_the_three_statistics_by_hand():
+    """Four cells of two scales each; seed 0 has 0.6 in one of them, seed 1 an unlearnt one."""
+    small, large = 0.0707, 1.0
+
+    def intact(seed: int, cell: tuple[float, ...]) -> float:
+        return 0.7 if seed == FIRST_SEED + 1 and cell == (large, 0.2) else 0.95
+
+    def ep(seed: int, cell: tuple[float, ...]) -> float:
+        return 0.9 - 0.1 * (seed - FIRST_SEED) if cell[0] == small else 0.5 + cell[1] / 10
+
+    def position(seed: int, cell: tuple[float, ...]) -> float:
+        if cell == (large, 0.2):
+            return 0.9 if seed == FIRST_SEED + 1 else 0.5  # of a model that does not know order
+        return 0.6 if seed == FIRST_SEED and cell == (small, 0.2) else 0.48
+
+    found = of_scales(swept(intact, ep, position, seeds=2))
+    deviations = {0: (0.1 + 0.02 + 0.02 + 0.0) / 4, 1: 0.02}
+    outside = {0: 1 / 4, 1: 0.0}
+    contrast = {0: 0.9 - 0.511, 1: 0.8 - 0.511}
+    for name, expected in (
+        ("deviation_key_position", deviations),
+        ("outside_key_position", outside),
+        ("contrast_EP", contrast),
+    ):
+        own = {seed - FIRST_SEED: value for seed, value in found[name].seeds.items()}
+        assert own == pytest.approx(expected), name
+        assert found[name].interval.value == pytest.approx(np.mean(list(expected.values())))
 
 
-def test_scales_that_do_not_learn_and_seeds_that_failed_are_left_out():
+def verdicts(found: dict[str, Found]) -> dict[str, str]:
+    """Of the parts of claim o1."""
+    table = hold_against(found).table.query("id == 'o1'")
+    return dict(zip(table["statistic"], table["part_verdict"], strict=True))
+
+
+def test_deviations_that_cancel_in_the_mean_refute_the_claim():
+    """Half of the models 0.1 above chance, half 0.1 below: the mean order is 0.5 in every seed."""
+
+    def after(away: float) -> dict[str, Found]:
+        loaded = swept(
+            lambda _s, _c: 0.95,
+            lambda _s, cell: 0.95 if cell[0] < 1 else 0.5,
+            lambda seed, cell: 0.5 + away * (1 if (cell[1] > 0.1) == (seed % 2 > 0) else -1),
+            seeds=8,
+        )
+        order = scale_values(loaded)["without_key_position_order"]
+        assert order.mean(axis=(1, 2)) == pytest.approx(0.5)
+        return of_scales(loaded)
+
+    apart = after(0.1)
+    assert apart["deviation_key_position"].interval.value == pytest.approx(0.1)
+    assert apart["outside_key_position"].interval.value == 1.0
+    assert verdicts(apart) == {
+        "deviation_key_position": "does not hold",
+        "outside_key_position": "does not hold",
+        "contrast_EP": "holds",
+    }
+    assert set(verdicts(after(0.004)).values()) == {"holds"}
+
+
+def test_models_that_do_not_know_order_and_seeds_that_failed_are_left_out():
     loaded = swept(
-        lambda _s, cell: 0.95 if cell[0] < 0.1 else 0.8,
-        lambda _s, cell: 0.6 if cell[0] < 0.1 else 0.1,
-        lambda seed, _c: np.nan if seed == 300 else 0.5,
+        lambda _s, cell: 0.95 if cell[0] < 0.1 else 0.7,
+        lambda _s, cell: 0.9 if cell[0] < 0.1 else 0.5,
+        lambda seed, cell: np.nan if seed == FIRST_SEED else (0.5 if cell[0] < 0.1 else 0.9),
     )
-    assert scale_values(loaded)["unseen_pair_order"].shape == (3, 4)
-    assert of_scales(loaded)["range_EP"].interval.value == pytest.approx(0.0)
-    bad = swept(lambda _s, _c: 0.7, lambda _s, _c: 0.6, lambda _s, _c: 0.5)
-    assert of_scales(bad)["range_EP"].reason == "fewer than two scales have order of 0.9"
+    found = of_scales(loaded)
+    assert scale_values(loaded)["unseen_pair_order"].shape == (4, 2, 2)
+    assert found["deviation_key_position"].interval.value == 0.0
+    assert list(found["deviation_key_position"].seeds) == [FIRST_SEED + k for k in (1, 2, 3)]
+    assert found["deviation_key_position"].reason == "1 of 4 models have no such number"
+    assert found["contrast_EP"].interval.value == pytest.approx(0.4)
+    bad = of_scales(swept(lambda _s, _c: 0.7, lambda _s, _c: 0.6, lambda _s, _c: 0.5))
+    for name in ("deviation_key_position", "outside_key_position"):
+        assert bad[name].interval.value is None
+        assert bad[name].reason == "no model of the grid has order of 0.75"

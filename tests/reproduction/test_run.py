@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lrinterp.locking import alone
+from lrinterp.reproduction.design import FIRST_SEED
 from lrinterp.reproduction.loading import load_reproduction
 from lrinterp.reproduction.results import judged
 from lrinterp.reproduction.run import analysed, followed, reproduce
@@ -73,8 +74,13 @@ def test_tasks_know_their_arm_and_seed(tiny_folder: Path, planted: Any):
     tasks = analysed(planted.tiny_plan(), tiny_folder)
     arms = [task.payload["arm"] for task in tasks]
     assert arms.count("standard") == arms.count("untrained") == 2
-    assert [t.payload["seed"] for t in tasks if t.payload["arm"] == "few"] == [300, 301]
-    assert [task.payload["name"] for task in followed(tiny_folder)] == ["seed 300", "seed 301"]
+    assert [t.payload["seed"] for t in tasks if t.payload["arm"] == "few"] == [
+        FIRST_SEED,
+        FIRST_SEED + 1,
+    ]
+    assert [task.payload["name"] for task in followed(tiny_folder)] == [
+        f"seed {FIRST_SEED + k}" for k in (0, 1)
+    ]
 
 
 def test_a_part_that_cannot_be_measured_leaves_its_claims_undecided(

@@ -1,9 +1,10 @@
-"""The section of scales: maps, cells set apart, the ranges in words."""
+"""The section of scales: maps, cells set apart, the numbers."""
 
 import pandas as pd
 import pytest
 
 from lrinterp.reproduction.design import Design
+from lrinterp.reproduction.grids import of_scales
 from lrinterp.reproduction.scales import scales
 from lrinterp.study import LoadedSweep
 
@@ -17,18 +18,19 @@ def swept() -> LoadedSweep:
         W_E, W_pos = setting.values.values()
         poor = W_E > 0.1 and W_pos > 0.1
         for seed in study.all_seeds():
-            order = 0.7 if poor else 0.95 + 0.001 * (seed - 301)
+            order = 0.7 if poor else 0.95 + 0.001 * (seed - study.first_seed)
             after = {"without_EP_order": 0.5 + W_pos, "without_key_position_order": 0.5}
             place = {"arm": "main", "seed": seed, **setting.values}
             rows.append({**place, "unseen_pair_order": order, **after})
     return LoadedSweep(name="x", study=study, table=pd.DataFrame(rows))
 
 
-def test_ranges_and_cells_apart_are_said(swept: LoadedSweep):
+def test_numbers_and_cells_apart_are_said(swept: LoadedSweep):
     section = scales(swept)
-    assert "1 cell apart" in section.finding
-    assert "W_E 0.15, W_pos 0.2 (intact 0.70)" in section.caveats[1]
-    assert section.summary["range_EP"].value == pytest.approx(0.18)
+    assert "W_E 1, W_pos 0.2 (intact 0.70)" in section.caveats[1]
+    assert section.summary["deviation_key_position"].value == 0
+    assert section.summary["contrast_EP"].value == pytest.approx(0.0)
+    assert set(section.summary) == set(of_scales(swept))
 
 
 def test_the_map_has_a_panel_a_measure(swept: LoadedSweep):

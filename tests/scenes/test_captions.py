@@ -5,7 +5,7 @@ from math import perm
 import numpy as np
 import pytest
 
-from lrinterp.scenes import CaptionSet, World, all_captions
+from lrinterp.scenes import PAPER, CaptionSet, World, all_captions
 from lrinterp.scenes.captions import padded
 from lrinterp.scenes.world import label_words
 
@@ -81,8 +81,9 @@ def test_tokens_spell_the_caption(world: World):
         assert set(words[pool + 1 :]) <= {"[PAD]"}
 
 
-def test_the_default_world_has_400_captions():
-    assert len(all_captions(World()).texts) == 400
+def test_captions_of_the_default_world_and_of_the_paper():
+    assert len(all_captions(World()).texts) == 625
+    assert len(all_captions(World(**PAPER["world"])).texts) == 400
 
 
 def test_short_tuples_are_filled_up():

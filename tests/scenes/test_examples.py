@@ -36,6 +36,18 @@ def test_label_sets_forget_the_order(examples: Examples):
         assert same[i, j] == equal
 
 
+def test_units_are_the_labels(examples: Examples):
+    for labels, units in (
+        (examples.image_labels, examples.image_units),
+        (examples.caption_labels, examples.caption_units),
+    ):
+        assert units.n == len(set(labels[labels >= 0].tolist()))
+        for i, j in np.ndindex(len(labels), len(labels)):
+            shared = {x for x in labels[i] if x >= 0} & {x for x in labels[j] if x >= 0}
+            met = {u for u in units.member[i] if u >= 0} & {u for u in units.member[j] if u >= 0}
+            assert len(met) == len(shared)
+
+
 def test_templates_leave_out_single_objects(examples: Examples):
     assert examples.templates == ("left", "right")
     left = Scenes(World(n_pixels=3, n_labels=4), Split(

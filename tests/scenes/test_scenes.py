@@ -169,6 +169,15 @@ def test_captions_know_their_set(both: Scenes):
     }
 
 
+def test_every_tested_picture_of_held_out_labels_has_its_twin():
+    """A picture is judged against the one with its objects exchanged, so both must be there."""
+    examples = Scenes().examples(["unseen_pair", "mixed_pair"])
+    twin = examples.image_twin
+    assert (twin >= 0).all()
+    assert (examples.image_pixels[twin] == examples.image_pixels).all()
+    assert (examples.image_labels[twin] == examples.image_labels[:, ::-1]).all()
+
+
 def test_a_set_without_pictures_gives_its_reason():
     split = Split(n_pair=3, n_val=0, positions_per_label=4, layouts_per_pair=6)
     examples = Scenes(World(n_pixels=4, n_labels=6), split).examples()

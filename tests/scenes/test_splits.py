@@ -8,15 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrinterp.scenes import SETS, Scenes, Split, World, draw_pictures
+from lrinterp.scenes import PAPER, SETS, Scenes, Split, World, draw_pictures
 from lrinterp.scenes.splits import Training, allocate, evaluation_set, set_of_labels
 
 MICRO = (
     World(n_pixels=5, n_labels=7),
     Split(n_pair=3, n_val=3, positions_per_label=3, layouts_per_pair=4),
 )
-CASES = [
+LIMITED = [
     (World(), Split()),
+    (World(n_pixels=7, n_labels=5), Split(n_pair=3, n_val=2, layouts_per_pair=9, test_layouts=5,
+                                          positions_per_label=3)),
+    (World(n_pixels=8, n_labels=7, n_objects=3), Split(n_pair=4, n_val=3, test_layouts=7,
+                                                       layouts_per_pair=20)),
+]  # fmt: skip
+"""Where pairs have more layouts than are tested."""
+CASES = [
+    (World(**PAPER["world"]), Split(**PAPER["split"])),
     MICRO,
     (
         World(n_pixels=4, n_labels=30, n_objects=3),
@@ -65,9 +73,12 @@ def expected_counts(world: World, split: Split) -> dict[str, int]:
     }
 
 
-def test_the_default_counts():
+def test_counts_of_the_paper_and_of_the_default():
     counts = {"single": 40, "seen_pair": 3150, "unseen_pair": 900, "mixed_pair": 6750}
     assert expected_counts(*CASES[0]) == counts
+    found = {name: len(part) for name, part in evaluated(*LIMITED[0]).items()}
+    # in six ordered pairs only whole mirror pairs were left for the twelfth layout
+    assert found == {"single": 50, "seen_pair": 2520 - 6, "unseen_pair": 1080, "mixed_pair": 3600}
 
 
 @pytest.mark.parametrize(("world", "split"), CASES)
@@ -77,7 +88,7 @@ def test_counts_by_formula(world: World, split: Split):
     assert {name: len(part) for name, part in sets.items() if part} == expected
 
 
-@pytest.mark.parametrize(("world", "split"), CASES)
+@pytest.mark.parametrize(("world", "split"), [*CASES, *LIMITED])
 def test_no_set_holds_a_training_picture_or_one_of_another_set(world: World, split: Split):
     sets = evaluated(world, split)
     everything = [
@@ -98,7 +109,7 @@ def test_training_and_the_sets_cover_the_world(world: World, split: Split):
     assert n_shown + sum(map(len, sets.values())) == n_single + n_several
 
 
-@pytest.mark.parametrize(("world", "split"), CASES)
+@pytest.mark.parametrize(("world", "split"), [*CASES, *LIMITED])
 def test_every_training_picture_is_admissible(world: World, split: Split):
     training = allocate(world, split)
     items = np.repeat(training.labels, training.n_choices, axis=0).tolist()
@@ -110,7 +121,7 @@ def test_every_training_picture_is_admissible(world: World, split: Split):
         assert len(set(objects(row))) == len(objects(row))
 
 
-@pytest.mark.parametrize(("world", "split"), CASES)
+@pytest.mark.parametrize(("world", "split"), [*CASES, *LIMITED])
 def test_each_set_holds_what_its_name_says(world: World, split: Split):
     for name, part in evaluated(world, split).items():
         for labels in {objects(row) for row in part}:
@@ -122,6 +133,75 @@ def test_each_set_holds_what_its_name_says(world: World, split: Split):
                 "mixed_pair": 0 < held_out < len(labels),
             }
             assert [key for key, fit in fits.items() if fit] == [name]
+
+
+Tested = dict[str, dict[Row, list[Row]]]
+
+
+def layouts_tested(world: World, split: Split) -> Tested:
+    """Of each set of pairs the layouts of each ordered tuple of labels, in their order."""
+    training = allocate(world, split)
+    found: Tested = {}
+    for name in SETS[1:]:
+        part = evaluation_set(world, split, training, name)
+        found[name] = {}
+        for labels, pixels in zip(part.labels.tolist(), part.pixels.tolist(), strict=True):
+            found[name].setdefault(tuple(labels), []).append(tuple(pixels))
+    return found
+
+
+def mirrored(world: World, layout: Row) -> Row:
+    return tuple(sorted(world.n_pixels - 1 - pixel for pixel in layout))
+
+
+@pytest.mark.parametrize(("world", "split"), LIMITED)
+def test_pairs_are_tested_in_some_of_the_layouts_that_there_are(world: World, split: Split):
+    whole = layouts_tested(world, replace(split, test_layouts=0))
+    for name, tested in layouts_tested(world, split).items():
+        assert list(tested) == list(whole[name])
+        for labels, layouts in tested.items():
+            every = whole[name][labels]
+            least = min(split.test_layouts, len(every)) - 1  # where a mirror pair is too many
+            assert least <= len(layouts) <= split.test_layouts
+            assert layouts == [layout for layout in every if layout in layouts]
+
+
+@pytest.mark.parametrize(("world", "split"), LIMITED)
+def test_what_is_tested_is_closed_under_mirrors(world: World, split: Split):
+    """Of trained pairs as far as training has not shown the mirror image."""
+    whole = layouts_tested(world, replace(split, test_layouts=0))
+    for name, tested in layouts_tested(world, split).items():
+        for labels, layouts in tested.items():
+            images = {mirrored(world, layout) for layout in layouts}
+            assert images & set(whole[name][labels]) <= set(layouts)
+            assert name == "seen_pair" or images == set(layouts)
+
+
+@pytest.mark.parametrize(("world", "split"), LIMITED)
+def test_every_order_of_some_labels_is_tested_in_the_same_layouts(world: World, split: Split):
+    tested = layouts_tested(world, split)
+    for name in ("unseen_pair", "mixed_pair"):
+        for labels, layouts in tested[name].items():
+            assert layouts == tested[name][tuple(sorted(labels))]
+    several = {tuple(layouts) for layouts in tested["mixed_pair"].values()}
+    assert len(several) > 1
+
+
+def test_the_seed_decides_which_layouts_are_tested():
+    world, split = LIMITED[0]
+    assert layouts_tested(world, split) == layouts_tested(world, split)
+    other = layouts_tested(world, replace(split, seed=1))
+    assert other["unseen_pair"] != layouts_tested(world, split)["unseen_pair"]
+
+
+def test_which_layouts_are_tested_changes_nothing_else():
+    world, split = LIMITED[0]
+    one, other = (allocate(world, replace(split, test_layouts=n)) for n in (0, 12))
+    np.testing.assert_array_equal(one.pixels, other.pixels)
+    one, other = (
+        evaluation_set(world, replace(split, test_layouts=n), one, "single") for n in (0, 12)
+    )
+    np.testing.assert_array_equal(one.pixels, other.pixels)
 
 
 def test_diversity_is_what_the_split_says():
@@ -183,6 +263,7 @@ def test_the_set_of_some_labels(labels: Row, name: str):
         ({"n_val": -1}, "n_val: expected at least 0, got -1"),
         ({"positions_per_label": 0}, "positions_per_label: expected at least 1, got 0"),
         ({"layouts_per_pair": 0}, "layouts_per_pair: expected at least 1, got 0"),
+        ({"test_layouts": -1}, "test_layouts: expected at least 0, got -1"),
         ({"seed": -1}, "seed: expected at least 0, got -1"),
         ({"n_pair": 5}, "n_pair [+] n_val: expected at most n_labels=7, got 5 [+] 3"),
         ({"positions_per_label": 6}, "positions_per_label: expected at most 5, got 6"),

@@ -111,10 +111,13 @@ def measures(middle: float, noise: float, rng: np.random.Generator) -> dict[str,
     def draw(at: float) -> float:
         return float(at + noise * rng.normal())
 
+    def share(at: float) -> float:
+        return min(max(draw(at), 0.0), 1.0)
+
     pairs = [(name, metric) for name in SETS for metric in ACCURACIES]
-    found = {f"{n}_{m}": draw(middle) for n, m in pairs if (n, m) != ("single", "order")}
+    found = {f"{n}_{m}": share(middle) for n, m in pairs if (n, m) != ("single", "order")}
     found |= {
-        f"without_{term}_{metric}": draw(0.5 if term == "key_position" else middle)
+        f"without_{term}_{metric}": share(0.5 if term == "key_position" else middle)
         for term in TERMS
         for metric in ACCURACIES
     }

@@ -4,19 +4,39 @@ import numpy as np
 import pytest
 
 from lrinterp.result import NotApplicable
-from lrinterp.study.mechanism import mechanism
+from lrinterp.stats import SHARE, seed_interval
+from lrinterp.study.mechanism import APART, mechanism
 
 
 def test_ablations_are_averaged_over_the_grid_by_arm(models: Any):
     study = models.study()
     table = models.table(study)
     found = mechanism(study, table)
-    assert found.table["arm"].tolist() == ["full"] * 6 + ["fixed"] * 6
+    assert found.table.groupby("arm", sort=False).size().to_dict() == {"full": 8, "fixed": 8}
     assert found.table["measure"].tolist()[:2] == ["order, intact", "order without EP"]
     means = table[table["arm"] == "full"].groupby("seed")["without_key_position_order"].mean()
     without = found.summary["order without key-position, full"]
     assert without.value == pytest.approx(means.mean())
-    assert without.low == pytest.approx(means.mean() - 3.18245 * means.std() / 2)
+    expected = seed_interval(means.to_numpy(), SHARE)
+    assert (without.low, without.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_deviations_from_chance_do_not_cancel(models: Any):
+    """In every seed one cell lies 0.2 above chance, one 0.2 below, and four at it."""
+    study = models.study(arms=("full",))
+    table = models.table(study)
+    after = np.full(len(table), 0.5)
+    cell = table[models.LABELS].astype(str) + table[models.LAYOUTS].astype(str)
+    after[cell == "32"] += 0.2
+    after[cell == "1230"] -= 0.2
+    found = mechanism(study, table.assign(without_key_position_order=after))
+    by_measure = found.table.set_index("measure")["value"]
+    assert by_measure["order without key-position"] == pytest.approx(0.5)
+    away, outside = (found.summary[f"{words}, full"] for words in APART.values())
+    assert away.value == pytest.approx(0.4 / 6)
+    assert outside.value == pytest.approx(2 / 6)
+    level = mechanism(study, table.assign(without_key_position_order=0.5))
+    assert [level.summary[f"{words}, full"].value for words in APART.values()] == [0, 0]
 
 
 def test_every_model_is_a_point(models: Any):

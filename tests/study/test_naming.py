@@ -3,12 +3,14 @@ from typing import Any
 
 import pytest
 
+from lrinterp.stats import COSINE, LINEAR, SHARE, Scale
 from lrinterp.study.naming import (
     column_words,
     factor_named,
     factor_words,
     level,
     measured_words,
+    scale_of,
     seeds_words,
     source_words,
 )
@@ -28,6 +30,21 @@ def test_a_common_field_has_words_and_any_other_its_dotted_name():
 def test_a_level_is_a_number_or_text(value: Any, shown: int | float | str):
     assert level(value) == shown
     assert type(level(value)) is type(shown)
+
+
+@pytest.mark.parametrize(
+    ("column", "scale"),
+    [
+        ("unseen_pair_order", SHARE),
+        ("without_EP_retrieval_open", SHARE),
+        ("single_label_set_closed", SHARE),
+        ("headline_spearman", COSINE),
+        ("headline_slope", LINEAR),
+        ("loss", LINEAR),
+    ],
+)
+def test_a_column_has_its_bounds(column: str, scale: Scale):
+    assert scale_of(column) == scale
 
 
 @pytest.mark.parametrize(

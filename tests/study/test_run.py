@@ -17,7 +17,7 @@ from pandas.testing import assert_frame_equal
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder
 from lrinterp.locking import alone
-from lrinterp.scenes import Scenes
+from lrinterp.scenes import PAPER, Scenes
 from lrinterp.store import InputError, read_json, write_json
 from lrinterp.study import rows
 from lrinterp.study.design import Study
@@ -294,7 +294,7 @@ def test_damaged_files_are_named(tiny: dict[str, Any], undisturbed: Path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": 9}, "format version 9, expected 1"),
+        ({"format": 9}, "format version 9, expected 2"),
         ({"stacks": [[0]]}, "stacks do not hold every model once"),
         ({"study": {"title": "x"}}, "field 'grid' is missing"),
         ({"more": 1}, "unknown field 'more'"),
@@ -311,6 +311,19 @@ def test_a_plan_that_was_altered_is_refused(
         )
     assert words in str(caught.value)
     assert "plan.json" in str(caught.value)
+
+
+def test_a_plan_of_the_first_format_means_the_world_of_then(
+    tiny: dict[str, Any], undisturbed: Path
+):
+    path = undisturbed / "plan.json"
+    plain = read_json(path)
+    study = plain["study"] | {"base": {**tiny["base"], "world": {"n_pixels": 4}}}
+    write_json(path, plain | {"format": 1, "study": study})
+    base = load_sweep(undisturbed).study.base
+    assert base["world"] == {"n_pixels": 4, "n_labels": PAPER["world"]["n_labels"]}
+    assert base["split"] == tiny["base"]["split"] | {"test_layouts": 0}
+    assert base["fit"] == tiny["base"]["fit"]
 
 
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path):

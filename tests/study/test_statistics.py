@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lrinterp.stats import SHARE, seed_interval
 from lrinterp.store import InputError
 from lrinterp.study.statistics import (
     cell_means,
@@ -104,8 +105,17 @@ def test_planted_shares_are_recovered_without_bias_and_covered(
     draws = [planted(rng, **effects) for _ in range(250)]
     for source, share in enumerate(truth):
         value, low, high = estimates(draws, source).T
-        assert value.mean() == pytest.approx(share, abs=0.01)
+        freed = np.array([freed_of_bias(values)[source] for values in draws])
+        assert freed.mean() == pytest.approx(share, abs=0.01)
+        assert value == pytest.approx(freed.clip(0, 1))
         assert ((low <= share) & (share <= high)).mean() > 0.88
+
+
+def freed_of_bias(values: np.ndarray) -> np.ndarray:
+    """Shares by a jackknife over seeds, which no bound cuts."""
+    n = len(values)
+    without = [shares(values[np.arange(n) != k]) for k in range(n)]
+    return n * shares(values) - (n - 1) * np.mean(without, axis=0)
 
 
 def test_plain_shares_of_nothing_are_biased():
@@ -127,10 +137,30 @@ def test_a_planted_difference_of_shares_excludes_zero_and_none_covers_it():
     assert nothing.low < 0 < nothing.high
 
 
-def test_estimates_of_all_shares_sum_to_one():
-    values = planted(np.random.default_rng(5), labels=0.3, both=0.2)
-    total = sum(share_interval(values, weights).value or 0 for weights in np.eye(4))
-    assert total == pytest.approx(1)
+def test_estimates_of_all_shares_sum_to_one_where_no_bound_cuts_them():
+    values = planted(np.random.default_rng(5), labels=1.0, both=0.5) + standard(5)
+    found = [share_interval(values, weights) for weights in np.eye(4)]
+    assert all(one.value for one in found)
+    assert sum(one.value or 0 for one in found) == pytest.approx(1)
+
+
+def test_a_share_ends_at_its_bounds_and_a_difference_of_shares_does_not():
+    nothing = planted(np.random.default_rng(7))
+    first, second = (share_interval(nothing, weights) for weights in np.eye(4)[:2])
+    assert (first.low, second.low) == (0.0, 0.0)
+    gap = share_interval(nothing, np.array([1.0, -1.0, 0.0, 0.0]))
+    assert gap.low is not None
+    assert gap.low < 0
+
+
+def test_a_contrast_of_shares_stays_within_its_bounds_and_of_other_numbers_is_students():
+    """Nearly all models of one level are right and of the other wrong."""
+    values = np.array([[[0.0], [1.0]], [[0.02], [1.0]], [[0.0], [0.9]], [[0.0], [1.0]]])
+    bounded, free = contrast(values, 1, SHARE), contrast(values, 1)
+    assert bounded.value == free.value == pytest.approx(0.97)
+    assert bounded.high is not None
+    assert free.high is not None
+    assert 0.97 < bounded.high < 1 < free.high
 
 
 def test_shares_need_three_seeds_for_an_interval():
@@ -213,8 +243,12 @@ def test_cell_means_average_over_other_factors_first(models: Any):
     by_seed = arm.groupby([models.LABELS, "seed"])["unseen_pair_order"].mean()
     assert means["value"].tolist() == pytest.approx(by_seed.groupby(level=0).mean().tolist())
     for row, (_, seeds) in zip(means.itertuples(), by_seed.groupby(level=0), strict=True):
-        half = 3.18245 * seeds.std() / 2
-        assert (row.low, row.high) == pytest.approx((row.value - half, row.value + half))
+        expected = seed_interval(seeds.to_numpy(), SHARE)
+        assert (row.low, row.high) == pytest.approx((expected.low, expected.high))
+    [slope] = cell_means(study, table, "full", "headline_slope", []).itertuples()
+    seeds = arm.groupby("seed")["headline_slope"].mean()
+    half = 3.18245 * seeds.std() / 2  # no share: Student's t
+    assert (slope.low, slope.high) == pytest.approx((slope.value - half, slope.value + half))
 
 
 def test_a_cell_takes_the_seeds_it_has(models: Any):

@@ -12,10 +12,11 @@ def test_shares_of_every_metric_and_arm(models: Any):
     table = models.table(study)
     found = variance(study, table)
     assert len(found.table) == 2 * 5 * 4
-    totals = found.table.groupby(["arm", "measure"])["share"].sum()
+    totals = found.table.groupby(["arm", "measure"])["plain_share"].sum()
     assert totals.tolist() == pytest.approx([1.0] * 10)
     plain = shares(complete(laid_out(study, table, "full", "unseen_pair_order")))
     assert found.table["plain_share"].tolist()[:4] == pytest.approx(plain)
+    assert found.table["share"].between(0, 1).all()
     labels = found.summary["order by labels in pairs, full"]
     assert labels.low is not None
     assert labels.low > 0.8

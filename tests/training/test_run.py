@@ -165,6 +165,19 @@ def test_a_field_younger_than_the_folder_has_its_default_there(tmp_path: Path, u
         go(tmp_path / "a", other, resume=True)
 
 
+def test_a_folder_older_than_test_layouts_was_tested_in_all_of_them(
+    tmp_path: Path, undisturbed: Path
+):
+    shutil.copytree(undisturbed, tmp_path / "a")
+    metadata = json.loads((tmp_path / "a" / "model.json").read_text())
+    del metadata["split"]["test_layouts"]
+    (tmp_path / "a" / "model.json").write_text(json.dumps(metadata))
+    with pytest.raises(InputError, match=r"started with split.test_layouts = 0, not 12"):
+        go(tmp_path / "a", resume=True)
+    whole = Scenes(PLAN.scenes.world, replace(PLAN.scenes.split, test_layouts=0))
+    assert not go(tmp_path / "a", replace(PLAN, scenes=whole), resume=True)
+
+
 # Kills.
 
 
@@ -399,7 +412,7 @@ def test_what_a_plan_does_not_say_keeps_its_default():
         ({"encoder": {"preset": "tiny"}}, "a.toml: encoder.preset: expected one of minimal, full"),
         ({"encoder": {"depth": 1}}, "a.toml: encoder: unknown field 'depth'"),
         ({"world": {"n_pixels": 2.5}}, "a.toml: world.n_pixels: expected int, got 2.5"),
-        ({"split": {"n_pair": 99}}, "a.toml: split.n_pair + n_val: expected at most n_labels=20"),
+        ({"split": {"n_pair": 99}}, "a.toml: split.n_pair + n_val: expected at most n_labels=25"),
     ],
 )
 def test_a_plan_that_does_not_fit_is_named(plain: dict[str, Any], message: str):

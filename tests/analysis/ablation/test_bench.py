@@ -10,7 +10,7 @@ from lrinterp.analysis.ablation.bench import Bench, objects
 from lrinterp.analysis.ablation.rows import KEEP_OBJECTS, Row, standard_rows
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION
 from lrinterp.scoring import METRICS, credits
-from lrinterp.stats import mean_interval
+from lrinterp.stats import Units, mean_interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -43,11 +43,15 @@ def bench(micro, micro_examples) -> Bench:
     return Bench(micro, micro_examples.of("unseen_pair"))
 
 
+def random_scenes() -> Scenes:
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
+    return Scenes(World(n_pixels=4, n_labels=4), split)
+
+
 @pytest.fixture
 def random_bench() -> Bench:
     """A random model, biases and all, on pictures of four pixels."""
-    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
-    scenes = Scenes(World(n_pixels=4, n_labels=4), split)
+    scenes = random_scenes()
     sizes = {
         "d_model": 8,
         "n_heads": 2,
@@ -198,18 +202,21 @@ def test_small_chunks_give_the_same(random_bench: Bench, monkeypatch: pytest.Mon
     torch.testing.assert_close(random_bench.embed(row, 0), whole)
 
 
-def test_rows_of_the_table_carry_clustered_intervals(random_bench: Bench):
+def test_rows_of_the_table_carry_intervals_over_labels(random_bench: Bench):
+    bench = Bench(random_bench.model, random_scenes().examples(["mixed_pair"]))
     row = Row(terms=("EP", "bP"), kind="flatten", heads=(0, 1))
-    measured = random_bench.measure(row)
-    rows = list(random_bench.table(row, measured))
+    measured = bench.measure(row)
+    rows = list(bench.table(row, measured))
     assert len(rows) == len(METRICS)
-    clusters = random_bench.examples.image_label_set
     for cells in rows:
         values = measured[cells["metric"], cells["candidates"]][0]
-        interval = mean_interval(values, clusters)
+        interval = mean_interval(values, Units.of_labels(bench.examples.image_labels))
         assert cells | vars(interval) == cells
+        assert cells["low"] <= cells["value"] <= cells["high"]
+        assert cells["low"] < cells["high"]
+        assert cells["n_units"] == 4
         assert cells["terms"] == "EP+bP"
-        assert (cells["heads"], cells["kind"], cells["set"]) == ("0,1", "flatten", "unseen_pair")
+        assert (cells["heads"], cells["kind"], cells["set"]) == ("0,1", "flatten", "mixed_pair")
 
 
 def test_order_is_not_measured_on_single_objects(micro, micro_examples):

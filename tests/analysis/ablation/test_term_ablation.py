@@ -20,12 +20,12 @@ from lrinterp import (
 from lrinterp.analysis.ablation import estimate as ablation_estimate
 from lrinterp.analysis.ablation import measure as ablation_measure
 from lrinterp.analysis.ablation import rows as ablation_rows
+from lrinterp.analysis.ablation import term_ablation as term_ablations
 from lrinterp.analysis.ablation.bench import Bench
 from lrinterp.analysis.ablation.rows import Row, head_row, main_rows, standard_rows
 from lrinterp.analysis.ablation.term_ablation import (
     INTACT,
     ONLY,
-    PLACEBO,
     WITHOUT,
     TermAblation,
     term_ablation,
@@ -34,10 +34,12 @@ from lrinterp.axes import Pixels
 from lrinterp.decomposition import KEY_CONTENT
 from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
 from lrinterp.result import NotApplicable
-from lrinterp.stats import crossed_interval
+from lrinterp.stats import GAP, crossed_interval
 from lrinterp.wording import plain_number
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+PLACEBO = main_rows(1).placebo
 
 COLUMNS = (
     "model encoder terms heads kind gauge layers queries set metric candidates value low high n "
@@ -64,19 +66,22 @@ def test_the_micro_model_by_hand(micro_recording):
         "order_key_position_only": 1,
         "order_intact_minus_key_position_only": 0,
         "order_key_position_and_objects": 1,
+        "order_without_text_key_position": 0.5,
         "label_set_closed_without_key_position": 1,
     }
     assert {head: lost.value for head, lost in result.order_lost.items()} == {
         (0, 0): 0.5,
         (0, 1): 0,
     }
-    assert all(s.n == 6 and s.n_units == 1 for s in result.summary.values())
+    assert all(s.n == 6 and s.n_units == 2 and s.low is None for s in result.summary.values())
 
 
-def test_intervals_of_the_micro_model_come_from_its_pairs(micro, micro_examples):
+def test_intervals_of_the_micro_model_come_from_its_labels(micro, micro_examples):
     result = term_ablation(record(micro, micro_examples.of("mixed_pair")), draws=2)
-    lost = result.order_lost[0, 0]
-    assert (lost.value, lost.low, lost.high, lost.n_units) == (0.5, 0.5, 0.5, 4)
+    needed, idle = (result.order_lost[0, head] for head in (0, 1))
+    assert (needed.value, idle.value, needed.n_units) == (0.5, 0, 4)
+    assert 0 < (needed.low or 0) < 0.5 < (needed.high or 0) < 1
+    assert (idle.low or 0) < 0 < (idle.high or 0)  # no picture lost order; one more might
     assert result.focus == "mixed_pair"
     assert all(scalar.value is None for scalar in result.summary.values())
 
@@ -101,10 +106,18 @@ def test_differences_are_paired(left_right_results):
     names = np.array(result.ablations)
     placebo, without = (result.credits[names == r.label] for r in (PLACEBO, WITHOUT))
     assert (len(placebo), len(without)) == (20, 1)
-    expected = crossed_interval(placebo - without, result.clusters)
+    expected = crossed_interval(placebo - without, result.units, scale=GAP)
     spread = result.order(PLACEBO, WITHOUT)
     assert (spread.value, spread.low, spread.high) == (expected.value, expected.low, expected.high)
     assert spread.value == pytest.approx(result.order(PLACEBO).value - result.order(WITHOUT).value)
+
+
+def test_whatever_is_drawn_at_random_is_drawn_as_often(micro_recording):
+    result = term_ablation(micro_recording, draws=3)
+    draws = {row.kind: len(result.runs(row)) for row in standard_rows(2) if len(result.runs(row))}
+    assert {kind for kind, n in draws.items() if n == 3} == set(ablation_rows.RANDOM) & set(draws)
+    assert {kind for kind, n in draws.items() if n == 1} >= {"none", "flatten", "keep"}
+    assert "permute" in draws
 
 
 def test_left_right_needs_key_position_and_nothing_random(left_right_results):
@@ -214,8 +227,8 @@ def test_a_tower_that_cannot_be_split_is_named(micro_recording):
 
 def deep_model(layers: dict[str, int], **recipe) -> tuple[DualEncoder, Scenes]:
     """A small model of several layers, trained where a recipe is given."""
-    split = Split(n_pair=4, n_val=4, positions_per_label=5, layouts_per_pair=8)
-    scenes = Scenes(World(n_pixels=5, n_labels=8), split)
+    split = Split(n_pair=4, n_val=8, positions_per_label=5, layouts_per_pair=8)
+    scenes = Scenes(World(n_pixels=5, n_labels=12), split)
     sizes = {"d_model": 32, "n_heads": 2, "d_head": 16, "d_embed": 32}
     scales = dict.fromkeys(("std_W_E", "std_W_pos", "std_weights"), 0.14)
     model = DualEncoder.build(preset("minimal", **sizes, **scales, **layers), scenes.sizes, 0)
@@ -309,14 +322,15 @@ def test_a_deep_text_tower_is_edited_in_all_its_layers_too():
 
 
 def test_a_large_tower_is_estimated_and_says_how_well(monkeypatch: pytest.MonkeyPatch):
-    """Fewer rows, three placebos, and the heads that were measured alone have an order lost."""
+    """Fewer rows, the fewest placebos, and the heads that were measured have an order lost."""
     monkeypatch.setattr(ablation_rows, "LARGE", 3)
+    monkeypatch.setattr(term_ablations, "MOST_WORK", 0)
     monkeypatch.setattr(ablation_estimate, "STRONGEST", 2)
     monkeypatch.setattr(ablation_estimate, "RANDOM", 1)
     model, scenes = deep_model({"image_layers": 2})
     result = term_ablation(record(model, scenes.examples(["unseen_pair"]), ()))
     assert len(result.order_lost) == 3
-    assert len(result.runs(result.main.placebo)) == 3
+    assert len(result.runs(result.main.placebo)) == term_ablations.FEWEST_DRAWS
     table = result.frame()
     estimated = table[(table["metric"] == "order_margin_change")]
     assert (estimated["candidates"] == "first order").sum() == 4

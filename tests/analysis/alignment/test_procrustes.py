@@ -297,16 +297,17 @@ def test_labels_without_length_have_no_cosine():
     assert len(result.figures()) == 2
 
 
-def test_the_shipped_models(left_right_results, no_gradient_results):
+def test_the_shipped_models(left_right, left_right_results, no_gradient_results):
+    n_labels = len(left_right.examples.label_words)
     for results in (left_right_results, no_gradient_results):
         result = results["procrustes"]
         assert set(COLUMNS.split()) <= set(result.frame().columns)
-        assert len(result.frame()) == 2 * 2 * 20  # sites, directions, labels
+        assert len(result.frame()) == 2 * 2 * n_labels  # sites, directions, labels
         summary = result.summary
         assert abs(summary["W_E_raw_centred_cosine"].value) < 0.2
         for site in ("W_E", "value_path"):
             found = summary[f"{site}_aligned_cosine"]
             assert found.value > summary[f"{site}_shuffled_high"].value + 0.2
-            assert (found.low, found.high, found.n) == (None, None, 5)
+            assert (found.low, found.high, found.n) == (None, None, 10)
             assert summary[f"{site}_p"].value < 0.02
         assert summary["value_path_aligned_cosine"].value > summary["W_E_aligned_cosine"].value

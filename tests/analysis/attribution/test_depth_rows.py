@@ -12,7 +12,7 @@ from lrinterp.analysis.attribution import depth_rows as attribution_depth_rows
 from lrinterp.analysis.attribution.depth_rows import depth_rows
 from lrinterp.analysis.attribution.margin_at_depth import AtDepth, attribute_at_depth
 from lrinterp.analysis.contrast import Contrast, contrasts
-from lrinterp.stats import mean_interval
+from lrinterp.stats import LINEAR, mean_interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -61,7 +61,8 @@ def test_roles_groups_and_intervals_against_loops(apart, tower: str):
                 [found.by_key[h, n][mask[n].numpy()].sum() for n in range(len(found.margin))]
             )
             row = rows["direct", head, role, "value"]
-            expected = mean_interval(values, contrast.clusters)
+            expected = mean_interval(values, contrast.units, scale=LINEAR)
+            assert row["n_units"] == 3
             got = (row["value"], row["low"], row["high"])
             assert got == pytest.approx((expected.value, expected.low, expected.high), abs=1e-12)
     mlps = [found.parts[k].mean() for k, name in enumerate(found.names) if name.endswith("mlp")]

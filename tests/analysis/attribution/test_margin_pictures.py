@@ -36,7 +36,8 @@ def pictures_with(labels: float, layouts: float, seed: int = 0) -> pd.DataFrame:
                 gain = labels * sign * by_pair[pair] + layouts * by_layout[layout]
                 place = {"picture": f"{pair} {sign} {layout}", "order": f"{pair} {sign}"}
                 twin = len(rows) + sign * LAYOUTS
-                rows.append({**place, "cluster": pair, "twin": twin, "margin": gain, "L0H0": gain})
+                stated = {"label 0": 2 * pair, "label 1": 2 * pair + 1}
+                rows.append({**place, **stated, "twin": twin, "margin": gain, "L0H0": gain})
     return pd.DataFrame(rows)
 
 
@@ -95,7 +96,7 @@ def test_a_gain_is_the_attention_to_all_positions_of_a_role(left_right):
 
 
 def test_pictures_are_named_with_their_gains(left_right):
-    image = contrasts(left_right, 40, 0)[0]
+    image = contrasts(left_right, 120, 0)[0]
     examples = left_right.examples
     pattern = left_right.site("image", "blocks.0.attn.hook_pattern")[image.pictures, :, 0].numpy()
     table = picture_table(image, image.margins().numpy(), pattern)
@@ -104,6 +105,7 @@ def test_pictures_are_named_with_their_gains(left_right):
         (left, right), pixels = examples.image_labels[picture], examples.image_pixels[picture] + 1
         words = examples.label_words[left], examples.label_words[right]
         assert row["order"] == ", ".join(words)
+        assert [row["label 0"], row["label 1"]] == [left, right]
         assert row["picture"] == f"{words[0]} {pixels[0]}, {words[1]} {pixels[1]}"
         for head in range(4):
             gain = pattern[i, head, pixels[1]] - pattern[i, head, pixels[0]]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, t
 
 from lrinterp.analysis.attribution.rank_correlation import (
     rank_interval,
@@ -10,7 +10,7 @@ from lrinterp.analysis.attribution.rank_correlation import (
     within_groups,
     within_interval,
 )
-from lrinterp.stats import mean_interval
+from lrinterp.stats import COSINE, Units, mean_interval
 
 
 def rho(x: np.ndarray, y: np.ndarray) -> float:
@@ -22,61 +22,77 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(3)
 
 
-def test_rho_and_its_resamples_against_scipy(rng: np.random.Generator):
-    """Every copy of a cluster brings all its examples, ranked anew."""
-    clusters = rng.choice([4, 9, 2, 30, 7], size=40)
+def test_rho_without_each_unit_against_scipy(rng: np.random.Generator):
+    """The jackknife on log((1 + rho) / (1 - rho)), less its bias, ranked anew each time."""
+    groups = rng.permutation(np.repeat([4, 9, 2, 30, 7], 8))
     x = rng.integers(0, 8, size=40).astype(float)  # with ties
     y = x + rng.normal(size=40) * 4
-    got = rank_interval(x, y, clusters, draws=50, seed=1)
+    got = rank_interval(x, y, Units.of_groups(groups))
     assert got.value == pytest.approx(rho(x, y))
     assert (got.n, got.n_units) == (40, 5)
-    counts = np.random.default_rng(1).multinomial(5, [0.2] * 5, size=50)
-    replicates = []
-    for count in counts:
-        copies = [np.flatnonzero(clusters == c) for c in np.unique(clusters)]
-        chosen = np.concatenate([i for i, k in zip(copies, count, strict=True) for _ in range(k)])
-        replicates.append(rho(x[chosen], y[chosen]))
-    assert (got.low, got.high) == pytest.approx(tuple(np.quantile(replicates, [0.025, 0.975])))
+    left = [rho(x[groups != g], y[groups != g]) for g in np.unique(groups)]
+    z = np.log((1 + np.array(left)) / (1 - np.array(left)))
+    centre = 5 * np.log((1 + rho(x, y)) / (1 - rho(x, y))) - 4 * z.mean()
+    half = t.ppf(0.975, 4) * np.sqrt(((z - z.mean()) ** 2).sum())
+    ends = (centre - half) / 2, (centre + half) / 2
+    assert (got.low, got.high) == pytest.approx(tuple(np.tanh(ends)))
+
+
+def test_a_label_is_left_out_with_all_its_pairs(rng: np.random.Generator):
+    labels = np.array([[a, b] for a in range(5) for b in range(5) if a != b])
+    x, y = rng.normal(size=(2, 20))
+    got = rank_interval(x, x + y, Units.of_labels(labels))
+    assert got.n_units == 5
+    assert -1 <= got.low < got.high <= 1  # type: ignore[operator]
+    moved = x.copy()
+    moved[(labels == 3).any(1)] *= -1
+    assert rank_interval(moved, x + y, Units.of_labels(labels)) != got
 
 
 def test_agreement_and_its_opposite(rng: np.random.Generator):
-    x, clusters = rng.normal(size=30), np.repeat(np.arange(6), 5)
-    assert rank_interval(x, np.exp(x), clusters).value == pytest.approx(1)
-    assert rank_interval(x, -(x**3), clusters).high == pytest.approx(-1)
-    assert within_groups(x, np.exp(x), clusters) == pytest.approx(np.ones(6))
+    x, groups = rng.normal(size=30), np.repeat(np.arange(6), 5)
+    units = Units.of_groups(groups)
+    same, opposite = (rank_interval(x, y, units) for y in (np.exp(x), -(x**3)))
+    assert same.value == same.high == pytest.approx(1)
+    assert opposite.value == opposite.low == pytest.approx(-1)
+    assert opposite.high == pytest.approx(-0.99)  # beyond that a few units cannot tell
+    assert within_groups(x, np.exp(x), groups) == pytest.approx(np.ones(6))
 
 
 def test_what_has_no_ranks_has_no_correlation(rng: np.random.Generator):
-    x, clusters = rng.normal(size=8), np.repeat([0, 1], 4)
+    x, groups = rng.normal(size=8), np.repeat([0, 1], 4)
+    units = Units.of_groups(groups)
     for flat in (np.zeros(8), 1 + 1e-9 * rng.normal(size=8)):  # rounding is no difference
-        assert rank_interval(x, flat, clusters).value is None
-        assert np.isnan(within_groups(x, flat, clusters)).all()
-        assert within_interval(x, flat, clusters, clusters).value is None
-        assert shuffled_high(x, flat, clusters) is None
+        assert rank_interval(x, flat, units).value is None
+        assert np.isnan(within_groups(x, flat, groups)).all()
+        assert within_interval(x, flat, groups, units).value is None
+        assert shuffled_high(x, flat, groups) is None
     nothing = np.zeros(0)
-    found = rank_interval(nothing, nothing, nothing.astype(int))
+    found = rank_interval(nothing, nothing, Units.of_groups(nothing.astype(int)))
     assert (found.value, found.n, found.n_units) == (None, 0, 0)
 
 
-def test_one_cluster_has_no_ends(rng: np.random.Generator):
+def test_one_unit_has_no_ends(rng: np.random.Generator):
     x, y = rng.normal(size=(2, 9))
-    found = rank_interval(x, y, np.ones(9, dtype=int))
+    found = rank_interval(x, y, Units.of_groups(np.ones(9, dtype=int)))
     assert found.value == pytest.approx(rho(x, y))
     assert (found.low, found.high) == (None, None)
 
 
 def test_within_groups_is_the_mean_of_what_scipy_says_of_each(rng: np.random.Generator):
-    groups, clusters = np.repeat(np.arange(6), 7), np.repeat([0, 0, 1, 1, 2, 2], 7)
+    groups, members = np.repeat(np.arange(6), 7), np.repeat([0, 0, 1, 1, 2, 2], 7)
     order = rng.permutation(42)
-    groups, clusters = groups[order], clusters[order]
+    groups, members = groups[order], members[order]
     x, y = rng.normal(size=(2, 42))
     x[groups == 3] = 5  # constant: rho is not defined there
     each = [rho(x[groups == g], y[groups == g]) for g in (0, 1, 2, 4, 5)]
     got = within_groups(x, y, groups)
     assert got[[0, 1, 2, 4, 5]] == pytest.approx(each)
     assert np.isnan(got[3])
-    expected = mean_interval(np.array(each), np.array([0, 0, 1, 2, 2]))
-    interval = within_interval(x, y, groups, clusters)
+    expected = mean_interval(
+        np.array(each), Units.of_groups(np.array([0, 0, 1, 2, 2])), scale=COSINE
+    )
+    interval = within_interval(x, y, groups, Units.of_groups(members))
     assert (interval.value, interval.low) == pytest.approx((expected.value, expected.low))
     assert (interval.n, interval.n_units) == (5, 3)
 
@@ -107,9 +123,5 @@ def test_shuffling_keeps_to_the_groups():
 
 def test_the_seed_alone_decides(rng: np.random.Generator):
     x, y = rng.normal(size=(2, 40))
-    clusters = np.repeat(np.arange(8), 5)
-    one, same, other = (rank_interval(x, y, clusters, seed=seed) for seed in (0, 0, 1))
-    assert one == same
-    assert one != other
-    nulls = [shuffled_high(x, y, clusters, seed=seed) for seed in (0, 0, 1)]
+    nulls = [shuffled_high(x, y, np.repeat(np.arange(8), 5), seed=seed) for seed in (0, 0, 1)]
     assert nulls[0] == nulls[1] != nulls[2]

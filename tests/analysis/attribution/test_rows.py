@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from lrinterp.analysis.attribution.margin_parts import VALUE_PARTS, Attributed, attribute
-from lrinterp.analysis.attribution.rows import long_rows, pixel_rows, role_masks, summands
+from lrinterp.analysis.attribution.rows import WAYS, long_rows, pixel_rows, role_masks, summands
 from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.decomposition import TERMS
-from lrinterp.stats import mean_interval
+from lrinterp.stats import LINEAR, Units, mean_interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -61,14 +61,31 @@ def test_a_role_is_the_sum_over_its_keys(apart, tower: str):
     assert {role for kind, head, role, _ in rows if head == "direct path"} == {pooled}
 
 
-def test_intervals_resample_label_pairs(apart):
+def test_intervals_leave_out_labels(apart):
     contrast, found = apart["image"]
     row = next(iter(long_rows(contrast, found)))
-    expected = mean_interval(found.margin, contrast.clusters)
+    labels = contrast.recording.examples.image_labels[contrast.pictures]
+    expected = mean_interval(found.margin, Units.of_labels(labels), scale=LINEAR)
     assert (row["value"], row["low"], row["high"]) == pytest.approx(
         (expected.value, expected.low, expected.high)
     )
-    assert row["n_units"] == len(np.unique(contrast.clusters))
+    assert row["n_units"] == len(np.unique(labels))
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_what_is_added_first_last_and_on_average(apart, tower: str):
+    """Shapley values of both parts add up to what attention makes; first and last need not."""
+    contrast, found = apart[tower]
+    table = pd.DataFrame(list(long_rows(contrast, found)))
+    added = {way: table[table["kind"] == way].set_index("part")["value"] for way in WAYS}
+    first, last, mean = added.values()
+    position, content = found.alone
+    whole = (found.margin - found.uniform).mean()
+    assert first["key-position"] == pytest.approx((position - found.uniform).mean())
+    assert last["key-position"] == pytest.approx((found.margin - content).mean())
+    assert mean.sum() == pytest.approx(whole)
+    assert first["key-position"] + last["key-content"] == pytest.approx(whole)
+    assert abs(first["key-position"] - last["key-position"]) > 1e-3
 
 
 def test_keys_without_a_role_are_not_lost(apart):

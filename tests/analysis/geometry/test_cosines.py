@@ -4,10 +4,21 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from lrinterp.analysis.geometry.cosines import Measure, apart, cosines, distances
+from lrinterp.stats import COSINE, LINEAR, Units
 
 TWO = (("cat", "dog"), ("hat", "jar"))
+
+
+def objects_of(pairs: tuple[tuple[str, str], ...]) -> Units:
+    names = sorted({name for pair in pairs for name in pair})
+    return Units.of_labels(np.array([[names.index(name) for name in pair] for pair in pairs]))
+
+
+def value(measure: Measure) -> float | None:
+    return measure.interval(Units.of_groups(np.arange(len(measure.top))), LINEAR).value
 
 
 def at(*degrees: float) -> np.ndarray:
@@ -27,7 +38,9 @@ def by_hand() -> np.ndarray:
 
 
 def test_cosines_by_hand():
-    found = {name: m.interval(0) for name, m in cosines(by_hand(), apart(TWO)).items()}
+    units = objects_of(TWO)
+    measures = cosines(by_hand(), apart(TWO))
+    found = {name: m.interval(units, LINEAR) for name, m in measures.items()}
     assert found["relation"].value == pytest.approx(0.5)  # 60 degrees
     assert found["order"].value == pytest.approx(np.sqrt(3) / 2)  # 30
     assert found["paraphrase"].value == pytest.approx(1.0)
@@ -44,7 +57,7 @@ def test_cosines_by_hand():
         "other_objects": 16,
         "mirror_gain": 8,
     }
-    assert {one.n_units for one in found.values()} == {2}
+    assert {one.n_units for one in found.values()} == {4}
 
 
 def test_distances_by_hand():
@@ -79,20 +92,20 @@ def test_every_cosine_one_by_one():
         far.append(float(np.mean([np.linalg.norm(points[own] - points[x]) for x in others])))
     found = cosines(points, apart(pairs))
     for name, values in lists.items():
-        assert found[name].interval(0).value == pytest.approx(np.mean(values)), name
+        assert value(found[name]) == pytest.approx(np.mean(values)), name
     assert distances(points, apart(pairs)).mean() == pytest.approx(np.mean(far))
 
 
 def test_without_strangers_nothing_is_said_of_other_objects():
     found = cosines(by_hand(), apart((("cat", "dog"), ("cat", "jar"))))
-    assert found["other_objects"].interval(0).value is None
-    assert found["relation"].interval(0).value == pytest.approx(0.5)
+    assert value(found["other_objects"]) is None
+    assert value(found["relation"]) == pytest.approx(0.5)
 
 
 def test_one_template_has_no_paraphrases():
     found = cosines(by_hand()[:, :, :, :1], apart(TWO))
-    assert found["paraphrase"].interval(0).value is None
-    assert found["paraphrase"].interval(0).n == 0
+    interval = found["paraphrase"].interval(objects_of(TWO), LINEAR)
+    assert (interval.value, interval.n) == (None, 0)
 
 
 def test_sums_by_pair_make_the_value():
@@ -100,7 +113,22 @@ def test_sums_by_pair_make_the_value():
     measure = Measure(top, np.full((2, 2), 2.0))
     sums = measure.by_pair
     assert [part.tolist() for part in sums] == [[1.0, 8.0], [2.0, 4.0]]
-    interval = measure.interval(0)
+    interval = measure.interval(Units.of_groups(np.arange(2)), LINEAR)
     assert interval.value == sums[0].sum() / sums[1].sum() == 1.5
     assert (interval.n, interval.n_units) == (3, 2)
-    assert (interval.low, interval.high) == (0.5, 2.0)
+    # 2 and 1/2 without either; units of one and two comparisons are worth 25/17
+    half = stats.t.ppf(0.975, 25 / 17 - 1) * np.hypot(0.75, 0.75)
+    assert (interval.low, interval.high) == pytest.approx((1.5 - half, 1.5 + half))
+
+
+def test_intervals_leave_out_objects_with_all_their_pairs():
+    """Of three objects in three pairs each leaves one pair; other ways to group them differ."""
+    pairs = (("a", "b"), ("b", "c"), ("a", "c"))
+    measure = Measure(np.array([[0.0], [0.3], [0.9]]), np.ones((3, 1)))
+    got = measure.interval(objects_of(pairs), LINEAR)
+    left = np.array([0.3, 0.9, 0.0])
+    half = stats.t.ppf(0.975, 2) * np.sqrt(((left - left.mean()) ** 2).sum())
+    assert (got.value, got.high) == pytest.approx((0.4, 0.4 + half))
+    within = measure.interval(objects_of(pairs), COSINE)
+    assert within.low is not None
+    assert -1 <= within.low < 0.4

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from lrinterp.analysis.geometry.cosines import apart
+from lrinterp.analysis.geometry.cosines import Measure, apart
 from lrinterp.analysis.geometry.direction import direction, signs_of
+from lrinterp.stats import LINEAR, Units
 
 PAIRS, ORDERS, TEMPLATES, WIDTH = 60, 2, 3, 40
 NAMES = tuple((f"a{i}", f"b{i}") for i in range(PAIRS))
@@ -27,12 +28,16 @@ def shuffled(points: np.ndarray, seed: int = 1) -> np.ndarray:
     return np.where(flip[:, None, None, None, None], points[:, :, ::-1], points)
 
 
+def value(measure: Measure) -> float | None:
+    return measure.interval(Units.of_groups(np.arange(len(measure.top))), LINEAR).value
+
+
 def measures(points: np.ndarray, draws: int = 300):
     return direction(points, apart(NAMES[: len(points)]), signs_of(len(points), 0, draws))
 
 
 def values(points: np.ndarray) -> dict[str, float]:
-    return {name: m.interval(0).value or 0.0 for name, m in measures(points).items()}
+    return {name: value(m) or 0.0 for name, m in measures(points).items()}
 
 
 @pytest.mark.parametrize("strength", [0.5, 1.0, 3.0])
@@ -53,11 +58,11 @@ def test_a_planted_direction_is_found_at_its_strength(strength: float):
 
 def test_a_strong_direction_tells_the_words_apart_and_beats_its_null():
     found = measures(planted(1.0))
-    assert found["direction_accuracy"].interval(0).value == pytest.approx(0.98, abs=0.02)
+    assert value(found["direction_accuracy"]) == pytest.approx(0.98, abs=0.02)
     for name in ("consistency", "direction_accuracy", "relation_share"):
         null = found[name].null
         assert null is not None
-        assert (found[name].interval(0).value or 0) > null.max()
+        assert (value(found[name]) or 0) > null.max()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -66,8 +71,8 @@ def test_shuffled_words_have_no_direction(seed: int):
     consistency = found["consistency"]
     assert consistency.null is not None
     low, high = np.quantile(consistency.null, [0.005, 0.995])
-    assert low <= (consistency.interval(0).value or 0) <= high
-    assert abs(found["relation_share"].interval(0).value or 0) < 0.01
+    assert low <= (value(consistency) or 0) <= high
+    assert abs(value(found["relation_share"]) or 0) < 0.01
 
 
 def test_the_null_is_that_of_words_exchanged_one_by_one():
@@ -81,7 +86,7 @@ def test_the_null_is_that_of_words_exchanged_one_by_one():
         for name in ("consistency", "direction_accuracy", "relation_share"):
             null = found[name].null
             assert null is not None
-            assert null[k] == pytest.approx(alone[name].interval(0).value)
+            assert null[k] == pytest.approx(value(alone[name]))
 
 
 def test_held_out_means_that_no_object_is_shared():
@@ -109,8 +114,8 @@ def test_held_out_means_that_no_object_is_shared():
         "variance_share": np.mean(along) / total,
         "direction_accuracy": np.mean(right),
     }
-    for name, value in expected.items():
-        assert found[name].interval(0).value == pytest.approx(value), name
+    for name, own in expected.items():
+        assert value(found[name]) == pytest.approx(own), name
 
 
 def test_turning_moving_and_scaling_the_space_change_nothing():
@@ -125,13 +130,13 @@ def test_captions_that_the_word_does_not_change_have_no_consistency():
     points = planted(1.0)[:6]
     points[:, :, 1] = points[:, :, 0] * (1 + 1e-9)
     found = measures(points)
-    assert found["consistency"].interval(0).value is None
-    assert found["relative_norm"].interval(0).value == pytest.approx(0, abs=1e-6)
+    assert value(found["consistency"]) is None
+    assert value(found["relative_norm"]) == pytest.approx(0, abs=1e-6)
 
 
 def test_pairs_that_all_share_an_object_have_no_direction():
     found = direction(planted(1.0)[:2], apart((("a", "b"), ("a", "c"))), signs_of(2, 0, 10))
-    assert {one.interval(0).value for one in found.values()} == {None}
+    assert {value(one) for one in found.values()} == {None}
 
 
 def test_the_first_draw_is_the_data():

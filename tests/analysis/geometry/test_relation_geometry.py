@@ -1,6 +1,7 @@
 """The analysis on a small CLIP and on both shipped checkpoints."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,13 @@ from lrinterp.analysis.geometry.relation_geometry import (
     caption_geometry,
     relation_geometry,
 )
+from lrinterp.analysis.geometry.rows import FIRST_SEED
 from lrinterp.encoders import DualEncoder
 from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
 from lrinterp.encoders.processor import Preprocessing, Processor
 from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
-from lrinterp.stats import Sample
+from lrinterp.stats import Sample, Units
 
 NOUNS = "apple bird cat dog egg fish hat jar".split()
 PAIRS = [("apple", "bird"), ("cat", "dog"), ("egg", "fish"), ("hat", "jar"), ("cat", "jar")]
@@ -107,7 +109,7 @@ def test_summary_equals_captions_embedded_one_by_one(
     assert summary[f"{axis}_cosine"].value == pytest.approx(np.mean(swapped), abs=1e-6)
     assert summary[f"{axis}_mirror_cosine"].value == pytest.approx(np.mean(mirrored), abs=1e-6)
     assert summary[f"{axis}_paraphrase_cosine"].value == pytest.approx(np.mean(same), abs=1e-6)
-    assert (summary[f"{axis}_cosine"].n, summary[f"{axis}_cosine"].n_units) == (30, 5)
+    assert (summary[f"{axis}_cosine"].n, summary[f"{axis}_cosine"].n_units) == (30, len(NOUNS))
 
 
 def test_the_direction_equals_that_of_captions_one_by_one(
@@ -136,8 +138,10 @@ def test_the_direction_equals_that_of_captions_one_by_one(
 def test_sums_by_pair_give_the_summary_again(found: RelationGeometry):
     """What a paired comparison of two checkpoints needs."""
     for (axis, name), rows in found.sums.groupby(["relation", "measure"]):
-        tops, bottoms, pair = (rows[column].to_numpy() for column in ("top", "bottom", "pair"))
-        sample = Sample(top=tops[None], bottom=bottoms, clusters=pair)
+        tops, bottoms = (rows[column].to_numpy() for column in ("top", "bottom"))
+        objects = Units.of_labels(rows[["object", "other"]].to_numpy())
+        assert objects.n == len(NOUNS)
+        sample = Sample(top=tops[None], bottom=bottoms, units=objects)
         (key,) = (key for key, measure in KEYS.items() if measure == name)
         assert sample.value == pytest.approx(found.summary[f"{axis}_{key}"].value)
 
@@ -160,7 +164,7 @@ def test_words_of_the_result(found: RelationGeometry):
     assert found.question.endswith("?")
     assert found.finding.endswith(".")
     assert "paraphrases of one statement" in found.finding
-    assert "30 comparisons, 5 object pairs" in found.finding
+    assert "30 comparisons, 8 objects" in found.finding
     assert any("bag of words" in caveat for caveat in found.caveats)
     assert [figure.key for figure in found.figures()] == [
         "cosines",
@@ -175,10 +179,17 @@ def test_words_of_the_result(found: RelationGeometry):
     assert short["left / right"][0] == found.summary["left_right_cosine"].phrase
 
 
-def test_five_pairs_cannot_tell_and_six_can(clip: DualEncoder, found: RelationGeometry):
-    assert "5 object pairs are too few to tell whether there is a common direction" in found.finding
-    more = caption_geometry(clip, [*PAIRS, ("bird", "egg")], progress=False)
-    assert "too few to tell" not in more.finding
+def test_the_null_of_random_weights(clip: DualEncoder, found: RelationGeometry):
+    """Without a recipe: this tower with its weights in random order, by loops over captions."""
+    assert len(found.random) == 20
+    assert len(set(found.random)) == 20
+    assert all(-1 <= one <= 1 for one in found.random)
+    random = found.summary["left_right_consistency_random"]
+    assert (random.value, random.n) == (max(found.random), 20)
+    twin = clip.scrambled("text", FIRST_SEED)
+    alone = caption_geometry(twin, PAIRS, progress=False).summary["left_right_consistency"]
+    assert found.random[0] == pytest.approx(alone.value, abs=1e-5)
+    assert found.primary in found.summary
 
 
 def test_embeddings_of_no_length_have_no_geometry():
@@ -217,10 +228,10 @@ def test_pairs_come_from_what_stands_together_in_a_picture(
     result = relation_geometry(recording)
     assert result.free_text
     labels = micro_recording.examples.image_labels
-    distinct = {frozenset(row) for row in labels.tolist() if -1 not in row}
-    assert result.summary["left_right_cosine"].n_units == len(distinct)
+    known = {label for row in labels.tolist() if -1 not in row for label in row}
+    assert result.summary["left_right_cosine"].n_units == len(known)
     given = relation_geometry(recording, pairs=PAIRS)
-    assert given.summary["left_right_cosine"].n_units == len(PAIRS)
+    assert given.summary["left_right_cosine"].n_units == len(NOUNS)
 
 
 def test_the_shipped_model_without_order_holds_a_word_and_no_meaning(no_gradient: Recording):
@@ -229,11 +240,14 @@ def test_the_shipped_model_without_order_holds_a_word_and_no_meaning(no_gradient
     assert result.axes == ["left_right"]
     assert not result.free_text
     assert float(summary["left_right_order_cosine"].value or 0) > 0.999
-    gain = float(summary["left_right_mirror_gain"].value or 0)
-    assert abs(gain) < 0.05 * (1 - float(summary["left_right_cosine"].value or 0))
-    assert float(summary["left_right_consistency"].value or 0) > 0.8
+    consistency, random = (
+        float(summary[f"left_right_consistency{end}"].value or 0) for end in ("", "_random")
+    )
+    assert 0.8 < consistency <= random
+    assert float(summary["left_right_mirror_gain"].value or 0) < 0  # not bound to the objects
     assert summary["left_right_paraphrase_cosine"].value is None
-    assert "as for a model that reads words alone" in result.finding
+    assert "not surely more than random weights" in result.finding
+    assert "beyond what random weights make" in replace(result, random=(0.1,)).finding
     with pytest.raises(NotApplicable, match="its world alone"):
         relation_geometry(no_gradient, pairs=PAIRS)
 

@@ -23,7 +23,7 @@ SIZES = {"d_model": 16, "n_heads": 2, "d_head": 8, "d_embed": 8}
 
 def small(seed: int = 0, **changes) -> tuple[DualEncoder, Examples, dict[str, tuple[int, int]]]:
     """A fresh model on ten pixels, and its held-out pictures."""
-    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=40)
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=40, test_layouts=0)
     scenes = Scenes(World(n_labels=4), split)
     model = DualEncoder.build(preset("minimal", **SIZES, **changes), scenes.sizes, seed)
     return model, scenes.examples(["unseen_pair"]), scenes.sizes

@@ -37,8 +37,8 @@ def test_the_headline_is_the_head_that_order_needs_most_or_else_the_steepest():
         assert why == "the largest |slope|: no head's removal costs order beyond its interval"
 
 
-def test_one_label_pair_decides_nothing():
+def test_two_labels_decide_nothing():
     slopes = {(0, 0): 0.1, (0, 1): -3.0}
     place, why = choose(dict.fromkeys(slopes, lost(0.5, None)), slopes)
     assert place == (0, 1)
-    assert why == "the largest |slope|: one label pair gives no interval of the order lost"
+    assert why == "the largest |slope|: two labels give no interval of the order lost"

@@ -92,7 +92,7 @@ def test_attention_gained_by_the_micro_model_by_hand(micro_recording):
         gains.append(weights[right + 1] - weights[left + 1])
     gain = gradient_of(micro_recording).summary["right_object_attention_gain"]
     assert gain.value == pytest.approx(np.mean(gains), rel=1e-5)
-    assert (gain.n, gain.n_units) == (6, 1)
+    assert (gain.n, gain.n_units, gain.low) == (6, 2, None)
 
 
 def test_attention_gained_by_a_trained_model_against_a_loop(left_right, left_right_results):

@@ -14,7 +14,7 @@ def result(**changes: Any) -> PositionalGradient:
     """A headline head of a grid of patches that rises to the left and downwards."""
     row = {"slope": -0.5, "span": 3.0, "spearman": -0.9, "null_span": 0.4}
     row |= {"slope_y": 0.25, "span_y": 1.5, "null_span_y": 0.3}
-    gain = Scalar(value=0.1, low=0.05, high=0.15, n=64, n_units=1)
+    gain = Scalar(value=0.1, low=0.05, high=0.15, n=64, n_units=5)
     fields = {
         "headline_row": row,
         "summary": {"right_object_attention_gain": gain},
@@ -38,7 +38,7 @@ def test_a_grid_is_spoken_of_by_columns_and_rows():
     assert "the fitted plane spans 3 logits over the width" in text
     assert "From top to bottom it spans 1.5 logits, rising towards the bottom (null 0.3)." in text
     assert "when the patches of these rows change places" in text
-    assert "(64 pictures, 1 label pair)" in text
+    assert "(64 pictures, 5 labels)" in text
 
 
 def test_a_row_is_spoken_of_by_pixels():

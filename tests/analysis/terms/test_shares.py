@@ -3,19 +3,22 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from lrinterp import record
 from lrinterp.analysis.terms.shares import Part, chunks, position_names, share_rows
 from lrinterp.axes import Tokens
 from lrinterp.decomposition import embedding_in, score_terms
+from lrinterp.stats import Units
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def test_shares_are_ratios_of_sums_with_clustered_intervals():
+def test_shares_are_ratios_of_sums_with_intervals_over_units():
     covariance = np.array([[[1.0], [2.0], [3.0], [0.0]], [[0.0], [0.0], [1e-12], [1.0]]])
     variance = covariance.sum(0)
-    rows = list(share_rows(["a", "b"], covariance, variance, np.array([0, 0, 1, 1]), (0, None)))
+    units = Units.of_groups(np.array([0, 0, 1, 1]))
+    rows = list(share_rows(["a", "b"], covariance, variance, units, (0, None)))
     assert [(row["head"], row["term"]) for row in rows] == [
         (0, "a"),
         (0, "b"),
@@ -23,7 +26,8 @@ def test_shares_are_ratios_of_sums_with_clustered_intervals():
         (None, "b"),
     ]
     assert rows[0]["value"] == pytest.approx(6 / 7)
-    assert (rows[0]["low"], rows[0]["high"]) == (pytest.approx(3 / 4), pytest.approx(1))
+    half = stats.t.ppf(0.975, 1) * np.hypot(1 / 8, 1 / 8)  # 3 / 4 and 1 without either unit
+    assert (rows[0]["low"], rows[0]["high"]) == pytest.approx((6 / 7 - half, 6 / 7 + half))
     assert (rows[0]["n"], rows[0]["n_units"]) == (4, 2)
 
 
