@@ -22,10 +22,10 @@ from lrinterp.stats import Difference
 NOT_PLACE = ("kind", "given", "coverage", "width", "p < .05", "p < .01")
 
 
-def measured(task: tuple[int, int]) -> dict[str, Any]:
+def measured(task: tuple[int, int, bool]) -> dict[str, Any]:
     """One cell: coverage among the intervals that have ends, misses on either side, p values."""
-    number, repetitions = task
-    cell: Cell = cells()[number]
+    number, repetitions, wider = task
+    cell: Cell = cells(wider)[number]
     rng = np.random.default_rng([2026, number])
     low, high, p = [], [], []
     for _ in range(repetitions):
@@ -49,10 +49,13 @@ def measured(task: tuple[int, int]) -> dict[str, Any]:
     }
 
 
-def simulated(repetitions: int, kinds: Iterable[str]) -> list[dict[str, Any]]:
+def simulated(
+    repetitions: int, kinds: Iterable[str], *, wider: bool = False
+) -> list[dict[str, Any]]:
     """Every cell, on all cores."""
-    wanted = [i for i, c in enumerate(cells()) if not kinds or any(k in c.kind for k in kinds)]
-    tasks = [(i, repetitions) for i in wanted]
+    every = enumerate(cells(wider))
+    wanted = [i for i, c in every if not kinds or any(k in c.kind for k in kinds)]
+    tasks = [(i, repetitions, wider) for i in wanted]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         return list(tqdm(pool.map(measured, tasks), total=len(tasks), unit="cell"))
 
@@ -88,12 +91,13 @@ def main() -> None:
     parser.add_argument(
         "--real", action="store_true", help="subsets of labels of ten real models instead"
     )
+    parser.add_argument("--beyond", action="store_true", help="worlds that nothing is promised for")
     parser.add_argument("--out", type=Path, help="keep all cells as JSON")
     options = parser.parse_args()
     if options.real:
         print(markdown(pd.DataFrame(list(real_rows()))))
         return
-    rows = simulated(options.repetitions, options.kind)
+    rows = simulated(options.repetitions, options.kind, wider=options.beyond)
     print(markdown(summary(rows)))
     print("\nLowest coverage:\n")
     for row in sorted(rows, key=lambda row: row["coverage"])[:12]:

@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from lrinterp.reproduction.frozen import hash_of_criteria
+
 Run = Callable[..., tuple[int, str, str]]
 SWEEP = Path(__file__).parents[2] / "analyses" / "label_vs_layout" / "results"
 
@@ -40,6 +42,7 @@ def test_a_finished_folder_is_judged_and_written(run: Run, finished: Path, confi
     reproduction = written["run"]["reproduction"]
     assert (reproduction["quick"], reproduction["seeds"]) == (True, 2)
     assert reproduction["fit.steps"] == 50
+    assert reproduction["criteria_sha256"] == hash_of_criteria()
     assert "A reproduction of arXiv 2601.12809" in (finished / "report.html").read_text()
     before = written["claims"]
     assert run("reproduce", "--out", finished, *options)[0] == 0
