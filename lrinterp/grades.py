@@ -110,7 +110,7 @@ def too_few(found: Measured, unit: str) -> str:
     return f"too few to say: {units} could have shown no difference from chance under {half}"
 
 
-def beside(found: Measured, chance: float, *, unit: str = "cluster") -> str:
+def beside(found: Measured, chance: float, *, unit: str = "group") -> str:
     """Where an accuracy lies against chance, in a sentence about a suite."""
     guess = f"chance ({plain_number(chance)})"
     match grade(found, chance):

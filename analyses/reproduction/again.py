@@ -41,7 +41,7 @@ def main() -> None:
     )
     out = parser.parse_args().scales
     if out is not None:
-        plan = SweepPlan.of(Design().studies["scales"], device="cpu")
+        plan = SweepPlan.of(Design().studies["scales"], device="cpu", checkpoints=False)
         sweep(plan, out, partial(local_processes, cores()), resume=True)
         KEPT.mkdir(parents=True, exist_ok=True)
         for name in ("plan.json", "results.parquet"):

@@ -77,4 +77,4 @@ def share(scalar: Scalar) -> str:
 
 def against(scalar: Scalar, chance: float) -> str:
     """Where the interval lies against chance."""
-    return beside(scalar, chance, unit="group")
+    return beside(scalar, chance)

@@ -179,7 +179,7 @@ def line(row: Mapping[str, Any]) -> dict[str, str]:
         "95 % interval": scalar.interval or "–",
         "Chance": number(row["chance"]),
         "n": "–" if row["n"] is None else f"{row['n']:,}",
-        "Clusters": "–" if row["n_units"] is None else f"{row['n_units']:,}",
+        "Groups": "–" if row["n_units"] is None else f"{row['n_units']:,}",
     }
 
 

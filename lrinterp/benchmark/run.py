@@ -40,7 +40,7 @@ def benchmark(
     Scoring is strict: a k-way tie for the first place (within 1e-6) earns 1/k. Accuracy comes by
     relation, by axis, for left and right apart, over all rows, and as the unweighted mean over
     relations; pairs and sets count when all their rows are right. Intervals are 95 %, over
-    clusters. Rows stream by: memory does not grow with their number, except that pairs and sets of
+    groups. Rows stream by: memory does not grow with their number, except that pairs and sets of
     data of one's own are held to the end, as a few numbers each.
 
     Args:

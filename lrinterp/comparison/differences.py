@@ -85,7 +85,7 @@ class Differences(Result):
         """What a difference speaks of, how it is tested, and what has no test."""
         apart = self.judged[self.judged["paired"] == "no"]
         unpaired = (
-            f"{counted(len(apart), 'difference')} of the table have no pairs, because pictures "
+            f"Not paired: {counted(len(apart), 'difference')} of the table, because pictures "
             "differ (other worlds, splits or sets) or an analysis keeps no numbers by picture: "
             "the two intervals are taken as independent and their widths added in squares. Where "
             "the pictures are in fact the same, that interval is mostly too wide."

@@ -122,8 +122,8 @@ HEADS = (
 def _sample(scalar: Scalar) -> str:
     if scalar.n is None or scalar.low is None:
         return ""
-    clusters = f", {counted(scalar.n_units, 'cluster')}" if scalar.n_units else ""
-    return f" (n = {scalar.n:,}{clusters})"
+    units = f", {counted(scalar.n_units, 'unit')}" if scalar.n_units else ""
+    return f" (n = {scalar.n:,}{units})"
 
 
 def side_by_side(analysis: str, measured: Sequence[Measured]) -> SideBySide | Skipped:

@@ -14,11 +14,17 @@ __all__ = ["commit_of_code", "hash_of_criteria"]
 PACKAGE = Path(__file__).parents[1]
 JUDGING = (
     "bounds.py",
+    "comparison/breaking.py",
+    "comparison/dynamics.py",
+    "reproduction/claims.py",
     "reproduction/criteria.py",
     "reproduction/grids.py",
     "reproduction/measures.py",
+    "reproduction/results.py",
     "reproduction/statistics.py",
     "stats/*.py",
+    "study/evaluation.py",
+    "study/naming.py",
     "study/statistics.py",
 )
 """Criteria, the statistics that are held against them, and their intervals."""

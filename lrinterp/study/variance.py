@@ -73,10 +73,10 @@ class Variance(Result):
             "Shares are sums of squares of a balanced design, of the seeds that are complete in "
             "every cell: a factor has its main effect, interaction what the cells differ beyond "
             "that, seed all differences inside cells: what a seed does everywhere and what chance "
-            "does in one cell. They sum to 1 within an arm and a measure.",
+            "does in one cell.",
             "Noise alone would give each source a part (plain_share in the table); the share is "
             "freed of it by a jackknife over seeds, which also makes the interval; both are cut at "
-            "0 and 1. It takes three seeds.",
+            "0 and 1, so that only the plain shares sum to 1. It takes three seeds.",
             "A share depends on the values that the grid gives each factor: a wider range explains "
             "more, and on a factor's scale a part of the range can explain least. The maps show "
             "where in the grid a factor matters.",
