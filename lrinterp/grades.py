@@ -8,10 +8,19 @@ from typing import Literal, Protocol, runtime_checkable
 
 from lrinterp.wording import counted, plain_number
 
-__all__ = ["BAND", "Grade", "Measured", "beside", "grade", "half_way", "phrase_of"]
+__all__ = ["BAND", "SHORT", "Grade", "Measured", "beside", "grade", "half_way", "phrase_of"]
 
 Grade = Literal["knows", "in part", "undecided", "at chance", "below chance", "too few"]
 
+SHORT: dict[Grade, str] = {
+    "knows": "above chance",
+    "in part": "above chance",
+    "undecided": "undecided",
+    "at chance": "at chance",
+    "below chance": "below chance",
+    "too few": "undecided",
+}
+"""A grade beside a number in a sentence."""
 BAND = 0.05
 """An accuracy surely so close to chance counts as chance."""
 
@@ -86,11 +95,11 @@ def phrase_of(
     known, guess = plain_number(bound), f"chance ({plain_number(chance)})"
     match grade(found, chance, knows):
         case "knows":
-            return f"surely above {known} (chance is {plain_number(chance)})"
+            return f"whole interval above {known} (chance is {plain_number(chance)})"
         case "in part":
-            return f"above {guess}, but not surely above {known}"
+            return f"above {guess}; the interval reaches below {known}"
         case "at chance":
-            return f"at {guess}: surely within {BAND:g} of it"
+            return f"at {guess}: whole interval within {BAND:g} of it"
         case "below chance":
             return f"below {guess}"
         case "undecided":
@@ -105,7 +114,7 @@ def too_few(found: Measured, unit: str) -> str:
     if found.value is None:
         return "not measured"
     if found.low is None or found.high is None or found.low == found.high:
-        return f"too few to say: {units} give no interval"
+        return f"too few to say: no interval over {units}"
     half = plain_number((found.high - found.low) / 2)
     return f"too few to say: {units} could have shown no difference from chance under {half}"
 
@@ -117,7 +126,7 @@ def beside(found: Measured, chance: float, *, unit: str = "group") -> str:
         case "knows" | "in part":
             return f"above {guess}"
         case "at chance":
-            return f"at {guess}, surely within {BAND:g} of it"
+            return f"at {guess}: whole interval within {BAND:g} of it"
         case "below chance":
             return f"below {guess}"
         case "undecided":

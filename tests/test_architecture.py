@@ -14,7 +14,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TOP_LEVEL = {"CHANGELOG.md", "CITATION.cff", "LICENSE", "README.md", "analyses", "checkpoints", "lrinterp", "pyproject.toml", "tests"}
+TOP_LEVEL = {
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "LICENSE",
+    "README.md",
+    "analyses",
+    "checkpoints",
+    "lrinterp",
+    "pyproject.toml",
+    "tests",
+}
 
 LAYERS = (
     {"axes", "stats", "store", "wording"},

@@ -291,6 +291,21 @@ def every() -> Iterator[Cell]:
     yield from (share_of_variance(*x) for x in product(two, two, two, (8, 10)))
 
 
+def failing_labels(n: int) -> Cell:
+    """An accuracy over pairs of labels of which one in eight costs 4 of 4 logits."""
+    pairs = pairs_of(n)
+    units = Units.of_labels(np.repeat(pairs, 24, axis=0))
+    chances = np.array([(7 / 8) ** 2, 2 * 7 / 64, 1 / 64])
+    truth = float(chances @ expit([4.0, 0.0, -4.0]))
+
+    def draw(rng: Rng) -> Interval:
+        odds = 4 - 4.0 * (rng.random(n) < 1 / 8)[pairs].sum(1)
+        return mean_interval(counts(rng, odds, 24), units)
+
+    kind = "share, one label in eight fails"
+    return Cell(kind=kind, place={"labels": n}, truth=truth, draw=draw)
+
+
 def failing_seeds(n: int) -> Cell:
     """An accuracy over seeds of which one in eight fails."""
 
@@ -306,6 +321,7 @@ def beyond() -> Iterator[Cell]:
     """Worlds for which nothing is promised: labels that differ more, seeds that fail."""
     for pictures in (24, 90):
         yield from (share_of_labels(pictures, 0.0, 1.5, *x) for x in product(P, L))
+    yield from map(failing_labels, L)
     yield from map(failing_seeds, (3, 8, 10))
 
 

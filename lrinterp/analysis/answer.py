@@ -35,6 +35,8 @@ class Answer(Result):
     """Order accuracy of a guess."""
     span: float
     """End-to-end span of the headline gradient, in logits."""
+    widest: float
+    """The same of the head where it is largest."""
     has_gradient: bool
     head: str
     layers: int
@@ -113,7 +115,7 @@ class Answer(Result):
                 words=f"{self.order_words(without)}; {self.text_words()}",
             ),
             Tile(
-                label="Objects still named correctly without it",
+                label="Objects named correctly without key-position",
                 scalar=labels,
                 words=self.label_words(labels),
             ),
@@ -148,15 +150,15 @@ class Answer(Result):
         if labels.value is None or labels.low is None or labels.high is None:
             return NOT_MEASURED[self.natural]
         if labels.low >= RECOGNISED:
-            return f"still recognised: surely in {RECOGNISED:g} of cases"
+            return f"still recognised: whole interval above {RECOGNISED:g}"
         if labels.high < RECOGNISED:
-            return f"recognition suffers: surely under {RECOGNISED:g}"
-        return f"undecided: {RECOGNISED:g} lies in the interval"
+            return f"recognition suffers: whole interval below {RECOGNISED:g}"
+        return f"undecided whether it stays above {RECOGNISED:g}"
 
     def _gain_words(self, gain: Scalar) -> str:
         line = "from left to right" if self.natural else "along the row"
         if not self.has_gradient:
-            return f"no gradient: {self.span:.2g} logits {line}"
+            return f"no head has a gradient: at most {self.widest:.2g} logits {line}"
         return f"{self.head} {side_words(gain)}: {self.span:.3g} logits {line}"
 
 
@@ -164,7 +166,7 @@ ORDER = "unseen_pair_order"
 LABELS = "label_set_closed_without_key_position"
 NOTHING = Scalar(value=None)
 UNTESTED = {
-    False: "This model was not tested on pairs of held-out labels: its split has none.",
+    False: "This model was not tested on pairs of held-out labels.",
     True: "This model was not tested on the order of the suite's pictures.",
 }
 NOT_MEASURED = {False: "not measured: no pair is held out", True: "not measured"}
@@ -216,6 +218,7 @@ def answer(
         table=pd.DataFrame([{"key": key, **scalar.plain()} for key, scalar in scalars.items()]),
         chance=accuracy.chance,
         span=number(positional_gradient.summary["headline_span"]),
+        widest=positional_gradient.widest,
         has_gradient=positional_gradient.has_gradient,
         head=positional_gradient.headline_name,
         layers=positional_gradient.layers,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lrinterp.analysis.ablation.term_ablation import TEXT
-from lrinterp.grades import Grade, phrase_of
+from lrinterp.grades import SHORT, Grade
 from lrinterp.result import Scalar
 
 if TYPE_CHECKING:
@@ -16,14 +16,16 @@ GAIN = "right_object_attention_gain"
 
 ABOVE: tuple[Grade, ...] = ("knows", "in part")
 KNOWS: dict[Grade, str] = {
-    "knows": "knows left from right",
-    "in part": "tells left from right better than a guess",
-    "undecided": "was not shown to know left from right",
-    "at chance": "does not know left from right",
-    "below chance": "takes left for right more often than not",
-    "too few": "was tested on too few labels to say whether it knows left from right",
+    "knows": "knows {what}",
+    "in part": "tells {what} better than a guess",
+    "undecided": "was not shown to know {what}",
+    "at chance": "does not know {what}",
+    "below chance": "gets {what} wrong more often than not",
+    "too few": "was tested on too few {units} to say whether it knows {what}",
 }
 """What a model does, by what the interval of its order accuracy says."""
+BOTH, ONE = "left from right", "which of two objects is on the {word}"
+"""What captions of both relation words ask, and those of one alone."""
 
 
 def sentence(result: "Answer") -> str:
@@ -38,13 +40,20 @@ def knows_words(result: "Answer") -> str:
     """What the model does with the captions of each template, together where it is the same."""
     grades: dict[Grade, list[str]] = {}
     for word, one in result.templates.items():
-        grades.setdefault(result.grade(one), []).append(f"“{word}”")
+        grades.setdefault(result.grade(one), []).append(word)
+    what = BOTH if len(result.templates) > 1 else ONE.format(word=next(iter(result.templates)))
+    units = "objects" if result.natural else "labels"
     parts = [
-        f"with captions that say {' and '.join(words)} {who} {KNOWS[grade]}"
+        f"by captions that say {listed(words)} {who} {KNOWS[grade].format(what=what, units=units)}"
         for (grade, words), who in zip(grades.items(), ("this model", *["it"] * 9), strict=False)
     ]
     text = ", and ".join(parts)
     return text[0].upper() + text[1:]
+
+
+def listed(words: list[str]) -> str:
+    """Words in quotation marks."""
+    return " and ".join(f"“{word}”" for word in words)
 
 
 def side_words(gain: Scalar) -> str:
@@ -55,10 +64,11 @@ def side_words(gain: Scalar) -> str:
 
 
 def gradient_words(result: "Answer") -> str:
-    """What is known of one head alone is said of it alone."""
+    """Whether any head of the image tower has a gradient."""
     along = "from left to right" if result.natural else "along the row"
-    has = "has a gradient" if result.has_gradient else "has no gradient"
-    return f". Head {result.head} {has} {along}."
+    if result.has_gradient:
+        return f". Image head {result.head} has a gradient {along}."
+    return f". No image head has a gradient {along}: the steepest spans {result.widest:.2g} logits."
 
 
 def mechanism_words(result: "Answer") -> str:
@@ -67,15 +77,10 @@ def mechanism_words(result: "Answer") -> str:
     if without.value is None:
         return ". What it does without key-position was not measured."
     where = "" if result.layers == 1 else " in any layer"
-    says = {
-        "at chance": "at chance",
-        "knows": "so not by key-position alone",
-        "in part": "so not by key-position alone",
-        "below chance": "below chance",
-    }.get(result.grade(without), phrase_of(without, result.chance))
+    says, also = (SHORT[result.grade(one)] for one in (without, text))
     return (
         f". Without key-position{where} of the image tower order is {without.phrase}, {says}; "
-        f"without that of the text tower, {text.phrase}. Head {result.head} "
+        f"without that of the text tower it is {text.phrase}, {also}. Image head {result.head} "
         f"{attends(result.scalar(GAIN))}."
     )
 

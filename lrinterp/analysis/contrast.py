@@ -129,12 +129,12 @@ def clustered_error(
 
     Here a picture and its reverse: what prefers one caption of both moves their gaps apart alike.
 
-    sqrt(C / (C - 1) sum over clusters of (sum of deviations)^2) / n; examples are taken one by one
-    where all are of one cluster.
+    sqrt(C / (C - 1) sum over clusters of (sum of deviations)^2) / n; infinite for one cluster,
+    which says nothing of others.
     """
     number = np.unique(clusters, return_inverse=True)[1]
     if number.max() == 0:
-        number = np.arange(len(values))
+        return float("inf")
     sums = np.bincount(number, values - values.mean())
     return float(np.sqrt(len(sums) / (len(sums) - 1) * (sums**2).sum()) / len(values))
 

@@ -184,20 +184,20 @@ def print_frame(shown: "pd.DataFrame") -> None:
 
 
 def print_summary(rows: Iterable[tuple[str, Mapping[str, "Scalar"]]]) -> None:
-    """A table of named numbers with interval, n and its units, by analysis."""
+    """A table of named numbers with interval and n, by analysis."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("", no_wrap=True)
-    for heading in ("value", "95 % interval", "n", "units"):
+    for heading in ("value", "95 % interval", "n"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, scalars in rows:
         table.add_row(f"[bold]{name}[/bold]")
         for key, scalar in scalars.items():
-            counts = ("" if n is None else f"{n:,}" for n in (scalar.n, scalar.n_units))
-            table.add_row(f"  {key}", str(scalar), scalar.interval, *counts)
+            n = "" if scalar.n is None else f"{scalar.n:,}"
+            table.add_row(f"  {key}", str(scalar), scalar.interval, n)
     Console().print(table)
 
 

@@ -106,4 +106,4 @@ def final_order(out: Path) -> str:
     if order.value is None:
         return "no held-out pairs"
     chance = 1 / math.factorial(lr.load_checkpoint(out).scenes().world.n_objects)
-    return f"order on held-out pairs {order.phrase} ({phrase_of(order, chance)})"
+    return f"order on held-out pairs {order.phrase}, {phrase_of(order, chance)}"

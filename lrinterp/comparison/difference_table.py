@@ -16,8 +16,8 @@ __all__ = ["DIFFERS", "difference_table"]
 
 RATE = 0.05
 """False discoveries among those that are said to differ."""
-DIFFERS, ALIKE, EQUAL, EXACT = "differs", "not told apart", "equal", "not tested"
-DESCRIBED = "described"
+DIFFERS, ALIKE, EQUAL, EXACT = "differs", "not told apart", "equal", "exact"
+DESCRIBED = "not tested"
 """A difference with an interval and p of its own, that is no test of the table."""
 LAST = ("answer", "mechanism")
 COLUMNS = [

@@ -101,10 +101,10 @@ class Differences(Result):
             *([unpaired] if len(apart) else []),
             f"One number of each analysis is tested, {len(self.tested)} in all, and q corrects p "
             "for their number (Benjamini and Hochberg): of those with q under 0.05, said to "
-            "differ, one in twenty is expected to be a false alarm. All other differences are "
-            "described, with an interval and a p of their own. Not told apart does not mean equal: "
-            "look at the interval of the difference, not at whether the intervals of the two "
-            "numbers overlap.",
+            "differ, one in twenty is expected to be a false alarm. All other differences are not "
+            "tested but described, with an interval and a p of their own. Not told apart does not "
+            "mean equal: look at the interval of the difference, not at whether the intervals of "
+            "the two numbers overlap.",
             "What depends on weights alone, or on one picture, has an exact difference and no "
             "test. A headline head is chosen in each checkpoint for itself; its number means "
             "nothing across checkpoints.",
@@ -156,7 +156,7 @@ class Differences(Result):
         return (
             Figure(
                 key="differences",
-                title=f"Every tested difference from {self.first}, with its interval",
+                title=f"Every difference from {self.first}, with its interval",
                 how_to_read="Each dot is a number of one checkpoint (a share of pictures, of "
                 "attention or of variance, a cosine, a correlation) minus that of "
                 f"{self.first}, with its 95 % interval; where nothing differs dots lie at 0 and "

@@ -62,8 +62,9 @@ class Split:
     layouts_per_pair: int = 30
     """Layouts (n_2) in which an ordered pair is seen."""
     test_layouts: int = 12
-    """Layouts in which each pair is tested, at most, drawn for it and the same in both orders; with
-    each its mirror image is there too. 0: all of them."""
+    """Layouts in which each pair is tested, at most, drawn for it and the same in both orders.
+    Those of pairs with held-out labels are closed under mirrors, so a layout that is its own mirror
+    image may fill the last place and comes a little more often than among all. 0: all."""
     shuffled: bool = False
     """A control: each training picture gets the caption of another one with as many objects, always
     the same. What is then learnt can be remembered and does not generalise."""

@@ -95,7 +95,7 @@ def difference(one: Sample, other: Sample, *, paired: bool, seed: int = 0) -> Di
     """`other` minus `one` with a 95 % interval and a two-sided p value.
 
     Paired: both are measured on the same examples in the same order, and a unit is left out of
-    both at once. Otherwise the variances of both add, with Welch's degrees of freedom. p is that of
+    both at once. Otherwise the widths of both add in squares, see `added`. p is that of
     a t test on the scale of the interval; where pairs belong to one unit each, that of exchanging
     both samples in whole units (all 2^n ways up to 13 units, 9,999 drawn ones beyond). n counts
     examples, and units, of both samples, once where they are paired. A sample with a single unit

@@ -89,7 +89,7 @@ class LeftOut:
         the fewer count.
         """
         by_units = squares(self.scale.of(self.replicates, self.n_left))
-        if self.scale.counted:
+        if self.scale.bounded:
             slope = self.scale.slope(self.value, self.n)
             by_units = min(by_units, squares(self.replicates) * (AT_MOST * slope) ** 2)
         freedom = self.units.effective - 1
@@ -122,21 +122,28 @@ class LeftOut:
         centre = self.centre
         half = float(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
         low, high = self.scale.back(np.array([centre - half, centre + half])).tolist()
-        return min(low, self.value), max(high, self.value)
+        low, high = min(low, self.value), max(high, self.value)
+        return max(low, self.scale.low), min(high, self.scale.high)
 
     def ends_without_spread(self) -> tuple[float, float]:
         """Where no unit differs from another: the ends if one example more had come out otherwise.
 
         Units that agree exactly (all right, or one of each two mirror images) are no proof that the
         next one will. So the interval is the one that a single example counted the other way would
-        give, in either direction; it ends at a bound where the value lies on it.
+        give, in either direction; it ends at a bound where the value lies on it. Of n independent
+        groups a share q has this value with q >= 0.025^(1/n), whatever the others have: where that
+        says more, it counts.
         """
         step, low, high = 1 / self.n, self.value, self.value
         for moved in (self.value - step, self.value + step):
             if self.scale.low <= moved <= self.scale.high:
                 ends = self.with_one_other(moved).ends()
                 low, high = min(low, ends[0]), max(high, ends[1])
-        return low, high
+        if self.units.roles > 1:
+            return low, high
+        alike = ((1 - LEVEL) / 2) ** (1 / self.units.n)
+        least = alike * self.value + (1 - alike) * self.scale.low
+        return max(low, least), min(high, alike * self.value + (1 - alike) * self.scale.high)
 
     def with_one_other(self, value: float) -> "LeftOut":
         """The same with one example counted otherwise; without its units it is not seen."""

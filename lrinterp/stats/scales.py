@@ -47,9 +47,11 @@ class Scale:
         return float(self.of(np.array([value]), np.array([float(n)]))[0])
 
     def slope(self, value: float, n: int) -> float:
-        """How far the scale moves with a count, at one number over n examples."""
+        """How far the scale moves with the number, at one over n examples."""
         share = (value - self.low) / (self.high - self.low)
-        share = (share * n + 0.5) / (n + 1)
+        if self.counted:
+            share = (share * n + 0.5) / (n + 1)
+        share = min(max(share, self.margin), 1 - self.margin)
         return 1 / ((self.high - self.low) * share * (1 - share))
 
     def back(self, on_scale: Float[np.ndarray, "some"]) -> Float[np.ndarray, "some"]:

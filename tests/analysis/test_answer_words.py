@@ -43,7 +43,8 @@ def test_the_mechanism_is_told_of_a_model_that_is_above_chance_alone(answer):
 
 def test_words_with_the_same_grade_are_named_together(answer):
     said = sentence(with_order(answer, 0.8, 0.95, ("left", "right")))
-    assert said.count("knows left from right") == 1
+    assert said.count("knows") == 1
+    assert "left from right" in said
     assert "“left” and “right”" in said
 
 

@@ -50,7 +50,7 @@ def test_object_swaps_say_nothing_of_words(found):
         (0.49, 0.7, "not told from"),
         (0.51, 0.7, "above"),
         (0.1, 0.49, "below"),
-        (0.46, 0.54, "surely within"),
+        (0.46, 0.54, "whole interval within"),
         (0.4, 0.9, "too few"),
         (None, None, "too few"),
     ],

@@ -62,7 +62,7 @@ def test_what_is_not_paired_is_said(tiny: Checkpoint, other: Checkpoint):
     assert "have no pairs" in " ".join(results["differences"].caveats)
     rows = table(results).set_index(["key", "checkpoint"])
     order = rows.loc[("seen_pair_order", "b")]
-    assert (order["paired"], order["verdict"]) == ("no", "described")
+    assert (order["paired"], order["verdict"]) == ("no", "not tested")
     assert rows["q"].isna().all()
     assert results["differences"].tiles() == ()
 
@@ -83,7 +83,7 @@ def test_trained_on_one_template_or_both(left_right: Recording, no_gradient: Rec
     assert order["q"] < 0.05
     assert order["verdict"] == "differs"
     assert labels["p"] > 0.05
-    assert labels["verdict"] == "described"
+    assert labels["verdict"] == "not tested"
 
 
 def test_equal_comparisons_make_equal_pages(tiny: Checkpoint):

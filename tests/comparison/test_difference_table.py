@@ -38,7 +38,7 @@ def test_a_checkpoint_does_not_differ_from_itself(knows: Measured):
     assert len(ends) >= 15
     assert ends["difference_high"].to_numpy() == pytest.approx(-ends["difference_low"].to_numpy())
     assert (known["p"].dropna() == 1).all()
-    assert set(compared["verdict"]) == {"not told apart", "described", "equal", ""}
+    assert set(compared["verdict"]) == {"not told apart", "not tested", "equal", ""}
     assert known["q"].dropna().eq(1).all()
 
 
@@ -60,7 +60,7 @@ def test_one_number_of_each_analysis_is_tested(table: pd.DataFrame, knows: Measu
     primaries = {name: knows.results[name].primary for name in tested["analysis"]}
     assert dict(zip(tested["analysis"], tested["key"], strict=True)) == primaries
     others = table[table["p"].notna() & table["q"].isna()]
-    assert set(others["verdict"]) == {"described"}
+    assert set(others["verdict"]) == {"not tested"}
     assert (others["p"] < 0.001).any()  # of which none is said to differ
 
 
@@ -131,7 +131,7 @@ def test_weights_alone_differ_exactly(table: pd.DataFrame):
     span = row_of(table, "headline_span")
     assert span["difference"] < -5
     assert np.isnan(span["p"])
-    assert (span["verdict"], span["paired"]) == ("not tested", "")
+    assert (span["verdict"], span["paired"]) == ("exact", "")
     assert pd.isna(span["difference_n"])
     assert row_of(table, "null_span")["verdict"] == "equal"
 
@@ -167,7 +167,7 @@ def test_the_correction_is_that_of_benjamini_and_hochberg_among_primary_numbers(
     found = corrected(table)
     expected = [0.04 * 4 / 3, 0.04, 0.04, 0.8]  # p x 4 / rank, never above what comes after
     assert found["q"].dropna().tolist() == pytest.approx(expected)
-    told = ["not told apart", "equal", "differs", "differs", "not told apart", "described"]
+    told = ["not told apart", "equal", "differs", "differs", "not told apart", "not tested"]
     assert found["verdict"].tolist() == told
 
 

@@ -35,11 +35,11 @@ def found(result: "TermAblation") -> str:
     text = result.order(text_row(result.text_layers))
     return (
         f"Order on {pictures_of(result.focus)} is {intact.phrase} intact, {without.phrase} without "
-        f"key-position{where}, {placebo.phrase} under a placebo of the same size ({spread.phrase} "
-        f"above the removal, paired), and {only.phrase} with key-position alone "
+        f"key-position{where}, {placebo.phrase} under a placebo of the same size (paired "
+        f"difference from the removal {spread.phrase}), and {only.phrase} with key-position alone "
         f"({counted(intact.n, 'picture')}, {counted(intact.n_units, 'label')}). Without "
-        f"key-position it is {phrase_of(without, result.chance)}; without that of the text tower "
-        f"order is {text.phrase}.{nothing_to_lose(result)}{loss(result)}"
+        f"key-position: {phrase_of(without, result.chance)}. Without that of the text tower order "
+        f"is {text.phrase}.{nothing_to_lose(result)}{loss(result)}"
     )
 
 
@@ -59,8 +59,8 @@ def loss(result: "TermAblation") -> str:
     place = max(result.order_lost, key=lambda p: float(result.order_lost[p].value or 0))
     before, after = result.on_objects[:, place[1]]
     return (
-        f" Key-position alone loses {lost.phrase} of order: nothing tells objects from empty "
-        f"pixels any more, and the objects hold {after:.2f} of the attention of "
+        f" Keeping key-position alone costs {lost.phrase} of order: attention spreads over empty "
+        f"pixels, and the objects hold {after:.2f} of the attention of "
         f"{head_name(*place)} instead of {before:.2f}. Where the scores still tell that something "
         f"stands at a pixel, though not what, order is {result.order(result.main.objects).phrase}."
     )

@@ -74,8 +74,8 @@ def ways(found: Found, encoder: str) -> str:
         for way in ("first", "last", "shapley")
     )
     return (
-        f"key-position adds {first} before key-content is there, {last} after, and {shapley} on "
-        "average of both (Shapley value)"
+        f"key-position adds {first} where it is added first, {last} where last, and {shapley} on "
+        "average (Shapley value)"
     )
 
 
@@ -146,9 +146,8 @@ def correlated_caveat(found: Found, head: str, prefers: str) -> str:
     return (
         f"{head} is the head whose key-position moves the margin most; its gain counts "
         f"towards the side it prefers on average ({prefers}). Within label pairs rho is a "
-        "mean over ordered pairs, in each of which only the layout differs. Swapping the "
-        "objects turns round what labels alone make of margin and gain, so that over all "
-        f"pictures both vary together or against each other without any order: rho is "
-        f"{overall} there and {flattened} with key-position flattened. A correlation is no "
-        "cause: for that see ablation and patching."
+        "mean over ordered pairs, in each of which only the layout differs. Over all pictures rho "
+        f"also reflects which labels are there: it is {overall}, and {flattened} with key-position "
+        "flattened, so use the one within pairs. A correlation is no cause: for that see ablation "
+        "and patching."
     )

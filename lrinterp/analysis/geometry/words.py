@@ -84,8 +84,8 @@ def direction_words(result: "RelationGeometry", axis: str) -> str:
         return f"{lead}{body}: with {units} no direction that objects share is shown."
     if found.low <= most:
         return (
-            f"{lead}{body}: a common direction, but not surely more than random weights make "
-            "of the words alone."
+            f"{lead}{body}: a common direction, but random weights make one as clear of the words "
+            "alone."
         )
     return (
         f"{lead}{body}: a common direction, beyond what random weights make of the words "

@@ -43,5 +43,5 @@ def choose(order_lost: Mapping[Place, Scalar], slopes: Mapping[Place, float]) ->
         return best, "its removal costs most order"
     steepest = max(slopes, key=lambda head: abs(slopes[head]))
     if all(lost.low is None for lost in order_lost.values()):
-        return steepest, "the largest |slope|: two labels give no interval of the order lost"
+        return steepest, "the largest |slope|: the order lost has no interval"
     return steepest, "the largest |slope|: no head's removal costs order beyond its interval"

@@ -74,6 +74,14 @@ class PositionalGradient(Result):
         return row["span"] >= max(NO_GRADIENT, row["null_span"])
 
     @property
+    def widest(self) -> float:
+        """The largest span of key-position of any head of any layer."""
+        return max(
+            self.fit_of(int(head), layer=int(layer))["span"]
+            for layer, head in self.table[["layer", "head"]].drop_duplicates().to_numpy()
+        )
+
+    @property
     def headline_row(self) -> dict[str, Any]:
         """The table row of the headline head, key-position as a whole."""
         return self.fit_of(self.headline, layer=self.headline_layer)

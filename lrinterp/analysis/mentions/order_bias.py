@@ -124,7 +124,11 @@ class OrderBias(Result):
             f"({counted(gap.n, 'caption')}, {counted(gap.n_units, 'label')})"
         )
         if not self.prefers(self.bias_head):
-            return f"No text head surely prefers one mention to the other. At most, {bias}."
+            none = max(NO_PREFERENCE, self.null)
+            return (
+                f"No text head surely prefers one mention by {none:.2g} of [EOT]'s attention, "
+                f"below which none counts. The largest difference: {bias}."
+            )
         side = "first" if self.bias_head == self.first_head else self.last
         share = f"the one named {side} gets more in {s['bias_head_consistency'].phrase} of them"
         return f"{bias}; {share}.{self._named_first()}{self._by_template()}"
