@@ -7,8 +7,15 @@ from typing import Any, ClassVar, final
 import numpy as np
 import pandas as pd
 
-from lrinterp.analysis.order_parts import WORD, by_distance, by_template, word_row
-from lrinterp.charts import bars, lines, reference
+from lrinterp.analysis.accuracy_figures import distance_figure, label_figure
+from lrinterp.analysis.order_parts import (
+    WORD,
+    by_distance,
+    by_label,
+    by_template,
+    word_row,
+)
+from lrinterp.charts import bars
 from lrinterp.grades import phrase_of
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, Result, Scalar, records
@@ -38,6 +45,8 @@ class Accuracy(Result):
     """One row for each set, metric and candidates, with its interval."""
     templates: pd.DataFrame
     """Order by set and template, where there are several."""
+    labels: pd.DataFrame
+    """Order on the pictures of each label of the focus set, the lowest first."""
 
     @property
     def summary(self) -> Mapping[str, Scalar]:
@@ -94,7 +103,18 @@ class Accuracy(Result):
             f"On {counted(order.n, 'picture')} of pairs of {counted(order.n_units, 'label')} that "
             f"training never showed in a pair, the true caption beats its swap in {order.phrase} "
             f"of cases, {phrase_of(order, self.chance)}; the first caption names the objects "
-            f"correctly in {labels.phrase}.{apart}{self._distances()}"
+            f"correctly in {labels.phrase}.{apart}{self._labels()}{self._distances()}"
+        )
+
+    def _labels(self) -> str:
+        """The labels that order fails most and least with."""
+        rows = records(self.labels)
+        if len(rows) < FEWEST_LABELS:
+            return ""
+        low, high = rows[0], rows[-1]
+        return (
+            f" By label order runs from {low['value']:.2f} ({low['label']}) to "
+            f"{high['value']:.2f} ({high['label']})."
         )
 
     def _distances(self) -> str:
@@ -153,23 +173,17 @@ class Accuracy(Result):
                 plot=plot,
                 table=shown[COLUMNS[:-1]],
             ),
-            *([self._by_distance()] if len(self.distances) else []),
-        )
-
-    def _by_distance(self) -> Figure:
-        table = self.distances.rename(columns={"value": "order accuracy"})
-        plot = lines(table, x="distance", y="order accuracy")
-        return Figure(
-            key="distance",
-            title="Order on held-out pairs by the distance between the objects",
-            how_to_read="Across: pixels between the two nearest objects, 1 for neighbours; up: "
-            f"share of pictures whose true caption beats its swap, with a 95 % interval; "
-            f"{self.chance:.2g} is chance.",
-            plot=reference(plot, self.chance, "chance"),
-            table=self.distances,
+            *(
+                [label_figure(self.labels, self.chance)]
+                if len(self.labels) >= FEWEST_LABELS
+                else []
+            ),
+            *([distance_figure(self.distances, self.chance)] if len(self.distances) else []),
         )
 
 
+FEWEST_LABELS = 3
+"""Labels from which order is shown by label."""
 TWO_OBJECTS = 0.5
 """Chance of order with two objects."""
 TEMPLATE_COLUMNS = ["set", "template", "value", "low", "high", "n", "n_units"]
@@ -222,6 +236,7 @@ def accuracy(recording: Recording) -> Accuracy:
         distances=pd.DataFrame(list(by_distance(recording)), columns=DISTANCE_COLUMNS),
         table=pd.DataFrame(rows, columns=COLUMNS),
         templates=pd.DataFrame(list(by_template(recording)), columns=TEMPLATE_COLUMNS),
+        labels=pd.DataFrame(list(by_label(recording)), columns=["label", "value", "n"]),
     )
 
 

@@ -8,13 +8,14 @@ import torch
 from jaxtyping import Float, Int
 
 from lrinterp.analysis.contrast import caption_of
+from lrinterp.analysis.subject import SET_WORDS, focus
 from lrinterp.recording import Recording
 from lrinterp.scenes import Examples
 from lrinterp.scenes.natural import PICTURES
 from lrinterp.scoring import credit, credits, order_credit
 from lrinterp.stats import mean_interval
 
-__all__ = ["WORD", "by_distance", "by_template", "word_credits", "word_row"]
+__all__ = ["WORD", "by_distance", "by_label", "by_template", "word_credits", "word_row"]
 
 WORD = "word"
 """Candidates of order: the caption with the other relation word."""
@@ -34,6 +35,25 @@ def by_template(recording: Recording) -> Iterator[dict[str, Any]]:
                 "template": template,
                 **vars(mean_interval(values, part.image_units)),
             }
+
+
+def by_label(recording: Recording) -> Iterator[dict[str, Any]]:
+    """Order on the pictures of the focus set that hold a label, the lowest first.
+
+    An interval over a few labels cannot tell whether others fail: so the single ones are shown.
+    """
+    examples = recording.examples
+    if not set(examples.image_set) & set(SET_WORDS):
+        return
+    index = examples.where(focus(examples))
+    part = examples.at(index)
+    values = credits(recording.scores[torch.from_numpy(index)], part, "order", "pair")
+    rows = []
+    for label in np.unique(part.image_labels[part.image_labels >= 0]).tolist():
+        here = (part.image_labels == label).any(1)
+        name, n = str(examples.label_words[label]), int(here.sum())
+        rows.append({"label": name, "value": float(values[here].mean()), "n": n})
+    yield from sorted(rows, key=lambda row: (row["value"], row["label"]))
 
 
 def word_row(recording: Recording) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def test_order_by_distance_against_a_loop(left_right):
         assert row["n"] == sum(here)
         assert row["value"] == pytest.approx(order[here].mean())
     assert result.distances["n"].sum() == len(examples)
-    assert [figure.key for figure in result.figures()] == ["sets", "distance"]
+    assert [figure.key for figure in result.figures()] == ["sets", "labels", "distance"]
 
 
 @pytest.mark.parametrize(("near", "said"), [(0.7, True), (0.79, False), (0.95, False)])

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrinterp.analysis.order_parts import by_distance, by_template
+from lrinterp.analysis.order_parts import by_distance, by_label, by_template
 from lrinterp.scoring import credits
 
 
@@ -31,3 +31,19 @@ def test_distances_average_to_the_whole(left_right: Any):
     )
     apart = np.diff(examples.at(index).image_pixels, axis=1).min(1)
     assert [row["distance"] for row in rows] == np.unique(apart).tolist()
+
+
+def test_labels_average_to_the_whole_and_the_lowest_comes_first(left_right: Any):
+    examples, rows = left_right.examples, list(by_label(left_right))
+    index = examples.where("unseen_pair")
+    part = examples.at(index)
+    credit = credits(left_right.scores[index], part, "order", "pair")
+    assert [row["value"] for row in rows] == sorted(row["value"] for row in rows)
+    for row in rows:
+        label = examples.label_words.index(row["label"])
+        here = np.array([label in labels for labels in part.image_labels.tolist()])
+        assert row["value"] == pytest.approx(credit[here].mean())
+    # every picture counts for both of its labels
+    assert np.average([r["value"] for r in rows], weights=[r["n"] for r in rows]) == (
+        pytest.approx(credit.mean())
+    )
