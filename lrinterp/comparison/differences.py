@@ -97,7 +97,8 @@ class Differences(Result):
             "Where two checkpoints were tested on the same pictures the difference is paired: each "
             "label is left out of both at once (jackknife over labels), and p is that of the "
             "interval; where units do not share labels, p is that of exchanging both checkpoints "
-            "in whole units, which cannot fall under the least p of the table.",
+            "in whole units, which cannot fall under the least p of the table and, with few units, "
+            "may disagree with the interval at its edge.",
             *([unpaired] if len(apart) else []),
             f"One number of each analysis is tested, {len(self.tested)} in all, and q corrects p "
             "for their number (Benjamini and Hochberg): of those with q under 0.05, said to "
