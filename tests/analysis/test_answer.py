@@ -12,8 +12,9 @@ from lrinterp.analysis import analyze
 from lrinterp.analysis.ablation.term_ablation import TEXT, TermAblation
 from lrinterp.analysis.accuracy import Accuracy
 from lrinterp.analysis.answer import Answer, answer
-from lrinterp.analysis.answer_words import KNOWS
+from lrinterp.analysis.answer_words import BOTH, KNOWS, ONE
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
+from lrinterp.grades import Grade
 from lrinterp.result import NotApplicable, Scalar
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -26,6 +27,11 @@ KEYS = (
     "right_object_attention_gain",
 )
 HALF = 0.02
+
+
+def says(grade: Grade, what: str = ONE.format(word="left")) -> str:
+    """What the headline says of a grade."""
+    return KNOWS[grade].format(what=what, units="labels")
 
 
 def scalar(value: float | None, half: float = HALF) -> Scalar:
@@ -52,6 +58,7 @@ def answer_with(
     return Answer(
         table=pd.DataFrame([{"key": key, **one.plain()} for key, one in numbers]),
         span=span,
+        widest=span,
         has_gradient=span > 0.1,
         head="L0H2",
         by_word=pd.DataFrame([{"word": word, **one.plain()} for word, one in known.items()]),
@@ -75,48 +82,48 @@ def test_the_shipped_models_answer(left_right_results, no_gradient_results):
     knows, not_at_all = (r["answer"] for r in (left_right_results, no_gradient_results))
     head = left_right_results["positional_gradient"].summary["headline_head"].value
     side = "right" if knows.summary["right_object_attention_gain"].value > 0 else "left"
-    assert KNOWS["knows"] in knows.finding
+    assert says("knows") in knows.finding
     assert f"{head} attends more to the {side}" in knows.finding
     assert knows.templates == {"left": knows.summary["unseen_pair_order"]}
-    assert KNOWS["at chance"] in not_at_all.finding
-    assert "has no gradient along the row" in not_at_all.finding
+    assert says("at chance", BOTH) in not_at_all.finding
+    assert "No image head has a gradient along the row" in not_at_all.finding
 
 
 @pytest.mark.parametrize(
     ("values", "span", "half", "expected"),
     [
-        ((0.97, 0.5, 1.0, 0.4), 8.0, HALF, KNOWS["knows"]),
+        ((0.97, 0.5, 1.0, 0.4), 8.0, HALF, says("knows")),
         ((0.97, 0.5, 1.0, 0.4), 8.0, HALF, "L0H2 attends more to the right"),
         ((0.97, 0.5, 1.0, -0.4), 8.0, HALF, "L0H2 attends more to the left"),
         ((0.97, 0.5, 1.0, 0.01), 8.0, HALF, "L0H2 attends to neither side more for sure"),
-        ((0.97, 0.8, 1.0, 0.4), 8.0, HALF, "not by key-position alone"),
+        ((0.97, 0.8, 1.0, 0.4), 8.0, HALF, "order is 0.800 [0.780, 0.820], above chance"),
         ((0.97, 0.41, 1.0, 0.4), 8.0, HALF, "below chance"),
         ((0.97, 0.5, 1.0, 0.4), 8.0, 0.1, "undecided"),
-        ((0.66, 0.5, 1.0, 0.4), 8.0, HALF, KNOWS["in part"]),
-        ((0.52, 0.5, 1.0, 0.4), 8.0, HALF, KNOWS["at chance"]),
+        ((0.66, 0.5, 1.0, 0.4), 8.0, HALF, says("in part")),
+        ((0.52, 0.5, 1.0, 0.4), 8.0, HALF, says("at chance")),
         ((0.52, 0.5, 1.0, 0.4), 8.0, HALF, "has a gradient along the row."),
-        ((0.52, 0.5, 1.0, 0.0), 0.05, HALF, "has no gradient along the row."),
-        ((0.6, 0.5, 1.0, 0.4), 8.0, 0.12, KNOWS["undecided"]),
-        ((0.6, 0.5, 1.0, 0.4), 8.0, 0.2, KNOWS["too few"]),
-        ((0.3, 0.5, 1.0, 0.4), 8.0, HALF, KNOWS["below chance"]),
-        ((None, None, None, 0.4), 8.0, HALF, "its split has none"),
+        ((0.52, 0.5, 1.0, 0.0), 0.05, HALF, "No image head has a gradient along the row"),
+        ((0.6, 0.5, 1.0, 0.4), 8.0, 0.12, says("undecided")),
+        ((0.6, 0.5, 1.0, 0.4), 8.0, 0.2, says("too few")),
+        ((0.3, 0.5, 1.0, 0.4), 8.0, HALF, says("below chance")),
+        ((None, None, None, 0.4), 8.0, HALF, "was not tested on pairs of held-out labels"),
         ((0.97, None, None, 0.4), 8.0, HALF, "was not measured"),
     ],
 )
 def test_the_sentence_follows_the_intervals(values, span: float, half: float, expected: str):
     found = answer_with(values, span, half=half).finding
     assert expected in found
-    says = [f"this model {said}" in found for said in KNOWS.values()]
-    assert sum(says) == (values[0] is not None)
+    said = [f"this model {says(grade)}" in found for grade in KNOWS]
+    assert sum(said) == (values[0] is not None)
 
 
 def test_each_template_has_its_own_say():
     apart = answer_with((0.7, 0.5, 1.0, 0.4), templates={"left": 0.97, "right": 0.5}).finding
-    assert apart.index("“left”") < apart.index(KNOWS["knows"]) < apart.index("“right”")
-    assert apart.index("“right”") < apart.index(KNOWS["at chance"])
+    assert apart.index("“left”") < apart.index(says("knows", BOTH)) < apart.index("“right”")
+    assert apart.index("“right”") < apart.index(says("at chance", BOTH))
     assert "attends more to the right" in apart  # one template that is known has a mechanism
     alike = answer_with((0.97, 0.5, 1.0, 0.4), templates={"left": 0.97, "right": 0.96}).finding
-    assert alike.count(KNOWS["knows"]) == 1
+    assert alike.count(says("knows", BOTH)) == 1
 
 
 @pytest.mark.parametrize(
@@ -140,7 +147,12 @@ def test_each_template_has_its_own_say():
         (
             (None, None, None, 0.4),
             0.05,
-            ("not measured", "not measured", "not measured", "no gradient: 0.05 logits"),
+            (
+                "not measured",
+                "not measured",
+                "not measured",
+                "no head has a gradient: at most 0.05 logits",
+            ),
         ),
     ],
 )
@@ -157,7 +169,7 @@ def test_tiles_say_good_or_bad_in_words(values, span: float, words: tuple[str, .
 def test_chance_depends_on_the_number_of_objects():
     """Among the six orders of three objects 0.7 is good and 0.17 is a guess."""
     three = answer_with((0.7, 0.17, 1.0, 0.4), chance=1 / 6)
-    assert KNOWS["knows"] in three.finding
+    assert says("knows") in three.finding
     words = [tile.words for tile in three.tiles()]
     assert "whole interval above 0.583 (chance is 0.167)" in words[0]
     assert words[1].startswith("at chance (0.167)")
@@ -169,7 +181,7 @@ def test_of_a_deep_tower_all_layers_are_meant_and_one_head_is_named():
         assert "Without key-position in any layer" in deep.finding
     assert "Above the first layer" in deep.glossary["Key-position"]
     assert "in any layer" not in answer_with((0.97, 0.5, 1.0, 0.4)).finding
-    for span, has in ((0.0, "has no gradient"), (8.0, "has a gradient")):
+    for span, has in ((0.0, "No image head has a gradient"), (8.0, "L0H2 has a gradient")):
         found = answer_with((0.5, 0.5, 1.0, 0.4), span, layers=2).finding
         assert f"{has} along the row" in found
 
@@ -183,10 +195,12 @@ def natural(order: float | None, without: float | None, span: float = 8.0) -> An
 
 def test_the_words_for_the_pictures_of_a_suite():
     knows = natural(0.9, 0.5)
-    assert KNOWS["knows"] in knows.finding
+    assert says("knows") in knows.finding
     assert "on the suite's pictures" in knows.finding
     assert "not measured" in natural(0.9, None).finding
-    assert natural(0.5, 0.5, span=0.0).finding.endswith("has no gradient from left to right.")
+    assert natural(0.5, 0.5, span=0.0).finding.count(
+        "No image head has a gradient from left to right"
+    )
     assert "was not tested on the order" in natural(None, None).finding
     assert natural(0.9, None).tiles()[2].words == "not measured"
     assert "Held-out pairs" not in knows.glossary
@@ -206,6 +220,7 @@ def results_of(accuracy: dict[str, Scalar], focus: str) -> dict[str, Any]:
             summary=gradient,
             focus=focus,
             has_gradient=True,
+            widest=1.0,
             headline_name="L1H1",
             layers=2,
         ),
@@ -231,5 +246,5 @@ def test_a_split_without_held_out_pairs_still_answers(micro):
     values = [scalar.value for scalar in result.summary.values()]
     assert values[:4] == [None] * 4
     assert values[4] == pytest.approx(0.6, abs=0.2)
-    assert "its split has none" in result.finding
+    assert "was not tested on pairs of held-out labels" in result.finding
     assert len(result.tiles()) == 4

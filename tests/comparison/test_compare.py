@@ -59,7 +59,7 @@ def test_pictures_that_both_splits_hold_out_are_paired_and_others_not(
 def test_what_is_not_paired_is_said(tiny: Checkpoint, other: Checkpoint):
     parts = [record(c.model, c.scenes().examples(["seen_pair"])) for c in (tiny, other)]
     results = compare_recordings(zip("ab", parts, strict=True), ["accuracy"], progress=False)
-    assert "have no pairs" in " ".join(results["differences"].caveats)
+    assert "Not paired:" in " ".join(results["differences"].caveats)
     rows = table(results).set_index(["key", "checkpoint"])
     order = rows.loc[("seen_pair_order", "b")]
     assert (order["paired"], order["verdict"]) == ("no", "not tested")

@@ -112,7 +112,7 @@ def test_the_figure_draws_every_test(two: Differences, many: Differences):
 def test_what_is_not_paired_or_does_not_apply_is_said(two: Differences):
     text = " ".join(two.caveats)
     assert "no-gradient: activation_patching does not apply: " in text
-    assert "have no pairs" in text
+    assert "Not paired:" in text
     assert "not between their recipes" in text
 
 

@@ -133,8 +133,8 @@ def test_left_right_needs_key_position_and_nothing_random(left_right_results):
 
 def test_key_position_alone_is_enough_or_the_report_says_why_not(left_right_results):
     result = left_right_results["term_ablation"]
-    lost = result.summary["order_intact_minus_key_position_only"].value
-    assert (lost > 0.1) == ("Key-position alone loses" in result.finding)
+    lost = result.summary["order_intact_minus_key_position_only"].low
+    assert (lost > 0.1) == ("Keeping key-position alone costs" in result.finding)
 
 
 def test_no_gradient_has_no_order_to_lose(no_gradient_results):

@@ -69,6 +69,6 @@ def test_other_caveats_hold_their_numbers():
     assert "64 points of the path" in " ".join(path_caveats(1e-7, 1e-6, 64))
     found = {f"spearman_{k}": scalar(0.5) for k in ("margin_gain", "flattened", "within_pairs")}
     found["spearman_both_orders"] = scalar(0.4)
-    assert "rho is 0.500" in correlated_caveat(found, "L0H1", "left")
+    assert "0.500" in correlated_caveat(found, "L0H1", "left")
     assert "left-hand object over the right-hand one" in correlation_words(found, "L0H1", "left")
     assert set(SAME_MEAN) == {"objects", "word"}

@@ -116,9 +116,11 @@ def test_sums_by_pair_make_the_value():
     interval = measure.interval(Units.of_groups(np.arange(2)), LINEAR)
     assert interval.value == sums[0].sum() / sums[1].sum() == 1.5
     assert (interval.n, interval.n_units) == (3, 2)
-    # 2 and 1/2 without either; units of one and two comparisons are worth 25/17
-    half = stats.t.ppf(0.975, 25 / 17 - 1) * np.hypot(0.75, 0.75)
-    assert (interval.low, interval.high) == pytest.approx((1.5 - half, 1.5 + half))
+    assert interval.low is None  # units of one and two comparisons are worth 25/17, fewer than 2
+    even = Measure(np.array([[1.0], [3.0]]), np.full((2, 1), 2.0))
+    found = even.interval(Units.of_groups(np.arange(2)), LINEAR)
+    half = stats.t.ppf(0.975, 1) * np.hypot(0.5, 0.5)  # 3/2 and 1/2 without either
+    assert (found.low, found.high) == pytest.approx((1 - half, 1 + half))
 
 
 def test_intervals_leave_out_objects_with_all_their_pairs():

@@ -41,4 +41,4 @@ def test_two_labels_decide_nothing():
     slopes = {(0, 0): 0.1, (0, 1): -3.0}
     place, why = choose(dict.fromkeys(slopes, lost(0.5, None)), slopes)
     assert place == (0, 1)
-    assert why == "the largest |slope|: two labels give no interval of the order lost"
+    assert why == "the largest |slope|: the order lost has no interval"
