@@ -33,7 +33,7 @@ def sentence(result: "Answer") -> str:
     known = [result.grade(one) in ABOVE for one in result.templates.values()]
     how = mechanism_words(result) if any(known) else gradient_words(result)
     seen = "the suite's pictures" if result.natural else "pairs of held-out labels"
-    return f"{knows_words(result)} on {seen}{how}"
+    return f"{knows_words(result)}, on {seen}{how}"
 
 
 def knows_words(result: "Answer") -> str:
