@@ -19,7 +19,6 @@ from lrinterp.stats import (
     Interval,
     Sample,
     Units,
-    crossed_interval,
     difference,
     mean_interval,
     ratio_interval,
@@ -128,7 +127,7 @@ def share_of_draws(sds: tuple[float, float], p: float, n: int) -> Cell:
     def draw(rng: Rng) -> Interval:
         odds = mu + by_labels(rng, sd, pairs)
         runs = [counts(rng, odds + one, 24) for one in rng.normal(0, by_draw, 20)]
-        return crossed_interval(np.stack(runs), units)
+        return Sample.mean(np.stack(runs), units).interval
 
     place = {"sd": sd, "draw sd": by_draw, "p": p, "labels": n}
     return Cell(kind="share, draws and labels", place=place, truth=p, draw=draw)

@@ -19,8 +19,8 @@ def label_figure(labels: pd.DataFrame, chance: float) -> Figure:
         key="labels",
         title="Order by label, the lowest first",
         how_to_read="Each dot is the share right of the pictures that hold a label; "
-        f"{chance:.2g} is chance. An interval over so few labels cannot tell how others would do "
-        "where a few of these fail.",
+        f"{chance:.2g} is chance. The interval over labels does not allow for a rare label on "
+        "which the model fails outright.",
         plot=reference(plot, chance, "chance"),
         table=labels,
     )

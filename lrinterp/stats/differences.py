@@ -58,7 +58,15 @@ class Sample:
 
     @property
     def interval(self) -> Interval:
-        """The value with its interval."""
+        """The value with its interval, which covers other draws and other units.
+
+        Draws count as independent of units, and their variances add, on the scale. n counts
+        examples, once each. No example gives value None.
+
+        Source: Owen, "The pigeonhole bootstrap" (Annals of Applied Statistics 2007), for both ways.
+        """
+        if not len(self.bottom):
+            return Interval(value=None)
         return self._left_out(self.value, self.replicates, self.by_draw, self.scale).interval()
 
     def _left_out(

@@ -19,7 +19,6 @@ __all__ = [
     "LEVEL",
     "Interval",
     "LeftOut",
-    "crossed_interval",
     "mean_interval",
     "ratio_interval",
     "ratio_intervals",
@@ -28,7 +27,7 @@ __all__ = [
 
 LEVEL = 0.95
 AT_MOST = 1.25
-"""Standard errors of the delta method that a jackknife of a count may have."""
+"""Standard errors of the delta method that a jackknife on a bounded scale may have."""
 ROUNDING = 1e-12
 """Variance that rounding alone makes."""
 
@@ -83,10 +82,10 @@ class LeftOut:
         """Variance on the scale and its degrees of freedom.
 
         Units: the sum of squared deviations of the replicates from their mean. That is the
-        jackknife's without its factor (L - 1) / L, with which few units cover too seldom. Of a
-        count it is at most 1.25² times that of the delta method: where one unit holds all errors,
-        the scale would take its absence for certainty. Draws add theirs; of both degrees of freedom
-        the fewer count.
+        jackknife's without its factor (L - 1) / L, with which few units cover too seldom. On a
+        bounded scale it is at most 1.25² times that of the delta method: where one unit holds all
+        errors, the scale would take its absence for certainty. Draws add theirs; of both degrees of
+        freedom the fewer count.
         """
         by_units = squares(self.scale.of(self.replicates, self.n_left))
         if self.scale.bounded:
@@ -163,8 +162,9 @@ def mean_interval(
 
     Formula, on the scale g (for a share g = log((S + ½) / (n - S + ½)) with S the sum of n values):
     g ± t(0.975, L - 1) sqrt(sum over units of (g without the unit - their mean)²), brought back by
-    the inverse of g; L is `Units.effective`. An empty sample gives value None with n = 0, a single
-    unit the mean without ends. Where no unit differs from another, see
+    the inverse of g; L is `Units.effective`. The root is at most 1.25 times what the delta method
+    makes of the number itself, see `LeftOut.variance`. An empty sample gives value
+    None with n = 0, a single unit the mean without ends. Where no unit differs from another, see
     `LeftOut.ends_without_spread`. Simulated coverage: `analyses/coverage`.
 
     Source: Miller, "The jackknife: a review" (Biometrika 1974), for the logit; Arvesen,
@@ -206,29 +206,6 @@ def ratio_intervals(
         LeftOut(value=value, replicates=row, **counts).interval()
         for value, row in zip(values.tolist(), replicates, strict=True)
     ]
-
-
-def crossed_interval(
-    values: Float[np.ndarray, "draw example"], units: Units, *, scale: Scale = SHARE
-) -> Interval:
-    """Mean over random draws and examples; its interval covers other draws and other units.
-
-    With one draw this is `mean_interval`. Draws count as independent of units, and their variances
-    add, on the scale. n counts examples, once each.
-
-    Source: Owen, "The pigeonhole bootstrap" (Annals of Applied Statistics 2007), for both ways.
-    """
-    n_draws, n = values.shape
-    if n == 0:
-        return Interval(value=None)
-    if n_draws == 1:
-        return mean_interval(values[0], units, scale=scale)
-    mean = values.mean(0)
-    [value], [replicates] = left_out(mean[None], np.ones(n), units)
-    by_draw = values.mean(1)
-    draws = (by_draw.sum() - by_draw) / (n_draws - 1)
-    counts = {"n": n, "n_left": n - units.sizes, "units": units, "scale": scale}
-    return LeftOut(value=float(value), replicates=replicates, draws=draws, **counts).interval()
 
 
 def statistic_interval(

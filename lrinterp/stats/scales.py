@@ -10,6 +10,7 @@ __all__ = ["CORRELATION", "COSINE", "GAP", "LINEAR", "SHARE", "WEIGHT", "Scale"]
 
 
 CLOSE = 1e-9
+"""A bound counts as this far off, so that its log odds are finite."""
 
 
 @dataclass(frozen=True)

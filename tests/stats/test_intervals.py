@@ -14,8 +14,8 @@ from lrinterp.stats import (
     SHARE,
     WEIGHT,
     Interval,
+    Sample,
     Units,
-    crossed_interval,
     mean_interval,
     ratio_interval,
     ratio_intervals,
@@ -143,6 +143,9 @@ def test_fewer_than_two_units_have_no_interval():
     one = mean_interval(np.array([0.5, 1.0]), Units.of_groups(np.array([4, 4])))
     assert one == Interval(value=0.75, n=2, n_units=1)
     assert mean_interval(np.zeros(0), Units.of_groups(np.zeros(0, int))) == Interval(value=None)
+    assert Sample.mean(np.zeros((20, 0)), Units.of_groups(np.zeros(0, int))).interval == Interval(
+        value=None
+    )
     pair = Units.of_labels(np.array([[0, 1], [1, 0]]))  # either label left out leaves nothing
     assert mean_interval(np.array([1.0, 0.0]), pair) == Interval(value=0.5, n=2, n_units=2)
 
@@ -157,13 +160,13 @@ def test_draws_widen_an_interval_and_one_draw_does_not():
     labels = np.repeat(PAIRS, 10, axis=0)
     units = Units.of_labels(labels)
     fixed = (rng.random(len(units)) < 0.6).astype(float)
-    assert crossed_interval(fixed[None], units) == mean_interval(fixed, units)
-    same = crossed_interval(np.stack([fixed] * 20), units)
+    assert Sample.mean(fixed[None], units).interval == mean_interval(fixed, units)
+    same = Sample.mean(np.stack([fixed] * 20), units).interval
     assert ends(same) == pytest.approx(ends(mean_interval(fixed, units)))
     odds = rng.normal(0.4, 1.5, 20)
     draws = (rng.random((20, len(units))) < expit(odds)[:, None]).astype(float)
     mean = mean_interval(draws.mean(0), units)
-    low, high = ends(crossed_interval(draws, units))
+    low, high = ends(Sample.mean(draws, units).interval)
     assert low < ends(mean)[0]
     assert high > ends(mean)[1]
 

@@ -27,7 +27,7 @@ from lrinterp.decomposition.terms import embedded, through_ln1
 from lrinterp.encoders import DualEncoder, batch_that_fits
 from lrinterp.scenes import Examples
 from lrinterp.scoring import METRICS, credits
-from lrinterp.stats import crossed_interval
+from lrinterp.stats import Sample
 
 __all__ = ["Bench", "knows_objects", "objects"]
 
@@ -71,7 +71,7 @@ class Bench:
     def table(self, row: Row, measured: Measured) -> Iterator[dict[str, Any]]:
         """Table rows of one measured ablation; intervals cover draws and labels."""
         for (metric, candidates), values in measured.items():
-            interval = vars(crossed_interval(values, self.examples.image_units))
+            interval = vars(Sample.mean(values, self.examples.image_units).interval)
             place = {"set": self.examples.image_set[0], "metric": metric, "candidates": candidates}
             yield {**row.cells, **place, **interval}
 

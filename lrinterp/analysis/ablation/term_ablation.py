@@ -33,7 +33,7 @@ from lrinterp.analysis.subject import decomposable, focus
 from lrinterp.encoders import Tower
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, Result, Scalar, records
-from lrinterp.stats import GAP, SHARE, Units, crossed_interval
+from lrinterp.stats import GAP, SHARE, Sample, Units
 
 __all__ = ["INTACT", "LABELS", "SUMMARISED", "TEXT", "WITHOUT", "TermAblation", "term_ablation"]
 
@@ -96,7 +96,7 @@ class TermAblation(Result):
             return NOTHING
         values = values if minus is None else values - other.mean(0)
         scale = SHARE if minus is None else GAP
-        return Scalar(**vars(crossed_interval(values, self.units, scale=scale)))
+        return Scalar(**vars(Sample.mean(values, self.units, scale).interval))
 
     def runs(self, row: Row) -> Float[np.ndarray, "draw image"]:
         """Order credit of every picture in every draw of an ablation; no draw if left out."""

@@ -34,7 +34,7 @@ from lrinterp.axes import Pixels
 from lrinterp.decomposition import KEY_CONTENT
 from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
 from lrinterp.result import NotApplicable
-from lrinterp.stats import GAP, crossed_interval
+from lrinterp.stats import GAP, Sample
 from lrinterp.wording import plain_number
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -106,7 +106,7 @@ def test_differences_are_paired(left_right_results):
     names = np.array(result.ablations)
     placebo, without = (result.credits[names == r.label] for r in (PLACEBO, WITHOUT))
     assert (len(placebo), len(without)) == (20, 1)
-    expected = crossed_interval(placebo - without, result.units, scale=GAP)
+    expected = Sample.mean(placebo - without, result.units, GAP).interval
     spread = result.order(PLACEBO, WITHOUT)
     assert (spread.value, spread.low, spread.high) == (expected.value, expected.low, expected.high)
     assert spread.value == pytest.approx(result.order(PLACEBO).value - result.order(WITHOUT).value)
