@@ -23,7 +23,7 @@ def decimals(half: float) -> int:
 
     One figure of it, two where that is a 1 or a 2; two decimals at least where it is under 1.
 
-    >>> [decimals(half) for half in (20, 2, 0.4, 0.02, 0.004)]
+    >>> [decimals(half) for half in (20.0, 2.0, 0.4, 0.02, 0.004)]
     [0, 1, 2, 3, 3]
     """
     if half <= 0:
