@@ -16,7 +16,7 @@ from lrinterp.axes import Scores
 from lrinterp.scenes import Examples
 from lrinterp.stats import mean_interval
 
-__all__ = ["METRICS", "accuracy_rows", "credit", "credits", "order_credit"]
+__all__ = ["METRICS", "accuracy_rows", "credit", "credits", "margin_weights", "order_credit"]
 
 METRICS = (
     ("order", "pair"),
@@ -82,6 +82,21 @@ def order_credit(
         chosen = torch.gather(scores, 1, candidates)
         parts.append(credit(chosen, torch.from_numpy(good).to(scores.device)))
     return torch.stack(parts).cpu().double().mean(0).numpy()
+
+
+def margin_weights(examples: Examples) -> Float[Tensor, "image caption"]:
+    """What each caption counts in a picture's order margin, the sum of weight times cosine.
+
+    1 for the true caption and minus the mean over the other orders, averaged over templates.
+    """
+    weights = torch.zeros(len(examples), len(examples.caption_text))
+    for template in examples.templates:
+        rivals = torch.from_numpy(orders(examples, template))
+        good = torch.from_numpy(examples.caption_meaning)[rivals]
+        good = good == torch.from_numpy(examples.image_meaning)[:, None]
+        right, wrong = (m / m.sum(1, keepdim=True).clamp(min=1) for m in (good, ~good))
+        weights.scatter_add_(1, rivals, (right - wrong).float() / len(examples.templates))
+    return weights
 
 
 def orders(examples: Examples, template: str) -> Int[np.ndarray, "image order"]:

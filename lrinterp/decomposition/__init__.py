@@ -10,6 +10,7 @@ from lrinterp.decomposition.ablation import (
     row_delta,
     score_delta,
 )
+from lrinterp.decomposition.changes import CHANGES, row_change
 from lrinterp.decomposition.depth import PositionVectors, edited_layers, position_vectors
 from lrinterp.decomposition.gauge import (
     GAUGES,
@@ -31,11 +32,14 @@ from lrinterp.decomposition.terms import (
     position_values,
     score_terms,
     split_terms,
+    term_scores,
+    through_ln1,
     total,
     why_not,
 )
 
 __all__ = [
+    "CHANGES",
     "GAUGES",
     "KEY_CONTENT",
     "KEY_POSITION",
@@ -66,10 +70,13 @@ __all__ = [
     "pooled_row",
     "position_values",
     "position_vectors",
+    "row_change",
     "row_delta",
     "score_delta",
     "score_terms",
     "split_terms",
+    "term_scores",
+    "through_ln1",
     "through_norm",
     "total",
     "why_not",

@@ -8,7 +8,7 @@ inputs; the sum is exact everywhere.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -68,6 +68,12 @@ class Streams:
     cache: Mapping[str, Tensor]
     """`hook_embed`, `hook_pos_embed`; by layer `hook_resid_pre`, `attn.hook_z`, `hook_mlp_out`;
     `hook_resid_post` of the last layer."""
+    clusters: Int[Tensor, "batch"] | None = None
+    """A number of each input; what counts as its position is learnt from other clusters alone."""
+    among: tuple["Streams", Any] | None = None
+    """The streams whose positions these share, and which of their inputs these are."""
+    vectors: dict[int, tuple[Residual, Tensor | None]] = field(default_factory=dict)
+    """`by_cluster` of each layer, made once."""
 
     @classmethod
     @torch.no_grad()
@@ -103,9 +109,8 @@ class Streams:
     def split(self, layer: int, gauge: str) -> Split:
         """The stream before a layer in a gauge of that layer; `means` works at any."""
         if gauge == MEANS:
-            position = self.positions(layer)[None]
-            residual = self.residual(layer)
-            return Split(residual - position, position, torch.zeros_like(position[:, :1]))
+            position, residual = self.of_each(layer), self.residual(layer)
+            return Split(residual - position, position, torch.zeros_like(position[:1, :1]))
         if gauge not in gauges_at(layer):
             known = ", ".join(gauges_at(layer))
             raise ValueError(f"gauge: expected one of {known} in layer {layer}, got {gauge!r}")
@@ -121,15 +126,31 @@ class Streams:
         mean = (self.residual(layer) * weight).sum(0) / weight.sum(0).clamp(min=1)
         return self.centred(mean)
 
-    def split_apart(self, layer: int, groups: Int[Tensor, "batch"]) -> Split:
-        """The split by means, position being for each input the mean over *other* groups' inputs.
+    def of_each(self, layer: int) -> Float[Tensor, "#batch pos d_model"]:
+        """What counts as position of each input: the mean over *other* clusters' inputs.
 
-        What the inputs of one group share by accident then counts as content, so that the share of
-        position is 0 on average where positions mean nothing. A position that no other group
-        reads takes the mean over all.
+        What the inputs of one cluster share by accident then counts as content, so that the share
+        of position is 0 on average where positions mean nothing. Without clusters it is the mean
+        over all.
         """
-        residual = self.residual(layer)
-        number = groups.unique(return_inverse=True)[1]
+        table, number = self.by_cluster(layer)
+        return table if number is None else table[number]
+
+    def by_cluster(self, layer: int) -> tuple[Residual, Int[Tensor, "batch"] | None]:
+        """The position vectors of each cluster, and the cluster of each input."""
+        if self.among is not None:
+            whole, index = self.among
+            table, number = whole.by_cluster(layer)
+            return table, None if number is None else number[index]
+        if layer not in self.vectors:
+            self.vectors[layer] = self.means(layer)
+        return self.vectors[layer]
+
+    def means(self, layer: int) -> tuple[Residual, Int[Tensor, "batch"] | None]:
+        """`by_cluster`, computed; a position that no other cluster reads takes the mean of all."""
+        if self.clusters is None or len(self.clusters.unique()) < 2:
+            return self.positions(layer)[None], None
+        residual, number = self.residual(layer), self.clusters.unique(return_inverse=True)[1]
         member = F.one_hot(number).T.to(residual.dtype)
         weight = self.seen.to(residual.dtype)
         read = einsum(member, weight, residual, "group n, n pos, n pos d -> group pos d")
@@ -137,8 +158,7 @@ class Streams:
         others = count.sum(0) - count
         mean = (read.sum(0) - read) / others.clamp(min=1)
         mean = torch.where(others > 0, mean, read.sum(0) / count.sum(0).clamp(min=1))
-        position = torch.stack([self.centred(rows) for rows in mean])[number]
-        return Split(residual - position, position, torch.zeros_like(position[:1, :1]))
+        return torch.stack([self.centred(rows) for rows in mean]), number
 
     def centred(self, rows: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos d_model"]:
         """Each row minus the mean of its component; 0 for a component of one position."""

@@ -31,6 +31,8 @@ __all__ = [
     "position_values",
     "score_terms",
     "split_terms",
+    "term_scores",
+    "through_ln1",
     "total",
     "why_not",
 ]
@@ -107,6 +109,38 @@ def key_sides(
         einsum(query, _project(x, attn.W_K), _SCORES) for x in (read.content, read.position)
     )
     return content, position
+
+
+@torch.no_grad()
+def term_scores(
+    tower: Tower,
+    layer: int,
+    split: Split,
+    terms: Iterable[str],
+    pool: Int[Tensor, "batch"] | None = None,
+) -> Rows:
+    """The sum of some terms of a layer's scores, from a split of the stream that it reads.
+
+    Formula: sum over key parts b of (sum of the query parts a with ab among the terms) . k_b. Of
+    the rows `pool` alone, or of all query rows for None. Where all three query parts go with a key
+    part, the query is projected whole.
+    """
+    attn, read, chosen = tower.blocks[layer].attn, through_ln1(tower, layer, split), set(terms)
+    asking = read if pool is None else read.at(pool)
+    sources = dict(zip("EPb", (asking.content, asking.position, asking.constant), strict=True))
+    keys = dict(zip("EPb", (read.content, read.position, read.constant), strict=True))
+    scores: Tensor | None = None
+    for key, vectors in keys.items():
+        letters = [query for query in "EPb" if query + key in chosen]
+        if not letters:
+            continue
+        query = _project(sum(sources[a] for a in letters), attn.W_Q)  # type: ignore[arg-type]
+        query = query + attn.b_Q if "b" in letters else query
+        projected = _project(vectors, attn.W_K)
+        part = einsum(query, projected + attn.b_K if key == "b" else projected, _SCORES)
+        scores = part if scores is None else scores + part
+    assert scores is not None
+    return scores / (tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0)
 
 
 @torch.no_grad()

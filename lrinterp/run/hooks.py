@@ -1,0 +1,259 @@
+"""The hooks that make an Edit in a running tower, for some of its inputs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from einops import einsum
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lrinterp.decomposition import (
+    TERMS,
+    Split,
+    row_change,
+    term_scores,
+    through_ln1,
+)
+from lrinterp.decomposition.changes import Groups, Rows, groups_of
+from lrinterp.run.edit import (
+    ALL,
+    ATTENTION,
+    HEAD_SITES,
+    OWN,
+    POOLED,
+    RESIDUAL_SITES,
+    SITES,
+    Edit,
+    gauge_of,
+)
+from lrinterp.run.tower import Hook, Narrowed, TowerRun, resid_pre
+from lrinterp.store import InputError
+
+__all__ = ["InputIndependent", "edit_hooks", "knows_objects", "objects", "site_mask"]
+
+SEEDS_APART = 1000
+"""Between the seeds of two layers: a placebo of all layers draws a row of its own in each."""
+DONOR_SEED = 7
+ELSEWHERE = ("CLS", "SOT", "EOT", "background", "words", "relation")
+"""Roles of positions that hold no object."""
+SIDES, HALVES = ("left", "right"), ("left half", "middle", "right half")
+
+
+class InputIndependent(ValueError):
+    """Resampling was asked of terms that are the same for every input."""
+
+
+def edit_hooks(edit: Edit, part: Narrowed, inside: int | None = None) -> Iterator[Hook]:
+    """The hooks of an edit in all its layers, for some inputs `part` of an intact run.
+
+    `inside` is a layer whose stream has been changed already.
+    """
+    for layer in edit.layers_of(part.tower):
+        if edit.what in SITES:
+            if edit.what != "resid_pre" or layer != inside:
+                yield edit.hook(layer), on_site(edit, part, layer)
+        elif edit.what == ATTENTION:
+            yield f"blocks.{layer}.attn.hook_pattern", on_attention(edit, part)
+        else:
+            yield from on_terms(edit, part, layer)
+
+
+def heads_of(edit: Edit, part: TowerRun) -> Bool[Tensor, "head"]:
+    """The heads that an edit changes; ValueError for one that is not there."""
+    n = part.tower.cfg.n_heads
+    if bad := [head for head in edit.heads or () if not 0 <= head < n]:
+        raise ValueError(f"head: expected 0 to {n - 1}, got {bad[0]}")
+    chosen = torch.full((n,), edit.heads is None, device=part.model.device)
+    chosen[list(edit.heads or ())] = True
+    return chosen
+
+
+# Terms of the scores, and the position part of the values
+
+
+def on_terms(edit: Edit, part: Narrowed, layer: int) -> Iterator[Hook]:
+    """Reads the stream of a layer, then changes its scores, its values or both.
+
+    The values lose position in the layer's own gauge: only what differs between keys is told from
+    content.
+    """
+    own = gauge_of(part.tower, layer)
+    intact = part.streams.split(layer, own if edit.gauge == OWN else edit.gauge)
+    centred = intact if edit.gauge in (OWN, own) else part.streams.split(layer, own)
+    heads, read = heads_of(edit, part)[:, None, None], {}
+    pool = part.inputs.pool if edit.queries == POOLED else None
+
+    def stream(activation: Tensor, hook: object) -> None:
+        read["stream"] = activation
+
+    def scores(activation: Tensor, hook: object) -> Tensor:
+        split = with_content(intact, read["stream"])
+        delta = edit.alpha * heads * term_change(edit, part, layer, split)
+        if pool is None:
+            return activation + delta
+        changed = activation.clone()
+        changed[torch.arange(len(pool), device=pool.device), :, pool] += delta[:, :, 0]
+        return changed
+
+    def values(activation: Tensor, hook: object) -> Tensor:
+        split = with_content(centred, read["stream"])
+        position = through_ln1(part.tower, layer, split).position
+        W_V = part.tower.blocks[layer].attn.W_V
+        made = einsum(position, W_V, "batch pos m, head m d -> batch pos head d")
+        return activation - edit.alpha * heads[:, :, 0] * made
+
+    yield resid_pre(layer), stream
+    if edit.values:
+        yield f"blocks.{layer}.attn.hook_v", values
+    if edit.terms:
+        yield f"blocks.{layer}.attn.hook_attn_scores", scores
+
+
+def with_content(intact: Split, stream: Tensor) -> Split:
+    """A stream as the position that it has in the intact run, and the rest."""
+    return replace(intact, content=stream - intact.position - intact.constant)
+
+
+def term_change(edit: Edit, part: Narrowed, layer: int, split: Split) -> Rows:
+    """What an edit of terms adds to the scores, in all heads."""
+    pool, kind = (part.inputs.pool if edit.queries == POOLED else None), edit.how
+    groups = groups_for(edit, part)
+    if kind in ("keep", "keep_objects"):
+        others = [term for term in TERMS if term not in edit.terms]
+        return row_change("flatten", term_scores(part.tower, layer, split, others, pool), groups)
+    rows = term_scores(part.tower, layer, split, edit.terms, pool)
+    if kind == "resample":
+        return resampled(edit, part, layer, rows)
+    return row_change(kind, rows, groups, edit.seed + SEEDS_APART * layer)
+
+
+def groups_for(edit: Edit, part: TowerRun) -> Groups:
+    """The keys that may be averaged with which, in the query rows of an edit."""
+    assert part.places.occurs is not None
+    pooled = edit.queries == POOLED
+    groups = groups_of(
+        part.tower, part.inputs, part.places.occurs, pooled=pooled, grid=part.places.grid
+    )
+    if edit.how != "keep_objects":
+        return groups
+    return groups.apart(objects(part).to(groups.seen.device))
+
+
+def resampled(edit: Edit, part: Narrowed, layer: int, rows: Rows) -> Rows:
+    """The terms of other inputs of the intact run minus the own ones.
+
+    Raises InputIndependent where they do not differ, ValueError for other rows than the pooled.
+    """
+    if edit.queries != POOLED:
+        raise ValueError("queries: resample knows the pooled row alone")
+    whole, index = part.whole, part.index
+    gauge = gauge_of(part.tower, layer) if edit.gauge == OWN else edit.gauge
+    own = term_scores(
+        part.tower, layer, whole.streams.split(layer, gauge), edit.terms, whole.inputs.pool
+    )
+    order = torch.randperm(
+        len(own), generator=torch.Generator().manual_seed(DONOR_SEED + edit.seed)
+    )
+    donors = own[order.to(own.device)]
+    if (donors - own).abs().max() <= 1e-6 * own.abs().max():
+        raise InputIndependent(
+            f"resample: {edit.what} does not depend on the input, nothing to resample"
+        )
+    return donors[index] - rows
+
+
+# Attention after the softmax
+
+
+def on_attention(edit: Edit, part: TowerRun) -> Callable[[Tensor, object], Tensor]:
+    """Moves weight between the objects; the masses of overlapping positions stay."""
+    masks, heads = object_masks(part), heads_of(edit, part)
+    rows = query_mask(edit, part)
+
+    def change(pattern: Tensor, hook: object) -> Tensor:
+        mass = einsum(pattern, masks, "n head q key, object n key -> object n head q")
+        wanted = mass.flip(0) if edit.how == "exchange" else mass.mean(0).expand_as(mass)
+        factor = torch.where(mass > 0, wanted / mass.clamp(min=1e-30), 0.0) - 1
+        moved = einsum(factor, masks, "object n head q, object n key -> n head q key") * pattern
+        return pattern + edit.alpha * moved * (heads[:, None, None] & rows[:, None, :, None])
+
+    return change
+
+
+def object_masks(part: TowerRun) -> Float[Tensor, "object batch key"]:
+    """Where each object stands, in the order of roles; positions of several objects left out.
+
+    Raises ValueError where nothing says where objects are.
+    """
+    names = [name for name in part.places.roles if name not in (*ELSEWHERE, *HALVES)]
+    if len(names) < 2:
+        raise ValueError("attention: nothing says where the objects of these inputs are")
+    masks = torch.stack([part.places.roles[name] for name in names]).to(part.model.device)
+    return (masks & (masks.sum(0) == 1)).to(part.tower.W_U.dtype)
+
+
+# Sites
+
+
+def on_site(edit: Edit, part: Narrowed, layer: int) -> Callable[[Tensor, Any], Tensor]:
+    """Zero, patch or add at the positions of a role."""
+    mask, source = site_mask(edit, part), None
+    if edit.source is not None:
+        if len(edit.source) != len(part.whole):
+            expected, got = len(part.whole), len(edit.source)
+            raise InputError(f"source: expected a run of {expected} inputs, got {got}")
+        source = edit.source.sites[edit.hook(layer)][part.index]
+
+    def change(activation: Tensor, hook: object) -> Tensor:
+        wanted = torch.zeros_like(activation) if source is None else source
+        if edit.vector is not None:
+            wanted = activation + edit.vector.to(activation)
+        if edit.alpha != 1:
+            wanted = activation + edit.alpha * (wanted - activation)
+        return torch.where(mask, wanted, activation)
+
+    return change
+
+
+def site_mask(edit: Edit, part: TowerRun) -> Bool[Tensor, "batch ..."]:
+    """Where an edit of a site applies: shaped to broadcast over the activation."""
+    key = role_mask(edit.role, part)
+    if edit.what in RESIDUAL_SITES:
+        return key[:, :, None]
+    heads = heads_of(edit, part)
+    if edit.what in HEAD_SITES:
+        return (key[:, :, None] & heads)[..., None]
+    query = query_mask(edit, part)
+    return heads[:, None, None] & (query[:, :, None] & key[:, None])[:, None]
+
+
+def query_mask(edit: Edit, part: TowerRun) -> Bool[Tensor, "batch query"]:
+    """The query rows of an edit."""
+    return role_mask(edit.queries, part)
+
+
+def role_mask(role: str, part: TowerRun) -> Bool[Tensor, "batch pos"]:
+    """The positions of a role, all of them, or the pooled one; ValueError for an unknown role."""
+    place = torch.arange(part.n_positions, device=part.inputs.pool.device)
+    if role == ALL:
+        return torch.ones(len(part), len(place), dtype=torch.bool, device=place.device)
+    if role == POOLED:
+        return place == part.inputs.pool[:, None]
+    if role not in part.places.roles:
+        known = ", ".join((ALL, POOLED, *part.places.roles))
+        raise ValueError(f"role: expected one of {known}, got {role!r}")
+    return part.places.roles[role].to(place.device)
+
+
+def objects(part: TowerRun) -> Bool[Tensor, "batch pos"]:
+    """Where a tower reads an object: neither at its ends nor on empty pixels or other words."""
+    return ~torch.stack(
+        [mask for name, mask in part.places.roles.items() if name in ELSEWHERE]
+    ).any(0)
+
+
+def knows_objects(part: TowerRun) -> bool:
+    """Do the roles of pictures say where the objects are, and what is empty?"""
+    return {*SIDES, "background"} <= set(part.places.roles)

@@ -1,0 +1,126 @@
+"""Margins under many edits: of one tower, along one direction for each example.
+
+Edits of sites in one layer run together, as many as fit, from the stream of their layer on; one
+that cannot reach the pooled position is not run at all. All others run one after the other.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lrinterp.axes import Embeddings
+from lrinterp.run.edit import ALL, MAP_SITES, POOLED, SITES, Edit
+from lrinterp.run.edited import under
+from lrinterp.run.hooks import on_site, role_mask
+from lrinterp.run.tower import TowerRun
+from lrinterp.store import InputError
+
+__all__ = ["CELL_EXAMPLES", "gradient", "margins", "reaches"]
+
+CELL_EXAMPLES = 256
+"""Edits x examples of one forward pass: small enough for the cache, large enough to share cost."""
+
+
+@torch.no_grad()
+def margins(
+    run: TowerRun, edits: Sequence[Edit], direction: Embeddings
+) -> Float[Tensor, "edit example"]:
+    """The margin of every example under each edit alone: embedding . direction, in double.
+
+    Equal to `under(run, edit)` one by one.
+    """
+    own = run.along(run.residual(run.n_layers), direction)
+    found = own.repeat(len(edits), 1)
+    alive = [i for i, edit in enumerate(edits) if reaches(run, edit)]
+    for chunk in chunks(run, edits, alive):
+        some = [edits[i] for i in chunk]
+        if is_cell(some[0]):
+            found[chunk] = together(run, some, direction)
+        else:
+            edited = under(run, some[0])
+            found[chunk[0]] = edited.along(edited.residual(run.n_layers), direction)
+    return found
+
+
+def is_cell(edit: Edit) -> bool:
+    """Is it an edit of a site in one layer, of which many run together?"""
+    return edit.what in SITES and edit.layers is not None and len(edit.layers) == 1
+
+
+def reaches(run: TowerRun, edit: Edit) -> bool:
+    """Can an edit change the embedding? In the last layer only the pooled query row can."""
+    if not is_cell(edit) or edit.layers_of(run.tower)[0] < run.n_layers - 1:
+        return True
+    if edit.what in MAP_SITES:
+        role = edit.queries
+    elif edit.what in ("q", "z", "attn_out", "mlp_out"):
+        role = edit.role
+    else:
+        return True
+    if role in (ALL, POOLED):
+        return True
+    pool = run.inputs.pool
+    return bool(role_mask(role, run)[torch.arange(len(pool), device=pool.device), pool].any())
+
+
+def chunks(run: TowerRun, edits: Sequence[Edit], index: Sequence[int]) -> Iterator[list[int]]:
+    """Runs of edits (by index) that share a hook, bounded by edits x examples."""
+    size = max(1, min(CELL_EXAMPLES, run.batch_size) // max(len(run), 1))
+    for key, group in groupby(index, key=lambda i: hook_of(edits[i])):
+        same, width = list(group), size if key else 1
+        yield from (same[i : i + width] for i in range(0, len(same), width))
+
+
+def hook_of(edit: Edit) -> str:
+    """The hook that edits which run together share; empty for those that run alone."""
+    return edit.hook(edit.layers[0]) if is_cell(edit) and edit.layers else ""
+
+
+def together(
+    run: TowerRun, edits: Sequence[Edit], direction: Embeddings
+) -> Float[Tensor, "edit example"]:
+    """One forward pass for some edits of one site, each with a copy of the examples."""
+    layer, part, fired = edits[0].layers_of(run.tower)[0], run.at(slice(None)), []
+    changes = [on_site(edit, part, layer) for edit in edits]
+
+    def change(activation: Tensor, hook: object) -> Tensor:
+        fired.append(True)
+        each = activation.reshape(len(edits), len(run), *activation.shape[1:])
+        made = [one(rows, hook) for one, rows in zip(changes, each, strict=True)]
+        return torch.stack(made).reshape(activation.shape)
+
+    start = run.residual(layer)
+    start = start.expand(len(edits), *start.shape).reshape(-1, *start.shape[1:])
+    hook = edits[0].hook(layer)
+    with run.tower.hooks(fwd_hooks=[(hook, change)]):
+        last = run.tower(start, start_at_layer=layer, stop_at_layer=run.n_layers)
+    if not fired:
+        raise InputError(f"hook {hook!r} of the {run.name} tower never fires in this model")
+    return run.along(last, direction).reshape(len(edits), -1)
+
+
+@torch.enable_grad()
+def gradient(
+    run: TowerRun, direction: Embeddings, sites: Sequence[str]
+) -> dict[str, Float[Tensor, "example ..."]]:
+    """Slopes d margin / d activation of some hooks, at what the run is; weights get no gradient.
+
+    Cost: one forward and one backward pass, of all examples at once: ask in `parts`.
+    """
+    kept: dict[str, Tensor] = {}
+
+    def keep(activation: Tensor, hook: Any) -> None:
+        kept[hook.name] = activation
+
+    start = run.at(slice(None)).residual(0).detach().clone().requires_grad_()
+    with run.hooked([(name, keep) for name in sites], inside=None):
+        last = run.tower(start, start_at_layer=0, stop_at_layer=run.n_layers)
+    if silent := [name for name in sites if name not in kept]:
+        raise InputError(f"hook {silent[0]!r} of the {run.name} tower never fires in this model")
+    embedded = run.model.project(run.name, last, run.inputs.pool)
+    whole = (embedded.double() * direction.double()).sum()
+    return dict(zip(kept, torch.autograd.grad(whole, list(kept.values())), strict=True))

@@ -1,0 +1,138 @@
+"""Where activations lie: in memory up to a budget, in memory-mapped files above it."""
+
+import math
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrinterp.store import InputError
+
+if TYPE_CHECKING:
+    from lrinterp.run.tower import TowerRun
+
+__all__ = ["BUDGET", "Sites", "room"]
+
+BUDGET = 2**30
+"""Bytes that the streams of one pass, or the sites inside its layers, may take in memory."""
+TOGETHER = (
+    ("attn.hook_attn_scores", "attn.hook_pattern"),
+    ("attn.hook_z", "hook_mlp_out", "hook_attn_out"),
+    ("attn.hook_q", "attn.hook_k", "attn.hook_v"),
+)
+"""Sites of a layer that are kept together: who asks for one soon asks for the others."""
+
+
+def room(shape: tuple[int, ...], like: Tensor, copies: int) -> Tensor:
+    """An empty tensor; memory-mapped where so many of its size would exceed the budget."""
+    if math.prod(shape) * like.element_size() * copies <= BUDGET:
+        return torch.empty(shape, dtype=like.dtype, device=like.device)
+    file = tempfile.NamedTemporaryFile(prefix="lrinterp-", suffix=".stream")  # noqa: SIM115
+    dtype = torch.empty(0, dtype=like.dtype).numpy().dtype
+    mapped = torch.from_numpy(np.memmap(file, dtype=dtype, mode="w+", shape=shape))
+    weakref.finalize(mapped, file.close)
+    return mapped
+
+
+class Sites(Mapping[str, Tensor]):
+    """The activations of a run by hook name, each made when it is first asked for.
+
+    Streams come from the run's pass. What lies inside a layer is made again from the stream that
+    the layer reads and kept, the oldest forgotten first, within the budget.
+    """
+
+    def __init__(self, run: "TowerRun") -> None:
+        self.run = run
+        self.known = set(run.tower.hook_dict)
+        self.inside: dict[str, Tensor] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.run.tower.hook_dict)
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.known:
+            raise KeyError(name)
+        if (known := self.run.known(name)) is not None:
+            return known
+        layer, site = place_of(name)
+        if layer is None:
+            return self.outside(name)
+        if site == "hook_resid_pre":
+            return self.run.residual(layer)
+        if site == "hook_resid_post":
+            return self.run.residual(layer + 1)
+        if name not in self.inside:
+            group = next((group for group in TOGETHER if site in group), (site,))
+            self.load([f"blocks.{layer}.{one}" for one in group])
+        return self.inside[name]
+
+    def load(self, names: Iterable[str]) -> None:
+        """Make some sites inside layers at once: a layer's work for each layer that lacks one."""
+        asked = [n for n in names if n in self.known and n not in self.inside]
+        for layer in sorted({number for n in asked if (number := place_of(n)[0]) is not None}):
+            own = [n for n in asked if place_of(n)[0] == layer]
+            self.keep(self.layer(layer, own))
+
+    def layer(self, layer: int, names: list[str]) -> dict[str, Tensor]:
+        """Some sites of one layer; InputError for a hook that never fires."""
+        parts: list[dict[str, Tensor]] = []
+        for some, part in self.run.parts():
+            start = self.run.residual(layer)[some]
+            parts.append(fired(part, names, layer, start))
+        optional = {n for n in names if n.endswith(("hook_mlp_out", "hook_attn_out"))}
+        if silent := [n for n in names if n not in parts[0] and n not in optional]:
+            raise InputError(
+                f"hook {silent[0]!r} of the {self.run.name} tower never fires in this model"
+            )
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def outside(self, name: str) -> Tensor:
+        """What is made of the inputs before the first layer, or of the weights."""
+        if name not in self.inside:
+            parts = [fired(part, [name], 0, None) for _, part in self.run.parts()]
+            if name not in parts[0]:
+                raise InputError(f"hook {name!r} of the {self.run.name} tower is not kept")
+            self.keep({name: torch.cat([part[name] for part in parts])})
+        return self.inside[name]
+
+    def keep(self, found: Mapping[str, Tensor]) -> None:
+        """Keep some sites, and forget the oldest ones where all would exceed the budget."""
+        self.inside |= found
+        size = sum(tensor.nbytes for tensor in self.inside.values())
+        for name in [name for name in self.inside if name not in found]:
+            if size <= BUDGET:
+                break
+            size -= self.inside.pop(name).nbytes
+
+
+@torch.no_grad()
+def fired(part: "TowerRun", names: list[str], layer: int, start: Tensor | None) -> dict[str, Any]:
+    """What some hooks see while one layer runs on its stream, or while inputs are embedded."""
+    found: dict[str, Tensor] = {}
+
+    def keep(activation: Tensor, hook: Any) -> None:
+        found[hook.name] = activation
+
+    with part.hooked([(name, keep) for name in names], inside=layer):
+        if start is None:
+            part.tower(part.inputs.values, stop_at_layer=0)
+        else:
+            part.tower(start, start_at_layer=layer, stop_at_layer=layer + 1)
+    return found
+
+
+def place_of(name: str) -> tuple[int | None, str]:
+    """Layer and site of a hook: blocks.3.attn.hook_z is (3, attn.hook_z)."""
+    blocks, _, rest = name.partition(".")
+    layer, _, site = rest.partition(".")
+    return (int(layer), site) if blocks == "blocks" and layer.isdecimal() else (None, name)

@@ -1,0 +1,301 @@
+"""One tower on some inputs: everything the intact model does, when it is first asked for, once.
+
+One gradient-free pass gives the embeddings and the residual stream before every layer. A site
+inside a layer (queries, attention, head outputs) is made again from the stream that the layer
+reads: a layer's work, not a pass. `at` narrows without running anything.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from tqdm.auto import tqdm
+from transformer_lens import ActivationCache
+
+from lrinterp.axes import AnyInputs, Embeddings, Occurrence
+from lrinterp.decomposition import Streams, components
+from lrinterp.encoders import DualEncoder, Tower, batch_that_fits, positions
+from lrinterp.run.memory import Sites, room
+from lrinterp.store import InputError
+
+__all__ = ["Hook", "Index", "Narrowed", "TowerRun", "last_name", "resid_pre"]
+
+Index = slice | Int[Tensor, "some"]
+Hook = tuple[str, Any]
+"""Name of a hook and the function that it calls."""
+EMBEDDING = "embedding"
+PATIENCE = 2
+"""Seconds before a bar shows."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Places:
+    """What is known of the positions of some inputs."""
+
+    occurs: Occurrence | None = None
+    """Which token stands at which position in some admissible input."""
+    clusters: Int[np.ndarray, "batch"] | None = None
+    """A number of each input: what is its position is learnt from other clusters alone."""
+    roles: Mapping[str, Bool[Tensor, "batch pos"]] = field(default_factory=dict)
+    """Masks of the positions that play a role."""
+    grid: tuple[int, int] | None = None
+    """Rows and columns of the patches behind CLS; None where positions are words."""
+
+    def at(self, index: Index) -> "Places":
+        """The same of some inputs."""
+        place = index if isinstance(index, slice) else index.cpu()
+        own = self.clusters
+        some = own if own is None else own[place if isinstance(place, slice) else place.numpy()]
+        roles = {name: mask[place] for name, mask in self.roles.items()}
+        return replace(self, clusters=some, roles=roles)
+
+
+class TowerRun:
+    """A tower and its inputs; streams, embeddings and activations come when asked for."""
+
+    def __init__(
+        self,
+        model: DualEncoder,
+        name: str,
+        inputs: AnyInputs,
+        places: "Places | None" = None,
+        *,
+        progress: bool | None = None,
+    ) -> None:
+        self.model, self.name, self.inputs = model, name, inputs.to(model.device)
+        self.places = places or Places()
+        self.progress = progress
+        """Show a bar where the pass takes long; None on a terminal alone."""
+        self.kept: dict[str, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def tower(self) -> Tower:
+        """The tower itself."""
+        return self.model.towers[self.name]
+
+    @property
+    def n_layers(self) -> int:
+        """Its layers."""
+        return self.tower.cfg.n_layers
+
+    @property
+    def n_positions(self) -> int:
+        """Its positions on these inputs."""
+        return positions(self.tower, self.inputs)
+
+    @property
+    def batch_size(self) -> int:
+        """Inputs of one forward pass."""
+        return batch_that_fits(self.tower, self.inputs)
+
+    def parts(self, size: int | None = None) -> Iterator[tuple[slice, "TowerRun"]]:
+        """The inputs in parts of a size, of a batch for None, in order."""
+        size = size or self.batch_size
+        for start in range(0, len(self), size):
+            yield (some := slice(start, start + size)), self.at(some)
+
+    # What the pass leaves
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """Unit embeddings of the pooled position."""
+        return self.kept_site(EMBEDDING)
+
+    def residual(self, layer: int) -> Float[Tensor, "batch pos d_model"]:
+        """The stream before a layer; for `n_layers`, the one that embeddings are read from."""
+        return self.kept_site(last_name(self.tower) if layer == self.n_layers else resid_pre(layer))
+
+    def pooled(self, layer: int) -> Float[Tensor, "batch d_model"]:
+        """The pooled position of the stream before a layer."""
+        rows = torch.arange(len(self), device=self.inputs.pool.device)
+        return self.residual(layer)[rows, self.inputs.pool]
+
+    def kept_site(self, name: str) -> Tensor:
+        """A tensor that the pass leaves."""
+        if name not in self.kept:
+            self.kept |= self.run_pass()
+        return self.kept[name]
+
+    def known(self, name: str) -> Tensor | None:
+        """A site that is there already, or None."""
+        return self.kept.get(name)
+
+    def run_pass(self) -> dict[str, Tensor]:
+        """The pass: streams of all layers and embeddings, memory-mapped where they are large."""
+        return self.gathered(0, None)
+
+    @torch.no_grad()
+    def gathered(self, first: int, start: Tensor | None) -> dict[str, Tensor]:
+        """Streams and embeddings from a layer on; from the inputs themselves for start None."""
+        names = [resid_pre(layer) for layer in range(first, self.n_layers)]
+        names.append(last_name(self.tower))
+        stores: dict[str, Tensor] = {}
+        hidden = None if self.progress is None else not self.progress
+        total = -(-len(self) // self.batch_size)
+        bar = tqdm(
+            self.parts(), desc=self.name, unit="batch", total=total, delay=PATIENCE, disable=hidden
+        )
+        for some, part in bar:
+            for name, value in part.streamed(names, first, None if start is None else start[some]):
+                if name not in stores:
+                    shape = (len(self), *value.shape[1:])
+                    stores[name] = room(shape, value, len(names))
+                stores[name][some] = value
+        return stores or self.empty(names)
+
+    def streamed(
+        self, names: Sequence[str], first: int, start: Tensor | None
+    ) -> Iterator[tuple[str, Tensor]]:
+        """One batch: the named sites, then the embeddings."""
+        found: dict[str, Tensor] = {}
+
+        def keep(activation: Tensor, hook: Any) -> None:
+            found[hook.name] = activation
+
+        with self.hooked([(name, keep) for name in names]):
+            last = self.forward(first, start)
+        yield from found.items()
+        yield EMBEDDING, self.model.project(self.name, last, self.inputs.pool)
+
+    def forward(self, first: int = 0, start: Tensor | None = None) -> Tensor:
+        """The last stream, from a layer on where its stream is given."""
+        if start is None:
+            return self.tower(self.inputs.values, stop_at_layer=self.n_layers)
+        return self.tower(start, start_at_layer=first, stop_at_layer=self.n_layers)
+
+    def hooks_at(self, _: Index, __: int | None = None) -> list[Hook]:
+        """Functions that change what the tower does with some inputs; none of an intact one.
+
+        The second argument is a layer whose stream edits have changed already.
+        """
+        return []
+
+    @contextmanager
+    def hooked(self, more: Sequence[Hook] = (), *, inside: int | None = None) -> Iterator[None]:
+        """Inside, the run's own hooks and some more are on; leaving restores the tower always."""
+        own = self.hooks_at(slice(None), inside)
+        with self.tower.hooks(fwd_hooks=[*own, *more]):
+            yield
+
+    def empty(self, names: Sequence[str]) -> dict[str, Tensor]:
+        """What the pass leaves of no inputs."""
+        n, cfg = self.n_positions, self.tower.cfg
+        stream = torch.zeros(0, n, cfg.d_model, device=self.model.device)
+        return dict.fromkeys(names, stream) | {
+            EMBEDDING: torch.zeros(0, cfg.d_vocab_out, device=self.model.device)
+        }
+
+    # What is made from it
+
+    @cached_property
+    def streams(self) -> Streams:
+        """The streams, split into content and position; see `lrinterp.decomposition.streams`."""
+        if self.places.occurs is None:
+            raise InputError(f"the {self.name} run does not know which positions tokens occur at")
+        n = self.n_positions
+        place = torch.arange(n, device=self.inputs.pool.device)
+        bidirectional = self.tower.cfg.attention_dir == "bidirectional"
+        return Streams(
+            tower=self.tower,
+            pool=self.inputs.pool,
+            of_position=components(self.places.occurs)[1][:n].to(place.device),
+            seen=(place <= self.inputs.pool[:, None]) | bidirectional,
+            cache=self.sites,
+            clusters=self.numbers,
+        )
+
+    @property
+    def numbers(self) -> Int[Tensor, "batch"] | None:
+        """The clusters, where the inputs are."""
+        clusters = self.places.clusters
+        if clusters is None:
+            return None
+        return torch.from_numpy(np.ascontiguousarray(clusters)).to(self.inputs.pool.device)
+
+    @cached_property
+    def sites(self) -> Sites:
+        """Every activation by its full hook name."""
+        return Sites(self)
+
+    @cached_property
+    def cache(self) -> ActivationCache:
+        """The same under all names of TransformerLens, such as `cache["pattern", 0]`."""
+        return ActivationCache(self.sites, self.tower)  # type: ignore[arg-type]
+
+    def at(self, index: Index) -> "Narrowed":
+        """Some of the inputs, in the order asked for; position is what it is for all of them."""
+        return Narrowed(self, index)
+
+    def of(self, index: Index) -> "Narrowed":
+        """Some of the inputs, on their own: position is a mean over these alone."""
+        return Narrowed(self, index, alone=True)
+
+    @torch.no_grad()
+    def values(self, sites: Iterable[str]) -> dict[str, Tensor]:
+        """Some activations by hook name, those inside a layer in one go."""
+        self.sites.load(names := list(sites))
+        return {name: self.sites[name] for name in names}
+
+    @torch.no_grad()
+    def along(
+        self, last: Float[Tensor, "some pos d_model"], direction: Embeddings
+    ) -> Float[Tensor, "some"]:
+        """Margins by a last stream, in double precision; directions and pools repeat as needed."""
+        copies = len(last) // max(len(self), 1)
+        embedded = self.model.project(self.name, last, self.inputs.pool.repeat(copies))
+        return (embedded.double() * direction.double().repeat(copies, 1)).sum(-1)
+
+
+class Narrowed(TowerRun):
+    """Some inputs of another run, whose numbers it shares."""
+
+    def __init__(self, whole: TowerRun, index: Index, *, alone: bool = False) -> None:
+        super().__init__(whole.model, whole.name, whole.inputs.at(index), whole.places.at(index))
+        self.whole, self.index, self.alone = whole, index, alone
+
+    def kept_site(self, name: str) -> Tensor:
+        """The part of what the other run's pass leaves."""
+        if name not in self.kept:
+            self.kept[name] = self.whole.kept_site(name)[self.index]
+        return self.kept[name]
+
+    @cached_property
+    def streams(self) -> Streams:
+        """The streams; what counts as position is that of all inputs of the other run."""
+        if self.alone:
+            return super().streams
+        return replace(super().streams, among=(self.whole.streams, self.index), vectors={})
+
+    def known(self, name: str) -> Tensor | None:
+        """The part of a site that either run has already."""
+        if name not in self.kept and (whole := self.whole.known(name)) is not None:
+            self.kept[name] = whole[self.index]
+        return self.kept.get(name)
+
+    def hooks_at(self, index: Index, inside: int | None = None) -> list[Hook]:
+        """Those of the other run, for these inputs."""
+        return self.whole.hooks_at(composed(self.index, index, len(self.whole)), inside)
+
+
+def composed(first: Index, then: Index, n: int) -> Index:
+    """Some of some of n inputs."""
+    return first if then == slice(None) else torch.arange(n)[first][then]
+
+
+def resid_pre(layer: int) -> str:
+    """The hook of what a layer reads."""
+    return f"blocks.{layer}.hook_resid_pre"
+
+
+def last_name(tower: Tower) -> str:
+    """The hook of the stream that embeddings are read from."""
+    return f"blocks.{tower.cfg.n_layers - 1}.hook_resid_post"
