@@ -7,12 +7,13 @@ from .decomposition import score_terms as score_terms
 from .encoders import DualEncoder as DualEncoder
 from .encoders import EncoderConfig as EncoderConfig
 from .encoders import preset as preset
-from .recording import Recording as Recording
-from .recording import load_recording as load_recording
-from .recording import record as record
 from .report import write_report as write_report
 from .result import Provenance as Provenance
 from .result import document as document
+from .run import Edit as Edit
+from .run import Run as Run
+from .run import load_recording as load_recording
+from .run import record as record
 from .scenes import PAPER as PAPER
 from .scenes import Examples as Examples
 from .scenes import Scenes as Scenes

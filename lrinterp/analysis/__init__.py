@@ -11,7 +11,6 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from lrinterp.analysis.ablation.bench import Bench, Row
 from lrinterp.analysis.ablation.term_ablation import TermAblation, term_ablation
 from lrinterp.analysis.accuracy import Accuracy, accuracy
 from lrinterp.analysis.alignment.procrustes import Procrustes, procrustes
@@ -27,11 +26,11 @@ from lrinterp.analysis.mentions.order_bias import OrderBias, order_bias
 from lrinterp.analysis.patching.activation_patching import ActivationPatching, activation_patching
 from lrinterp.analysis.pictures.over_picture import OverPicture, over_picture
 from lrinterp.analysis.terms.attention_terms import AttentionTerms, attention_terms
-from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable, Result, Skipped
+from lrinterp.run import Run
 from lrinterp.store import InputError
 
-__all__ = ["ANALYSES", "Analysis", "Bench", "Row", "analyze", "check_names"]
+__all__ = ["ANALYSES", "Analysis", "analyze", "check_names"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ ANALYSES: dict[str, Analysis] = {
 
 
 def analyze(
-    recording: Recording, only: Iterable[str] | None = None, *, progress: bool | None = None
+    recording: Run, only: Iterable[str] | None = None, *, progress: bool | None = None
 ) -> dict[str, Result]:
     """Run some analyses, or all, on a recording; each is computed once, what it needs first.
 
@@ -95,7 +94,7 @@ def in_order(name: str) -> list[str]:
     return [step for need in ANALYSES[name].needs for step in in_order(need)] + [name]
 
 
-def run_one(name: str, recording: Recording, done: dict[str, Result]) -> Result:
+def run_one(name: str, recording: Run, done: dict[str, Result]) -> Result:
     """One analysis; it is skipped where it does not apply or what it needs was skipped."""
     analysis = ANALYSES[name]
     question = analysis.result.question

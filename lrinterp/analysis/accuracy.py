@@ -17,8 +17,8 @@ from lrinterp.analysis.order_parts import (
 )
 from lrinterp.charts import bars
 from lrinterp.grades import phrase_of
-from lrinterp.recording import Recording
 from lrinterp.result import Figure, Result, Scalar, records
+from lrinterp.run import Run
 from lrinterp.scenes import SETS
 from lrinterp.scenes.natural import PICTURES
 from lrinterp.scoring import METRICS, accuracy_rows
@@ -220,7 +220,7 @@ SET_WORDS = {
 }
 
 
-def accuracy(recording: Recording) -> Accuracy:
+def accuracy(recording: Run) -> Accuracy:
     """Order, retrieval and label set on the four sets, under each kind of candidates.
 
     On photographs of a suite there is one set, and order also against the caption in which left

@@ -11,8 +11,8 @@ from lrinterp.analysis.accuracy import Accuracy
 from lrinterp.analysis.answer_words import GAIN, WITHOUT, sentence, side_words
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.grades import Grade, grade, phrase_of
-from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, Tile, records
+from lrinterp.run import Run
 from lrinterp.scenes.natural import PICTURES
 
 __all__ = ["Answer", "answer"]
@@ -197,7 +197,7 @@ DEEP = (
 
 
 def answer(
-    recording: Recording,
+    recording: Run,
     *,
     accuracy: Accuracy,
     term_ablation: TermAblation,

@@ -7,7 +7,7 @@ cos(image, true caption) - cos(image, its reverse), the text margin likewise cos
 embeddings of the other tower.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,11 +15,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lrinterp.analysis.patching.bench import PatchBench, Roles
 from lrinterp.analysis.subject import as_index, focus
-from lrinterp.axes import AnyInputs, Embeddings, Tokens
-from lrinterp.recording import Recording
+from lrinterp.axes import AnyInputs, Embeddings
 from lrinterp.result import NotApplicable
+from lrinterp.run import Run, TowerRun
 from lrinterp.scenes import Examples
 from lrinterp.scenes.natural.patches import BACKGROUND
 from lrinterp.scoring import order_credit
@@ -35,52 +34,59 @@ __all__ = [
     "swapped",
 ]
 
+Mask = Bool[Tensor, "example pos"]
 ENOUGH_ERRORS = 10
 """Standard errors that clean and corrupted margins must lie apart."""
 ROUNDING = 1e-5
 """A mean difference of margins below which there is none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contrast:
     """One tower on clean and corrupted inputs that differ in the order of the objects."""
 
-    recording: Recording
+    recording: Run
     tower: str
-    inputs: tuple[AnyInputs, AnyInputs]
-    """Clean and corrupted."""
-    embeddings: tuple[Embeddings, Embeddings]
-    """Of both, as they were recorded."""
+    clean: TowerRun
+    corrupted: TowerRun
     direction: Embeddings
-    roles: Roles
     units: Units
     pictures: Int[np.ndarray, "example"]
     """Which of the recorded pictures gives each example."""
     template: str
     """The relation word of the captions, or of the directions that they make."""
 
+    @property
+    def inputs(self) -> tuple[AnyInputs, AnyInputs]:
+        """Clean and corrupted."""
+        return self.clean.inputs, self.corrupted.inputs
+
+    @property
+    def roles(self) -> Mapping[str, Bool[Tensor, "example pos"]]:
+        """Positions that play a role in either run."""
+        return self.clean.places.roles
+
     def margins(self) -> Float[Tensor, "example"]:
         """Of the clean inputs, in double precision."""
-        embedded = self.recording.model.embed_all(self.tower, self.inputs[0])
-        return (embedded.double() * self.direction.double()).sum(-1)
+        return self.margin_of(self.clean)
 
-    def bench(self, direction: str) -> PatchBench:
-        """Denoising runs the corrupted input and patches from the clean one; noising reverses."""
-        clean, corrupted = self.inputs
-        base, source = (corrupted, clean) if direction == "denoising" else (clean, corrupted)
-        return PatchBench(self.recording.model, self.tower, (base, source), self.direction)
+    def margin_of(self, run: TowerRun) -> Float[Tensor, "example"]:
+        """Embedding . direction of a run of these examples, in double precision."""
+        return (run.embeddings.double() * self.direction.double()).sum(-1)
+
+    def pair(self, direction: str) -> tuple[TowerRun, TowerRun]:
+        """Base and source: denoising patches the corrupted run from the clean one."""
+        both = (self.corrupted, self.clean)
+        return both if direction == "denoising" else both[::-1]
 
     def at(self, index: slice | Int[np.ndarray, "some"]) -> "Contrast":
         """Some of the examples, in the order asked for."""
         chosen = index if isinstance(index, slice) else as_index(index)
-        clean, corrupted = self.inputs
-        one, other = self.embeddings
         return replace(
             self,
-            inputs=(clean.at(chosen), corrupted.at(chosen)),
-            embeddings=(one[chosen], other[chosen]),
+            clean=self.clean.at(chosen),
+            corrupted=self.corrupted.at(chosen),
             direction=self.direction[chosen],
-            roles={name: mask[chosen] for name, mask in self.roles.items()},
             units=self.units.at(np.arange(len(self.units))[index]),
             pictures=self.pictures[index],
         )
@@ -106,10 +112,7 @@ class Contrast:
 
     def too_weak(self) -> str | None:
         """Why margins lie too close to divide by their difference, or None."""
-        clean, corrupted = (
-            (embedded.double() * self.direction.double()).sum(-1) for embedded in self.embeddings
-        )
-        gap = (clean - corrupted).cpu().numpy()
+        gap = (self.margins() - self.margin_of(self.corrupted)).cpu().numpy()
         error = clustered_error(gap, self.recording.examples.image_scene[self.pictures])
         if abs(gap.mean()) >= ENOUGH_ERRORS * error and abs(gap.mean()) > ROUNDING:
             return None
@@ -139,7 +142,7 @@ def clustered_error(
     return float(np.sqrt(len(sums) / (len(sums) - 1) * (sums**2).sum()) / len(values))
 
 
-def clearest_template(recording: Recording) -> str:
+def clearest_template(recording: Run) -> str:
     """The relation template in which order is best on the focus set; the first of equals."""
     index = recording.examples.where(focus(recording.examples))
     examples, scores = recording.examples.at(index), recording.scores[as_index(index)]
@@ -147,94 +150,89 @@ def clearest_template(recording: Recording) -> str:
     return max(names, key=lambda name: order_credit(scores, examples, name).mean())
 
 
-def contrasts(
-    recording: Recording, n: int, seed: int, *, template: str | None = None
-) -> list[Contrast]:
+def contrasts(recording: Run, n: int, seed: int, *, template: str | None = None) -> list[Contrast]:
     """Clean and corrupted pictures of the focus set, and their captions, for both towers.
 
     At most `n` pictures, drawn with `seed` from those whose swap is recorded too, the same ones
     for every `template`; None takes the clearest one. Raises
     NotApplicable where fewer than two such pictures are recorded.
     """
-    place = recording.examples.where(focus(recording.examples))
-    examples = recording.examples.at(place)
-    twin = examples.image_twin
-    paired = np.flatnonzero(twin >= 0)
-    chosen = np.random.default_rng(seed).permutation(paired)[:n]
-    if len(chosen) < 2:
-        raise NotApplicable("too few pictures whose swap is among the recorded ones")
-    template = template or clearest_template(recording)
-    true = caption_of(examples, chosen, template)
-    reverse = swapped(examples, twin[chosen], template)
-    rows = {"image": (place[chosen], place[twin[chosen]]), "text": (true, reverse)}
-    embedded = {tower: embeddings_of(recording, tower, pair) for tower, pair in rows.items()}
-    directions = {
-        tower: clean - corrupted
-        for tower, (clean, corrupted) in zip(("text", "image"), embedded.values(), strict=True)
-    }
-    roles = {
-        "image": either(examples.roles["image"], as_index(chosen), as_index(twin[chosen])),
-        "text": {name: mask[as_index(true)] for name, mask in examples.roles["text"].items()},
-    }
-    inputs = {
-        tower: (recording.inputs[tower].at(as_index(a)), recording.inputs[tower].at(as_index(b)))
-        for tower, (a, b) in rows.items()
-    }
-    return [
-        Contrast(
-            recording=recording,
-            tower=tower,
-            inputs=inputs[tower],
-            embeddings=embedded[tower],
-            direction=directions[tower],
-            roles=roles[tower],
-            units=examples.image_units.at(chosen),
-            pictures=place[chosen],
-            template=template,
-        )
-        for tower in rows
-    ]
+    return over([template or clearest_template(recording)], recording, n, seed)
 
 
-def over_templates(recording: Recording, n: int, seed: int) -> list[Contrast]:
+def over_templates(recording: Run, n: int, seed: int) -> list[Contrast]:
     """`contrasts` over all relation templates, which count alike.
 
     Pictures go along the mean of the templates' directions; the captions of each template follow
     one after the other, each with the same pictures.
     """
-    templates = recording.examples.templates
-    each = [contrasts(recording, n, seed, template=template) for template in templates]
-    image, text = zip(*each, strict=True)
-    clean, corrupted = (
-        Tokens(torch.cat([t.values for t in kind]), torch.cat([t.pool for t in kind]))
-        for kind in zip(*(one.inputs for one in text), strict=True)
+    return over(recording.examples.templates, recording, n, seed)
+
+
+def over(templates: Sequence[str], recording: Run, n: int, seed: int) -> list[Contrast]:
+    """The contrasts of both towers with the captions of some templates."""
+    run = recording.of(focus(recording.examples))
+    examples, twin = run.examples, run.examples.image_twin
+    chosen = np.random.default_rng(seed).permutation(np.flatnonzero(twin >= 0))[:n]
+    if len(chosen) < 2:
+        raise NotApplicable("too few pictures whose swap is among the recorded ones")
+    true = [caption_of(examples, chosen, template) for template in templates]
+    reverse = [swapped(examples, twin[chosen], template) for template in templates]
+    image = pair_of(run.towers["image"], chosen, twin[chosen], either)
+    text = pair_of(run.towers["text"], np.concatenate(true), np.concatenate(reverse), first)
+    stated = (text[0].embeddings - text[1].embeddings).unflatten(0, (len(templates), -1))
+    shown = image[0].embeddings - image[1].embeddings
+    kept = {"recording": recording, "template": templates[0]}
+    units, pictures = (
+        examples.image_units.at(chosen),
+        recording.examples.where(examples.image_set[0])[chosen],
     )
+    copies = len(templates)
     return [
-        replace(image[0], direction=torch.stack([one.direction for one in image]).mean(0)),
-        replace(
-            text[0],
-            inputs=(clean, corrupted),
-            embeddings=(
-                torch.cat([one.embeddings[0] for one in text]),
-                torch.cat([one.embeddings[1] for one in text]),
-            ),
-            direction=torch.cat([one.direction for one in text]),
-            roles={name: torch.cat([one.roles[name] for one in text]) for name in text[0].roles},
-            units=Units(np.concatenate([one.units.member for one in text])),
-            pictures=np.concatenate([one.pictures for one in text]),
+        Contrast(
+            tower="image",
+            clean=image[0],
+            corrupted=image[1],
+            direction=stated.mean(0),
+            units=units,
+            pictures=pictures,
+            **kept,
+        ),
+        Contrast(
+            tower="text",
+            clean=text[0],
+            corrupted=text[1],
+            direction=shown.repeat(copies, 1),
+            units=Units(np.concatenate([units.member] * copies)),
+            pictures=np.tile(pictures, copies),
+            **kept,
         ),
     ]
 
 
-def embeddings_of(
-    recording: Recording,
-    tower: str,
-    rows: tuple[Int[np.ndarray, "example"], Int[np.ndarray, "example"]],
-) -> tuple[Embeddings, Embeddings]:
-    """Recorded embeddings of some examples of a tower, where the model is."""
-    recorded, device = recording.embeddings[tower], recording.model.device
-    clean, corrupted = (recorded[as_index(i)].to(device) for i in rows)
-    return clean, corrupted
+def pair_of(
+    run: TowerRun,
+    clean: Int[np.ndarray, "example"],
+    corrupted: Int[np.ndarray, "example"],
+    roles_of: Callable[[Mask, Mask, str], Mask],
+) -> tuple[TowerRun, TowerRun]:
+    """Two narrowed runs of a tower, with roles that both share."""
+    pair = run.at(as_index(clean)), run.at(as_index(corrupted))
+    one, other = (narrowed.places.roles for narrowed in pair)
+    roles = {name: roles_of(one[name], other[name], name) for name in one}
+    for narrowed in pair:
+        narrowed.places = replace(narrowed.places, roles=roles)
+    return pair
+
+
+def either(clean: Mask, corrupted: Mask, role: str) -> Mask:
+    """Positions that play a role in one picture or the other; background plays it in both."""
+    return clean & corrupted if role == BACKGROUND else clean | corrupted
+
+
+def first(clean: Mask, _: Mask, __: str) -> Mask:
+    """The roles of the clean captions: a word and its swap stand at the same positions."""
+    return clean
 
 
 def caption_of(
@@ -258,15 +256,3 @@ def swapped(
         return caption_of(examples, images, template)
     [other] = [name for name in examples.templates if name != template]
     return caption_of(examples, images, other)
-
-
-def either(
-    roles: Mapping[str, Bool[Tensor, "batch pos"]],
-    clean: Int[Tensor, "example"],
-    corrupted: Int[Tensor, "example"],
-) -> dict[str, Bool[Tensor, "example pos"]]:
-    """Positions that play a role in one picture or the other; background plays it in both."""
-    return {
-        name: mask[clean] & mask[corrupted] if name == BACKGROUND else mask[clean] | mask[corrupted]
-        for name, mask in roles.items()
-    }

@@ -6,18 +6,18 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float, Int
 
-from lrinterp.analysis.ablation.bench import Bench, objects
-from lrinterp.analysis.ablation.term_ablation import INTACT, WITHOUT, TermAblation
+from lrinterp.analysis.ablation.term_ablation import TermAblation
 from lrinterp.analysis.contrast import caption_of, clearest_template
 from lrinterp.analysis.subject import decomposable, focus, head_name
 from lrinterp.analysis.terms.attention_terms import AttentionTerms
 from lrinterp.axes import Pixels
 from lrinterp.charts import heatmap
-from lrinterp.decomposition import TERMS
-from lrinterp.recording import Recording
+from lrinterp.decomposition import TERMS, split_terms
 from lrinterp.result import Attention, Figure, NotApplicable, Result, Scalar
+from lrinterp.run import Edit, Run, objects
 from lrinterp.wording import signed
 
 __all__ = ["Mechanism", "mechanism"]
@@ -181,7 +181,7 @@ FIRST = (
 
 
 def mechanism(
-    recording: Recording, *, attention_terms: AttentionTerms, term_ablation: TermAblation
+    recording: Run, *, attention_terms: AttentionTerms, term_ablation: TermAblation
 ) -> Mechanism:
     """Take one picture apart: attention of the pooled token intact and without key-position.
 
@@ -194,22 +194,25 @@ def mechanism(
     if isinstance(examples.image, Pixels):
         raise NotApplicable("the towers read photographs; see over_picture")
     chosen = typical(examples.image_pixels, examples.grid[1])
-    one = examples.at(np.array([chosen]))
-    bench = Bench(recording.model, one)
+    one = recording.of(focus(recording.examples)).at(np.array([chosen]))
+    without = one.under(Edit(layers=(0,), queries="pooled"))
     ranked = by_order_lost(term_ablation, recording.model.image.cfg.n_heads)
-    true = int(caption_of(one, np.array([0]), clearest_template(recording))[0])
-    row = recording.examples.where(focus(recording.examples))[chosen]
-    squares = recording.site("image", "blocks.0.attn.hook_pattern")[int(row)].float().cpu().numpy()
-    terms = bench.terms("image", "canonical")[:, 0, ranked[0], 0].cpu().double().numpy()
+    true = int(caption_of(one.examples, np.array([0]), clearest_template(recording))[0])
+    maps = [run.cache["image"]["pattern", 0][0].float().cpu().numpy() for run in (one, without)]
+    run = one.towers["image"]
+    split = run.streams.split(0, "canonical")
+    terms = split_terms(run.tower, 0, split, run.inputs.pool)[:, 0, ranked[0], 0]
+    terms = terms.cpu().double().numpy()
+    read = one.examples
     return Mechanism(
-        words=tuple(one.words["image"][i] for i in one.image.values[0].tolist()),
-        caption=one.caption_text[true],
+        words=tuple(read.words["image"][i] for i in read.image.values[0].tolist()),
+        caption=read.caption_text[true],
         heads=tuple(head_name(0, head) for head in ranked),
-        pattern=np.stack([bench.attention(r)[0][ranked] for r in (INTACT, WITHOUT)]),
+        pattern=np.stack([attention[ranked, int(run.inputs.pool[0])] for attention in maps]),
         terms=terms - terms.mean(1, keepdims=True),
-        margins=np.array([margin(bench, r, true) for r in (INTACT, WITHOUT)]),
-        squares=squares[ranked],
-        pixels=one.image_pixels[0],
+        margins=np.array([margin(run, true) for run in (one, without)]),
+        squares=maps[0][ranked],
+        pixels=read.image_pixels[0],
         mentions=mentions(recording, true),
         exactness=attention_terms.error,
         layers=recording.model.image.cfg.n_layers,
@@ -222,12 +225,11 @@ def by_order_lost(term_ablation: TermAblation, n_heads: int) -> list[int]:
     return sorted(range(n_heads), key=lambda head: -float(lost.get(head) or 0))
 
 
-def mentions(recording: Recording, caption: int) -> Float[np.ndarray, "text_head mention"]:
+def mentions(recording: Run, caption: int) -> Float[np.ndarray, "text_head mention"]:
     """First-layer attention of one caption's pooled token to its objects, as they are named."""
-    pattern = recording.site("text", "blocks.0.attn.hook_pattern")[caption]
-    pooled = pattern[:, recording.inputs["text"].pool[caption]].float().cpu().numpy()
-    named = objects(recording.examples.roles["text"])[caption].numpy()
-    return pooled[:, named]
+    run = recording.towers["text"].at(torch.tensor([caption]))
+    pooled = run.cache["pattern", 0][0, :, int(run.inputs.pool[0])].float().cpu().numpy()
+    return pooled[:, objects(run)[0].numpy()]
 
 
 def caption_side(mentions: Float[np.ndarray, "text_head mention"]) -> str:
@@ -247,11 +249,10 @@ def typical(pixels: Int[np.ndarray, "image object"], n_pixels: int) -> int:
     return int(np.abs(pixels - wanted).sum(1).argmin())
 
 
-def margin(bench: Bench, row: Any, true: int) -> float:
+def margin(run: Run, true: int) -> float:
     """Cosine of the true caption minus that of its reverse."""
-    examples = bench.examples
+    examples = run.examples
     stated = examples.caption_labels[true][::-1]
     same = examples.caption_template[true] == np.array(examples.caption_template, dtype=object)
     swap = int(np.flatnonzero(same & (examples.caption_labels == stated).all(1))[0])
-    scores = bench.scores(row)[0]
-    return float(scores[true] - scores[swap])
+    return float(run.scores[0, true] - run.scores[0, swap])

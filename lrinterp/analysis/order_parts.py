@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from lrinterp.analysis.contrast import caption_of
 from lrinterp.analysis.subject import SET_WORDS, focus
-from lrinterp.recording import Recording
+from lrinterp.run import Run
 from lrinterp.scenes import Examples
 from lrinterp.scenes.natural import PICTURES
 from lrinterp.scoring import credit, credits, order_credit
@@ -21,7 +21,7 @@ WORD = "word"
 """Candidates of order: the caption with the other relation word."""
 
 
-def by_template(recording: Recording) -> Iterator[dict[str, Any]]:
+def by_template(recording: Run) -> Iterator[dict[str, Any]]:
     """Order on each set of pairs with the captions of one template, where there are several."""
     names = recording.examples.templates
     for name in dict.fromkeys(recording.examples.image_set) if len(names) > 1 else ():
@@ -37,7 +37,7 @@ def by_template(recording: Recording) -> Iterator[dict[str, Any]]:
             }
 
 
-def by_label(recording: Recording) -> Iterator[dict[str, Any]]:
+def by_label(recording: Run) -> Iterator[dict[str, Any]]:
     """Order on the pictures of the focus set that hold a label, the lowest first.
 
     An interval over a few labels cannot tell whether others fail: so the single ones are shown.
@@ -56,7 +56,7 @@ def by_label(recording: Recording) -> Iterator[dict[str, Any]]:
     yield from sorted(rows, key=lambda row: (row["value"], row["label"]))
 
 
-def word_row(recording: Recording) -> dict[str, Any]:
+def word_row(recording: Run) -> dict[str, Any]:
     """Order against the caption that differs in its relation word."""
     values = word_credits(recording)
     place = {"set": PICTURES, "metric": "order", "candidates": WORD}
@@ -64,7 +64,7 @@ def word_row(recording: Recording) -> dict[str, Any]:
     return {**place, **vars(interval), "reason": None}
 
 
-def word_credits(recording: Recording) -> Float[np.ndarray, "image"]:
+def word_credits(recording: Run) -> Float[np.ndarray, "image"]:
     """Credit of each picture, its true captions against their one-word swaps; ties are shared."""
     examples, scores = recording.examples, recording.scores
     pictures = np.arange(len(examples))
@@ -78,7 +78,7 @@ def word_credits(recording: Recording) -> Float[np.ndarray, "image"]:
     return torch.stack(parts).cpu().double().mean(0).numpy()
 
 
-def by_distance(recording: Recording) -> Iterator[dict[str, Any]]:
+def by_distance(recording: Run) -> Iterator[dict[str, Any]]:
     """Order on held-out pairs, a row for each smallest distance between objects."""
     index = recording.examples.where("unseen_pair")
     if not len(index):

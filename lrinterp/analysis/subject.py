@@ -9,8 +9,8 @@ from torch import Tensor
 
 from lrinterp.decomposition import why_not
 from lrinterp.encoders import DualEncoder, Tower
-from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
+from lrinterp.run import Run
 from lrinterp.scenes import Examples
 from lrinterp.scenes.natural import PICTURES
 
@@ -48,7 +48,7 @@ def focus(examples: Examples) -> str:
     raise NotApplicable("no pictures of several objects were recorded")
 
 
-def decomposable(recording: Recording, tower: str) -> Tower:
+def decomposable(recording: Run, tower: str) -> Tower:
     """A tower whose layers have the nine terms; NotApplicable says why where it has not."""
     model = recording.model.towers[tower]
     if reason := why_not(model):

@@ -8,8 +8,8 @@ from lrinterp.comparison.differences import differences
 from lrinterp.comparison.measured import measure
 from lrinterp.comparison.naming import numbered
 from lrinterp.comparison.side_by_side import side_by_side
-from lrinterp.recording import Recording, record
 from lrinterp.result import Result
+from lrinterp.run import Run, record
 from lrinterp.scenes.natural import FromSuite
 from lrinterp.store import InputError
 
@@ -45,7 +45,7 @@ def compare(
 
 
 def compare_recordings(
-    recordings: Iterable[tuple[str, Recording]],
+    recordings: Iterable[tuple[str, Run]],
     only: Iterable[str] | None = None,
     *,
     progress: bool | None = None,

@@ -10,15 +10,14 @@ from typing import Any
 import torch
 
 from lrinterp.analysis import ANALYSES, analyze
-from lrinterp.analysis.ablation.bench import Bench
-from lrinterp.analysis.gradient.fit import WHOLE, positional_rows
+from lrinterp.analysis.gradient.fit import WHOLE, tower_rows
 from lrinterp.analysis.gradient.headline import headline
 from lrinterp.analysis.gradient.plane_fit import fit_row
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.comparison.kept import models_of
 from lrinterp.decomposition import why_not
 from lrinterp.encoders import DualEncoder
-from lrinterp.recording import Recording, record
+from lrinterp.run import Run, record
 from lrinterp.scenes import Examples, Scenes
 from lrinterp.scoring import order_credit
 from lrinterp.store import InputError
@@ -26,7 +25,7 @@ from lrinterp.training.loss import contrastive_loss
 
 __all__ = ["FOLLOWED", "Measure", "check_scalars", "follow_head", "headline_of", "measure_run"]
 
-Measure = Callable[[Recording], Mapping[str, float | None]]
+Measure = Callable[[Run], Mapping[str, float | None]]
 """Numbers of one checkpoint by name, from a recording of it."""
 
 FOLLOWED = ("unseen_pair_order", "slope", "span", "largest_slope", "loss")
@@ -42,15 +41,14 @@ def follow_head(head: int | None) -> Measure:
     line; `largest_slope`, the largest |slope| of any head. Without a head, order alone.
     """
 
-    def measure(recording: Recording) -> dict[str, float | None]:
+    def measure(recording: Run) -> dict[str, float | None]:
         examples = recording.examples
         index = torch.from_numpy(examples.where("unseen_pair"))
         part = examples.of("unseen_pair")
         order = float(order_credit(recording.scores[index], part).mean())
         if head is None:
             return {"unseen_pair_order": order, **dict.fromkeys(GRADIENT)}
-        tokens = recording.inputs["image"].at(index)
-        fits = fits_of(recording.model, tokens, examples)
+        fits = fits_of(recording.of("unseen_pair"))
         largest = max(abs(fit["slope"]) for fit in fits)
         own = {name: fits[head][name] for name in ("slope", "span")}
         return {"unseen_pair_order": order, **own, "largest_slope": largest}
@@ -58,10 +56,10 @@ def follow_head(head: int | None) -> Measure:
     return measure
 
 
-def fits_of(model: DualEncoder, tokens: Any, examples: Examples) -> list[dict[str, Any]]:
-    """Straight-line fits of the canonical key-position row of every head of the image tower."""
-    rows = positional_rows(model.towers["image"], tokens, examples.occurs["image"])
-    return [fit_row(row) for row in rows["canonical", WHOLE]]
+def fits_of(run: Run) -> list[dict[str, Any]]:
+    """Straight-line fits of the canonical key-position row of every head of the first layer."""
+    rows = tower_rows(run.streams["image"])
+    return [fit_row(row) for row in rows[0, "canonical", WHOLE]]
 
 
 def headline_of(model: DualEncoder, examples: Examples) -> int | None:
@@ -71,7 +69,7 @@ def headline_of(model: DualEncoder, examples: Examples) -> int | None:
     """
     if why_not(model.towers["image"]):
         return None
-    return headline(Bench(model, examples))[0]
+    return headline(record(model, examples, progress=False))[0]
 
 
 def measure_run(task: Mapping[str, Any], measure: Measure | None = None) -> list[dict[str, Any]]:
@@ -108,7 +106,7 @@ def _rows(task: Mapping[str, Any], measure: Measure | None) -> list[dict[str, An
     place = {"run": task.get("name", last.name), "seed": last.metadata.seed}
     rows = []
     for step, model in models_of(task["run"]):
-        found = dict(follow_head(head)(record(model, pairs, (), progress=False)))
+        found = dict(follow_head(head)(record(model, pairs, progress=False)))
         found["loss"] = loss_of(model, scenes, batch)
         if scalars or measure:
             whole = record(model, scenes.examples(), progress=False)
@@ -136,7 +134,7 @@ def check_scalars(names: Sequence[str]) -> None:
             )
 
 
-def named_scalars(recording: Recording, names: Sequence[str]) -> dict[str, float | None]:
+def named_scalars(recording: Run, names: Sequence[str]) -> dict[str, float | None]:
     """Numbers of summaries by `analysis.key`; None where an analysis does not apply."""
     parts = [name.split(".", 1) for name in names]
     results = analyze(recording, {analysis for analysis, _ in parts}, progress=False)

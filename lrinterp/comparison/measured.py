@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from lrinterp.analysis import ANALYSES, analyze, in_order
 from lrinterp.comparison.samples import OnPictures, samples
-from lrinterp.recording import Recording, fingerprint
 from lrinterp.result import Result, Scalar
+from lrinterp.run import Run, fingerprint
 
 __all__ = ["Measured", "measure", "not_applied"]
 
@@ -31,7 +31,7 @@ class Measured:
 
 
 def measure(
-    name: str, recording: Recording, asked: Iterable[str], *, progress: bool | None = None
+    name: str, recording: Run, asked: Iterable[str], *, progress: bool | None = None
 ) -> Measured:
     """Run some analyses and what they need, and keep the values by picture."""
     needed = {step for analysis in asked for step in in_order(analysis)}

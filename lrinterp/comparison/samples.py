@@ -22,13 +22,12 @@ from lrinterp.analysis.gradient.attention_gain import gains_of
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.analysis.order_parts import WORD, word_credits
 from lrinterp.analysis.patching.activation_patching import ActivationPatching, pairs_of
-from lrinterp.analysis.patching.bench import Cell
 from lrinterp.analysis.subject import focus
 from lrinterp.analysis.terms.attention_terms import AttentionTerms
 from lrinterp.analysis.terms.shares import SPLIT, Part
 from lrinterp.decomposition import TERMS
-from lrinterp.recording import Recording
 from lrinterp.result import Result, records
+from lrinterp.run import Edit, Run, margins
 from lrinterp.scenes import Examples
 from lrinterp.scoring import credits, order_credit
 from lrinterp.stats import COSINE, GAP, LINEAR, SHARE, Sample, Scale, Units
@@ -55,7 +54,7 @@ class OnPictures:
 Found = Iterator[tuple[str, OnPictures]]
 
 
-def samples(recording: Recording, results: Mapping[str, Result]) -> dict[str, OnPictures]:
+def samples(recording: Run, results: Mapping[str, Result]) -> dict[str, OnPictures]:
     """By summary key: the values by picture of every mean or ratio in some results.
 
     Each has the value and the interval that stand in the summary. Cost: one forward pass for the
@@ -80,11 +79,11 @@ def fingerprint_of(examples: Examples) -> str:
     return sha256("\n".join([shapes, *words]).encode() + raw)
 
 
-def _focused(recording: Recording) -> Examples:
+def _focused(recording: Run) -> Examples:
     return recording.examples.of(focus(recording.examples))
 
 
-def _of_accuracy(recording: Recording, result: Accuracy) -> Found:
+def _of_accuracy(recording: Run, result: Accuracy) -> Found:
     shown = result.summary
     for row in records(result.table):
         if row["value"] is None or key_of(row) not in shown:
@@ -107,7 +106,7 @@ def _of_accuracy(recording: Recording, result: Accuracy) -> Found:
         yield key, OnPictures(sample=sample, pictures=fingerprint_of(part))
 
 
-def _of_terms(recording: Recording, result: AttentionTerms) -> Found:
+def _of_terms(recording: Run, result: AttentionTerms) -> Found:
     if not {"image_key_content_share"} <= set(result.summary):
         return
     part = Part.of(recording, "image")
@@ -124,7 +123,7 @@ def _of_terms(recording: Recording, result: AttentionTerms) -> Found:
             yield f"image_{name}_share", OnPictures(sample=sample, pictures=pictures)
 
 
-def _of_gradient(recording: Recording, result: PositionalGradient) -> Found:
+def _of_gradient(recording: Run, result: PositionalGradient) -> Found:
     part = _focused(recording)
     gain = gains_of(recording, result.headline_layer)[result.headline]
     sample = Sample.mean(gain[None], part.image_units, COSINE)
@@ -132,7 +131,7 @@ def _of_gradient(recording: Recording, result: PositionalGradient) -> Found:
     yield key, OnPictures(sample=sample, pictures=fingerprint_of(part))
 
 
-def _of_ablation(recording: Recording, result: TermAblation) -> Found:
+def _of_ablation(recording: Run, result: TermAblation) -> Found:
     if result.focus not in SUMMARISED:
         return
     examples = _focused(recording)
@@ -152,7 +151,7 @@ def _of_ablation(recording: Recording, result: TermAblation) -> Found:
     yield LABELS, on(measured["label_set", "closed"])
 
 
-def _of_patching(recording: Recording, result: ActivationPatching) -> Found:
+def _of_patching(recording: Run, result: ActivationPatching) -> Found:
     """Gained over whole margin of the strongest head, by picture, as `patch` makes them."""
     pictures = fingerprint_of(_focused(recording))
     known = set(result.table["encoder"])
@@ -160,19 +159,18 @@ def _of_patching(recording: Recording, result: ActivationPatching) -> Found:
         if contrast.tower not in known:
             continue
         row = result.strongest(contrast.tower)
-        cell = Cell(site="z", layer=row["layer"], head=row["head"], role=row["role"])
-        bench = contrast.bench("denoising")
-        base, target = bench.margin(bench.base_tokens), bench.margin(bench.source_tokens)
-        gained = bench.patched([cell], contrast.roles) - base
+        base, source = contrast.pair("denoising")
+        place = {"layers": (row["layer"],), "heads": (row["head"],), "role": row["role"]}
+        cell = Edit(what="z", how="patch", tower=contrast.tower, source=source, **place)
+        start, end = contrast.margin_of(base), contrast.margin_of(source)
+        gained = margins(base, [cell], contrast.direction) - start
         sample = Sample(
-            top=gained.cpu().numpy(),
-            bottom=(target - base).cpu().numpy(),
-            units=contrast.units,
+            top=gained.cpu().numpy(), bottom=(end - start).cpu().numpy(), units=contrast.units
         )
         yield f"{contrast.tower}_z_effect", OnPictures(sample=sample, pictures=pictures)
 
 
-def _of_geometry(_: Recording, result: RelationGeometry) -> Found:
+def _of_geometry(_: Run, result: RelationGeometry) -> Found:
     """Sums by object pair, each a ratio over captions; the captions are what must be the same."""
     for axis in result.axes:
         for key, measure in KEYS.items():
@@ -186,7 +184,7 @@ def _of_geometry(_: Recording, result: RelationGeometry) -> Found:
                 yield f"{axis}_{key}", OnPictures(sample=sample, pictures=result.captions)
 
 
-MAKERS: dict[type[Result], Callable[[Recording, Any], Found]] = {
+MAKERS: dict[type[Result], Callable[[Run, Any], Found]] = {
     Accuracy: _of_accuracy,
     AttentionTerms: _of_terms,
     PositionalGradient: _of_gradient,

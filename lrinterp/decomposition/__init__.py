@@ -1,17 +1,6 @@
 """Decomposition of attention scores: streams, nine terms, gauges, parts, edits of the terms."""
 
-from lrinterp.decomposition.ablation import (
-    KINDS,
-    Ablation,
-    Groups,
-    InputIndependent,
-    edited,
-    groups_of,
-    row_delta,
-    score_delta,
-)
-from lrinterp.decomposition.changes import CHANGES, row_change
-from lrinterp.decomposition.depth import PositionVectors, edited_layers, position_vectors
+from lrinterp.decomposition.changes import CHANGES, Groups, groups_of, row_change
 from lrinterp.decomposition.gauge import (
     GAUGES,
     Embedding,
@@ -43,22 +32,16 @@ __all__ = [
     "GAUGES",
     "KEY_CONTENT",
     "KEY_POSITION",
-    "KINDS",
     "MEANS",
     "TERMS",
-    "Ablation",
     "Embedding",
     "Gauge",
     "Groups",
-    "InputIndependent",
-    "PositionVectors",
     "Split",
     "Streams",
     "along",
     "centred_scale",
     "components",
-    "edited",
-    "edited_layers",
     "embedding_in",
     "gauges_at",
     "groups_of",
@@ -69,10 +52,7 @@ __all__ = [
     "part_names",
     "pooled_row",
     "position_values",
-    "position_vectors",
     "row_change",
-    "row_delta",
-    "score_delta",
     "score_terms",
     "split_terms",
     "term_scores",

@@ -139,8 +139,12 @@ class DualEncoder(nn.Module):
         for weight in random.parameters():
             order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
             weight.copy_(weight.flatten()[order].view_as(weight))
+        return self.with_tower(tower, random)
+
+    def with_tower(self, name: str, tower: Tower) -> Self:
+        """The same model with another tower in the place of one; all else is shared."""
         twin = copy.copy(self)
-        twin._modules = {**self._modules, tower: random}
+        twin._modules = {**self._modules, name: tower}
         return twin
 
     def score(self, batch: Mapping[str, Inputs]) -> Scores:

@@ -7,8 +7,8 @@ from lrinterp.analysis import analyze
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder
-from lrinterp.recording import record
 from lrinterp.result import records
+from lrinterp.run import record
 from lrinterp.scenes import Scenes
 from lrinterp.study.rows import using_threads
 from lrinterp.training import Plan

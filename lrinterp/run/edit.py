@@ -4,7 +4,6 @@ Nothing here runs a model. An Edit is checked when it is made, compared and hash
 and says in `cells` and `label` what it is, so that tables need no words of their own.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
@@ -178,13 +177,19 @@ class Edit:
         rows = POOLED if last else self.queries
         return replace(self, layers=everywhere, queries=rows, gauge=gauge)
 
+    @property
+    def dose(self) -> float:
+        """What a removed term is left times; of other kinds how much of the change is made."""
+        return 1 - self.alpha if self.how in ("flatten", "zero") else self.alpha
+
     def cells(self, tower: Tower | None = None) -> dict[str, str]:
         """The identifying columns of a table row."""
         return {
             "encoder": self.tower,
             "terms": self.what,
             "heads": _listed(self.heads),
-            "kind": self.how if self.alpha == 1 else f"{self.how} x {self.alpha:g}",
+            "kind": self.how,
+            "dose": f"{self.dose:g}",
             "gauge": self.split_name(tower) if tower else self.gauge,
             "layers": _listed(self.layers),
             "queries": self.queries,
@@ -204,8 +209,3 @@ def gauge_of(tower: Tower, layer: int) -> str:
 
 def _listed(numbers: tuple[int, ...] | None) -> str:
     return "all" if numbers is None else ",".join(map(str, numbers))
-
-
-def label_of(cells: Mapping[str, str]) -> str:
-    """The cells as one string."""
-    return "/".join(cells.values())

@@ -6,7 +6,6 @@ that cannot reach the pooled position is not run at all. All others run one afte
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -16,6 +15,7 @@ from lrinterp.axes import Embeddings
 from lrinterp.run.edit import ALL, MAP_SITES, POOLED, SITES, Edit
 from lrinterp.run.edited import under
 from lrinterp.run.hooks import on_site, role_mask
+from lrinterp.run.memory import keeping
 from lrinterp.run.tower import TowerRun
 from lrinterp.store import InputError
 
@@ -112,12 +112,8 @@ def gradient(
     Cost: one forward and one backward pass, of all examples at once: ask in `parts`.
     """
     kept: dict[str, Tensor] = {}
-
-    def keep(activation: Tensor, hook: Any) -> None:
-        kept[hook.name] = activation
-
     start = run.at(slice(None)).residual(0).detach().clone().requires_grad_()
-    with run.hooked([(name, keep) for name in sites], inside=None):
+    with run.hooked([(name, keeping(kept)) for name in sites], inside=None):
         last = run.tower(start, start_at_layer=0, stop_at_layer=run.n_layers)
     if silent := [name for name in sites if name not in kept]:
         raise InputError(f"hook {silent[0]!r} of the {run.name} tower never fires in this model")

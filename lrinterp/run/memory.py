@@ -3,7 +3,7 @@
 import math
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from lrinterp.store import InputError
 if TYPE_CHECKING:
     from lrinterp.run.tower import TowerRun
 
-__all__ = ["BUDGET", "Sites", "room"]
+__all__ = ["BUDGET", "Sites", "keeping", "room"]
 
 BUDGET = 2**30
 """Bytes that the streams of one pass, or the sites inside its layers, may take in memory."""
@@ -119,16 +119,21 @@ class Sites(Mapping[str, Tensor]):
 def fired(part: "TowerRun", names: list[str], layer: int, start: Tensor | None) -> dict[str, Any]:
     """What some hooks see while one layer runs on its stream, or while inputs are embedded."""
     found: dict[str, Tensor] = {}
-
-    def keep(activation: Tensor, hook: Any) -> None:
-        found[hook.name] = activation
-
-    with part.hooked([(name, keep) for name in names], inside=layer):
+    with part.hooked([(name, keeping(found)) for name in names], inside=layer):
         if start is None:
             part.tower(part.inputs.values, stop_at_layer=0)
         else:
             part.tower(start, start_at_layer=layer, stop_at_layer=layer + 1)
     return found
+
+
+def keeping(found: dict[str, Tensor]) -> Callable[[Tensor, Any], None]:
+    """A hook that keeps what it sees by its name."""
+
+    def keep(activation: Tensor, hook: Any) -> None:
+        found[hook.name] = activation
+
+    return keep
 
 
 def place_of(name: str) -> tuple[int | None, str]:

@@ -6,7 +6,7 @@ photographs: the benchmark streams those.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -40,6 +40,8 @@ class Run:
     examples: Examples
     towers: Mapping[str, TowerRun]
     """By tower: streams, activations, splits; see `TowerRun`."""
+    sets: dict[str, "Run"] = field(default_factory=dict, repr=False)
+    """The sets that it was narrowed to, so that all who ask share what was computed."""
 
     @property
     def inputs(self) -> Mapping[str, AnyInputs]:
@@ -81,11 +83,14 @@ class Run:
         image = self.towers["image"].at(torch.from_numpy(index))
         return type(self)(self.model, self.examples.at(index), {**self.towers, "image": image})
 
-    def of(self, set_name: str) -> Self:
+    def of(self, set_name: str) -> "Run":
         """The pictures of one set, on their own."""
-        index = self.examples.where(set_name)
-        image = self.towers["image"].of(torch.from_numpy(index))
-        return type(self)(self.model, self.examples.at(index), {**self.towers, "image": image})
+        if set_name not in self.sets:
+            index = self.examples.where(set_name)
+            image = self.towers["image"].of(torch.from_numpy(index))
+            towers = {**self.towers, "image": image}
+            self.sets[set_name] = type(self)(self.model, self.examples.at(index), towers)
+        return self.sets[set_name]
 
     def under(self, *edits: Edit) -> Self:
         """The same examples with some edits made at once, each in its own tower."""

@@ -21,7 +21,7 @@ from transformer_lens import ActivationCache
 from lrinterp.axes import AnyInputs, Embeddings, Occurrence
 from lrinterp.decomposition import Streams, components
 from lrinterp.encoders import DualEncoder, Tower, batch_that_fits, positions
-from lrinterp.run.memory import Sites, room
+from lrinterp.run.memory import Sites, keeping, room
 from lrinterp.store import InputError
 
 __all__ = ["Hook", "Index", "Narrowed", "TowerRun", "last_name", "resid_pre"]
@@ -115,9 +115,39 @@ class TowerRun:
         return self.kept_site(last_name(self.tower) if layer == self.n_layers else resid_pre(layer))
 
     def pooled(self, layer: int) -> Float[Tensor, "batch d_model"]:
-        """The pooled position of the stream before a layer."""
+        """The pooled position of the stream before a layer; no whole stream is kept for it."""
+        if self.known(last_name(self.tower)) is None:
+            return self.pooled_rows[layer]
         rows = torch.arange(len(self), device=self.inputs.pool.device)
         return self.residual(layer)[rows, self.inputs.pool]
+
+    @cached_property
+    @torch.no_grad()
+    def pooled_rows(self) -> Float[Tensor, "layer batch d_model"]:
+        """The pooled position before every layer and behind the last, from a pass of their own.
+
+        Words are read in the order of their length, and under a causal mask only as far as the
+        longest of a batch is pooled: what stands behind changes nothing.
+        """
+        names = [*(resid_pre(layer) for layer in range(self.n_layers)), last_name(self.tower)]
+        pool, cfg = self.inputs.pool, self.tower.cfg
+        found = torch.zeros(len(names), len(self), cfg.d_model, device=self.model.device)
+        causal = cfg.attention_dir == "causal"
+        for index in self.bar(pool.argsort(stable=True).split(self.batch_size)):
+            some, kept = self.inputs.at(index), {}
+            with self.tower.hooks(fwd_hooks=[(name, keeping(kept)) for name in names]):
+                end = int(some.pool.max()) + 1 if causal else None
+                self.tower(some.values[:, :end], stop_at_layer=self.n_layers)
+            rows = torch.arange(len(index), device=pool.device)
+            found[:, index] = torch.stack([kept[name][rows, some.pool] for name in names])
+        return found
+
+    def bar(self, batches: Iterable[Any]) -> Iterable[Any]:
+        """The batches of a pass behind a progress bar, where it takes longer than PATIENCE."""
+        hidden = None if self.progress is None else not self.progress
+        total = -(-len(self) // self.batch_size)
+        options = {"unit": "batch", "total": total, "delay": PATIENCE, "disable": hidden}
+        return tqdm(batches, desc=self.name, leave=False, **options)
 
     def kept_site(self, name: str) -> Tensor:
         """A tensor that the pass leaves."""
@@ -139,12 +169,7 @@ class TowerRun:
         names = [resid_pre(layer) for layer in range(first, self.n_layers)]
         names.append(last_name(self.tower))
         stores: dict[str, Tensor] = {}
-        hidden = None if self.progress is None else not self.progress
-        total = -(-len(self) // self.batch_size)
-        bar = tqdm(
-            self.parts(), desc=self.name, unit="batch", total=total, delay=PATIENCE, disable=hidden
-        )
-        for some, part in bar:
+        for some, part in self.bar(self.parts()):
             for name, value in part.streamed(names, first, None if start is None else start[some]):
                 if name not in stores:
                     shape = (len(self), *value.shape[1:])
@@ -157,11 +182,7 @@ class TowerRun:
     ) -> Iterator[tuple[str, Tensor]]:
         """One batch: the named sites, then the embeddings."""
         found: dict[str, Tensor] = {}
-
-        def keep(activation: Tensor, hook: Any) -> None:
-            found[hook.name] = activation
-
-        with self.hooked([(name, keep) for name in names]):
+        with self.hooked([(name, keeping(found)) for name in names]):
             last = self.forward(first, start)
         yield from found.items()
         yield EMBEDDING, self.model.project(self.name, last, self.inputs.pool)

@@ -17,26 +17,26 @@ from typing import Any
 
 import torch
 
-from lrinterp.analysis.ablation.bench import Bench, Row
 from lrinterp.analysis.accuracy import key_of
 from lrinterp.analysis.gradient.headline import headline
 from lrinterp.analysis.subject import head_name
 from lrinterp.checkpoint import save_checkpoint, versions
-from lrinterp.decomposition import KEY_POSITION, why_not
+from lrinterp.decomposition import why_not
 from lrinterp.encoders import DualEncoder
 from lrinterp.result import finite_or_none
+from lrinterp.run import Edit, Run, record
+from lrinterp.run.edit import POOLED
 from lrinterp.scenes import SETS, Examples, Scenes
-from lrinterp.scoring import accuracy_rows
+from lrinterp.scoring import METRICS, accuracy_rows, credits
 from lrinterp.study.design import dotted
 from lrinterp.training import Fitted, Plan, fit_many
 
 __all__ = ["ABLATIONS", "measure", "run_stack"]
 
+RAW = ("EP", "PP", "bP")
 ABLATIONS = {
-    "EP": Row(terms=("EP",), kind="zero", gauge="raw"),
-    "PP": Row(terms=("PP",), kind="zero", gauge="raw"),
-    "bP": Row(terms=("bP",), kind="zero", gauge="raw"),
-    "key_position": Row(terms=KEY_POSITION, kind="flatten"),
+    **{t: Edit(what=t, how="zero", layers=(0,), gauge="raw", queries=POOLED) for t in RAW},
+    "key_position": Edit(layers=(0,), queries=POOLED),
 }
 """By the name in their columns: the raw split, to compare with the paper, and the fact."""
 
@@ -115,18 +115,20 @@ def measure(model: DualEncoder, scenes: Scenes) -> dict[str, Any]:
 
 def mechanism(model: DualEncoder, examples: Examples) -> dict[str, Any]:
     """What is measured of the first image layer on held-out pairs."""
-    bench = Bench(model, examples)
+    run = record(model, examples, progress=False)
     found: dict[str, Any] = {}
-    for name, row in ABLATIONS.items():
-        for (metric, candidates), credit in bench.measure(row).items():
+    for name, edit in ABLATIONS.items():
+        scores = run.under(edit).scores
+        for metric, candidates in METRICS:
             key = metric if candidates == "pair" else f"{metric}_{candidates}"
+            credit = credits(scores, examples, metric, candidates)
             found[f"without_{name}_{key}"] = float(credit.mean())
-    return found | gradient(bench)
+    return found | gradient(run)
 
 
-def gradient(bench: Bench) -> dict[str, Any]:
+def gradient(run: Run) -> dict[str, Any]:
     """The headline head of the canonical key-position rows, and the steepest of all."""
-    head, fits = headline(bench)
+    head, fits = headline(run)
     return {
         "headline_head": head_name(0, head),
         **{f"headline_{key}": fits[head][key] for key in ("slope", "span", "spearman")},

@@ -30,16 +30,23 @@ KIND_WORDS = {
     "permute": "{} permuted",
     "resample": "{} of another picture",
     "placebo": "placebo for {}",
+    "reverse": "{} reversed",
+    "linear": "straight line of {}",
+    "residual": "{} less its straight line",
+    "residual_rescaled": "{} less its straight line, rescaled",
+    "exchange": "attention of the objects exchanged",
+    "equalise": "attention of the objects equalised",
 }
 WHOLE = "EP+PP+bP"
 TERM_WORDS = {WHOLE: "key-position", "EE+PE+bE": "key-content"}
+SHAPES = ("reverse", "linear", "residual", "residual_rescaled", "exchange", "equalise")
 PIECES = ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP")
 SPLIT_KINDS = {"flatten": "canonical, flattened", "zero": "raw, zero"}
 MODEL_WORDS = {"trained": "", "untrained": "untrained model, "}
 ALL, WITHOUT = " in all layers", "without key-position"
 ONE = f"{WITHOUT} in "
 """What every label of a figure would repeat."""
-TOWER_WORDS = {"image": "", "text": "text tower, "}
+TOWER_WORDS = {"image": "", "text": "text tower, ", "both": "both towers, "}
 
 
 def ablation_words(row: Mapping[str, Any]) -> str:
@@ -84,8 +91,9 @@ def of_one_layer(rows: pd.DataFrame) -> pd.Series:
 
 def order_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     """Order under each ablation of a whole: key-position, key-content, values."""
-    part = rows[~rows["terms"].isin(PIECES) & (rows["gauge"] == "canonical")]  # raw: split_figure
+    part = rows[~rows["terms"].isin(PIECES) & (rows["gauge"] != "raw")]  # split_figure
     part = part[~of_one_layer(part)]  # layers_figure
+    part = part[~part["kind"].isin(SHAPES) & part["dose"].isin(("0", "1"))]  # shape_figures
     shown = part[["ablation", "order accuracy", "low", "high", "terms", "kind"]]
     shown = shown.assign(ablation=[words.replace(ALL, "") for words in shown["ablation"]])
     deep = (part["layers"] != "0").any()

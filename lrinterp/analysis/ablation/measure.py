@@ -1,4 +1,4 @@
-"""Runs of ablations on a bench, kept as a table and as the order credit of every picture."""
+"""Ablations of a run, kept as a table and as the order credit of every picture."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,23 +7,31 @@ import numpy as np
 from jaxtyping import Float
 from tqdm.auto import tqdm
 
-from lrinterp.analysis.ablation.bench import Bench, Measured, knows_objects
 from lrinterp.analysis.ablation.estimate import (
     agreement_rows,
     estimate_rows,
     exact_rows,
     head_estimates,
-    margin_weights,
     strongest_and_random,
 )
-from lrinterp.analysis.ablation.rows import KEEP_OBJECTS, RANDOM, Row, head_row, main_rows
+from lrinterp.analysis.ablation.rows import (
+    Ablation,
+    Listed,
+    cells_of,
+    is_random,
+    label_of,
+    seeded,
+)
 from lrinterp.analysis.subject import focus, untrained
-from lrinterp.decomposition import InputIndependent
-from lrinterp.recording import Recording
-from lrinterp.scenes import SETS, Examples
+from lrinterp.encoders import DualEncoder
+from lrinterp.run import InputIndependent, Run, knows_objects, record
+from lrinterp.run.edit import ATTENTION
+from lrinterp.scenes import SETS
+from lrinterp.scoring import METRICS, credits, margin_weights
+from lrinterp.stats import Sample
 from lrinterp.wording import plain_number
 
-__all__ = ["Runs", "comparisons"]
+__all__ = ["Runs", "comparisons", "measure"]
 
 PATIENCE = 2
 """Seconds before a progress bar shows."""
@@ -31,72 +39,102 @@ UNTRAINED_SEED = 10_000
 LARGEST_SET = 900
 """Pictures of each further set; a seeded sample of larger ones."""
 
+Measured = dict[tuple[str, str], Float[np.ndarray, "draw image"]]
+"""By metric and candidates: the credit of every picture in every draw."""
+
+
+def measure(run: Run, ablation: Ablation, draws: int = 1) -> Measured:
+    """Credit of every picture by metric and candidates, in each of some seeded draws."""
+    runs = [run.under(*seeded(ablation, seed)).scores for seed in range(draws)]
+    return {
+        pair: np.stack([credits(scores, run.examples, *pair) for scores in runs])
+        for pair in METRICS
+        if pair[0] != "order" or run.examples.image_set[0] != "single"
+    }
+
+
+def table_rows(run: Run, ablation: Ablation, measured: Measured) -> Iterator[dict[str, Any]]:
+    """Table rows of one measured ablation; intervals cover draws and labels."""
+    cells, name = cells_of(ablation, run.model), run.examples.image_set[0]
+    for (metric, candidates), values in measured.items():
+        interval = vars(Sample.mean(values, run.examples.image_units).interval)
+        yield {**cells, "set": name, "metric": metric, "candidates": candidates, **interval}
+
 
 class Runs:
     """What has been measured so far of one model on the pictures of one set."""
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
+    def __init__(self, run: Run) -> None:
+        self.run = run
         self.table: list[dict[str, Any]] = []
-        self.orders: list[Float[np.ndarray, "draw image"]] = []
-        self.labels: list[str] = []
-        """Of the ablations, once for each draw."""
+        self.measured: dict[str, Measured] = {}
+        """By the label of an ablation."""
         self.notes: list[str] = []
 
-    def measure(self, rows: Sequence[Row], draws: int, asked: Sequence[Row] = ()) -> None:
+    def measure(
+        self, ablations: Sequence[Ablation], draws: int, asked: Sequence[Ablation] = ()
+    ) -> None:
         """Every ablation, random ones in some draws; `asked` for may not be left out.
 
         Others are left out, with a note, where the inputs do not allow them.
         """
-        bar = tqdm((*rows, *asked), unit="ablation", delay=PATIENCE, disable=None, leave=False)
-        for row in bar:
-            bar.set_description(row.label, refresh=False)  # a refresh would not wait
-            if row.kind == KEEP_OBJECTS and not self.tells_objects(row):
+        bar = tqdm((*ablations, *asked), unit="ablation", delay=PATIENCE, disable=None, leave=False)
+        for one in bar:
+            bar.set_description(label_of(one, self.run.model), refresh=False)  # it would not wait
+            if needs_objects(one) and not self.tells_objects(one):
                 continue
             try:
-                self.keep(row, self.bench.measure(row, draws if row.kind in RANDOM else 1))
+                self.keep(one, measure(self.run, one, draws if is_random(one) else 1))
             except InputIndependent as error:
-                if row in asked:
+                if one in asked:
                     raise
                 self.notes.append(f"Left out: {error}.")
 
-    def keep(self, row: Row, measured: Measured) -> None:
+    def keep(self, ablation: Ablation, measured: Measured) -> None:
         """Keep one ablation."""
-        orders = measured["order", "pair"]
-        self.orders.append(orders)
-        self.labels += [row.label] * len(orders)
-        self.table += [{"model": "trained", **cells} for cells in self.bench.table(row, measured)]
+        label = label_of(ablation, self.run.model)
+        if label not in self.measured:
+            self.measured[label] = measured
+            rows = table_rows(self.run, ablation, measured)
+            self.table += [{"model": "trained", **cells} for cells in rows]
 
-    def tells_objects(self, row: Row) -> bool:
+    def tells_objects(self, ablation: Ablation) -> bool:
         """Is it known where the objects of the pictures are? Where not, a note says so, once."""
-        if row.encoder == "text" or knows_objects(self.bench.examples.roles["image"]):
+        if ablation[0].tower == "text" or knows_objects(self.run.towers["image"]):
             return True
         note = (
-            "Left out: objects told from empty patches (keep_objects), because nothing says where "
-            "in these pictures the objects are."
+            "Left out: what needs the places of objects (objects told from empty patches, "
+            "attention exchanged or equalised), because nothing says where in these pictures the "
+            "objects are."
         )
         self.notes += [note] if note not in self.notes else []
         return False
 
     def estimate(self) -> None:
         """Rank all heads of the image tower by an estimate, and measure some of them."""
-        bench = self.bench
-        estimates, weights = head_estimates(bench), margin_weights(bench.examples).cpu()
-        before = bench.scores(Row()).cpu()
+        run, listed = self.run, Listed(model=self.run.model)
+        estimates, weights = head_estimates(run), margin_weights(run.examples)
+        before = run.scores.cpu()
         chosen, changes = strongest_and_random(estimates), []
-        rows = list(estimate_rows(bench, estimates))
+        rows = list(estimate_rows(run, estimates))
         bar = tqdm(chosen, unit="head", delay=PATIENCE, disable=None, leave=False)
         for place in bar:
-            row = head_row(*place, len(estimates))
-            scores = bench.scores(row)
-            self.keep(row, bench.credits([scores]))
+            ablation = listed.head(*place)
+            scores = run.under(*ablation).scores
+            found = {pair: credits(scores, run.examples, *pair)[None] for pair in METRICS}
+            self.keep(ablation, found)
             change = ((scores.cpu() - before) * weights).sum(1).double().numpy()
             changes.append(change.mean())
-            rows += exact_rows(bench, place, change)
+            rows += exact_rows(run, place, change)
         both = np.array([estimates[place] for place in chosen]), np.array(changes)
-        agreed = list(agreement_rows(bench, *both))
+        agreed = list(agreement_rows(run, *both))
         self.table += [{"model": "trained", **row} for row in (*rows, *agreed)]
         self.notes.append(estimate_note(estimates.size, agreed))
+
+
+def needs_objects(ablation: Ablation) -> bool:
+    """Can it be made only where the places of objects are known?"""
+    return any(edit.how == "keep_objects" or edit.what == ATTENTION for edit in ablation)
 
 
 def estimate_note(n_heads: int, agreed: Sequence[Mapping[str, Any]]) -> str:
@@ -115,28 +153,29 @@ def estimate_note(n_heads: int, agreed: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def comparisons(recording: Recording, examples: Examples) -> tuple[list[dict[str, Any]], list[str]]:
+def comparisons(recording: Run) -> tuple[list[dict[str, Any]], list[str]]:
     """The main ablations on the other sets, and on a model that was never trained."""
     rows, notes = [], []
-    tower = recording.model.towers["image"].cfg
-    main = main_rows(tower.n_layers)
+    listed = Listed(model=recording.model)
     for part in other_sets(recording):
-        bench = Bench(recording.model, part)
-        for row in (main.intact, main.without, main.only):
-            rows += [{"model": "trained", **c} for c in bench.table(row, bench.measure(row))]
+        for ablation in ((), listed.without, listed.whole("keep")):
+            found = table_rows(part, ablation, measure(part, ablation))
+            rows += [{"model": "trained", **cells} for cells in found]
+    examples = recording.examples.of(focus(recording.examples))
     fresh = untrained(recording.model, UNTRAINED_SEED)
     if fresh is None:
         notes.append("No untrained model in the table: this model has no recipe to start from.")
     else:
-        bench = Bench(fresh, examples)
-        for row in (main.intact, main.without):
-            rows += [{"model": "untrained", **c} for c in bench.table(row, bench.measure(row))]
-    return rows, [*notes, *depth_notes(recording, len(examples))]
+        run = record(fresh, examples, progress=False)
+        for ablation in ((), listed.without):
+            found = table_rows(run, ablation, measure(run, ablation))
+            rows += [{"model": "untrained", **cells} for cells in found]
+    return rows, [*notes, *depth_notes(recording.model, len(examples))]
 
 
-def depth_notes(recording: Recording, n: int) -> Iterator[str]:
+def depth_notes(model: DualEncoder, n: int) -> Iterator[str]:
     """What is edited where a tower has several layers, and what position means there."""
-    image, text = (recording.model.towers[name] for name in ("image", "text"))
+    image, text = (model.towers[name] for name in ("image", "text"))
     if image.cfg.n_layers > 1:
         yield (
             f"“In all layers” edits all {image.cfg.n_layers} layers of the image tower in one run "
@@ -157,17 +196,17 @@ def depth_notes(recording: Recording, n: int) -> Iterator[str]:
             "Behind the pre-norm and above the first layer" if first else "Above the first layer"
         )
         yield (
-            f"{where} position is a convention: the mean of the stream at each position over the "
-            f"{n} analysed pictures (over the captions in the text tower), centred over the "
-            "positions of a component. Other pictures give other means."
+            f"{where} position is a convention: the mean of the stream at each position over those "
+            f"of the {n} analysed pictures (of the captions in the text tower) that show other "
+            "objects, centred over the positions of a component. Other pictures give other means."
         )
 
 
-def other_sets(recording: Recording) -> Iterator[Examples]:
+def other_sets(recording: Run) -> Iterator[Run]:
     """Pictures of the sets beside the focus, at most LARGEST_SET of each."""
     rng = np.random.default_rng(0)
     for name in SETS:
-        index = recording.examples.where(name)
-        if name != focus(recording.examples) and len(index):
-            chosen = rng.permutation(len(index))[:LARGEST_SET]
-            yield recording.examples.at(index[np.sort(chosen)])
+        n = len(recording.examples.where(name))
+        if name != focus(recording.examples) and n:
+            chosen = rng.permutation(n)[:LARGEST_SET]
+            yield recording.of(name).at(np.sort(chosen))

@@ -1,216 +1,181 @@
-"""The ablations of a table, as data: a tower, terms, heads, layers, query rows and a kind.
+"""The ablations of a table, as data: each is some Edits that are made at once.
 
-In a tower of one layer the pooled row of the first layer is all that reaches the embedding. Above
-it information moves between positions, so what a tower needs is asked of all layers and all rows.
-Large towers get a shorter list: there every row is seconds of work.
+What a tower needs is asked of all its layers and query rows; in a tower of one layer that is the
+pooled row of its only layer. The nine terms are asked of the pooled row of the first layer. Large
+towers get a shorter list: there every row is seconds of work.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, Ablation, Gauge
+from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION
+from lrinterp.encoders import DualEncoder
+from lrinterp.run import RANDOM, Edit
+from lrinterp.run.edit import ATTENTION, POOLED, VP
 
 __all__ = [
-    "KEEP_OBJECTS",
-    "RANDOM",
-    "Main",
-    "Row",
-    "head_row",
+    "DOSES",
+    "Ablation",
+    "Listed",
+    "cells_of",
     "is_large",
-    "main_rows",
-    "standard_rows",
-    "text_row",
+    "is_random",
+    "label_of",
+    "seeded",
 ]
 
-KEEP_OBJECTS = "keep_objects"
-"""Keep, with all other terms flattened over the objects and over the empty pixels apart: what
-stands there is forgotten, that something stands there is not."""
-RANDOM = ("placebo", "permute", "resample")
-"""Kinds that draw at random: their numbers are means over draws."""
+Ablation = tuple[Edit, ...]
+"""Edits that are made together; none of an intact model."""
+
 LARGE = 48
 """Heads of a tower above which the list is short and heads are ranked by an estimate."""
-SIDES = (KEY_POSITION, KEY_CONTENT)
-DEEP_KINDS = ("flatten", "keep", KEEP_OBJECTS, "placebo", "permute", "zero")
-SEEDS_APART = 1000
-"""Between the seeds of two layers: a placebo of all layers draws a row of its own in each."""
+DOSES = (-1.0, -0.5, 0.0, 0.5, 1.0)
+"""What the term is multiplied with in the dose-response; 1 is the intact model."""
+WHOLE = "+".join(KEY_POSITION)
+UNIONS = ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP")
+NONE = {"terms": "none", "heads": "all", "kind": "none", "dose": "1"}
+FIRST = {"gauge": "canonical", "layers": "0", "queries": POOLED}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One ablation of a table: a tower, terms (VP: of its values), a kind, and where.
+class Listed:
+    """The ablations of one model, each as its towers know it (`Edit.within`)."""
 
-    The nine terms exist in the pooled row of the first layer. Elsewhere key-position or
-    key-content as a whole are edited, in the split of each layer; other terms, gauges and kinds
-    are a ValueError there.
-    """
+    model: DualEncoder
 
-    terms: tuple[str, ...] = ()
-    kind: str = "none"
-    gauge: Gauge = "canonical"
-    heads: tuple[int, ...] | None = None
-    encoder: str = "image"
-    layers: tuple[int, ...] | None = (0,)
-    """None: all layers."""
-    queries: str = "pooled"
-    """`pooled`, the row of the pooled position alone, or `all` query rows."""
-
-    def __post_init__(self) -> None:
-        if self.queries not in ("pooled", "all"):
-            raise ValueError(f"queries: expected 'pooled' or 'all', got {self.queries!r}")
-        if self.is_first or self.kind == "none":
-            return
-        where = f"layers {self.cells['layers']}, {self.queries} rows"
-        if self.terms not in SIDES or self.gauge != "canonical":
-            known = " or ".join("+".join(side) for side in SIDES)
-            got = f"{'+'.join(self.terms)} ({self.gauge})"
-            raise ValueError(f"{where}: expected {known} (canonical), got {got}")
-        if self.kind not in DEEP_KINDS:
-            raise ValueError(f"{where}: expected one of {', '.join(DEEP_KINDS)}, got {self.kind}")
+    def whole(self, how: str, tower: str = "image", **more: object) -> Ablation:
+        """Key-position of all layers and query rows of a tower."""
+        return (Edit(how=how, tower=tower, **more).within(self.model.towers[tower]),)  # type: ignore[arg-type]
 
     @property
-    def is_first(self) -> bool:
-        """Does it edit the pooled row of the first layer alone?"""
-        return self.layers == (0,) and self.queries == "pooled"
+    def without(self) -> Ablation:
+        """Key-position of the image tower flattened."""
+        return self.whole("flatten")
 
     @property
-    def cells(self) -> dict[str, str]:
-        """The identifying columns of a table row."""
-        return {
-            "encoder": self.encoder,
-            "terms": "+".join(self.terms) or "none",
-            "heads": _listed(self.heads),
-            "kind": self.kind,
-            "gauge": self.gauge,
-            "layers": _listed(self.layers),
-            "queries": self.queries,
-        }
+    def text(self) -> Ablation:
+        """Key-position of the text tower flattened."""
+        return self.whole("flatten", "text")
 
     @property
-    def label(self) -> str:
-        """The cells as one string, layers and queries only where they are not the first ones."""
-        cells = list(self.cells.values())
-        return "/".join(cells[:-2] if self.is_first else cells)
-
-    def edit(self, seed: int, layer: int = 0) -> Ablation | None:
-        """The edit of a layer's scores; None where only values or nothing changes."""
-        terms = tuple(term for term in self.terms if term != "VP")
-        if not terms:
-            return None
-        kind = "keep" if self.kind == KEEP_OBJECTS else self.kind
-        drawn = seed + SEEDS_APART * layer
-        return Ablation(terms=terms, kind=kind, heads=self.heads, seed=drawn)  # type: ignore[arg-type]
-
-    def edits(self, seed: int, n_layers: int) -> dict[int, Ablation]:
-        """The edits of all its layers; ValueError for a layer that is not there."""
-        layers = range(n_layers) if self.layers is None else self.layers
-        if bad := [layer for layer in layers if not 0 <= layer < n_layers]:
-            raise ValueError(f"layer: expected 0 to {n_layers - 1}, got {bad[0]}")
-        found = {layer: self.edit(seed, layer) for layer in layers}
-        return {layer: edit for layer, edit in found.items() if edit is not None}
-
-
-class Main(NamedTuple):
-    """The ablations that the summary speaks of."""
-
-    intact: Row
-    without: Row
-    placebo: Row
-    only: Row
-    objects: Row
-
-    @property
-    def named(self) -> Mapping[str, tuple[Row, Row | None]]:
+    def named(self) -> Mapping[str, tuple[Ablation, Ablation | None]]:
         """By summary key: an ablation's mean order, or its paired difference from another's."""
+        placebo, only = self.whole("placebo"), self.whole("keep")
         return {
-            "order_intact": (self.intact, None),
+            "order_intact": ((), None),
             "order_without_key_position": (self.without, None),
-            "order_placebo": (self.placebo, None),
-            "order_placebo_minus_without": (self.placebo, self.without),
-            "order_key_position_only": (self.only, None),
-            "order_intact_minus_key_position_only": (self.intact, self.only),
-            "order_key_position_and_objects": (self.objects, None),
+            "order_placebo": (placebo, None),
+            "order_placebo_minus_without": (placebo, self.without),
+            "order_key_position_only": (only, None),
+            "order_intact_minus_key_position_only": ((), only),
+            "order_key_position_and_objects": (self.whole("keep_objects"), None),
+            "order_without_text_key_position": (self.text, None),
+            "order_without_both_key_position": (self.without + self.text, None),
+            **{key: (ablation, None) for key, ablation in self.shape.items()},
         }
 
+    @property
+    def shape(self) -> Mapping[str, Ablation]:
+        """The controls of shape by summary key: same size, another course over the row."""
+        return {
+            "order_reversed": self.whole("reverse"),
+            "order_linear_only": self.whole("linear"),
+            "order_residual_only": self.whole("residual"),
+            "order_residual_rescaled": self.whole("residual_rescaled"),
+            "order_exchanged": self.whole("exchange", what=ATTENTION),
+            "order_equalised": self.whole("equalise", what=ATTENTION),
+        }
 
-def main_rows(n_layers: int) -> Main:
-    """Intact, and four edits of key-position: of one layer's pooled row, or of all layers' rows."""
-    kinds = ("flatten", "placebo", "keep", KEEP_OBJECTS)
-    return Main(Row(), *(_whole(kind, n_layers) for kind in kinds))
+    def doses(self) -> Iterator[tuple[float, Ablation]]:
+        """Key-position times each dose: flattening scaled by what is missing to 1."""
+        for dose in DOSES:
+            [edit] = self.whole("flatten")
+            yield dose, (() if dose == 1 else (edit.scaled(1 - dose),))
 
+    def head(self, layer: int, head: int, how: str = "flatten", **more: object) -> Ablation:
+        """One head of the image tower."""
+        return self.whole(how, layers=(layer,), heads=(head,), **more)
 
-def text_row(n_layers: int) -> Row:
-    """Key-position of the text tower flattened, as far as `main_rows` takes it in the other one."""
-    return _whole("flatten", n_layers, "text")
+    def heads(self) -> list[tuple[int, int]]:
+        """Every head of the image tower, by layer."""
+        cfg = self.model.towers["image"].cfg
+        return [(layer, head) for layer in range(cfg.n_layers) for head in range(cfg.n_heads)]
 
+    @property
+    def large(self) -> bool:
+        """Is the image tower too large to measure each of its heads?"""
+        return is_large(self.model)
 
-def head_row(layer: int, head: int, n_layers: int) -> Row:
-    """Key-position flattened in one head; in every query row where the tower is deep."""
-    rows = "pooled" if n_layers == 1 else "all"
-    return Row(terms=KEY_POSITION, kind="flatten", heads=(head,), layers=(layer,), queries=rows)
+    def standard(self) -> list[Ablation]:
+        """The ablations of the standard table, in the order in which they are shown."""
+        listed = [ablation for ablation, _ in self.named.values()]
+        if len({layer for layer, _ in self.heads()}) > 1:
+            listed += self.by_layer()
+        listed += self.first_layer()
+        if not self.large:
+            for how, what in (("flatten", WHOLE), ("exchange", ATTENTION)):
+                listed += [self.head(*place, how=how, what=what) for place in self.heads()]
+        listed += [self.whole("keep", "text"), self.whole("flatten", "text", layers=(0,))]
+        return list(dict.fromkeys([*listed, *(ablation for _, ablation in self.doses())]))
 
+    def by_layer(self) -> Iterator[Ablation]:
+        """The pooled row of all layers, then each layer alone."""
+        yield self.whole("flatten", queries=POOLED)
+        for layer in range(self.model.towers["image"].cfg.n_layers):
+            yield self.whole("flatten", layers=(layer,))
 
-def is_large(n_heads: int, n_layers: int) -> bool:
-    """Is a tower too large to measure each of its heads?"""
-    return n_heads * n_layers > LARGE
+    def first_layer(self) -> Iterator[Ablation]:
+        """The pooled row of the first layer, all heads: key-position, its pieces, and the values.
 
-
-def standard_rows(n_heads: int, *, image_layers: int = 1, text_layers: int = 1) -> tuple[Row, ...]:
-    """The ablations of the standard table, in the order in which they are shown.
-
-    `n_heads` of each layer of the image tower. Large towers get no rows of heads.
-    """
-    large, kinds = is_large(n_heads, image_layers), ("flatten", "keep")
-    first = (_whole("flatten", 1),) if large else _first_rows()
-    text = () if large else tuple(_whole(kind, 1, "text") for kind in kinds)
-    deep_text = (_whole(kind, text_layers, "text") for kind in kinds)
-    heads = range(0 if large else n_heads)
-    ones = (head_row(layer, head, image_layers) for layer in range(image_layers) for head in heads)
-    deep = _deep_rows(image_layers) if image_layers > 1 else ()
-    return tuple(dict.fromkeys((Row(), *deep, *first, *ones, *text, *deep_text)))
-
-
-UNIONS = (
-    ("EP",),
-    ("PP",),
-    ("bP",),
-    ("EP", "PP"),
-    ("EP", "bP"),
-    ("PP", "bP"),
-    KEY_POSITION,
-)
-
-
-def _first_rows() -> tuple[Row, ...]:
-    """Of the pooled row of the first layer, all heads."""
-    return (
-        *main_rows(1),
-        Row(terms=KEY_POSITION, kind="permute"),
-        Row(terms=KEY_CONTENT, kind="resample"),
-        *(Row(terms=union, kind="flatten") for union in UNIONS[:-1]),
-        *(Row(terms=union, kind="zero", gauge="raw") for union in UNIONS),
-        *(Row(terms=(term,), kind="zero", gauge="raw") for term in KEY_CONTENT),
-        Row(terms=("VP",), kind="zero"),
-        Row(terms=("EP", "VP"), kind="zero", gauge="raw"),
-        Row(terms=(*KEY_POSITION, "VP"), kind="flatten"),
-    )
-
-
-def _deep_rows(n_layers: int) -> tuple[Row, ...]:
-    """Of all layers together, then of each layer alone."""
-    alone = ((layer,) for layer in range(n_layers))
-    return (
-        *main_rows(n_layers)[1:],
-        Row(terms=KEY_POSITION, kind="flatten", layers=None),
-        *(Row(terms=KEY_POSITION, kind="flatten", layers=own, queries="all") for own in alone),
-    )
+        Split by weights, which a tower behind a pre-norm has in name alone; of large towers
+        key-position as a whole.
+        """
+        place = {"layers": (0,), "queries": POOLED}
+        if self.large:
+            yield (Edit(gauge="canonical", **place),)
+            return
+        for how in ("flatten", "placebo", "keep", "keep_objects", "permute"):
+            yield (Edit(how=how, gauge="canonical", **place),)
+        yield (Edit(what="key_content", how="resample", gauge="canonical", **place),)
+        for union in UNIONS:
+            yield (Edit(what=union, gauge="canonical", **place),)
+        for union in (*UNIONS, WHOLE, *KEY_CONTENT):
+            yield (Edit(what=union, how="zero", gauge="raw", **place),)
+        yield (Edit(what=VP, how="zero", gauge="canonical", **place),)
+        yield (Edit(what=f"EP+{VP}", how="zero", gauge="raw", **place),)
+        yield (Edit(what=f"{WHOLE}+{VP}", gauge="canonical", **place),)
 
 
-def _whole(kind: str, n_layers: int, encoder: str = "image") -> Row:
-    if n_layers == 1:
-        return Row(terms=KEY_POSITION, kind=kind, encoder=encoder)
-    return Row(terms=KEY_POSITION, kind=kind, encoder=encoder, layers=None, queries="all")
+def is_large(model: DualEncoder) -> bool:
+    """Has the image tower so many heads that each cannot be measured?"""
+    cfg = model.towers["image"].cfg
+    return cfg.n_heads * cfg.n_layers > LARGE
 
 
-def _listed(numbers: tuple[int, ...] | None) -> str:
-    return "all" if numbers is None else ",".join(map(str, numbers))
+def is_random(ablation: Ablation) -> bool:
+    """Does it draw at random?"""
+    return any(edit.how in RANDOM for edit in ablation)
+
+
+def seeded(ablation: Ablation, seed: int) -> Ablation:
+    """The same with another draw."""
+    return tuple(replace(edit, seed=seed) for edit in ablation)
+
+
+def cells_of(ablation: Ablation, model: DualEncoder) -> dict[str, str]:
+    """The identifying columns of a table row; of edits of both towers those of the image tower."""
+    if not ablation:
+        return {"encoder": "image", **NONE, **FIRST}
+    towers = dict.fromkeys(edit.tower for edit in ablation)
+    cells = ablation[0].cells(model.towers[ablation[0].tower])
+    return {**cells, "encoder": "both" if len(towers) > 1 else ablation[0].tower}
+
+
+def label_of(ablation: Ablation, model: DualEncoder) -> str:
+    """The cells as one string."""
+    return "/".join(cells_of(ablation, model).values())
+
+
+def listed(ablations: Sequence[Ablation], model: DualEncoder) -> list[str]:
+    """The labels of some ablations."""
+    return [label_of(ablation, model) for ablation in ablations]

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from functools import cached_property
+from typing import Any, ClassVar, final
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+import torch
+from jaxtyping import Float, Int
 
-from lrinterp.analysis.ablation.bench import Bench, knows_objects, objects
+from lrinterp.analysis.ablation.controls import Carriers, carriers, predicted
 from lrinterp.analysis.ablation.estimate import CHANGE
 from lrinterp.analysis.ablation.figures import (
     estimate_figure,
@@ -19,21 +21,16 @@ from lrinterp.analysis.ablation.figures import (
     split_figure,
 )
 from lrinterp.analysis.ablation.measure import Runs, comparisons
-from lrinterp.analysis.ablation.rows import (
-    Main,
-    Row,
-    head_row,
-    is_large,
-    main_rows,
-    standard_rows,
-    text_row,
-)
+from lrinterp.analysis.ablation.rows import Ablation, Listed, label_of
+from lrinterp.analysis.ablation.shape_figures import doses_figure, exchange_figure, shape_figure
 from lrinterp.analysis.ablation.words import found, notes
-from lrinterp.analysis.subject import decomposable, focus
+from lrinterp.analysis.subject import decomposable, focus, unit_of
 from lrinterp.encoders import Tower
-from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar, records
-from lrinterp.stats import GAP, SHARE, Sample, Units
+from lrinterp.metric import joined
+from lrinterp.result import Figure, Metric, Result
+from lrinterp.run import Edit, Run, TowerRun, knows_objects, objects, under
+from lrinterp.run.edit import ATTENTION
+from lrinterp.stats import GAP, SHARE, Sample, Scale, Units
 
 __all__ = ["INTACT", "LABELS", "SUMMARISED", "TEXT", "WITHOUT", "TermAblation", "term_ablation"]
 
@@ -43,18 +40,20 @@ MOST_WORK = 1e12
 """Multiplications that the draws of one ablation may take."""
 SUMMARISED = ("unseen_pair", "pictures")
 """Sets that a summary may speak of: held-out pairs, or pictures that nothing was trained on."""
+INTACT, WITHOUT = "order_intact", "order_without_key_position"
 LABELS = "label_set_closed_without_key_position"
 TEXT = "order_without_text_key_position"
-NOTHING = Scalar(value=None, n=0, n_units=0)
+CARRY = "heads_that_carry_order"
+NOTHING = Metric(value=None, n=0, n_units=0, estimator="mean")
 
-INTACT, WITHOUT, _, ONLY, _ = main_rows(1)
-"""The ablations of the first layer's pooled row, key-position as a whole."""
+Place = tuple[int, int]
+"""Layer and head."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TermAblation(Result):
-    """Accuracy after taking terms of the pooled row away, and order lost by head."""
+    """Accuracy after taking terms of the attention scores away, and order lost by head."""
 
     name: ClassVar[str] = "term_ablation"
     question: ClassVar[str] = "Which terms of the attention scores does the model need?"
@@ -63,12 +62,22 @@ class TermAblation(Result):
     """One row for each model, ablation, set, metric and candidates."""
     chance: float
     """Order accuracy of a guess."""
-    ablations: tuple[str, ...]
-    """The ablations of the trained model on the focus set, by `Row.label`, once for each draw."""
-    credits: Float[np.ndarray, "run image"]
-    """Order credit of each picture in each of them, kept so that ablations can be paired."""
+    credits: Mapping[str, Float[np.ndarray, "draw image"]]
+    """By the label of an ablation: order credit of each picture, so that ablations can be paired."""
+    named: Mapping[str, tuple[str, str | None]]
+    """By summary key: the label of an ablation, and of the one that is taken from it."""
+    by_head: Mapping[str, Mapping[Place, str]]
+    """By kind, flatten or exchange: the labels of the ablations of one head."""
+    doses: Mapping[float, str]
+    """The labels of the ablations that multiply key-position with a dose."""
     labels: Int[np.ndarray, "image object"]
     """Of each picture, from left to right: what intervals leave out."""
+    label_credits: Float[np.ndarray, "draw image"]
+    """Closed label-set credit of each picture without key-position."""
+    carriers: Carriers | None
+    """The heads that carry order; None where too few labels could choose and judge them."""
+    pictures: str
+    """A fingerprint of the pictures."""
     on_objects: Float[np.ndarray, "case head"]
     """Mean attention of the pooled token on the objects: intact, and with key-position alone."""
     focus: str
@@ -77,62 +86,81 @@ class TermAblation(Result):
     notes: tuple[str, ...]
     layers: int = 1
     """Of the image tower."""
-    text_layers: int = 1
 
     @property
     def units(self) -> Units:
         """The labels of the pictures as units."""
         return Units.of_labels(self.labels)
 
-    @property
-    def main(self) -> Main:
-        """The ablations of the summary: of the pooled row, or of all layers of a deep tower."""
-        return main_rows(self.layers)
-
-    def order(self, row: Row, minus: Row | None = None) -> Scalar:
-        """Mean order under an ablation, or its paired difference from another."""
-        values, other = self.runs(row), self.runs(minus or row)
-        if not len(values) or not len(other):
+    def order(self, label: str, minus: str | None = None) -> Metric:
+        """Mean order under an ablation, or its paired difference from another, by their labels."""
+        if label not in self.credits or (minus is not None and minus not in self.credits):
             return NOTHING
-        values = values if minus is None else values - other.mean(0)
-        scale = SHARE if minus is None else GAP
-        return Scalar(**vars(Sample.mean(values, self.units, scale).interval))
+        if minus is None:
+            return self.over(self.credits[label], SHARE, chance=self.chance)
+        gap = self.credits[label] - self.credits[minus].mean(0)
+        return self.over(gap, GAP, estimator="difference")
 
-    def runs(self, row: Row) -> Float[np.ndarray, "draw image"]:
-        """Order credit of every picture in every draw of an ablation; no draw if left out."""
-        return self.credits[np.array(self.ablations) == row.label]
+    def over(self, values: Float[np.ndarray, "draw image"], scale: Scale, **about: Any) -> Metric:
+        """The mean of some values over draws and pictures."""
+        sample = Sample.mean(values, self.units, scale)
+        return Metric.of_sample(sample, examples=self.pictures, unit=unit_of(self.focus), **about)
 
-    @property
-    def order_lost(self) -> dict[tuple[int, int], Scalar]:
-        """By layer and head: intact minus ablated order without its key-position, paired.
+    def lost(self, kind: str) -> dict[Place, Metric]:
+        """By layer and head: intact minus ablated order, paired; of large towers some heads."""
+        intact = self.named[INTACT][0]
+        return {
+            place: self.order(intact, label)
+            for place, label in self.by_head[kind].items()
+            if label in self.credits
+        }
 
-        In a tower of one layer of the pooled row, in a deep one of all rows. Of a large tower some
-        heads were measured, and only those are here.
-        """
-        places = sorted({place for name in self.ablations if (place := place_of(name))})
-        rows = {place: head_row(*place, self.layers) for place in places}
-        return {p: self.order(INTACT, r) for p, r in rows.items() if r.label in self.ablations}
+    @cached_property
+    def order_lost(self) -> dict[Place, Metric]:
+        """`lost` when a head's key-position is flattened, in every query row."""
+        return self.lost("flatten")
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
-        """Key-position of the image tower, all heads; in a deep tower all layers and rows."""
-        named = self.main.named
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        """Key-position of the image tower, all heads, layers and rows; controls; other tower."""
         if self.focus not in SUMMARISED:
-            return dict.fromkeys((*named, TEXT, LABELS), NOTHING)
-        orders = {key: self.order(row, minus) for key, (row, minus) in named.items()}
-        orders[TEXT] = self.order(text_row(self.text_layers))
-        return {**orders, LABELS: self.label_set(self.main.without)}
+            return dict.fromkeys((*self.named, LABELS), NOTHING)
+        orders = {key: self.order(*labels) for key, labels in self.named.items()}
+        labels = {LABELS: self.over(self.label_credits, SHARE)}
+        return joined(orders, labels, self.gaps, self.of_carriers)
 
-    def label_set(self, row: Row) -> Scalar:
-        """Closed label-set accuracy of the trained model under an ablation."""
-        wanted = {**row.cells, "model": "trained", "set": self.focus}
-        wanted |= {"metric": "label_set", "candidates": "closed"}
-        return Scalar.of(next(row for row in records(self.table) if wanted.items() <= row.items()))
+    @cached_property
+    def gaps(self) -> dict[str, Metric]:
+        """By the key of a control with `_gap` behind it: measured minus what algebra predicts."""
+        intact, found = self.credits[self.named[INTACT][0]][0], {}
+        for key, (label, _) in self.named.items():
+            wanted = predicted(key, intact, self.layers, self.labels.shape[1], self.chance)
+            if wanted is not None and label in self.credits:
+                gap = self.credits[label] - wanted
+                found[f"{key}_gap"] = self.over(gap, GAP, estimator="difference")
+        return found
+
+    @cached_property
+    def of_carriers(self) -> dict[str, Metric]:
+        """The heads that carry order, order without them, and how much more all heads take."""
+        if self.carriers is None:
+            return {}
+        units = self.units.at(self.carriers.pictures)
+        about = {"unit": unit_of(self.focus)}
+        without = Sample.mean(self.carriers.without[None], units)
+        gap = self.carriers.without - self.carriers.without_all
+        return {
+            CARRY: Metric(value=", ".join(self.carriers.heads) or "none", estimator="name"),
+            "order_without_these_heads": Metric.of_sample(without, chance=self.chance, **about),
+            "order_without_these_heads_minus_without_all": Metric.of_sample(
+                Sample.mean(gap[None], units, GAP), estimator="difference", **about
+            ),
+        }
 
     @property
     def primary(self) -> str:
         """Key of the number that is tested between models."""
-        return "order_without_key_position"
+        return WITHOUT
 
     @property
     def finding(self) -> str:
@@ -149,53 +177,80 @@ class TermAblation(Result):
         return self.table
 
     def figures(self) -> tuple[Figure, ...]:
-        """Order under each ablation, the raw split beside the canonical one, order by head."""
+        """Order under each ablation, controls of shape, the raw split, order by head and dose."""
         rows = order_rows(self.table, self.focus)
-        found = [order_figure(rows, self.focus, self.chance)]
+        found = [order_figure(rows, self.focus, self.chance), shape_figure(self)]
+        found.append(doses_figure(self))
         if (rows["gauge"] == "raw").any():
             found.append(split_figure(rows, self.chance))
         if self.layers > 1:
             found.append(layers_figure(rows, self.focus, self.chance))
         changes = self.table[self.table["metric"] == CHANGE]
         estimated = [estimate_figure(changes)] if len(changes) else []
-        return (*found, heads_figure(self.order_lost), *estimated)
+        exchanged = self.lost("exchange")
+        more = [exchange_figure(exchanged)] if exchanged else []
+        return (*found, heads_figure(self.order_lost), *more, *estimated)
 
 
 def term_ablation(
-    recording: Recording, *, extra: Sequence[Row] = (), draws: int | None = None
+    recording: Run, *, extra: Sequence[Edit] = (), draws: int | None = None
 ) -> TermAblation:
     """Edit attention scores before the softmax and measure every accuracy again.
 
-    Kinds and their formulas: `lrinterp.decomposition.ablation`; the standard list of ablations:
-    `standard_rows`, with `extra` behind it. Deep towers are edited in the first layer, in each
-    layer and in all; of towers with many heads all are estimated and some measured. `draws` of
-    random ablations: 20, in large towers as many as MOST_WORK allows, 3 at least.
+    Kinds and their formulas: `lrinterp.decomposition.changes`; the standard list of ablations:
+    `Listed.standard`, with `extra` behind it. All layers are edited together, each alone, and the
+    first one's nine terms; of towers with many heads all are estimated and some measured. `draws`
+    of random ablations: 20, in large towers as many as MOST_WORK allows, 3 at least.
     Raises NotApplicable where a tower cannot be split, ValueError, naming the term, for resampling
     one that does not depend on the input.
     Source: arXiv 2601.12809, section 5; the split of deeper layers: arXiv 2310.04861.
     """
-    image, text = (decomposable(recording, tower).cfg for tower in ("image", "text"))
-    examples = recording.examples.of(focus(recording.examples))
-    bench, large = Bench(recording.model, examples), is_large(image.n_heads, image.n_layers)
-    runs, depths = Runs(bench), {"image_layers": image.n_layers, "text_layers": text.n_layers}
+    image = decomposable(recording, "image").cfg
+    decomposable(recording, "text")
+    run, listed = recording.of(focus(recording.examples)), Listed(model=recording.model)
+    runs, examples = Runs(run), run.examples
     count = draws or affordable(recording.model.image, len(examples), examples.grid)
-    runs.measure(standard_rows(image.n_heads, **depths), count, extra)
-    if large:
+    asked = [(edit.within(recording.model.towers[edit.tower]),) for edit in extra]
+    runs.measure(listed.standard(), count, asked)
+    if listed.large:
         runs.estimate()
-    more, further = comparisons(recording, examples)
+    more, further = comparisons(recording)
     return TermAblation(
         table=pd.DataFrame([*runs.table, *more]),
         chance=examples.chance,
-        ablations=tuple(runs.labels),
-        credits=np.concatenate(runs.orders),
+        credits={label: found["order", "pair"] for label, found in runs.measured.items()},
+        **labels_of(listed),
         labels=examples.image_labels,
-        on_objects=on_objects(bench),
+        label_credits=runs.measured[label_of(listed.without, run.model)]["label_set", "closed"],
+        carriers=carriers(run, listed),
+        pictures=examples.fingerprint,
+        on_objects=on_objects(run.towers["image"]),
         focus=examples.image_set[0],
         normed=image.normalization_type is not None,
         notes=(*runs.notes, *further),
         layers=image.n_layers,
-        text_layers=text.n_layers,
     )
+
+
+def labels_of(listed: Listed) -> dict[str, Any]:
+    """The labels of the ablations that a summary and figures speak of."""
+
+    def label(ablation: Ablation) -> str:
+        return label_of(ablation, listed.model)
+
+    heads = listed.heads()
+    exchange = {"how": "exchange", "what": ATTENTION}
+    return {
+        "named": {
+            key: (label(one), None if minus is None else label(minus))
+            for key, (one, minus) in listed.named.items()
+        },
+        "by_head": {
+            "flatten": {place: label(listed.head(*place)) for place in heads},
+            "exchange": {place: label(listed.head(*place, **exchange)) for place in heads},
+        },
+        "doses": {dose: label(ablation) for dose, ablation in listed.doses()},
+    }
 
 
 def affordable(tower: Tower, n_pictures: int, grid: tuple[int, int]) -> int:
@@ -205,28 +260,16 @@ def affordable(tower: Tower, n_pictures: int, grid: tuple[int, int]) -> int:
     return int(min(DRAWS, max(FEWEST_DRAWS, MOST_WORK // work)))
 
 
-def on_objects(bench: Bench) -> Float[np.ndarray, "case head"]:
+def on_objects(run: TowerRun) -> Float[np.ndarray, "case head"]:
     """First-layer attention of the pooled token on all objects: intact, key-position alone.
 
     Means over pictures, by head; no head where nothing says where the objects are.
     """
-    roles = bench.examples.roles["image"]
-    if not knows_objects(roles):
+    if not knows_objects(run):
         return np.zeros((2, 0))
-    there = objects(roles).numpy()
-    return np.stack([attention_on(there, bench, row) for row in (INTACT, ONLY)])
-
-
-def attention_on(
-    there: Bool[np.ndarray, "image pos"], bench: Bench, row: Row
-) -> Float[np.ndarray, "head"]:
-    """Mean attention of the pooled token on some positions, by head, under an ablation."""
-    return (bench.attention(row) * there[:, None]).sum(-1).mean(0).astype(float)
-
-
-def place_of(label: str) -> tuple[int, int] | None:
-    """Layer and head of an ablation of one head of one layer, by its label; None of any other."""
-    cells = label.split("/")
-    layer = cells[5] if len(cells) > 5 else "0"
-    alone = cells[2].isdecimal() and layer.isdecimal()
-    return (int(layer), int(cells[2])) if alone else None
+    there, rows = objects(run).numpy(), torch.arange(len(run))
+    found = []
+    for one in (run, under(run, Edit(how="keep", layers=(0,)))):
+        pattern = one.cache["pattern", 0][rows, :, run.inputs.pool].cpu().numpy()
+        found.append((pattern * there[:, None]).sum(-1).mean(0).astype(float))
+    return np.stack(found)

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from lrinterp.analysis.ablation.figures import pictures_of
-from lrinterp.analysis.ablation.rows import text_row
 from lrinterp.analysis.subject import head_name
 from lrinterp.grades import grade, phrase_of
+from lrinterp.result import Metric
 from lrinterp.wording import counted
 
 if TYPE_CHECKING:
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["found", "notes"]
 
+CARRY, OBJECTS = "heads_that_carry_order", "key_position_and_objects"
+SHAPE = (
+    "In one layer three controls are algebra and no evidence: reversed key-position is, but for "
+    "the values, the mirrored picture, exchanged attention the swapped one, equalised attention a "
+    "bag of objects. The table of the figure gives predictions and gaps. Evidence are the straight "
+    "line against what it leaves, single heads, and doses."
+)
 ENOUGH = 0.1
 """Order that key-position alone may lose and still count as sufficient."""
 TOLD = (
@@ -29,30 +36,68 @@ RAW = (
 
 def found(result: "TermAblation") -> str:
     """What removal and sufficiency of key-position did, and what each tower needs."""
-    intact, without, placebo, only = map(result.order, result.main[:4])
-    spread = result.order(result.main.placebo, result.main.without)
+    keys = ("intact", "without_key_position", "placebo", "key_position_only")
+    intact, without, placebo, only = (named(result, f"order_{key}") for key in keys)
+    spread = named(result, "order_placebo_minus_without")
     where = f" in all {result.layers} layers and every query row" if result.layers > 1 else ""
-    text = result.order(text_row(result.text_layers))
+    text, both = (named(result, f"order_without_{key}_key_position") for key in ("text", "both"))
     return (
         f"Order on {pictures_of(result.focus)} is {intact.phrase} intact, {without.phrase} without "
         f"key-position{where}, {placebo.phrase} under a placebo of the same size (paired "
         f"difference from the removal {spread.phrase}), and {only.phrase} with key-position alone "
         f"({counted(intact.n, 'picture')}, {counted(intact.n_units, 'label')}). Without "
         f"key-position: {phrase_of(without, result.chance)}. Without that of the text tower order "
-        f"is {text.phrase}.{nothing_to_lose(result)}{loss(result)}"
+        f"is {text.phrase}, without both {both.phrase}.{nothing_to_lose(result)}"
+        f"{shape(result)}{carried(result)}{loss(result)}"
     )
+
+
+def named(result: "TermAblation", key: str) -> Metric:
+    """A number of the summary, also where the set of pictures has no summary."""
+    return result.order(*result.named[key])
+
+
+def shape(result: "TermAblation") -> str:
+    """Whether the straight line carries order, against what it leaves; what reversal does."""
+    line, left = named(result, "order_linear_only"), named(result, "order_residual_rescaled")
+    turned = named(result, "order_reversed")
+    if line.value is None or left.value is None or not has_order(result):
+        return ""
+    return (
+        f" With the straight line of key-position only, order is {line.phrase}; with what the line "
+        f"leaves, brought to the size of the term, {left.phrase}; with key-position reversed "
+        f"{turned.phrase}."
+    )
+
+
+def carried(result: "TermAblation") -> str:
+    """Which heads carry order, judged on labels that had no say in the choice."""
+    if CARRY not in result.metrics or not has_order(result):
+        return ""
+    order = result.metrics["order_without_these_heads"]
+    more = result.metrics["order_without_these_heads_minus_without_all"]
+    return (
+        f" Heads chosen on half of the labels, {result.metrics[CARRY]}, leave order at "
+        f"{order.phrase} on the others without their key-position, {more.phrase} more than without "
+        "that of all heads."
+    )
+
+
+def has_order(result: "TermAblation") -> bool:
+    """Is there order that an edit could take?"""
+    return grade(named(result, "order_intact"), result.chance) in ("knows", "in part")
 
 
 def nothing_to_lose(result: "TermAblation") -> str:
     """That nothing can be taken from a model that has nothing."""
-    if grade(result.order(result.main.intact), result.chance) in ("knows", "in part"):
+    if has_order(result):
         return ""
     return " Intact order is not above chance: these ablations can take nothing from it."
 
 
 def loss(result: "TermAblation") -> str:
     """Why key-position alone loses order, where it does and attention of one layer says so."""
-    lost = result.order(result.main.intact, result.main.only)
+    lost = named(result, "order_intact_minus_key_position_only")
     told = result.layers == 1 and not result.normed and result.on_objects.size
     if not told or not result.order_lost or lost.low is None or lost.low <= ENOUGH:
         return ""
@@ -62,7 +107,7 @@ def loss(result: "TermAblation") -> str:
         f" Keeping key-position alone costs {lost.phrase} of order: attention spreads over empty "
         f"pixels, and the objects hold {after:.2f} of the attention of "
         f"{head_name(*place)} instead of {before:.2f}. Where the scores still tell that something "
-        f"stands at a pixel, though not what, order is {result.order(result.main.objects).phrase}."
+        f"stands at a pixel, though not what, order is {named(result, 'order_key_position_and_objects').phrase}."
     )
 
 
@@ -76,12 +121,14 @@ def notes(result: "TermAblation") -> tuple[str, ...]:
         + (" in the first layer." if result.layers > 1 else ".")
     )
     raw = RAW + ("." if result.normed else ". Only their sum is a fact about the model.")
-    draws = len(result.runs(result.main.placebo))
+    placebo, objects = (result.named[f"order_{k}"][0] for k in ("placebo", OBJECTS))
+    draws = len(result.credits[placebo])
     return (
         "Flatten replaces a term on the patch keys by its mean over them and leaves CLS alone: "
         + whole,
         *([raw] if (result.table["gauge"] == "raw").any() else []),
-        *([TOLD] if len(result.runs(result.main.objects)) else []),
+        *([TOLD] if objects in result.credits else []),
+        *([SHAPE] if result.layers == 1 else []),
         "The placebo keeps the term and subtracts a random row, orthogonal to it and of the same "
         "size. Placebo, permuted and resampled rows are means over "
         f"{counted(draws, 'seeded draw')}; their intervals cover other draws and other labels.",

@@ -16,8 +16,8 @@ from lrinterp.analysis.alignment.rotation import (
     label_vectors,
 )
 from lrinterp.charts import bars, heatmap
-from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.run import Run
 from lrinterp.scenes.natural import PICTURES
 from lrinterp.wording import counted, signed
 
@@ -180,7 +180,7 @@ def labels_figure(table: pd.DataFrame) -> Figure:
     )
 
 
-def procrustes(recording: Recording, *, seed: int = 0) -> Procrustes:
+def procrustes(recording: Run, *, seed: int = 0) -> Procrustes:
     """Rotate the label vectors of one tower onto the other's; test the rotation on other labels.
 
     With A, B (label x d) centred on the trained labels and A_fit^T B_fit = U S V^T, the rotation

@@ -48,8 +48,8 @@ from lrinterp.analysis.attribution.words import (
 )
 from lrinterp.analysis.contrast import over_templates
 from lrinterp.analysis.subject import SET_WORDS, focus, head_name
-from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.run import Run
 from lrinterp.scenes.examples import Swap
 
 __all__ = ["SimilarityAttribution", "similarity_attribution"]
@@ -196,7 +196,7 @@ class SimilarityAttribution(Result):
 
 
 def similarity_attribution(
-    recording: Recording, *, examples: int = 2000, seed: int = 0
+    recording: Run, *, examples: int = 2000, seed: int = 0
 ) -> SimilarityAttribution:
     """Take the margins of both towers apart: by head, role and value part, and by score term.
 

@@ -16,8 +16,8 @@ from lrinterp.analysis.geometry.figures import AXES, KINDS, cosine_figures, dire
 from lrinterp.analysis.geometry.rows import EMBEDDING, geometry, random_consistency
 from lrinterp.analysis.geometry.words import found, notes
 from lrinterp.encoders import DualEncoder
-from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.run import Run
 
 __all__ = ["KEYS", "RelationGeometry", "caption_geometry", "relation_geometry"]
 
@@ -145,7 +145,7 @@ class RelationGeometry(Result):
 
 
 def relation_geometry(
-    recording: Recording, *, pairs: Sequence[tuple[str, str]] | None = None, seed: int = 0
+    recording: Run, *, pairs: Sequence[tuple[str, str]] | None = None, seed: int = 0
 ) -> RelationGeometry:
     """Compare captions that differ only in the relation word with paraphrases and other objects.
 

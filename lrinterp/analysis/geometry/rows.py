@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from lrinterp.analysis.geometry.caption_grid import CaptionGrid
 from lrinterp.analysis.geometry.cosines import Measure, cosines
@@ -16,6 +15,7 @@ from lrinterp.analysis.geometry.direction import direction, signs_of
 from lrinterp.analysis.subject import random_twins
 from lrinterp.encoders import DualEncoder
 from lrinterp.result import NotApplicable
+from lrinterp.run import TowerRun
 from lrinterp.stats import COSINE, LINEAR, SHARE, Units
 
 __all__ = [
@@ -36,41 +36,16 @@ SCALES = {**dict.fromkeys(COSINES, COSINE), "direction_accuracy": SHARE}
 """Measures that have bounds."""
 FIRST_SEED = 2000
 """Seeds of models with random weights, far from those that people train with."""
-BATCH = 64
 
 Streams = Float[Tensor, "layer caption d_model"]
 
 
-@torch.no_grad()
 def pooled_streams(
     model: DualEncoder, grid: CaptionGrid, *, progress: bool | None = None
 ) -> Streams:
-    """The residual stream of the pooled position after each layer of the text tower.
-
-    Captions are read in the order of their length, and under a causal mask only as far as the
-    longest of a batch is pooled: what stands behind changes nothing.
-    """
-    tower, tokens = model.text, grid.tokens.to(model.device)
-    names = [f"blocks.{layer}.hook_resid_post" for layer in range(tower.cfg.n_layers)]
-    order = tokens.pool.argsort(stable=True)
-    shape = (len(names), len(tokens), tower.cfg.d_model)
-    found = torch.zeros(shape, dtype=model.log_scale.dtype, device=model.device)
-    hidden = None if progress is None else not progress
-    with tqdm(
-        order.split(BATCH), unit="batch", desc="captions", leave=False, disable=hidden
-    ) as bar:
-        for index in bar:
-            some = tokens.at(index)
-            end = some.pool.max() + 1 if tower.cfg.attention_dir == "causal" else None
-            _, cache = tower.run_with_cache(
-                some.values[:, :end],
-                stop_at_layer=tower.cfg.n_layers,
-                names_filter=lambda name: name in names,
-                return_cache_object=False,
-            )
-            rows = torch.arange(len(some), device=model.device)
-            found[:, index] = torch.stack([cache[name][rows, some.pool] for name in names])
-    return found
+    """The residual stream of the pooled position after each layer of the text tower."""
+    run = TowerRun(model, "text", grid.tokens, progress=progress)
+    return torch.stack([run.pooled(layer) for layer in range(1, run.n_layers + 1)])
 
 
 @torch.no_grad()

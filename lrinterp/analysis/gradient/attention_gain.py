@@ -9,8 +9,8 @@ from jaxtyping import Float
 
 from lrinterp.analysis.gradient.headline import Place
 from lrinterp.analysis.subject import focus
-from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
+from lrinterp.run import Run
 from lrinterp.scenes import Examples
 from lrinterp.stats import COSINE, ratio_intervals
 
@@ -28,7 +28,7 @@ def sides_of(examples: Examples) -> str:
     raise NotApplicable("the examples do not say which positions are left and which are right")
 
 
-def attention_gains(recording: Recording) -> dict[Place, dict[str, Any]]:
+def attention_gains(recording: Run) -> dict[Place, dict[str, Any]]:
     """By layer and head: the pooled row's weight on the right minus that on the left object."""
     examples = recording.examples
     units = examples.image_units.at(examples.where(focus(examples)))
@@ -42,12 +42,11 @@ def attention_gains(recording: Recording) -> dict[Place, dict[str, Any]]:
     return gains
 
 
-def gains_of(recording: Recording, layer: int) -> Float[np.ndarray, "head image"]:
+def gains_of(recording: Run, layer: int) -> Float[np.ndarray, "head image"]:
     """The same by head of one layer and picture of the focus set."""
-    examples, inputs = recording.examples, recording.inputs["image"]
-    some = torch.from_numpy(examples.where(focus(examples)))
-    roles, kind = examples.roles["image"], sides_of(examples)
-    left, right = (roles[role][some].double() for role in SIDES[kind])
-    pattern = recording.site("image", f"blocks.{layer}.attn.hook_pattern")
-    row = pattern[some, :, inputs.pool[some].to(pattern.device)].cpu().double()
+    run = recording.of(focus(recording.examples)).towers["image"]
+    left, right = (run.places.roles[role].double() for role in SIDES[sides_of(recording.examples)])
+    pattern = run.cache["pattern", layer]
+    rows = torch.arange(len(run), device=pattern.device)
+    row = pattern[rows, :, run.inputs.pool].cpu().double()
     return einsum(row, right - left, "image head key, image key -> head image").numpy()

@@ -9,26 +9,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lrinterp.analysis.gradient.plane_fit import Grid, fit_row, plane_slopes
-from lrinterp.axes import Inputs, Occurrence, Tokens
+from lrinterp.axes import Inputs
 from lrinterp.decomposition import (
     GAUGES,
     KEY_POSITION,
     MEANS,
     TERMS,
     Streams,
-    embedding_in,
-    key_sides,
-    score_terms,
     split_terms,
+    term_scores,
 )
-from lrinterp.encoders import (
-    DualEncoder,
-    Tower,
-    build_tower,
-    initialise,
-    tower_from_plain,
-    tower_plain,
-)
+from lrinterp.encoders import build_tower, initialise, tower_from_plain, tower_plain
+from lrinterp.run import TowerRun
+from lrinterp.run.tower import Index
 
 __all__ = [
     "ENOUGH",
@@ -38,10 +31,8 @@ __all__ = [
     "WHOLE",
     "LayerRows",
     "Null",
-    "PositionalRows",
     "fit_row",
     "permuted_null",
-    "positional_rows",
     "tower_rows",
     "untrained_null",
 ]
@@ -54,10 +45,8 @@ FEW, ENOUGH = 16, 64
 """Inputs that untrained models are measured on: one layer, whose rows differ at most by a norm's
 scale, and several, whose positions are means over inputs."""
 
-PositionalRows = dict[tuple[str, str], Float[np.ndarray, "head pixel"]]
-"""By gauge and term: what each head's pooled score gains from each pixel's position."""
 LayerRows = dict[tuple[int, str, str], Float[np.ndarray, "head pixel"]]
-"""The same by layer, gauge and term."""
+"""By layer, gauge and term: what each head's pooled score gains from each pixel's position."""
 
 
 @dataclass(frozen=True)
@@ -79,20 +68,6 @@ def family(gauge: str) -> str:
     return "raw" if gauge == "raw" else "canonical"
 
 
-def positional_rows(tower: Tower, tokens: Tokens, occurs: Occurrence) -> PositionalRows:
-    """By gauge and term, in the first layer: the pooled row over the pixels, mean over pictures.
-
-    Of a tower that reads tokens, from its weights alone; `tower_rows` for all layers of any.
-    """
-    if tower.cfg.normalization_type is None:
-        tokens = tokens.at(slice(0, 1))
-    rows: PositionalRows = {}
-    for gauge in GAUGES:
-        terms = score_terms(tower, tokens, embedding_in(tower, occurs, gauge))
-        rows |= {(gauge, name): row for name, row in _named(terms)}
-    return rows
-
-
 def tower_rows(streams: Streams) -> LayerRows:
     """By layer, gauge and term: the pooled row over the patch keys, mean over pictures.
 
@@ -105,20 +80,22 @@ def tower_rows(streams: Streams) -> LayerRows:
         terms = split_terms(tower, 0, streams.split(0, gauge), streams.pool)
         rows |= {(0, gauge, name): row for name, row in _named(terms)}
     for layer in range(1, tower.cfg.n_layers):
-        _, position = key_sides(tower, layer, streams.split(layer, MEANS), streams.pool)
+        split = streams.split(layer, MEANS)
+        position = term_scores(tower, layer, split, KEY_POSITION, streams.pool)
         rows[layer, MEANS, WHOLE] = position[:, :, 0, 1:].mean(0).cpu().double().numpy()
     return rows
 
 
-def untrained_null(model: DualEncoder, inputs: Inputs, occurs: Occurrence, grid: Grid) -> Null:
-    """Largest |slope| over heads, and layers, of freshly initialised image towers."""
-    tower = build_tower(tower_from_plain(tower_plain(model.towers["image"].cfg)))
-    sample = some(inputs, tower.cfg.n_layers).to("cpu")  # where weights of a tower are drawn
+def untrained_null(run: TowerRun, grid: Grid) -> Null:
+    """Largest |slope| over heads, and layers, of freshly initialised towers like that of a run."""
+    model, tower = run.model, build_tower(tower_from_plain(tower_plain(run.tower.cfg)))
+    sample = run.at(some(run.inputs, run.n_layers))
     highs: dict[tuple[str, str], np.ndarray] = {}
     for seed in range(UNTRAINED_MODELS):
         generator = torch.Generator().manual_seed(UNTRAINED_MODELS + seed)
         initialise(tower, model.config, generator)  # type: ignore[arg-type]
-        rows = tower_rows(Streams.of(tower, sample, occurs))
+        fresh = TowerRun(model.with_tower(run.name, tower), run.name, sample.inputs, sample.places)
+        rows = tower_rows(fresh.streams)
         for (_, gauge, term), values in rows.items():
             high = np.abs(plane_slopes(values, grid)).max(-1)
             key = family(gauge), term
@@ -139,12 +116,11 @@ def permuted_null(own: LayerRows, grid: Grid, seed: int) -> Null:
     return Null("permuted", {key: np.quantile(v, 0.95, axis=-1) for key, v in largest.items()})
 
 
-def some(inputs: Inputs, layers: int) -> Inputs:
+def some(inputs: Inputs, layers: int) -> Index:
     """The inputs that untrained models are measured on, for means spread over all of them."""
     if layers == 1:
-        return inputs.at(slice(0, FEW))
-    index = np.unique(np.linspace(0, len(inputs) - 1, ENOUGH).round().astype(int))
-    return inputs.at(torch.from_numpy(index))
+        return slice(0, FEW)
+    return torch.from_numpy(np.unique(np.linspace(0, len(inputs) - 1, ENOUGH).round().astype(int)))
 
 
 def _named(

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lrinterp.analysis.ablation.bench import Bench, Row
-from lrinterp.analysis.gradient.fit import WHOLE, positional_rows
+from lrinterp.analysis.gradient.fit import WHOLE, tower_rows
 from lrinterp.analysis.gradient.plane_fit import fit_row
-from lrinterp.decomposition import KEY_POSITION
 from lrinterp.result import Scalar
+from lrinterp.run import Edit, Run
+from lrinterp.scoring import order_credit
 from lrinterp.stats import GAP, mean_interval
 
 __all__ = ["Place", "choose", "headline"]
@@ -16,21 +16,20 @@ Place = tuple[int, int]
 """Layer and head."""
 
 
-def headline(bench: Bench) -> tuple[int, list[dict[str, Any]]]:
+def headline(run: Run) -> tuple[int, list[dict[str, Any]]]:
     """The headline head of the first layer as `positional_gradient` chooses it, and all fits.
 
-    Rows are those of canonical key-position. Cost: an ablation a head, and nothing else of
-    `term_ablation`. The image tower must be one that reads tokens and can be decomposed.
+    Of a run of the pictures of one set. Rows are those of canonical key-position. Cost: an
+    ablation a head, and nothing else of `term_ablation`. The image tower must be one that reads
+    tokens and can be decomposed.
     """
-    tower, examples = bench.model.towers["image"], bench.examples
-    rows = positional_rows(tower, bench.inputs["image"], examples.occurs["image"])
-    fits = [fit_row(row) for row in rows["canonical", WHOLE]]
-    intact = bench.measure(Row())["order", "pair"][0]
-    lost = {}
+    rows = tower_rows(run.streams["image"])
+    fits = [fit_row(row) for row in rows[0, "canonical", WHOLE]]
+    intact, lost = order_credit(run.scores, run.examples), {}
     for head in range(len(fits)):
-        without = Row(terms=KEY_POSITION, kind="flatten", heads=(head,))
-        change = intact - bench.measure(without)["order", "pair"][0]
-        lost[0, head] = Scalar(**vars(mean_interval(change, examples.image_units, scale=GAP)))
+        without = run.under(Edit(layers=(0,), heads=(head,), queries="pooled"))
+        change = intact - order_credit(without.scores, run.examples)
+        lost[0, head] = Scalar(**vars(mean_interval(change, run.examples.image_units, scale=GAP)))
     (_, head), _ = choose(lost, {(0, head): fit["slope"] for head, fit in enumerate(fits)})
     return head, fits
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import pandas as pd
-import torch
 
 from lrinterp.analysis.ablation.term_ablation import TermAblation
 from lrinterp.analysis.gradient.attention_gain import attention_gains, sides_of
@@ -23,9 +22,9 @@ from lrinterp.analysis.gradient.plane_fit import Grid, fit_plane, plane_slopes
 from lrinterp.analysis.gradient.words import NO_GRADIENT, found, notes
 from lrinterp.analysis.subject import decomposable, focus, head_name
 from lrinterp.axes import Pixels
-from lrinterp.decomposition import Streams, gauges_at
-from lrinterp.recording import Recording
+from lrinterp.decomposition import gauges_at
 from lrinterp.result import Figure, Result, Scalar, records
+from lrinterp.run import Run
 
 __all__ = ["NO_GRADIENT", "PositionalGradient", "positional_gradient"]
 
@@ -149,7 +148,7 @@ class PositionalGradient(Result):
 
 
 def positional_gradient(
-    recording: Recording, *, term_ablation: TermAblation, seed: int = 0
+    recording: Run, *, term_ablation: TermAblation, seed: int = 0
 ) -> PositionalGradient:
     """Fit a plane to key-position over the patches, for each head of every layer.
 
@@ -162,13 +161,12 @@ def positional_gradient(
     """
     tower = decomposable(recording, "image")
     examples, name = recording.examples, focus(recording.examples)
-    index = torch.from_numpy(examples.where(name))
-    inputs, occurs = recording.inputs["image"].at(index), examples.occurs["image"]
-    rows = tower_rows(Streams.of(tower, inputs, occurs))
+    run = recording.of(name).towers["image"]
+    rows = tower_rows(run.streams)
     null = (
         permuted_null(rows, examples.grid, seed)
         if recording.model.config is None
-        else untrained_null(recording.model, inputs, occurs, examples.grid)
+        else untrained_null(run, examples.grid)
     )
     fits = pd.DataFrame(list(fitted(rows, examples.grid, null, attention_gains(recording))))
     (layer, head), chosen_by = choose(term_ablation.order_lost, steepness(rows, examples.grid))
@@ -183,7 +181,7 @@ def positional_gradient(
         normed=tower.cfg.normalization_type is not None,
         layers=tower.cfg.n_layers,
         grid=examples.grid,
-        unit="patch" if isinstance(inputs, Pixels) else "pixel",
+        unit="patch" if isinstance(run.inputs, Pixels) else "pixel",
         side=sides_of(examples),
     )
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from lrinterp.analysis.alignment.rotation import label_groups
 from lrinterp.analysis.subject import as_index, random_twins, relation_captions
 from lrinterp.encoders import DualEncoder
-from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
+from lrinterp.run import TowerRun
 from lrinterp.scenes import Examples
 from lrinterp.stats import COSINE, SHARE, WEIGHT, Interval, ratio_intervals
 
@@ -31,8 +31,8 @@ __all__ = [
     "choose",
     "head_rows",
     "mention_attention",
+    "patterns_of",
     "random_null",
-    "recorded_patterns",
     "sets_of",
 ]
 
@@ -124,25 +124,19 @@ def mention_attention(patterns: Sequence[Pattern], mentions: Mentions) -> Attent
     return ordered.cpu().double().numpy()
 
 
-def recorded_patterns(recording: Recording, mentions: Mentions) -> list[Pattern]:
-    """The recorded attention maps of these captions, a layer each."""
-    layers, rows = recording.model.text.cfg.n_layers, as_index(mentions.index)
-    names = [f"blocks.{layer}.attn.hook_pattern" for layer in range(layers)]
-    return [recording.site("text", name)[rows] for name in names]
+def patterns_of(run: TowerRun, mentions: Mentions) -> list[Pattern]:
+    """The attention maps of these captions, a layer each."""
+    some = run.at(as_index(mentions.index))
+    return [some.cache["pattern", layer] for layer in range(run.n_layers)]
 
 
-@torch.no_grad()
 def random_null(model: DualEncoder, mentions: Mentions, seed: int) -> float:
     """Largest |mean difference| over all heads of models of random weights."""
-    tokens, largest = model.prepare(mentions.examples)["text"].at(as_index(mentions.index)), 0.0
+    tokens, largest = mentions.examples.text, 0.0
     for twin in random_twins(model, "text", FIRST_SEED + seed):
-        _, cache = twin.text.run_with_cache(
-            tokens.ids,
-            names_filter=lambda name: name.endswith("pattern"),
-            return_cache_object=False,
-        )
-        attention = mention_attention(list(cache.values()), mentions)
-        largest = max(largest, float(np.abs(gap_of(attention).mean(-1)).max()))
+        patterns = patterns_of(TowerRun(twin, "text", tokens), mentions)
+        gap = gap_of(mention_attention(patterns, mentions))
+        largest = max(largest, float(np.abs(gap.mean(-1)).max()))
     return largest
 
 

@@ -14,14 +14,14 @@ from lrinterp.analysis.mentions.attention import (
     choose,
     head_rows,
     mention_attention,
+    patterns_of,
     random_null,
-    recorded_patterns,
     sets_of,
 )
 from lrinterp.analysis.subject import head_name
 from lrinterp.charts import bars, lines, reference
-from lrinterp.recording import Recording
 from lrinterp.result import Figure, Result, Scalar, records
+from lrinterp.run import Run
 from lrinterp.wording import counted
 
 __all__ = ["OrderBias", "order_bias"]
@@ -262,7 +262,7 @@ def labels_figure(result: OrderBias) -> Figure:
     )
 
 
-def order_bias(recording: Recording, *, seed: int = 0) -> OrderBias:
+def order_bias(recording: Run, *, seed: int = 0) -> OrderBias:
     """Compare what each head of the text tower gives the first and the last mention of an object.
 
     difference = attention of [EOT] to the first mention minus that to the last one, mean over
@@ -273,7 +273,7 @@ def order_bias(recording: Recording, *, seed: int = 0) -> OrderBias:
     Raises NotApplicable where no caption states a relation.
     """
     mentions = Mentions.of(recording.examples)
-    attention = mention_attention(recorded_patterns(recording, mentions), mentions)
+    attention = mention_attention(patterns_of(recording.towers["text"], mentions), mentions)
     table = pd.DataFrame(list(head_rows(attention, mentions)))
     chosen_on, measured_on = sets_of(recording.examples)
     bias, first = choose(table[(table["template"] == ALL) & (table["set"] == chosen_on)])

@@ -9,14 +9,14 @@ import pandas as pd
 
 from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.analysis.patching.agreement import agreement, scalars, words_of
-from lrinterp.analysis.patching.cells import ALL
 from lrinterp.analysis.patching.choice import MOST_WORK
 from lrinterp.analysis.patching.figures import patching_figures
 from lrinterp.analysis.patching.rows import all_cells, patch, small
 from lrinterp.analysis.subject import focus, head_name
 from lrinterp.axes import Pixels
-from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, finite_or_none, records
+from lrinterp.run import Run
+from lrinterp.run.edit import ALL
 from lrinterp.wording import signed
 
 __all__ = ["ActivationPatching", "activation_patching", "pairs_of"]
@@ -149,7 +149,7 @@ MIRRORED = (
 
 
 def activation_patching(
-    recording: Recording, *, examples: int = 64, seed: int = 0, most_work: float = MOST_WORK
+    recording: Run, *, examples: int = 64, seed: int = 0, most_work: float = MOST_WORK
 ) -> ActivationPatching:
     """Patch every site, head and role of both towers, in both directions.
 
@@ -190,7 +190,7 @@ def activation_patching(
 
 
 def pairs_of(
-    recording: Recording, examples: int = 64, seed: int = 0, most_work: float = MOST_WORK
+    recording: Run, examples: int = 64, seed: int = 0, most_work: float = MOST_WORK
 ) -> list[Contrast]:
     """The clean and corrupted inputs of each tower that `activation_patching` takes.
 

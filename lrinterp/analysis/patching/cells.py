@@ -1,79 +1,81 @@
 """What can be patched: the cells of a tower's activations, and sums of numbers over each of them.
 
-A cell is a site, a layer, a head and a role of positions. Roles may overlap, so cells may too.
+A cell is a site, a layer, a head and a role of positions, as an `Edit` that patches it. Roles may
+overlap, so cells may too.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from einops import einsum
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lrinterp.run import Edit, TowerRun
+from lrinterp.run.edit import ALL, MAP_SITES
+
 __all__ = [
-    "ALL",
-    "MAP_SITES",
+    "HEAD_SITES",
     "RESIDUAL_SITES",
-    "SITES",
-    "Cell",
     "Roles",
     "cell_sums",
     "cells_of",
+    "head_of",
+    "hook_of",
+    "is_full",
     "per_entry",
+    "query_of",
 ]
 
 Roles = Mapping[str, Bool[Tensor, "example pos"]]
 
-ALL = "all"
-"""The role of every position: patching `resid_pre` there must restore the target."""
 RESIDUAL_SITES = ("resid_pre", "attn_out")
 HEAD_SITES = ("q", "k", "v", "z")
-MAP_SITES = ("attn_scores", "pattern")
-SITES = (*RESIDUAL_SITES, *HEAD_SITES, *MAP_SITES)
+"""Sites that are patched; an MLP's output is in the next layer's stream."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """What is patched. `query` is set for maps, where `role` is the key's."""
-
-    site: str
-    layer: int
-    head: int | None
-    role: str
-    query: str | None = None
-
-    @property
-    def hook(self) -> str:
-        """The TransformerLens name of the site."""
-        inner = "" if self.site in RESIDUAL_SITES else "attn."
-        return f"blocks.{self.layer}.{inner}hook_{self.site}"
-
-    @property
-    def full(self) -> bool:
-        """Is it a whole residual stream, whose patch restores the target by construction?"""
-        return self.site == "resid_pre" and self.role == ALL
-
-
-def cells_of(layers: range, heads: range, roles: Sequence[str]) -> list[Cell]:
-    """Every cell of some layers.
+def cells_of(source: TowerRun, layers: Iterable[int] | None = None) -> list[Edit]:
+    """Every cell of some layers, all for None, patched from a run.
 
     Residual sites by role, head sites by head and role, maps by head, query role and key role.
     """
+    heads, roles = range(source.tower.cfg.n_heads), list(source.places.roles)
     cells = []
-    for layer in layers:
+    for layer in range(source.n_layers) if layers is None else layers:
+        place = {"how": "patch", "tower": source.name, "layers": (layer,), "source": source}
         for site in RESIDUAL_SITES:
-            cells += [Cell(site=site, layer=layer, head=None, role=r) for r in (*roles, ALL)]
+            cells += [Edit(what=site, role=role, **place) for role in (*roles, ALL)]
         for site in HEAD_SITES:
-            cells += [Cell(site=site, layer=layer, head=h, role=r) for h in heads for r in roles]
+            cells += [Edit(what=site, heads=(h,), role=r, **place) for h in heads for r in roles]
         for site in MAP_SITES:
             cells += [
-                Cell(site=site, layer=layer, head=head, role=key, query=query)
+                Edit(what=site, heads=(head,), role=key, queries=query, **place)
                 for head in heads
                 for query in roles
                 for key in roles
             ]
     return cells
+
+
+def hook_of(cell: Edit) -> str:
+    """The hook of a cell's only layer."""
+    [layer] = cell.layers or ()
+    return cell.hook(layer)
+
+
+def head_of(cell: Edit) -> int | None:
+    """The head of a cell; None of a residual site."""
+    return cell.heads[0] if cell.heads else None
+
+
+def query_of(cell: Edit) -> str | None:
+    """The query role of a cell of a map, whose `role` is the key's; None of other sites."""
+    return cell.queries if cell.what in MAP_SITES else None
+
+
+def is_full(cell: Edit) -> bool:
+    """Is it a whole residual stream, whose patch restores the target by construction?"""
+    return cell.what == "resid_pre" and cell.role == ALL
 
 
 def per_entry(hook: str, values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -82,7 +84,7 @@ def per_entry(hook: str, values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
 
 
 def cell_sums(
-    values: Mapping[str, Float[Tensor, "..."]], cells: Sequence[Cell], roles: Roles
+    values: Mapping[str, Float[Tensor, "..."]], cells: Sequence[Edit], roles: Roles
 ) -> Float[Tensor, "cell example"]:
     """Numbers of each example summed over the entries of each cell, in double precision.
 
@@ -97,9 +99,9 @@ def cell_sums(
     tables = {hook: role_sums(values[hook].double(), stacked) for hook in values}
     sums = []
     for cell in cells:
-        table = tables[cell.hook] if cell.query is None else tables[cell.hook][place[cell.query]]
-        by_role = table[place[cell.role]]
-        sums.append(by_role if cell.head is None else by_role[cell.head])
+        table, query, head = tables[hook_of(cell)], query_of(cell), head_of(cell)
+        by_role = (table if query is None else table[place[query]])[place[cell.role]]
+        sums.append(by_role if head is None else by_role[head])
     return torch.stack(sums)
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from lrinterp.analysis.patching.cells import Cell
 from lrinterp.encoders import Tower
+from lrinterp.run import Edit
 
 __all__ = ["MOST_WORK", "RANDOM", "STRONGEST", "choose", "work_of"]
 
@@ -23,7 +23,7 @@ RANDOM = 12
 CHOSEN = np.array(["none", "strongest", "random", "both"])
 
 
-def work_of(tower: Tower, cells: Sequence[Cell], n_examples: int, n_positions: int) -> float:
+def work_of(tower: Tower, cells: Sequence[Edit], n_examples: int, n_positions: int) -> float:
     """Multiplications of patching each cell exactly, once in each direction.
 
     Formula: 2 x cells x examples x layers from the cell's own on x positions x weights of a layer.
@@ -31,13 +31,13 @@ def work_of(tower: Tower, cells: Sequence[Cell], n_examples: int, n_positions: i
     cfg = tower.cfg
     d_mlp = 0 if cfg.attn_only else cfg.d_mlp or 0
     weights = 4 * cfg.d_model * cfg.n_heads * cfg.d_head + 2 * cfg.d_model * d_mlp
-    layers = sum(cfg.n_layers - cell.layer for cell in cells)
+    layers = sum(cfg.n_layers - layer for cell in cells for layer in cell.layers_of(tower))
     return 2.0 * layers * n_examples * n_positions * weights
 
 
 def choose(
     attribution: Float[np.ndarray, "cell"],
-    cells: Sequence[Cell],
+    cells: Sequence[Edit],
     open_cells: Bool[np.ndarray, "cell"],
     rng: np.random.Generator,
 ) -> list[str]:
@@ -48,7 +48,7 @@ def choose(
     """
     index = np.flatnonzero(open_cells)
     top = ordered(attribution, index)
-    heads = [i for i in top if cells[i].site == "z"]
+    heads = [i for i in top if cells[i].what == "z"]
     strongest = np.isin(np.arange(len(cells)), [*top[:STRONGEST], *heads[:1]])
     drawn = rng.choice(index, size=min(RANDOM, len(index)), replace=False)
     sampled = np.isin(np.arange(len(cells)), drawn)

@@ -11,11 +11,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lrinterp.analysis.patching.agreement import RANDOM, STRONGEST, compared
-from lrinterp.analysis.patching.cells import HEAD_SITES, MAP_SITES, RESIDUAL_SITES
+from lrinterp.analysis.patching.cells import HEAD_SITES, RESIDUAL_SITES
 from lrinterp.analysis.subject import head_name
 from lrinterp.charts import heatmap, scatter
 from lrinterp.charts.theme import COLORS
 from lrinterp.result import Figure, records
+from lrinterp.run.edit import MAP_SITES
 
 __all__ = ["patching_figures"]
 

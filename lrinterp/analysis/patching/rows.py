@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from lrinterp.analysis.contrast import Contrast
-from lrinterp.analysis.patching.cells import Cell, cells_of
+from lrinterp.analysis.patching.attribution_patching import Estimate
+from lrinterp.analysis.patching.cells import cells_of, head_of, hook_of, is_full, query_of
 from lrinterp.analysis.patching.choice import MOST_WORK, choose, work_of
-from lrinterp.analysis.patching.runs import Estimate, estimate, exactly
-from lrinterp.encoders import positions
+from lrinterp.analysis.patching.runs import estimates, exactly
+from lrinterp.run import Edit
 from lrinterp.stats import Interval, ratio_intervals
 
 __all__ = ["all_cells", "check_full", "patch", "small"]
@@ -38,13 +39,13 @@ class Plan:
 
 
 def patch(
-    contrast: Contrast, cells: Sequence[Cell], *, seed: int = 0, most_work: float = MOST_WORK
+    contrast: Contrast, cells: Sequence[Edit], *, seed: int = 0, most_work: float = MOST_WORK
 ) -> list[dict[str, Any]]:
     """Effects of some cells in both directions, with intervals over labels."""
     every = small(contrast, most_work)
     plans = {
         direction: plan(cells, found, every=every, rng=np.random.default_rng((seed, k)))
-        for k, (direction, found) in enumerate(estimate(contrast, cells).items())
+        for k, (direction, found) in enumerate(estimates(contrast, cells).items())
     }
     runs = {d: [cells[i] for i in np.flatnonzero(own.runs).tolist()] for d, own in plans.items()}
     moved = exactly(contrast, runs)
@@ -57,25 +58,23 @@ def patch(
 
 def small(contrast: Contrast, most_work: float) -> bool:
     """Can every cell be patched within so many multiplications?"""
-    tower, inputs = contrast.recording.model.towers[contrast.tower], contrast.inputs[0]
-    cells = all_cells(contrast)
-    return work_of(tower, cells, len(inputs), positions(tower, inputs)) <= most_work
+    run = contrast.clean
+    return work_of(run.tower, all_cells(contrast), len(run), run.n_positions) <= most_work
 
 
-def all_cells(contrast: Contrast) -> list[Cell]:
+def all_cells(contrast: Contrast) -> list[Edit]:
     """Every cell of a tower."""
-    cfg = contrast.recording.model.towers[contrast.tower].cfg
-    return cells_of(range(cfg.n_layers), range(cfg.n_heads), list(contrast.roles))
+    return cells_of(contrast.clean)
 
 
-def plan(cells: Sequence[Cell], found: Estimate, *, every: bool, rng: np.random.Generator) -> Plan:
+def plan(cells: Sequence[Edit], found: Estimate, *, every: bool, rng: np.random.Generator) -> Plan:
     """All cells that can have an effect, or the chosen ones and the cheapest full patch."""
-    full = np.array([cell.full for cell in cells])
+    full = np.array([is_full(cell) for cell in cells])
     if every:
         return Plan(estimate=found, chosen=["all"] * len(cells), runs=~found.zero)
     chosen = choose(found.share, cells, ~found.zero & ~full, rng)
-    last = max(cell.layer for cell in cells)
-    checked = full & np.array([cell.layer == last for cell in cells])
+    last = max(cell.layers for cell in cells)
+    checked = full & np.array([cell.layers == last for cell in cells])
     return Plan(estimate=found, chosen=chosen, runs=checked | (np.array(chosen) != "none"))
 
 
@@ -91,20 +90,20 @@ def intervals(
 
 
 def rows_of(
-    direction: str, cells: Sequence[Cell], own: Plan, found: dict[int, Interval]
+    direction: str, cells: Sequence[Edit], own: Plan, found: dict[int, Interval]
 ) -> Iterator[dict[str, Any]]:
     """One row a cell; raises RuntimeError where a full patch does not reach its target."""
     whole = own.estimate.whole
     counts = {"n": len(whole), "n_units": max(i.n_units for i in found.values())}
     for i, (cell, share) in enumerate(zip(cells, own.estimate.share.tolist(), strict=True)):
         interval = found.get(i, Interval(value=None))
-        if cell.full and interval.value is not None:
+        if is_full(cell) and interval.value is not None:
             check_full(cell, interval.value, direction, float(whole.mean()))
         yield {
-            "site": cell.site,
-            "layer": cell.layer,
-            "head": cell.head,
-            "query": cell.query,
+            "site": cell.what,
+            "layer": (cell.layers or (0,))[0],
+            "head": head_of(cell),
+            "query": query_of(cell),
             "role": cell.role,
             "direction": direction,
             "effect": interval.value,
@@ -113,16 +112,16 @@ def rows_of(
             "attribution": share,
             "exact": i in found,
             "chosen": own.chosen[i],
-            "known": bool(own.estimate.zero[i]) or cell.full,
+            "known": bool(own.estimate.zero[i]) or is_full(cell),
             "identical": bool(own.estimate.same[i]),
             **counts,
         }
 
 
-def check_full(cell: Cell, effect: float, direction: str, whole: float = 1.0) -> None:
+def check_full(cell: Edit, effect: float, direction: str, whole: float = 1.0) -> None:
     """The full patch of a residual stream must restore the target, `whole` away from the base.
 
     Where the two lie close together the rounding of float32 counts, in units of the margin.
     """
     if abs(effect - 1) > max(EXACT, ROUNDING / abs(whole)):
-        raise RuntimeError(f"{cell.hook}: full {direction} patch gave {effect:.7f}, expected 1")
+        raise RuntimeError(f"{hook_of(cell)}: full {direction} patch gave {effect:.7f}, expected 1")

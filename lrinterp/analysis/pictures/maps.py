@@ -17,20 +17,21 @@ from torch import Tensor
 
 from lrinterp.analysis.attribution.margin_at_depth import attribute_at_depth
 from lrinterp.analysis.gradient.headline import Place
-from lrinterp.axes import Embeddings, Occurrence, Pixels
-from lrinterp.decomposition import Split, Streams, key_sides
-from lrinterp.encoders import DualEncoder, Preprocessing, Tower, batch_that_fits
+from lrinterp.axes import Embeddings
+from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, MEANS, term_scores
+from lrinterp.encoders import Preprocessing
+from lrinterp.run import TowerRun
 
 __all__ = [
     "as_pictures",
     "by_gradient",
     "key_maps",
-    "mean_stream",
     "over_patches",
     "read_in_last_layer",
 ]
 
 ByKey = Float[np.ndarray, "image key"]
+SIDES = (KEY_CONTENT, KEY_POSITION)
 
 
 def as_pictures(
@@ -45,57 +46,38 @@ def as_pictures(
     return rearrange(levels.numpy(), "image channel height width -> image height width channel")
 
 
-def key_maps(
-    tower: Tower, pictures: Pixels, among: Pixels, occurs: Occurrence, place: Place
-) -> tuple[ByKey, ByKey]:
+def key_maps(run: TowerRun, place: Place) -> tuple[ByKey, ByKey]:
     """Key-content and key-position in CLS's row of one head, in logits.
 
-    Position is the mean of the stream over all the pictures `among`, centred over the patches; so
-    content + position is the score but for a constant of the row.
+    Position is the mean of the stream over the pictures of other objects that the run was taken
+    from, centred over the patches; so content + position is the score but for a constant of the
+    row.
     """
     layer, head = place
-    streams = Streams.of(tower, pictures, occurs)
-    position = streams.centred(mean_stream(tower, among, layer))[None]
-    constant = torch.zeros_like(position[:, :1])
-    split = Split(streams.residual(layer) - position, position, constant)
-    content, where = (
-        side[:, head, 0].cpu().double().numpy()
-        for side in key_sides(tower, layer, split, pictures.pool)
-    )
+    split = run.streams.split(layer, MEANS)
+    sides = (term_scores(run.tower, layer, split, t, run.inputs.pool) for t in SIDES)
+    content, where = (side[:, head, 0].cpu().double().numpy() for side in sides)
     return content, where
 
 
-@torch.no_grad()
-def mean_stream(tower: Tower, inputs: Pixels, layer: int) -> Float[Tensor, "pos d_model"]:
-    """What a layer reads at each position, the mean over the inputs.
-
-    Cost: one forward pass up to that layer; memory of one batch.
-    """
-    size = batch_that_fits(tower, inputs)
-    batches = (inputs.at(slice(i, i + size)).values for i in range(0, len(inputs), size))
-    sums = [tower(values, stop_at_layer=layer).sum(0) for values in batches]
-    return torch.stack(sums).sum(0) / len(inputs)
-
-
-def read_in_last_layer(
-    tower: Tower, pictures: Pixels, occurs: Occurrence, direction: Embeddings
-) -> ByKey:
+def read_in_last_layer(run: TowerRun, direction: Embeddings) -> ByKey:
     """What all heads of the last layer together read from each key, in units of the margin.
 
     sum over heads of a_j (x_j W_V + b_V) W_O along the direction, the scales of the final norm and
     of the embedding's length held.
     """
-    parts = attribute_at_depth(tower, pictures, occurs, direction)
-    return parts.by_key[-tower.cfg.n_heads :].sum(0)
+    parts = attribute_at_depth(run.streams, direction)
+    return parts.by_key[-run.tower.cfg.n_heads :].sum(0)
 
 
 @torch.enable_grad()
-def by_gradient(model: DualEncoder, pictures: Pixels, direction: Embeddings) -> ByKey:
+def by_gradient(run: TowerRun, direction: Embeddings) -> ByKey:
     """What each position's embedding adds to a picture's margin over that of the other picture.
 
     gradient of the margin . (own embedding - the other picture's at the same place): the
     first-order estimate of what the margin would lose were that embedding taken from the other
-    picture. `pictures` are two. Cost: one forward and one backward pass; weights get no gradient.
+    picture. `run` is of two pictures. Cost: one forward and one backward pass; weights get no
+    gradient.
     """
     kept: list[Tensor] = []
 
@@ -103,9 +85,8 @@ def by_gradient(model: DualEncoder, pictures: Pixels, direction: Embeddings) -> 
         kept.append(activation.detach().requires_grad_())
         return kept[0]
 
-    watching: list[Any] = [("hook_embed", leaf)]
-    with model.image.hooks(fwd_hooks=watching):
-        margin = (model.embed("image", pictures) * direction).sum()
+    with run.hooked([("hook_embed", leaf)]):
+        margin = (run.model.embed(run.name, run.inputs) * direction).sum()
     [slope] = torch.autograd.grad(margin, kept)
     embed = kept[0].detach()
     return (slope * (embed - embed.flip(0))).sum(-1).cpu().double().numpy()

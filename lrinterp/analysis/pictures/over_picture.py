@@ -21,8 +21,8 @@ from lrinterp.analysis.pictures.maps import (
 from lrinterp.analysis.pictures.pair import Pair
 from lrinterp.analysis.subject import decomposable, head_name
 from lrinterp.axes import Pixels
-from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar
+from lrinterp.run import Run
 
 __all__ = ["OverPicture", "over_picture"]
 
@@ -102,14 +102,14 @@ class OverPicture(Result):
         return picture_figures(self)
 
 
-def over_picture(recording: Recording, *, positional_gradient: PositionalGradient) -> OverPicture:
+def over_picture(recording: Run, *, positional_gradient: PositionalGradient) -> OverPicture:
     """Lay attention, terms and attribution over one photograph and its mirror image.
 
     The photograph is chosen by its layout alone, see `Pair`. Maps: CLS's attention in the headline
     head, and the mean over the heads of the last layer; key-content and key-position of the
     headline head, centred over the patches; two attributions of the margin, see
     `read_in_last_layer` and `by_gradient`.
-    Cost: a forward pass of all pictures up to the headline's layer, and a few of two pictures.
+    Cost: a backward pass of two pictures.
     Raises NotApplicable where the image tower reads tokens, has no processor or cannot be split,
     and where no mirror image is recorded.
     """
@@ -120,8 +120,8 @@ def over_picture(recording: Recording, *, positional_gradient: PositionalGradien
         raise NotApplicable("the model has no processor, which knows how pictures become pixels")
     tower = decomposable(recording, "image")
     pair = Pair.of(recording)
-    read = read_in_last_layer(tower, pair.inputs, examples.occurs["image"], pair.direction)
-    gradient = by_gradient(model, pair.inputs, pair.direction)
+    read = read_in_last_layer(pair.run, pair.direction)
+    gradient = by_gradient(pair.run, pair.direction)
     place = (positional_gradient.headline_layer, positional_gradient.headline)
     maps = {
         **looked_at(pair, place, tower.cfg.n_layers - 1),
@@ -129,7 +129,7 @@ def over_picture(recording: Recording, *, positional_gradient: PositionalGradien
         ("gradient at the patch", "cosine"): gradient,
     }
     return OverPicture(
-        pictures=as_pictures(pair.inputs.values, model.processor.preprocessing),
+        pictures=as_pictures(pair.run.inputs.values, model.processor.preprocessing),
         maps=np.stack([over_patches(by_key, examples.grid) for by_key in maps.values()]),
         names=tuple(name for name, _ in maps),
         units=tuple(unit for _, unit in maps),
@@ -141,16 +141,15 @@ def over_picture(recording: Recording, *, positional_gradient: PositionalGradien
         from_cls=read[:, 0],
         head=head_name(*place),
         layers=tower.cfg.n_layers,
-        n=len(pair.among),
+        n=len(pair.among.examples),
     )
 
 
 def looked_at(pair: Pair, place: Place, last: int) -> dict[tuple[str, str], ByKey]:
     """By name and unit: attention of a head and of the last layer, and the head's scores."""
     layer, head = place
-    name, occurs = head_name(*place), pair.recording.examples.occurs["image"]
-    tower = pair.recording.model.image
-    content, position = key_maps(tower, pair.inputs, pair.among, occurs, place)
+    name = head_name(*place)
+    content, position = key_maps(pair.run, place)
     return {
         (f"attention of {name}", "share"): pair.attention(layer)[:, head],
         (f"mean attention of layer {last}", "share"): pair.attention(last).mean(1),

@@ -12,9 +12,9 @@ from lrinterp.analysis.contrast import caption_of, clearest_template, swapped
 from lrinterp.analysis.gradient.attention_gain import SIDES, sides_of
 from lrinterp.analysis.mechanism import typical
 from lrinterp.analysis.subject import as_index, focus
-from lrinterp.axes import Embeddings, Pixels
-from lrinterp.recording import Recording
+from lrinterp.axes import Embeddings
 from lrinterp.result import NotApplicable
+from lrinterp.run import Run, TowerRun
 
 __all__ = ["Pair"]
 
@@ -23,12 +23,12 @@ __all__ = ["Pair"]
 class Pair:
     """Which two recorded pictures, and which two captions are true of the one and the other."""
 
-    recording: Recording
+    recording: Run
     pictures: Int[np.ndarray, "image"]
     captions: Int[np.ndarray, "image"]
 
     @classmethod
-    def of(cls, recording: Recording) -> "Pair":
+    def of(cls, recording: Run) -> "Pair":
         """The photograph whose objects lie nearest to a quarter and three quarters of the width.
 
         The first such one, whatever the model makes of it; where boxes are unknown, the first of
@@ -47,15 +47,17 @@ class Pair:
         return cls(recording, index[np.concatenate([one, other])], np.concatenate(stated))
 
     @property
-    def inputs(self) -> Pixels:
-        """Both pictures as the image tower reads them."""
-        return self.recording.inputs["image"].at(as_index(self.pictures))
-
-    @property
-    def among(self) -> Pixels:
+    def among(self) -> Run:
         """All pictures that they were chosen from."""
-        examples = self.recording.examples
-        return self.recording.inputs["image"].at(as_index(examples.where(focus(examples))))
+        return self.recording.of(focus(self.recording.examples))
+
+    @cached_property
+    def run(self) -> TowerRun:
+        """The image tower on both pictures; what position is comes from all of them."""
+        place = np.searchsorted(
+            self.recording.examples.where(focus(self.recording.examples)), self.pictures
+        )
+        return self.among.towers["image"].at(as_index(place))
 
     @cached_property
     def direction(self) -> Embeddings:
@@ -95,5 +97,4 @@ class Pair:
 
     def attention(self, layer: int) -> Float[np.ndarray, "image head key"]:
         """CLS's row of each head of a layer, as recorded."""
-        pattern = self.recording.site("image", f"blocks.{layer}.attn.hook_pattern")
-        return pattern[as_index(self.pictures)][:, :, 0].cpu().double().numpy()
+        return self.run.cache["pattern", layer][:, :, 0].cpu().double().numpy()

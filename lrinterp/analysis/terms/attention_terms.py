@@ -14,8 +14,8 @@ from lrinterp.analysis.terms.figures import deep_figures, rows_figure, shares_fi
 from lrinterp.analysis.terms.part_shares import PARTS, few_rows, part_shares
 from lrinterp.analysis.terms.shares import NINE, SPLIT, Part, mean_rows, shares
 from lrinterp.decomposition import GAUGES, gauges_at
-from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.run import Run
 from lrinterp.wording import counted
 
 __all__ = ["AttentionTerms", "attention_terms"]
@@ -165,7 +165,7 @@ ONCE = (
 )
 
 
-def attention_terms(recording: Recording) -> AttentionTerms:
+def attention_terms(recording: Run) -> AttentionTerms:
     """Split the scores of every layer of both towers into nine terms, and by who wrote the key.
 
     share(t) = sum over examples and keys of centred(t) * centred(s) / sum of centred(s)^2 on the
@@ -223,13 +223,12 @@ def layer_shares(part: Part, layer: int) -> tuple[list[dict[str, Any]], list[dic
     return [{**row, "reconstruction_error": worst} for row in found], rows
 
 
-def one_caption(recording: Recording) -> dict[str, Any]:
+def one_caption(recording: Run) -> dict[str, Any]:
     """Words and last-layer attention of the first caption that states a relation."""
     first = int(relation_captions(recording.examples)[0])
-    text = recording.inputs["text"].at(torch.tensor([first]))
-    length = int(text.pool[0]) + 1
-    last = recording.model.towers["text"].cfg.n_layers - 1
-    pattern = recording.site("text", f"blocks.{last}.attn.hook_pattern")[first]
+    run = recording.towers["text"].at(torch.tensor([first]))
+    text, length = run.inputs, int(run.inputs.pool[0]) + 1
+    pattern = run.cache["pattern", run.n_layers - 1][0]
     vocabulary = recording.examples.words["text"]
     return {
         "pattern": pattern[:, :length, :length].float().cpu().numpy(),

@@ -35,7 +35,7 @@ def part_shares(part: Part, layer: int, *, by_head: bool) -> tuple[list[dict[str
     keys, over all heads together, and by head too where asked. The error is max |sum of parts -
     recorded score| / max |recorded score|. embed and pos are divided in the canonical gauge.
     """
-    model, n = part.model, len(part.index)
+    model, n = part.model, len(part.inputs)
     names = [*part_names(model, layer), BIAS]
     cached = part.cached(layer)[torch.arange(n), :, part.inputs.pool]
     seen = part.streams.seen[:, None].expand_as(cached)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from lrinterp.analysis.subject import focus, head_name, relation_captions
@@ -15,7 +15,6 @@ from lrinterp.axes import Inputs
 from lrinterp.decomposition import (
     KEY_CONTENT,
     KEY_POSITION,
-    MEANS,
     TERMS,
     Groups,
     Split,
@@ -24,7 +23,7 @@ from lrinterp.decomposition import (
     split_terms,
 )
 from lrinterp.encoders import Tower
-from lrinterp.recording import Recording
+from lrinterp.run import Run, TowerRun
 from lrinterp.stats import Units, ratio_intervals
 
 __all__ = ["NINE", "SPLIT", "Part", "chunks", "mean_rows", "share_rows", "shares"]
@@ -45,57 +44,52 @@ PooledTerms = Float[Tensor, "term batch head 1 key"]
 class Part:
     """One tower with the examples its terms are measured on, and their clusters."""
 
-    recording: Recording
-    tower: str
-    index: Int[np.ndarray, "batch"]
-    clusters: Int[np.ndarray, "batch"]
+    recording: Run
+    run: TowerRun
     units: Units
-    inputs: Inputs
-    streams: Streams
     groups: Groups
 
     @classmethod
-    def of(cls, recording: Recording, tower: str) -> "Part":
-        """Focus pictures for the image tower, relation captions for the text tower.
-
-        Cost: one forward pass of the tower on them.
-        """
-        examples, model = recording.examples, recording.model.towers[tower]
+    def of(cls, recording: Run, tower: str) -> "Part":
+        """Focus pictures for the image tower, relation captions for the text tower."""
+        examples = recording.examples
         if tower == "image":
-            index = examples.where(focus(examples))
-            clusters, units = examples.image_label_set, examples.image_units
+            some = recording.of(focus(examples))
+            run, units = some.towers[tower], some.examples.image_units
         else:
             index = relation_captions(examples)
-            clusters, units = examples.caption_label_set, examples.caption_units
-        inputs = recording.inputs[tower].at(torch.from_numpy(index))
-        occurs = examples.occurs[tower]
-        streams = Streams.of(model, inputs, occurs)
-        groups = groups_of(model, inputs, occurs)
-        return cls(
-            recording, tower, index, clusters[index], units.at(index), inputs, streams, groups
-        )
+            run = recording.towers[tower].of(torch.from_numpy(index))
+            units = examples.caption_units.at(index)
+        groups = groups_of(run.tower, run.inputs, examples.occurs[tower])
+        return cls(recording, run, units, groups)
+
+    @property
+    def tower(self) -> str:
+        """Its name."""
+        return self.run.name
 
     @property
     def model(self) -> Tower:
         """The tower itself."""
-        return self.recording.model.towers[self.tower]
+        return self.run.tower
 
-    def split(self, layer: int, gauge: str) -> Split:
-        """The stream that a layer reads, in a gauge; means leave out an example's own cluster."""
-        if gauge == MEANS:
-            clusters = torch.from_numpy(np.ascontiguousarray(self.clusters))
-            return self.streams.split_apart(layer, clusters.to(self.inputs.pool.device))
-        return self.streams.split(layer, gauge)
+    @property
+    def inputs(self) -> Inputs:
+        """What it reads."""
+        return self.run.inputs
+
+    @property
+    def streams(self) -> Streams:
+        """Its streams."""
+        return self.run.streams
 
     def terms(self, gauge: str, layer: int = 0) -> PooledTerms:
         """The nine terms of the pooled rows of a layer, in a gauge that the layer knows."""
-        split = self.split(layer, gauge)
-        return split_terms(self.model, layer, split, self.inputs.pool)
+        return split_terms(self.model, layer, self.streams.split(layer, gauge), self.inputs.pool)
 
     def cached(self, layer: int) -> Float[Tensor, "batch head query key"]:
-        """The recorded scores of a layer."""
-        scores = self.recording.site(self.tower, f"blocks.{layer}.attn.hook_attn_scores")
-        return scores[torch.from_numpy(self.index)].to(self.inputs.pool.device)
+        """The scores of a layer."""
+        return self.run.cache["attn_scores", layer]
 
     def measured(self, layer: int, gauge: str) -> tuple[PooledTerms, float]:
         """The nine terms of the pooled rows, and how far the sum of all rows' is off.
@@ -103,12 +97,12 @@ class Part:
         The error is the largest difference from the recorded scores where a key is seen, relative
         to their largest. Both come from one product of queries and keys.
         """
-        cached, split = self.cached(layer), self.split(layer, gauge)
+        cached, split = self.cached(layer), self.streams.split(layer, gauge)
         occurs = self.recording.examples.occurs[self.tower]
         seen = groups_of(self.model, self.inputs, occurs, pooled=False).seen[:, None]
         valid = seen.expand_as(cached) & torch.isfinite(cached)
         rows, apart = [], 0.0
-        for some in chunks(len(self.index), CHUNK):
+        for some in chunks(len(self.inputs), CHUNK):
             pool = self.inputs.pool[some]
             terms = split_terms(self.model, layer, _some(split, some), pool, pooled=False)
             difference = (terms.sum(0) - cached[some])[valid[some]]
