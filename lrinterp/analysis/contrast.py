@@ -76,8 +76,9 @@ class Contrast:
 
     def pair(self, direction: str) -> tuple[TowerRun, TowerRun]:
         """Base and source: denoising patches the corrupted run from the clean one."""
-        both = (self.corrupted, self.clean)
-        return both if direction == "denoising" else both[::-1]
+        if direction == "denoising":
+            return self.corrupted, self.clean
+        return self.clean, self.corrupted
 
     def at(self, index: slice | Int[np.ndarray, "some"]) -> "Contrast":
         """Some of the examples, in the order asked for."""

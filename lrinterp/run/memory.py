@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BUDGET", "Sites", "keeping", "room"]
 
-BUDGET = 2**30
-"""Bytes that the streams of one pass, or the sites inside its layers, may take in memory."""
+BUDGET, MOST = 2**30, 2**32
+"""Bytes that the streams of one pass, or the sites inside its layers, may take in memory; and
+that all but attention maps may take."""
 TOGETHER = (
     ("attn.hook_attn_scores", "attn.hook_pattern"),
     ("attn.hook_z", "hook_mlp_out", "hook_attn_out"),
@@ -106,13 +107,17 @@ class Sites(Mapping[str, Tensor]):
         return self.inside[name]
 
     def keep(self, found: Mapping[str, Tensor]) -> None:
-        """Keep some sites, and forget the oldest ones where all would exceed the budget."""
+        """Keep some sites, and forget the oldest where all would exceed the budget.
+
+        Attention maps go first: they are the largest, and read layer by layer.
+        """
         self.inside |= found
         size = sum(tensor.nbytes for tensor in self.inside.values())
-        for name in [name for name in self.inside if name not in found]:
-            if size <= BUDGET:
-                break
-            size -= self.inside.pop(name).nbytes
+        old = [name for name in self.inside if name not in found]
+        for name in sorted(old, key=lambda name: not name.endswith(TOGETHER[0])):
+            limit = BUDGET if name.endswith(TOGETHER[0]) else MOST
+            if size > limit:
+                size -= self.inside.pop(name).nbytes
 
 
 @torch.no_grad()

@@ -157,7 +157,7 @@ class TowerRun:
 
     def known(self, name: str) -> Tensor | None:
         """A site that is there already, or None."""
-        return self.kept.get(name)
+        return self.kept.get(name, self.sites.inside.get(name))
 
     def run_pass(self) -> dict[str, Tensor]:
         """The pass: streams of all layers and embeddings, memory-mapped where they are large."""
@@ -298,9 +298,9 @@ class Narrowed(TowerRun):
 
     def known(self, name: str) -> Tensor | None:
         """The part of a site that either run has already."""
-        if name not in self.kept and (whole := self.whole.known(name)) is not None:
-            self.kept[name] = whole[self.index]
-        return self.kept.get(name)
+        if (own := super().known(name)) is None and (whole := self.whole.known(name)) is not None:
+            own = self.kept[name] = whole[self.index]
+        return own
 
     def hooks_at(self, index: Index, inside: int | None = None) -> list[Hook]:
         """Those of the other run, for these inputs."""

@@ -1,5 +1,4 @@
-"""Controls of shape: what algebra predicts of an edit, how far the model is from it, and where the
-edit matters.
+"""Controls of shape: what algebra predicts of an edit, and which heads carry order.
 
 In one layer some edits are the same as another picture: with key-position reversed a picture is,
 but for the values, its mirror image, with the objects' attention exchanged it is the picture with
@@ -103,9 +102,8 @@ def split_in_half(
     if n < FEWEST:
         return None
     first = np.random.default_rng(seed).permutation(n) < n // 2
-    inside = np.where(member >= 0, first[member], True)
-    outside = np.where(member >= 0, ~first[member], True)
-    one, other = inside.all(1), outside.all(1)
+    one = np.all(first[member] | (member < 0), axis=1)
+    other = np.all(~first[member] | (member < 0), axis=1)
     return (one, other) if one.any() and other.any() else None
 
 

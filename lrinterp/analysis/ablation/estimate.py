@@ -18,10 +18,9 @@ from torch import Tensor
 from lrinterp.analysis.ablation.rows import Listed, cells_of
 from lrinterp.analysis.patching.agreement import agreement_of
 from lrinterp.analysis.patching.attribution_patching import part_size
-from lrinterp.run import Edit, Run, gradient
+from lrinterp.run import Edit, Run, TowerRun, gradient
 from lrinterp.run.edit import gauge_of
 from lrinterp.run.hooks import term_change
-from lrinterp.run.tower import Narrowed
 from lrinterp.stats import LINEAR, mean_interval
 
 __all__ = [
@@ -62,10 +61,10 @@ def head_estimates(run: Run) -> Estimates:
 
 
 @torch.no_grad()
-def flattening(part: Narrowed, layer: int) -> Float[Tensor, "batch head query key"]:
+def flattening(part: TowerRun, layer: int) -> Float[Tensor, "batch head query key"]:
     """What flattening key-position adds to a layer's scores at the intact run, head by head."""
     split = part.streams.split(layer, gauge_of(part.tower, layer))
-    return term_change(Edit(), part, layer, split)
+    return term_change(Edit(), part.at(slice(None)), layer, split)
 
 
 def strongest_and_random(estimates: Estimates, seed: int = SEED) -> list[Place]:

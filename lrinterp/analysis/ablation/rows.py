@@ -7,6 +7,7 @@ towers get a shorter list: there every row is seconds of work.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION
 from lrinterp.encoders import DualEncoder
@@ -43,9 +44,9 @@ class Listed:
 
     model: DualEncoder
 
-    def whole(self, how: str, tower: str = "image", **more: object) -> Ablation:
+    def whole(self, how: str, tower: str = "image", **more: Any) -> Ablation:
         """Key-position of all layers and query rows of a tower."""
-        return (Edit(how=how, tower=tower, **more).within(self.model.towers[tower]),)  # type: ignore[arg-type]
+        return (Edit(how=how, tower=tower, **more).within(self.model.towers[tower]),)
 
     @property
     def without(self) -> Ablation:
@@ -92,7 +93,7 @@ class Listed:
             [edit] = self.whole("flatten")
             yield dose, (() if dose == 1 else (edit.scaled(1 - dose),))
 
-    def head(self, layer: int, head: int, how: str = "flatten", **more: object) -> Ablation:
+    def head(self, layer: int, head: int, how: str = "flatten", **more: Any) -> Ablation:
         """One head of the image tower."""
         return self.whole(how, layers=(layer,), heads=(head,), **more)
 

@@ -34,7 +34,7 @@ def shape_figure(result: "TermAblation") -> Figure:
     table = pd.DataFrame(list(shape_rows(result)))
     shown = table[["key-position", "order accuracy", "low", "high"]]
     told = (
-        " In one layer some rows are algebra, and the table beside says what it predicts: reversing "
+        " In one layer some rows are algebra, and the table says what it predicts: reversing "
         "shows the mirror image, exchanging the swapped picture, equalising a bag of objects."
         if result.layers == 1
         else " In several layers nothing here is algebra."

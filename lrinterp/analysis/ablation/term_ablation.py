@@ -63,7 +63,7 @@ class TermAblation(Result):
     chance: float
     """Order accuracy of a guess."""
     credits: Mapping[str, Float[np.ndarray, "draw image"]]
-    """By the label of an ablation: order credit of each picture, so that ablations can be paired."""
+    """By the label of an ablation: order credit of each picture, kept to pair ablations."""
     named: Mapping[str, tuple[str, str | None]]
     """By summary key: the label of an ablation, and of the one that is taken from it."""
     by_head: Mapping[str, Mapping[Place, str]]

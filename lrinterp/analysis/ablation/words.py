@@ -103,11 +103,12 @@ def loss(result: "TermAblation") -> str:
         return ""
     place = max(result.order_lost, key=lambda p: float(result.order_lost[p].value or 0))
     before, after = result.on_objects[:, place[1]]
+    told_apart = named(result, "order_key_position_and_objects")
     return (
         f" Keeping key-position alone costs {lost.phrase} of order: attention spreads over empty "
         f"pixels, and the objects hold {after:.2f} of the attention of "
         f"{head_name(*place)} instead of {before:.2f}. Where the scores still tell that something "
-        f"stands at a pixel, though not what, order is {named(result, 'order_key_position_and_objects').phrase}."
+        f"stands at a pixel, though not what, order is {told_apart.phrase}."
     )
 
 

@@ -23,9 +23,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lrinterp.analysis.subject import head_name
-from lrinterp.axes import Embeddings, Inputs, Occurrence
+from lrinterp.axes import Embeddings
 from lrinterp.decomposition import Streams, centred_scale, part_names, through_norm
-from lrinterp.encoders import Tower, batch_that_fits
+from lrinterp.encoders import Tower
 
 __all__ = ["AtDepth", "attribute_at_depth"]
 
@@ -84,24 +84,14 @@ class Reading:
         )
 
 
-def attribute_at_depth(
-    tower: Tower, inputs: Inputs, occurs: Occurrence, direction: Embeddings
-) -> AtDepth:
-    """The parts for all inputs, in batches that bound memory.
-
-    Cost: one forward pass; kept are heads x inputs x keys doubles, 4 MB for 64 pictures in the
-    shape of ViT-B/32.
-    """
-    size = batch_that_fits(tower, inputs)
-    chunks = [slice(start, start + size) for start in range(0, len(inputs), size)]
-    return joined([apart(tower, inputs.at(c), occurs, direction[c]) for c in chunks])
-
-
 @torch.no_grad()
-def apart(tower: Tower, inputs: Inputs, occurs: Occurrence, direction: Embeddings) -> AtDepth:
-    """The parts for one batch."""
-    layers = range(tower.cfg.n_layers)
-    streams, attention = watched(tower, inputs, occurs)
+def attribute_at_depth(streams: Streams, direction: Embeddings) -> AtDepth:
+    """The parts for all inputs."""
+    tower, layers = streams.tower, range(streams.tower.cfg.n_layers)
+    rows = torch.arange(len(streams.pool), device=streams.pool.device)
+    attention = [
+        streams.cache[f"blocks.{k}.attn.hook_pattern"][rows, :, streams.pool] for k in layers
+    ]
     last = at_pool(streams.residual(len(layers)), streams).double()
     reading = Reading.of(tower, last, direction)
     by_key = [read_from_keys(streams, layer, attention[layer], reading.u) for layer in layers]
@@ -114,21 +104,6 @@ def apart(tower: Tower, inputs: Inputs, occurs: Occurrence, direction: Embedding
         by_key=torch.cat(by_key).cpu().numpy(),
         attended=streams.seen.cpu().numpy(),
     )
-
-
-def watched(
-    tower: Tower, inputs: Inputs, occurs: Occurrence
-) -> tuple[Streams, list[Float[Tensor, "example head key"]]]:
-    """The streams of a run, and by layer the attention of its pooled position."""
-    maps: list[list[Tensor]] = [[] for _ in range(tower.cfg.n_layers)]
-    hooks: list[Any] = [
-        (f"blocks.{layer}.attn.hook_pattern", lambda pattern, hook, to=kept: to.append(pattern))
-        for layer, kept in enumerate(maps)
-    ]
-    with tower.hooks(fwd_hooks=hooks):
-        streams = Streams.of(tower, inputs, occurs)
-    rows = torch.arange(len(inputs), device=inputs.pool.device)
-    return streams, [torch.cat(kept)[rows, :, inputs.pool] for kept in maps]
 
 
 def read_from_keys(

@@ -26,11 +26,11 @@ from lrinterp.decomposition import (
     KEY_CONTENT,
     KEY_POSITION,
     TERMS,
-    Ablation,
     embedding_in,
     groups_of,
-    score_delta,
+    row_change,
     score_terms,
+    total,
     why_not,
 )
 from lrinterp.encoders import Tower
@@ -86,7 +86,7 @@ class MarginParts:
         space = embedding_in(tower, occurs, "canonical")
         groups = groups_of(tower, tokens, occurs)
         rows = score_terms(tower, tokens, space).double()
-        flattening = score_delta(rows, Ablation(terms=KEY_POSITION), groups)[:, :, 0]
+        flattening = row_change("flatten", total(rows, KEY_POSITION), groups)[:, :, 0]
         seen, terms = groups.seen[:, 0], rows[:, :, :, 0]
         mask = seen[:, None].double()
         centred = (terms - (terms * mask).sum(-1, keepdim=True) / mask.sum(-1, keepdim=True)) * mask

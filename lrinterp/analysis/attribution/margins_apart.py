@@ -45,7 +45,7 @@ def taken_apart(contrast: Contrast) -> Apart:
     occurs = contrast.recording.examples.occurs[contrast.tower]
     if isinstance(inputs, Tokens) and not why_not_a_sum(tower):
         return attribute(tower, inputs, occurs, contrast.direction)
-    return attribute_at_depth(tower, inputs, occurs, contrast.direction)
+    return attribute_at_depth(contrast.clean.streams, contrast.direction)
 
 
 def direct_alone(tower: str, reason: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from lrinterp.analysis.gradient.fit import WHOLE, tower_rows
 from lrinterp.analysis.gradient.plane_fit import fit_row
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 from lrinterp.run import Edit, Run
 from lrinterp.scoring import order_credit
 from lrinterp.stats import GAP, mean_interval
@@ -29,12 +29,12 @@ def headline(run: Run) -> tuple[int, list[dict[str, Any]]]:
     for head in range(len(fits)):
         without = run.under(Edit(layers=(0,), heads=(head,), queries="pooled"))
         change = intact - order_credit(without.scores, run.examples)
-        lost[0, head] = Scalar(**vars(mean_interval(change, run.examples.image_units, scale=GAP)))
+        lost[0, head] = Metric(**vars(mean_interval(change, run.examples.image_units, scale=GAP)))
     (_, head), _ = choose(lost, {(0, head): fit["slope"] for head, fit in enumerate(fits)})
     return head, fits
 
 
-def choose(order_lost: Mapping[Place, Scalar], slopes: Mapping[Place, float]) -> tuple[Place, str]:
+def choose(order_lost: Mapping[Place, Metric], slopes: Mapping[Place, float]) -> tuple[Place, str]:
     """The headline head and why, from the order that each head's removal costs, and its slope."""
     lost = {h: s for h, s in order_lost.items() if s.low is not None and s.low > 0}
     if lost:

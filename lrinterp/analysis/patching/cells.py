@@ -23,6 +23,7 @@ __all__ = [
     "head_of",
     "hook_of",
     "is_full",
+    "layer_of",
     "per_entry",
     "query_of",
 ]
@@ -59,8 +60,13 @@ def cells_of(source: TowerRun, layers: Iterable[int] | None = None) -> list[Edit
 
 def hook_of(cell: Edit) -> str:
     """The hook of a cell's only layer."""
-    [layer] = cell.layers or ()
-    return cell.hook(layer)
+    return cell.hook(layer_of(cell))
+
+
+def layer_of(cell: Edit) -> int:
+    """The only layer of a cell."""
+    assert cell.layers is not None
+    return cell.layers[0]
 
 
 def head_of(cell: Edit) -> int | None:

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from lrinterp.analysis.contrast import Contrast
 from lrinterp.analysis.patching.attribution_patching import Estimate
-from lrinterp.analysis.patching.cells import cells_of, head_of, hook_of, is_full, query_of
+from lrinterp.analysis.patching.cells import cells_of, head_of, hook_of, is_full, layer_of, query_of
 from lrinterp.analysis.patching.choice import MOST_WORK, choose, work_of
 from lrinterp.analysis.patching.runs import estimates, exactly
 from lrinterp.run import Edit
-from lrinterp.stats import Interval, ratio_intervals
+from lrinterp.stats import Interval, Sample, ratio_intervals
 
 __all__ = ["all_cells", "check_full", "patch", "small"]
 
@@ -38,10 +38,20 @@ class Plan:
         return self.runs | self.estimate.zero
 
 
+class Patched(NamedTuple):
+    """What patching some cells of a tower found."""
+
+    rows: list[dict[str, Any]]
+    """Effects in both directions, with intervals over labels."""
+    strongest: Sample | None
+    """What the head output of largest denoising effect restores, and the whole margin, by example;
+    None without such a cell."""
+
+
 def patch(
     contrast: Contrast, cells: Sequence[Edit], *, seed: int = 0, most_work: float = MOST_WORK
-) -> list[dict[str, Any]]:
-    """Effects of some cells in both directions, with intervals over labels."""
+) -> Patched:
+    """Patch some cells in both directions."""
     every = small(contrast, most_work)
     plans = {
         direction: plan(cells, found, every=every, rng=np.random.default_rng((seed, k)))
@@ -49,11 +59,18 @@ def patch(
     }
     runs = {d: [cells[i] for i in np.flatnonzero(own.runs).tolist()] for d, own in plans.items()}
     moved = exactly(contrast, runs)
-    return [
+    found = {d: intervals(contrast, own, moved[d]) for d, own in plans.items()}
+    rows = [
         {"encoder": contrast.tower, **row}
         for direction, own in plans.items()
-        for row in rows_of(direction, cells, own, intervals(contrast, own, moved[direction]))
+        for row in rows_of(direction, cells, own, found[direction])
     ]
+    own, effects = plans["denoising"], found["denoising"]
+    heads = {i: abs(effects[i].value or 0) for i in effects if cells[i].what == "z"}
+    if not heads:
+        return Patched(rows, None)
+    top = gained(own, moved["denoising"])[max(heads, key=heads.__getitem__)]
+    return Patched(rows, Sample(top=top[None], bottom=own.estimate.whole, units=contrast.units))
 
 
 def small(contrast: Contrast, most_work: float) -> bool:
@@ -73,8 +90,8 @@ def plan(cells: Sequence[Edit], found: Estimate, *, every: bool, rng: np.random.
     if every:
         return Plan(estimate=found, chosen=["all"] * len(cells), runs=~found.zero)
     chosen = choose(found.share, cells, ~found.zero & ~full, rng)
-    last = max(cell.layers for cell in cells)
-    checked = full & np.array([cell.layers == last for cell in cells])
+    last = max(layer_of(cell) for cell in cells)
+    checked = full & np.array([layer_of(cell) == last for cell in cells])
     return Plan(estimate=found, chosen=chosen, runs=checked | (np.array(chosen) != "none"))
 
 
@@ -82,11 +99,16 @@ def intervals(
     contrast: Contrast, own: Plan, moved: Float[np.ndarray, "run example"]
 ) -> dict[int, Interval]:
     """Ratios of means by cell, for those whose effect is exact."""
-    gained = np.zeros_like(own.estimate.attribution)
-    gained[own.runs] = moved
     index = np.flatnonzero(own.exact)
-    found = ratio_intervals(gained[index], own.estimate.whole, contrast.units)
+    found = ratio_intervals(gained(own, moved)[index], own.estimate.whole, contrast.units)
     return dict(zip(index.tolist(), found, strict=True))
+
+
+def gained(own: Plan, moved: Float[np.ndarray, "run example"]) -> Float[np.ndarray, "cell example"]:
+    """How far the margin of each example moves by cell; 0 for those that were not run."""
+    every = np.zeros_like(own.estimate.attribution)
+    every[own.runs] = moved
+    return every
 
 
 def rows_of(
@@ -101,7 +123,7 @@ def rows_of(
             check_full(cell, interval.value, direction, float(whole.mean()))
         yield {
             "site": cell.what,
-            "layer": (cell.layers or (0,))[0],
+            "layer": layer_of(cell),
             "head": head_of(cell),
             "query": query_of(cell),
             "role": cell.role,

@@ -5,7 +5,6 @@ nine terms ask whether a score comes from what stands at a key or from where it 
 who wrote it there. In a tower of one layer it says nothing new.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lrinterp.analysis.terms.shares import Part, chunks, share_rows
-from lrinterp.decomposition import Streams, key_parts, part_names
+from lrinterp.decomposition import key_parts, part_names
 from lrinterp.encoders import DualEncoder
 
 __all__ = ["BIAS", "PARTS", "few_rows", "grouped", "part_shares"]
@@ -40,8 +39,10 @@ def part_shares(part: Part, layer: int, *, by_head: bool) -> tuple[list[dict[str
     cached = part.cached(layer)[torch.arange(n), :, part.inputs.pool]
     seen = part.streams.seen[:, None].expand_as(cached)
     covariance, apart = [], 0.0
+    written = ("attn.hook_z", "hook_mlp_out")
+    part.run.sites.load(f"blocks.{below}.{site}" for below in range(layer) for site in written)
     for some in chunks(n, CHUNK):
-        scores = key_parts(some_of(part.streams, some), layer)
+        scores = key_parts(part.run.at(some).streams, layer)
         apart = max(apart, float((scores.sum(0) - cached[some])[seen[some]].abs().max()))
         covariance.append(covariances(scores, seen[some]))
     values = np.concatenate(covariance, axis=1)
@@ -60,12 +61,6 @@ def covariances(
     centred = scores - (scores * weight).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True)
     centred = centred * weight
     return (centred * centred.sum(0)).sum(-1).cpu().double().numpy()
-
-
-def some_of(streams: Streams, some: slice) -> Streams:
-    """The streams of some inputs. Position means would be those of these inputs alone."""
-    cache = {name: value[some] for name, value in streams.cache.items()}
-    return replace(streams, pool=streams.pool[some], seen=streams.seen[some], cache=cache)
 
 
 def few_rows(model: DualEncoder) -> bool:
