@@ -14,7 +14,7 @@ import lrinterp.store as store
 from lrinterp.analysis import ANALYSES, analyze, in_order
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder
-from lrinterp.recording import Recording, record
+from lrinterp.run import Run, record
 from lrinterp.result import Attention, Metric, Provenance, Result, document
 from lrinterp.scenes.natural import FromSuite
 from lrinterp.store import InputError
@@ -23,19 +23,19 @@ ROOT = Path(__file__).parents[1]
 CHANCE = (0.45, 0.55)
 
 
-def recorded(name: str) -> Recording:
+def recorded(name: str) -> Run:
     checkpoint = load_checkpoint(ROOT / "checkpoints" / name)
     examples = checkpoint.scenes().examples(["unseen_pair"])
     return record(checkpoint.model, examples, progress=False)
 
 
 @pytest.fixture(scope="module")
-def recording() -> Recording:
+def recording() -> Run:
     return recorded("left-right")
 
 
 @pytest.fixture(scope="module")
-def results(recording: Recording) -> Mapping[str, Result]:
+def results(recording: Run) -> Mapping[str, Result]:
     return analyze(recording, progress=False)
 
 
@@ -152,7 +152,7 @@ def test_terms_add_up_and_full_patches_are_one(results: Mapping[str, Result]):
     assert (patched.loc[patched["identical"], "effect"] == 0).all()
 
 
-def test_a_gauge_move_changes_raw_terms_only(recording: Recording):
+def test_a_gauge_move_changes_raw_terms_only(recording: Run):
     """In double precision, so that what is left is not rounding."""
     model = load_checkpoint(ROOT / "checkpoints" / "left-right").model.double()
     tower, examples = model.image, recording.examples.at(np.arange(0, len(recording.examples), 6))
@@ -183,7 +183,7 @@ def test_a_gauge_move_changes_raw_terms_only(recording: Recording):
     assert raw.any()
 
 
-def test_a_users_own_pair_gets_the_permuted_null(recording: Recording):
+def test_a_users_own_pair_gets_the_permuted_null(recording: Run):
     towers = recording.model.towers
     own = DualEncoder.from_hooked(towers["image"], towers["text"])
     again = analyze(
@@ -192,20 +192,20 @@ def test_a_users_own_pair_gets_the_permuted_null(recording: Recording):
     assert set(again["positional_gradient"].frame()["null"]) == {"permuted"}
 
 
-def test_needs_come_first_and_unknown_names_are_refused(recording: Recording):
+def test_needs_come_first_and_unknown_names_are_refused(recording: Run):
     assert in_order("answer")[-1] == "answer"
     assert set(in_order("answer")) == {*ANALYSES["answer"].needs, "answer"}
     with pytest.raises(InputError, match="'acuracy': expected one of answer"):
         analyze(recording, ["acuracy"])
 
 
-def test_what_was_not_recorded_is_named(recording: Recording):
+def test_what_was_not_recorded_is_named(recording: Run):
     bare = record(recording.model, recording.examples, ["hook_embed"], progress=False)
     with pytest.raises(InputError, match="hook_attn_scores of the image tower was not recorded"):
         analyze(bare, ["attention_terms"], progress=False)
 
 
-def test_analyses_leave_the_model_as_it_was(recording: Recording, results: Mapping[str, Result]):
+def test_analyses_leave_the_model_as_it_was(recording: Run, results: Mapping[str, Result]):
     fresh = load_checkpoint(ROOT / "checkpoints" / "left-right").model
     for name, weight in recording.model.trainable().items():
         assert torch.equal(weight, fresh.trainable()[name])

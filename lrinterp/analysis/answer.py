@@ -1,13 +1,13 @@
 """Does this model know left from right, and by which mechanism? The head of a report."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, final
 
 import pandas as pd
 
-from lrinterp.analysis.ablation.term_ablation import TEXT, TermAblation
+from lrinterp.analysis.ablation.term_ablation import CARRIERS, TEXT, TermAblation
 from lrinterp.analysis.accuracy import Accuracy
 from lrinterp.analysis.answer_words import GAIN, WITHOUT, sentence, side_words
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
@@ -47,6 +47,8 @@ class Answer(Result):
     """Order by the relation word of the captions it was tested with."""
     focus: str = "unseen_pair"
     """The set of pictures that the numbers are of."""
+    carriers: Mapping[str, Metric] = field(default_factory=dict)
+    """Which heads carry order, and order without them; empty where that was not measured."""
 
     @property
     def natural(self) -> bool:
@@ -220,6 +222,7 @@ def answer(
             for word in recording.examples.templates
         },
         focus=name,
+        carriers={k: term_ablation.metrics[k] for k in CARRIERS if k in term_ablation.metrics},
     )
 
 

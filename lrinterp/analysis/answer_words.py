@@ -80,8 +80,21 @@ def mechanism_words(result: "Answer") -> str:
     says, also = (SHORT[result.grade(one)] for one in (without, text))
     return (
         f". Without key-position{where} of the image tower order is {without.phrase}, {says}; "
-        f"without that of the text tower it is {text.phrase}, {also}. Image head {result.head} "
-        f"{attends(result.scalar(GAIN))}."
+        f"without that of the text tower it is {text.phrase}, {also}.{carried(result)} Image head "
+        f"{result.head} {attends(result.scalar(GAIN))}."
+    )
+
+
+def carried(result: "Answer") -> str:
+    """Which image heads carry order, judged on labels that had no say in the choice."""
+    if not result.carriers:
+        return ""
+    heads, order, _ = result.carriers.values()
+    if heads.value == "none":
+        return " No set of image heads takes order away."
+    return (
+        f" Taken from {heads} alone, heads that were chosen on half of the labels, order on the "
+        f"other half is {order.phrase}."
     )
 
 

@@ -21,7 +21,7 @@ from lrinterp.axes import Inputs, Occurrence
 from lrinterp.decomposition.gauge import GAUGES, components
 from lrinterp.encoders import Tower, positions
 
-__all__ = ["MEANS", "Split", "Streams", "centred_scale", "gauges_at", "pre_norm"]
+__all__ = ["MEANS", "Split", "Streams", "centred_scale", "gauges_at"]
 
 MEANS = "means"
 """The gauge of layers above the first: position is a mean over inputs."""
@@ -108,17 +108,32 @@ class Streams:
 
     def split(self, layer: int, gauge: str) -> Split:
         """The stream before a layer in a gauge of that layer; `means` works at any."""
+        residual, (position, constant) = self.residual(layer), self.apart(layer, gauge)
+        return Split(residual - position - constant, position, constant)
+
+    def apart(
+        self, layer: int, gauge: str
+    ) -> tuple[Float[Tensor, "#batch pos d_model"], Float[Tensor, "1 1 d_model"]]:
+        """Position and the constant part of the stream before a layer; content is the rest.
+
+        Behind a pre-norm the scale of each position is held as a constant, and its bias is the
+        constant part.
+        """
         if gauge == MEANS:
-            position, residual = self.of_each(layer), self.residual(layer)
-            return Split(residual - position, position, torch.zeros_like(position[:1, :1]))
+            position = self.of_each(layer)
+            return position, torch.zeros_like(position[:1, :1])
         if gauge not in gauges_at(layer):
             known = ", ".join(gauges_at(layer))
             raise ValueError(f"gauge: expected one of {known} in layer {layer}, got {gauge!r}")
-        embed, place = self.cache["hook_embed"], self.cache["hook_pos_embed"][:1]
-        if gauge == "canonical":
-            moved = place - self.centred(place[0])[None]
-            embed, place = embed + moved, place - moved
-        return pre_norm(self.tower, embed, place)
+        place = self.tower.pos_embed.W_pos.detach()[: len(self.of_position)]
+        place = (self.centred(place) if gauge == "canonical" else place)[None]
+        if not hasattr(self.tower, "ln_pre"):
+            return place, torch.zeros_like(place[:, :1])
+        norm: Any = self.tower.ln_pre
+        whole = self.cache["hook_embed"] + self.tower.pos_embed.W_pos.detach()[None]
+        scale = centred_scale(whole, self.tower.cfg.eps)[..., None]
+        position = (place - place.mean(-1, keepdim=True)) / scale * norm.w.detach()
+        return position, norm.b.detach().expand_as(place[:1, :1])
 
     def positions(self, layer: int) -> Float[Tensor, "pos d_model"]:
         """Mean over the inputs at each position, centred over the positions of its component."""
@@ -171,20 +186,6 @@ def centred_in(
     """Each row minus the mean of the rows of its component."""
     same = (of_position[:, None] == of_position[None]).to(rows.dtype)
     return rows - same @ rows / same.sum(1, keepdim=True)
-
-
-def pre_norm(tower: Tower, embed: Residual, place: Float[Tensor, "1 pos d_model"]) -> Split:
-    """Embedding plus position as the first layer reads them: through `ln_pre` where there is one.
-
-    The scale of each position's norm is held as a constant, its bias is the constant part.
-    """
-    if not hasattr(tower, "ln_pre"):
-        return Split(embed, place, torch.zeros_like(place[:, :1]))
-    norm: Any = tower.ln_pre
-    whole = embed + place
-    scale = centred_scale(whole, tower.cfg.eps)[..., None]
-    embed, place = ((x - x.mean(-1, keepdim=True)) / scale * norm.w for x in (embed, place))
-    return Split(embed, place, norm.b.expand_as(place[:1, :1]))
 
 
 def centred_scale(

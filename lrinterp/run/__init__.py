@@ -5,6 +5,7 @@ from lrinterp.run.edited import under
 from lrinterp.run.folder import fingerprint
 from lrinterp.run.hooks import InputIndependent, knows_objects, objects
 from lrinterp.run.margins import gradient, margins
+from lrinterp.run.places import Places
 from lrinterp.run.run import Run, load_recording, record
 from lrinterp.run.tower import TowerRun
 
@@ -14,6 +15,7 @@ __all__ = [
     "SITES",
     "Edit",
     "InputIndependent",
+    "Places",
     "Run",
     "TowerRun",
     "fingerprint",

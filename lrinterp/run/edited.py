@@ -8,7 +8,8 @@ from torch import Tensor
 
 from lrinterp.run.edit import Edit
 from lrinterp.run.hooks import edit_hooks
-from lrinterp.run.tower import Hook, Index, TowerRun
+from lrinterp.run.places import Index
+from lrinterp.run.tower import Hook, TowerRun
 
 __all__ = ["Edited", "under"]
 

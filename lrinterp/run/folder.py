@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ __all__ = ["fingerprint", "match_hooks", "open_folder", "save_folder"]
 INPUTS, INDEX = "inputs", "recording.json"
 
 
+@runtime_checkable
 class HasTowers(Protocol):
     """A run of several towers."""
 

@@ -1,7 +1,6 @@
 """The hooks that make an Edit in a running tower, for some of its inputs."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -31,7 +30,7 @@ from lrinterp.run.edit import (
 from lrinterp.run.tower import Hook, Narrowed, TowerRun, resid_pre
 from lrinterp.store import InputError
 
-__all__ = ["InputIndependent", "edit_hooks", "knows_objects", "objects", "site_mask"]
+__all__ = ["InputIndependent", "edit_hooks", "knows_objects", "objects", "site_mask", "source_of"]
 
 SEEDS_APART = 1000
 """Between the seeds of two layers: a placebo of all layers draws a row of its own in each."""
@@ -80,8 +79,8 @@ def on_terms(edit: Edit, part: Narrowed, layer: int) -> Iterator[Hook]:
     content.
     """
     own = gauge_of(part.tower, layer)
-    intact = part.streams.split(layer, own if edit.gauge == OWN else edit.gauge)
-    centred = intact if edit.gauge in (OWN, own) else part.streams.split(layer, own)
+    intact = part.streams.apart(layer, own if edit.gauge == OWN else edit.gauge)
+    centred = intact if edit.gauge in (OWN, own) else part.streams.apart(layer, own)
     heads, read = heads_of(edit, part)[:, None, None], {}
     pool = part.inputs.pool if edit.queries == POOLED else None
 
@@ -111,9 +110,10 @@ def on_terms(edit: Edit, part: Narrowed, layer: int) -> Iterator[Hook]:
         yield f"blocks.{layer}.attn.hook_attn_scores", scores
 
 
-def with_content(intact: Split, stream: Tensor) -> Split:
-    """A stream as the position that it has in the intact run, and the rest."""
-    return replace(intact, content=stream - intact.position - intact.constant)
+def with_content(apart: tuple[Tensor, Tensor], stream: Tensor) -> Split:
+    """A stream as the position and the constant of the intact run, and the rest."""
+    position, constant = apart
+    return Split(stream - position - constant, position, constant)
 
 
 def term_change(edit: Edit, part: Narrowed, layer: int, split: Split) -> Rows:
@@ -199,12 +199,7 @@ def object_masks(part: TowerRun) -> Float[Tensor, "object batch key"]:
 
 def on_site(edit: Edit, part: Narrowed, layer: int) -> Callable[[Tensor, Any], Tensor]:
     """Zero, patch or add at the positions of a role."""
-    mask, source = site_mask(edit, part), None
-    if edit.source is not None:
-        if len(edit.source) != len(part.whole):
-            expected, got = len(part.whole), len(edit.source)
-            raise InputError(f"source: expected a run of {expected} inputs, got {got}")
-        source = edit.source.sites[edit.hook(layer)][part.index]
+    mask, source = site_mask(edit, part), source_of(edit, part, layer)
 
     def change(activation: Tensor, hook: object) -> Tensor:
         wanted = torch.zeros_like(activation) if source is None else source
@@ -215,6 +210,16 @@ def on_site(edit: Edit, part: Narrowed, layer: int) -> Callable[[Tensor, Any], T
         return torch.where(mask, wanted, activation)
 
     return change
+
+
+def source_of(edit: Edit, part: Narrowed, layer: int) -> Tensor | None:
+    """What a patch takes; InputError where its run is not one of as many inputs."""
+    if edit.source is None:
+        return None
+    if len(edit.source) != len(part.whole):
+        expected, got = len(part.whole), len(edit.source)
+        raise InputError(f"source: expected a run of {expected} inputs, got {got}")
+    return edit.source.sites[edit.hook(layer)][part.index]
 
 
 def site_mask(edit: Edit, part: TowerRun) -> Bool[Tensor, "batch ..."]:

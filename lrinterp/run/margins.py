@@ -4,7 +4,7 @@ Edits of sites in one layer run together, as many as fit, from the stream of the
 that cannot reach the pooled position is not run at all. All others run one after the other.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 import torch
@@ -14,9 +14,9 @@ from torch import Tensor
 from lrinterp.axes import Embeddings
 from lrinterp.run.edit import ALL, MAP_SITES, POOLED, SITES, Edit
 from lrinterp.run.edited import under
-from lrinterp.run.hooks import on_site, role_mask
+from lrinterp.run.hooks import on_site, role_mask, site_mask, source_of
 from lrinterp.run.memory import keeping
-from lrinterp.run.tower import TowerRun
+from lrinterp.run.tower import Narrowed, TowerRun
 from lrinterp.store import InputError
 
 __all__ = ["CELL_EXAMPLES", "gradient", "margins", "reaches"]
@@ -84,14 +84,13 @@ def together(
     run: TowerRun, edits: Sequence[Edit], direction: Embeddings
 ) -> Float[Tensor, "edit example"]:
     """One forward pass for some edits of one site, each with a copy of the examples."""
-    layer, part, fired = edits[0].layers_of(run.tower)[0], run.at(slice(None)), []
-    changes = [on_site(edit, part, layer) for edit in edits]
+    layer, fired = edits[0].layers_of(run.tower)[0], []
+    made = all_of(edits, run.at(slice(None)), layer)
 
     def change(activation: Tensor, hook: object) -> Tensor:
         fired.append(True)
         each = activation.reshape(len(edits), len(run), *activation.shape[1:])
-        made = [one(rows, hook) for one, rows in zip(changes, each, strict=True)]
-        return torch.stack(made).reshape(activation.shape)
+        return made(each, hook).reshape(activation.shape)
 
     start = run.residual(layer)
     start = start.expand(len(edits), *start.shape).reshape(-1, *start.shape[1:])
@@ -101,6 +100,22 @@ def together(
     if not fired:
         raise InputError(f"hook {hook!r} of the {run.name} tower never fires in this model")
     return run.along(last, direction).reshape(len(edits), -1)
+
+
+def all_of(edits: Sequence[Edit], part: Narrowed, layer: int) -> Callable[[Tensor, object], Tensor]:
+    """What edits of one site make of their copies of an activation, [edit, example, ...].
+
+    Whole patches from one run are made at once, all others one by one.
+    """
+    whole = all(edit.how == "patch" and edit.alpha == 1 for edit in edits)
+    source = source_of(edits[0], part, layer)
+    if whole and source is not None and len({id(edit.source) for edit in edits}) == 1:
+        masks, taken = torch.stack([site_mask(edit, part) for edit in edits]), source
+        return lambda each, _: torch.where(masks, taken, each)
+    changes = [on_site(edit, part, layer) for edit in edits]
+    return lambda each, hook: torch.stack(
+        [change(rows, hook) for change, rows in zip(changes, each, strict=True)]
+    )
 
 
 @torch.enable_grad()

@@ -39,7 +39,7 @@ def room(shape: tuple[int, ...], like: Tensor, copies: int) -> Tensor:
     return mapped
 
 
-class Sites(Mapping[str, Tensor]):
+class Sites(Mapping):  # bare, so that no type checker reads a site to see what it is
     """The activations of a run by hook name, each made when it is first asked for.
 
     Streams come from the run's pass. What lies inside a layer is made again from the stream that

@@ -20,13 +20,16 @@ from transformer_lens import ActivationCache
 from lrinterp.axes import AnyInputs, Embeddings, Pixels, Scores, Tokens
 from lrinterp.decomposition import Streams
 from lrinterp.encoders import DualEncoder, PatchTower, Tower, positions
+from lrinterp.metric import Metric
 from lrinterp.run.edit import Edit
 from lrinterp.run.edited import under
 from lrinterp.run.folder import match_hooks, open_folder, save_folder
-from lrinterp.run.margins import margins
-from lrinterp.run.tower import Places, TowerRun
+from lrinterp.run.margins import gradient, margins
+from lrinterp.run.places import Places
+from lrinterp.run.tower import TowerRun
 from lrinterp.scenes import Examples
-from lrinterp.scoring import margin_weights
+from lrinterp.scoring import credits, margin_weights
+from lrinterp.stats import LINEAR, SHARE, Sample, Scale
 from lrinterp.store import InputError
 
 __all__ = ["Run", "load_recording", "record"]
@@ -116,6 +119,26 @@ class Run:
         """Of each picture: cosine with its true captions minus that with their other orders."""
         return (self.embeddings["image"].double() * self.direction.double()).sum(-1)
 
+    def accuracy(self, metric: str = "order", candidates: str = "pair") -> Metric:
+        """Order, retrieval or label-set accuracy, with its interval over labels.
+
+        All pictures must be of one set (`of`); see `lrinterp.scoring.METRICS`.
+        """
+        values = credits(self.scores, self.examples, metric, candidates)
+        chance = self.examples.chance if metric == "order" else None
+        return self.mean(torch.from_numpy(values), SHARE, chance=chance)
+
+    def mean(
+        self, values: Float[Tensor, "image"], scale: Scale = LINEAR, *, chance: float | None = None
+    ) -> Metric:
+        """The mean over pictures of any number of each, such as `run.margin`, with its interval.
+
+        Two such means of the same pictures have a paired difference: `a - b`.
+        """
+        sample = Sample.mean(values.double().cpu().numpy()[None], self.examples.image_units, scale)
+        about = {"examples": self.examples.fingerprint, "unit": self.examples.unit}
+        return Metric.of_sample(sample, chance=chance, **about)
+
     def margins(
         self, edits: Sequence[Edit], direction: Embeddings | None = None
     ) -> Float[Tensor, "edit image"]:
@@ -126,6 +149,17 @@ class Run:
         """
         along = self.direction if direction is None else direction
         return margins(self.towers["image"], edits, along)
+
+    def gradient(
+        self, sites: Sequence[str], direction: Embeddings | None = None
+    ) -> dict[str, Float[Tensor, "image ..."]]:
+        """By hook name: d margin of each picture / d activation in the image tower.
+
+        Along the order direction where none is given. Cost: one pass forward and back.
+        """
+        along = self.direction if direction is None else direction
+        parts = [gradient(part, along[some], sites) for some, part in self.towers["image"].parts()]
+        return {name: torch.cat([part[name] for part in parts]) for name in sites}
 
     def save(self, folder: str | Path, names: Sequence[str] = ()) -> None:
         """Write inputs, embeddings and the named activations; whole or not at all.

@@ -5,55 +5,33 @@ inside a layer (queries, attention, head outputs) is made again from the stream 
 reads: a layer's work, not a pass. `at` narrows without running anything.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 from transformer_lens import ActivationCache
 
-from lrinterp.axes import AnyInputs, Embeddings, Occurrence
+from lrinterp.axes import AnyInputs, Embeddings
 from lrinterp.decomposition import Streams, components
 from lrinterp.encoders import DualEncoder, Tower, batch_that_fits, positions
 from lrinterp.run.memory import Sites, keeping, room
+from lrinterp.run.places import Index, Places
 from lrinterp.store import InputError
 
 __all__ = ["Hook", "Index", "Narrowed", "TowerRun", "last_name", "resid_pre"]
 
-Index = slice | Int[Tensor, "some"]
 Hook = tuple[str, Any]
 """Name of a hook and the function that it calls."""
 EMBEDDING = "embedding"
 PATIENCE = 2
 """Seconds before a bar shows."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Places:
-    """What is known of the positions of some inputs."""
-
-    occurs: Occurrence | None = None
-    """Which token stands at which position in some admissible input."""
-    clusters: Int[np.ndarray, "batch"] | None = None
-    """A number of each input: what is its position is learnt from other clusters alone."""
-    roles: Mapping[str, Bool[Tensor, "batch pos"]] = field(default_factory=dict)
-    """Masks of the positions that play a role."""
-    grid: tuple[int, int] | None = None
-    """Rows and columns of the patches behind CLS; None where positions are words."""
-
-    def at(self, index: Index) -> "Places":
-        """The same of some inputs."""
-        place = index if isinstance(index, slice) else index.cpu()
-        own = self.clusters
-        some = own if own is None else own[place if isinstance(place, slice) else place.numpy()]
-        roles = {name: mask[place] for name, mask in self.roles.items()}
-        return replace(self, clusters=some, roles=roles)
 
 
 class TowerRun:

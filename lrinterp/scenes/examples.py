@@ -120,6 +120,11 @@ class Examples:
         ).hexdigest()
 
     @property
+    def unit(self) -> str:
+        """What the units of intervals are: the labels of a world, the objects of photographs."""
+        return "object" if self.caption_swap == "word" else "label"
+
+    @property
     def chance(self) -> float:
         """Order accuracy of a guess: one order of n objects among n! is right."""
         return 1 / math.factorial(self.image_labels.shape[1])

@@ -11,6 +11,7 @@ from lrinterp.analysis import contrast
 from lrinterp.analysis.contrast import caption_of, clearest_template, contrasts, over_templates
 from lrinterp.axes import Tokens
 from lrinterp.result import NotApplicable
+from lrinterp.run import TowerRun
 from lrinterp.stats import Units
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -61,7 +62,7 @@ def test_clean_and_corrupted_differ_in_order_alone(left_right):
         assert sentence == f"[SOT] {first} is on the left of {second} [EOT]"
         swapped = " ".join(words[token] for token in corrupted)
         assert swapped == f"[SOT] {second} is on the left of {first} [EOT]"
-    margins = [image.bench("denoising").margin(tokens) for tokens in image.inputs]
+    margins = [image.margin_of(run) for run in (image.clean, image.corrupted)]
     assert torch.equal(image.margins(), margins[0])
     assert torch.equal(text.at(slice(2, 5)).direction, text.direction[2:5])
     assert text.at(np.array([3, 1])).pictures.tolist() == text.pictures[[3, 1]].tolist()
@@ -115,7 +116,9 @@ def test_the_template_in_which_order_is_best_is_taken(wrong: str, expected: str)
         name: torch.nn.functional.one_hot(torch.from_numpy(rows % width), width).float()
         for name, rows in meaning.items()
     }
-    planted = replace(recording, embeddings=embeddings)
+    for name, rows in embeddings.items():
+        recording.towers[name].kept["embedding"] = rows
+    planted = recording
     assert clearest_template(planted) == expected
     assert contrasts(planted, 4, 1)[1].template == expected
     every = over_templates(planted, 4, 1)
@@ -149,13 +152,16 @@ def test_examples_and_seed_choose_the_pictures(left_right):
 def test_captions_of_unequal_length_cannot_be_patched(micro_recording):
     _, text = contrasts(micro_recording, 64, 0)
     assert text.unequal() is text.why_not() is None
-    clean, corrupted = text.inputs
-    longer = replace(text, inputs=(clean, Tokens(corrupted.values, corrupted.pool - 1)))
+    shorter = Tokens(text.inputs[1].values, text.inputs[1].pool - 1)
+    longer = replace(text, corrupted=TowerRun(text.clean.model, "text", shorter))
     assert "differ in length (9 and 8 tokens" in str(longer.why_not())
 
 
-def test_recorded_embeddings_are_those_of_the_inputs(left_right):
+def test_both_runs_are_those_of_their_inputs_and_share_their_roles(left_right):
     for one in contrasts(left_right, 8, 0):
-        for inputs, embedded in zip(one.inputs, one.embeddings, strict=True):
-            again = left_right.model.embed_all(one.tower, inputs)
-            torch.testing.assert_close(embedded, again, atol=1e-6, rtol=0)
+        for run in (one.clean, one.corrupted):
+            again = left_right.model.embed_all(one.tower, run.inputs)
+            torch.testing.assert_close(run.embeddings, again, atol=1e-6, rtol=0)
+            assert list(run.places.roles) == list(left_right.examples.roles[one.tower])
+        for role, mask in one.roles.items():
+            assert torch.equal(mask, one.corrupted.places.roles[role])

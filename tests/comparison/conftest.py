@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import Plan, Recording, load_checkpoint, record, train
+from lrinterp import Plan, Run, load_checkpoint, record, train
 from lrinterp.analysis import ANALYSES
 from lrinterp.comparison.measured import Measured, measure
 
@@ -33,7 +33,7 @@ def one_core() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def recorded(name: str) -> Recording:
+def recorded(name: str) -> Run:
     loaded = load_checkpoint(CHECKPOINTS / name)
     examples = loaded.scenes().examples(["unseen_pair"])
     layouts = np.unique(examples.image_pixels, axis=0)[::LAYOUT_STEP].tolist()
@@ -42,29 +42,29 @@ def recorded(name: str) -> Recording:
         return record(loaded.model, examples.at(np.array(kept)), progress=False)
 
 
-def measured(name: str, recording: Recording) -> Measured:
+def measured(name: str, recording: Run) -> Measured:
     with one_core():
         return measure(name, recording, ANALYSES, progress=False)
 
 
 @pytest.fixture(scope="session")
-def left_right() -> Recording:
+def left_right() -> Run:
     return recorded("left-right")
 
 
 @pytest.fixture(scope="session")
-def no_gradient() -> Recording:
+def no_gradient() -> Run:
     return recorded("no-gradient")
 
 
 @pytest.fixture(scope="session")
-def knows(left_right: Recording) -> Measured:
+def knows(left_right: Run) -> Measured:
     """The checkpoint that knows left from right, under all analyses."""
     return measured("left-right", left_right)
 
 
 @pytest.fixture(scope="session")
-def knows_not(no_gradient: Recording) -> Measured:
+def knows_not(no_gradient: Run) -> Measured:
     """The checkpoint that knows labels and no order."""
     return measured("no-gradient", no_gradient)
 

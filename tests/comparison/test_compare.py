@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lrinterp import Checkpoint, Recording, load_checkpoint, record
+from lrinterp import Checkpoint, Run, load_checkpoint, record
 from lrinterp.analysis import ANALYSES
 from lrinterp.comparison import compare, compare_recordings
 from lrinterp.comparison.differences import Differences
@@ -74,7 +74,7 @@ def test_sections_follow_the_order_of_the_analyses(tiny: Checkpoint):
     assert results["differences"].others == ("tiny (2)", "tiny (3)")  # type: ignore[attr-defined]
 
 
-def test_trained_on_one_template_or_both(left_right: Recording, no_gradient: Recording):
+def test_trained_on_one_template_or_both(left_right: Run, no_gradient: Run):
     pair = [("left-right", left_right), ("no-gradient", no_gradient)]
     results = compare_recordings(pair, ["accuracy"], progress=False)
     rows = table(results).set_index(["key", "checkpoint"])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t as student
 
-from lrinterp import Recording, record
+from lrinterp import Run, record
 from lrinterp.analysis import ANALYSES
 from lrinterp.comparison.difference_table import corrected, difference_table
 from lrinterp.comparison.measured import Measured, measure
@@ -65,7 +65,7 @@ def test_one_number_of_each_analysis_is_tested(table: pd.DataFrame, knows: Measu
 
 
 def test_a_paired_interval_agrees_with_a_plain_loop(
-    table: pd.DataFrame, left_right: Recording, no_gradient: Recording
+    table: pd.DataFrame, left_right: Run, no_gradient: Run
 ):
     one, other = (credits(r.scores, r.examples, "order", "pair") for r in (left_right, no_gradient))
     gaps = (other - one).tolist()
@@ -110,7 +110,7 @@ def check_added(row: pd.Series, one: Metric, other: Metric) -> None:
 
 @pytest.mark.usefixtures("one_thread")
 def test_other_pictures_are_not_paired_and_their_variances_add(
-    knows: Measured, left_right: Recording
+    knows: Measured, left_right: Run
 ):
     fewer = left_right.examples.at(np.arange(20, len(left_right.examples)))
     part = measure("part", record(left_right.model, fewer, progress=False), ["accuracy"])

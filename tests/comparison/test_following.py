@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import Recording, analyze, load_checkpoint, record
+from lrinterp import Run, analyze, load_checkpoint, record
 from lrinterp.comparison.following import (
     FOLLOWED,
     check_scalars,
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_the_head_followed_is_the_headline_of_the_analysis(
-    left_right: Recording, no_gradient: Recording, knows: Measured, knows_not: Measured
+    left_right: Run, no_gradient: Run, knows: Measured, knows_not: Measured
 ):
     for recording, measured in ((left_right, knows), (no_gradient, knows_not)):
         headline = measured.results["positional_gradient"].headline  # type: ignore[attr-defined]
@@ -33,7 +33,7 @@ def test_the_head_followed_is_the_headline_of_the_analysis(
 
 @pytest.mark.parametrize("head", [0, 2])
 def test_order_and_slopes_are_those_of_the_analyses(
-    left_right: Recording, knows: Measured, head: int
+    left_right: Run, knows: Measured, head: int
 ):
     found = follow_head(head)(left_right)
     gradient = knows.results["positional_gradient"]
@@ -44,7 +44,7 @@ def test_order_and_slopes_are_those_of_the_analyses(
     assert found["largest_slope"] == pytest.approx(max(abs(fit["slope"]) for fit in fits))
 
 
-def test_without_a_head_there_is_order_alone(left_right: Recording):
+def test_without_a_head_there_is_order_alone(left_right: Run):
     found = follow_head(None)(left_right)
     assert found["unseen_pair_order"] is not None
     assert found["slope"] is found["span"] is found["largest_slope"] is None
@@ -73,7 +73,7 @@ def test_the_loss_is_that_of_one_batch(tiny_run: Path):
 
 
 def test_scalars_and_measures_come_beside(tiny_run: Path):
-    def total(recording: Recording) -> dict[str, float | None]:
+    def total(recording: Run) -> dict[str, float | None]:
         return {"captions": float(len(recording.examples.caption_text))}
 
     task = {

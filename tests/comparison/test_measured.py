@@ -2,13 +2,13 @@
 
 import pytest
 
-from lrinterp import Recording
+from lrinterp import Run
 from lrinterp.comparison.measured import Measured, measure, not_applied
-from lrinterp.recording import fingerprint
+from lrinterp.run import fingerprint
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_only_what_was_asked_for_is_measured(no_gradient: Recording):
+def test_only_what_was_asked_for_is_measured(no_gradient: Run):
     found = measure("x", no_gradient, ["accuracy"], progress=False)
     assert list(found.results) == ["accuracy"]
     assert set(found.samples) <= set(found.results["accuracy"].metrics)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lrinterp import Recording
+from lrinterp import Run
 from lrinterp.comparison.measured import Measured
 from lrinterp.comparison.samples import MAKERS, OnPictures, fingerprint_of, samples
 from lrinterp.result import Metric
@@ -32,13 +32,13 @@ def test_a_sample_has_the_value_and_the_interval_of_its_summary(knows: Measured)
         assert (own.n, own.n_units) == (scalar.n, scalar.n_units), key
 
 
-def test_a_skipped_analysis_has_no_samples(left_right: Recording, knows_not: Measured):
+def test_a_skipped_analysis_has_no_samples(left_right: Run, knows_not: Measured):
     skipped = {"activation_patching": knows_not.results["activation_patching"]}
     assert skipped["activation_patching"].reason
     assert samples(left_right, skipped) == {}
 
 
-def test_a_fingerprint_knows_its_pictures(left_right: Recording, no_gradient: Recording):
+def test_a_fingerprint_knows_its_pictures(left_right: Run, no_gradient: Run):
     one, other = left_right.examples, no_gradient.examples
     assert fingerprint_of(one) == fingerprint_of(other)
     backwards = one.at(np.arange(len(one))[::-1].copy())

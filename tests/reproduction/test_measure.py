@@ -8,7 +8,7 @@ import pytest
 
 from lrinterp.analysis import analyze
 from lrinterp.checkpoint import load_checkpoint
-from lrinterp.recording import record
+from lrinterp.run import record
 from lrinterp.reproduction.measure import ANALYSED, measure
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "no-gradient"

@@ -8,7 +8,7 @@ import torch
 
 from lrinterp.analysis import analyze
 from lrinterp.checkpoint import load_checkpoint
-from lrinterp.recording import record
+from lrinterp.run import record
 from lrinterp.study import rows
 from lrinterp.study.design import Study
 from lrinterp.study.naming import ABLATED, MEASURED

@@ -32,7 +32,16 @@ from lrinterp.run import Edit, Run, TowerRun, knows_objects, objects, under
 from lrinterp.run.edit import ATTENTION
 from lrinterp.stats import GAP, SHARE, Sample, Scale, Units
 
-__all__ = ["INTACT", "LABELS", "SUMMARISED", "TEXT", "WITHOUT", "TermAblation", "term_ablation"]
+__all__ = [
+    "CARRIERS",
+    "INTACT",
+    "LABELS",
+    "SUMMARISED",
+    "TEXT",
+    "WITHOUT",
+    "TermAblation",
+    "term_ablation",
+]
 
 DRAWS, FEWEST_DRAWS = 20, 3
 """Of a random ablation: as many as the work allows."""
@@ -43,7 +52,11 @@ SUMMARISED = ("unseen_pair", "pictures")
 INTACT, WITHOUT = "order_intact", "order_without_key_position"
 LABELS = "label_set_closed_without_key_position"
 TEXT = "order_without_text_key_position"
-CARRY = "heads_that_carry_order"
+CARRIERS = (
+    "heads_that_carry_order",
+    "order_without_these_heads",
+    "order_without_these_heads_minus_without_all",
+)
 NOTHING = Metric(value=None, n=0, n_units=0, estimator="mean")
 
 Place = tuple[int, int]
@@ -149,13 +162,13 @@ class TermAblation(Result):
         about = {"unit": unit_of(self.focus)}
         without = Sample.mean(self.carriers.without[None], units)
         gap = self.carriers.without - self.carriers.without_all
-        return {
-            CARRY: Metric(value=", ".join(self.carriers.heads) or "none", estimator="name"),
-            "order_without_these_heads": Metric.of_sample(without, chance=self.chance, **about),
-            "order_without_these_heads_minus_without_all": Metric.of_sample(
-                Sample.mean(gap[None], units, GAP), estimator="difference", **about
-            ),
-        }
+        more = Sample.mean(gap[None], units, GAP)
+        numbers = (
+            Metric(value=", ".join(self.carriers.heads) or "none", estimator="name"),
+            Metric.of_sample(without, chance=self.chance, **about),
+            Metric.of_sample(more, estimator="difference", **about),
+        )
+        return dict(zip(CARRIERS, numbers, strict=True))
 
     @property
     def primary(self) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["found", "notes"]
 
-CARRY, OBJECTS = "heads_that_carry_order", "key_position_and_objects"
+OBJECTS = "key_position_and_objects"
 SHAPE = (
     "In one layer three controls are algebra and no evidence: reversed key-position is, but for "
     "the values, the mirrored picture, exchanged attention the swapped one, equalised attention a "
@@ -72,14 +72,13 @@ def shape(result: "TermAblation") -> str:
 
 def carried(result: "TermAblation") -> str:
     """Which heads carry order, judged on labels that had no say in the choice."""
-    if CARRY not in result.metrics or not has_order(result):
+    if result.carriers is None or not has_order(result):
         return ""
-    order = result.metrics["order_without_these_heads"]
-    more = result.metrics["order_without_these_heads_minus_without_all"]
+    heads, order, more = result.of_carriers.values()
     return (
-        f" Heads chosen on half of the labels, {result.metrics[CARRY]}, leave order at "
-        f"{order.phrase} on the others without their key-position, {more.phrase} more than without "
-        "that of all heads."
+        f" Without the key-position of {heads}, chosen on half of the labels, order on pairs of "
+        f"the other half is {order.phrase}, {more.phrase} above that without the key-position of "
+        "all heads."
     )
 
 

@@ -21,7 +21,7 @@ from lrinterp.decomposition import (
 )
 from lrinterp.encoders import build_tower, initialise, tower_from_plain, tower_plain
 from lrinterp.run import TowerRun
-from lrinterp.run.tower import Index
+from lrinterp.run.places import Index
 
 __all__ = [
     "ENOUGH",

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy.linalg import orthogonal_procrustes
 from scipy.stats import ortho_group
 
-from lrinterp import DualEncoder, Examples, Recording, Scenes, Split, World, preset, record
+from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.alignment import rotation
 from lrinterp.analysis.alignment.procrustes import Procrustes, procrustes
 from lrinterp.analysis.alignment.rotation import (
@@ -48,7 +48,7 @@ def both_ways(labels: Labels) -> dict:
     return records(labels.means(labels.table(WORDS), seed=0))[-1]
 
 
-def small(world: dict | None = None, split: dict | None = None, **changes) -> Recording:
+def small(world: dict | None = None, split: dict | None = None, **changes) -> Run:
     """An untrained model on a world of seven labels: four in pairs, two held out, one neither."""
     plain = {"n_pair": 4, "n_val": 2, "positions_per_label": 2, "layouts_per_pair": 2}
     scenes = Scenes(
@@ -59,7 +59,7 @@ def small(world: dict | None = None, split: dict | None = None, **changes) -> Re
     return record(DualEncoder.build(preset("minimal", **sizes), scenes.sizes, 0), scenes.examples())
 
 
-def set_labels(recording: Recording, tower: str, rows: Array) -> None:
+def set_labels(recording: Run, tower: str, rows: Array) -> None:
     """Give the labels of a tower these embeddings, in place."""
     tokens = label_tokens(recording.examples, tower)
     recording.model.towers[tower].embed.W_E.data[tokens] = torch.from_numpy(rows).float()

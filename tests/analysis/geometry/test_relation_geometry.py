@@ -24,7 +24,7 @@ from lrinterp.analysis.geometry.rows import FIRST_SEED
 from lrinterp.encoders import DualEncoder
 from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
 from lrinterp.encoders.processor import Preprocessing, Processor
-from lrinterp.recording import Recording
+from lrinterp.run import Run
 from lrinterp.result import NotApplicable
 from lrinterp.stats import Sample, Units
 
@@ -215,10 +215,10 @@ def test_one_pair_and_a_model_of_a_world(clip: DualEncoder, micro: DualEncoder):
 
 
 def test_pairs_come_from_what_stands_together_in_a_picture(
-    micro_recording: Recording, clip: DualEncoder
+    micro_recording: Run, clip: DualEncoder
 ):
     """Pictures of other nouns than the text of the world: only the labels matter."""
-    recording = Recording(
+    recording = Run(
         clip,
         micro_recording.examples,
         micro_recording.inputs,
@@ -234,7 +234,7 @@ def test_pairs_come_from_what_stands_together_in_a_picture(
     assert given.metrics["left_right_cosine"].n_units == len(NOUNS)
 
 
-def test_the_shipped_model_without_order_holds_a_word_and_no_meaning(no_gradient: Recording):
+def test_the_shipped_model_without_order_holds_a_word_and_no_meaning(no_gradient: Run):
     result = relation_geometry(no_gradient)
     summary = result.metrics
     assert result.axes == ["left_right"]
@@ -252,6 +252,6 @@ def test_the_shipped_model_without_order_holds_a_word_and_no_meaning(no_gradient
         relation_geometry(no_gradient, pairs=PAIRS)
 
 
-def test_the_shipped_model_with_one_template_has_no_such_captions(left_right: Recording):
+def test_the_shipped_model_with_one_template_has_no_such_captions(left_right: Run):
     with pytest.raises(NotApplicable, match="no caption says 'right'"):
         relation_geometry(left_right)

@@ -6,14 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformer_lens import ActivationCache
 
-from lrinterp import DualEncoder, Recording, Scenes, Split, World, preset, record
+from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.mentions.attention import (
     FIRST_SEED,
     Mentions,
     mention_attention,
-    recorded_patterns,
+    patterns_of,
     sets_of,
 )
 from lrinterp.analysis.mentions.order_bias import NO_PREFERENCE, OrderBias, order_bias
@@ -49,7 +48,7 @@ def plant(model: DualEncoder, scenes: Scenes, logits: float) -> None:
     text.pos_embed.W_pos.data[FIRST] += logits * (key / (key @ key)).detach()
 
 
-def with_attention(pulls: Sequence[Pull], **world) -> Recording:
+def with_attention(pulls: Sequence[Pull], **world) -> Run:
     """A recording in which each head of the text tower gives mentions what a rule says."""
     model, scenes = small(world=world, n_heads=len(pulls))
     recording = record(model, scenes.examples(["unseen_pair"]))
@@ -60,9 +59,8 @@ def with_attention(pulls: Sequence[Pull], **world) -> Recording:
         where = examples.caption_template[caption], examples.caption_set[caption]
         rows = pattern[caption, :, examples.text.pool[caption]]
         rows[:, position] = torch.tensor([pull(*where) for pull in pulls])
-    cache = {**recording.caches["text"].cache_dict, name: pattern}
-    caches = {**recording.caches, "text": ActivationCache(cache, model.text)}
-    return replace(recording, caches=caches)
+    recording.towers["text"].sites.inside[name] = pattern
+    return recording
 
 
 def mention(first: float, last: float) -> Pull:
@@ -262,11 +260,11 @@ def test_labels_outside_the_split_count_among_all_captions():
 SETS = ("all", "seen_pair", "unseen_pair", "mixed_pair")
 
 
-def largest_gap(model: DualEncoder, recording: Recording) -> float:
+def largest_gap(model: DualEncoder, recording: Run) -> float:
     """The largest |mean difference| of held-out captions over the heads of another text tower."""
     mentions = Mentions.of(recording.examples).of_set("unseen_pair")
     other = record(model, recording.examples)
-    attention = mention_attention(recorded_patterns(other, mentions), mentions)
+    attention = mention_attention(patterns_of(other.towers["text"], mentions), mentions)
     return float(np.abs((attention[..., 0] - attention[..., 1]).mean(-1)).max())
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import Examples, Recording, record
+from lrinterp import Examples, Run, record
 from lrinterp.analysis.contrast import contrasts
 from lrinterp.analysis.patching import runs as patch_runs
 from lrinterp.analysis.patching.cells import Cell
@@ -61,7 +61,7 @@ def natural_examples() -> Examples:
 
 
 @pytest.fixture(scope="module")
-def natural() -> Recording:
+def natural() -> Run:
     """A random CLIP of two layers."""
     common = {"layers": 2, "heads": 2, "mlp": 16, "eps": 1e-5}
     model = build_clip(
@@ -84,7 +84,7 @@ def natural() -> Recording:
 
 
 @pytest.mark.parametrize("k", [0, 1])
-def test_a_picture_and_its_mirror_image_are_patched(natural: Recording, k: int):
+def test_a_picture_and_its_mirror_image_are_patched(natural: Run, k: int):
     """Roles overlap here; full patches reach the target, and one word differs in a caption."""
     contrast = contrasts(natural, 64, 0)[k]
     clean, corrupted = (inputs.values for inputs in contrast.inputs)
@@ -102,7 +102,7 @@ def test_a_picture_and_its_mirror_image_are_patched(natural: Recording, k: int):
 
 
 @pytest.mark.parametrize("k", [0, 1])
-def test_parts_do_not_matter(natural: Recording, k: int, monkeypatch: pytest.MonkeyPatch):
+def test_parts_do_not_matter(natural: Run, k: int, monkeypatch: pytest.MonkeyPatch):
     contrast = contrasts(natural, 5, 0)[k]
     cells = all_cells(contrast)
     some = dict.fromkeys(DIRECTIONS, cells[::7])
@@ -124,14 +124,14 @@ def test_parts_do_not_matter(natural: Recording, k: int, monkeypatch: pytest.Mon
         assert np.abs(values).max() > 1e-3
 
 
-def test_directions_are_each_others_reverse(natural: Recording):
+def test_directions_are_each_others_reverse(natural: Run):
     contrast = contrasts(natural, 64, 0)[0]
     found = estimate(contrast, [Cell(site="z", layer=1, head=0, role="CLS")])
     np.testing.assert_allclose(found["denoising"].whole, -found["noising"].whole)
     assert not np.allclose(found["denoising"].share, found["noising"].share)
 
 
-def test_no_examples_of_one_direction_are_run_without_cells(natural: Recording):
+def test_no_examples_of_one_direction_are_run_without_cells(natural: Run):
     contrast = contrasts(natural, 4, 0)[0]
     cell = Cell(site="z", layer=1, head=0, role="CLS")
     moved = exactly(contrast, {"denoising": [cell], "noising": []})

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import DualEncoder, Examples, Recording, record
+from lrinterp import DualEncoder, Examples, Run, record
 from lrinterp.analysis.pictures.pair import Pair
 from lrinterp.result import NotApplicable
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def recorded(model: DualEncoder, examples: Examples) -> Recording:
+def recorded(model: DualEncoder, examples: Examples) -> Run:
     return record(model, examples, progress=False)
 
 
 @pytest.fixture(scope="module")
-def recording(photographs: tuple[DualEncoder, Examples]) -> Recording:
+def recording(photographs: tuple[DualEncoder, Examples]) -> Run:
     return recorded(*photographs)
 
 
