@@ -13,8 +13,8 @@ from importlib.metadata import version
 from typing import Any, ClassVar, final
 
 import pandas as pd
-import plotly.graph_objects as go
 
+from lrinterp.charts.figure import Attention, Figure
 from lrinterp.wording import decimals, plain_number, signed
 
 __all__ = [
@@ -84,39 +84,6 @@ class Scalar:
     def phrase(self) -> str:
         """Value and interval as they stand in a sentence."""
         return f"{self} {self.interval}".strip()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attention:
-    """A CircuitsVis component by name with its properties, all plain JSON data."""
-
-    component: str
-    props: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One picture: a plotly figure or an attention view, how to read it, and its numbers.
-
-    `key` is unique within its Result and holds no spaces; `how_to_read` is one sentence that names
-    axes, units and what a null would look like; `table` is what the reader downloads as CSV.
-    """
-
-    key: str
-    title: str
-    how_to_read: str
-    plot: go.Figure | Attention
-    table: pd.DataFrame
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        if isinstance(self.plot, go.Figure):
-            titled = go.Figure(self.plot).update_layout(
-                title_text=html.escape(self.title, quote=False)
-            )
-            return titled._repr_mimebundle_(**kwargs)
-        from circuitsvis.utils.render import render_local
-
-        return {"text/html": render_local(self.plot.component, **self.plot.props)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from lrinterp.analysis import ANALYSES, analyze, in_order
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder
 from lrinterp.recording import Recording, record
-from lrinterp.result import Attention, Provenance, Result, Scalar, document
+from lrinterp.result import Attention, Figure, Provenance, Result, Scalar, document
 from lrinterp.scenes.natural import FromSuite
 from lrinterp.store import InputError
 
@@ -108,8 +109,13 @@ def check_reloaded(result: Result, folder: Path) -> None:
     assert again.summary == result.summary
     pd.testing.assert_frame_equal(again.frame(), result.frame(), check_dtype=False)
     for old, new in zip(result.figures(), again.figures(), strict=True):
-        same = old.plot.props if isinstance(old.plot, Attention) else old.plot.to_json()
-        assert same == (new.plot.props if isinstance(new.plot, Attention) else new.plot.to_json())
+        assert drawn(old) == drawn(new)
+
+
+def drawn(figure: Figure) -> Any:
+    """What a reader gets to see: properties of a view, or the plotly figure of a chart."""
+    plot = figure.plot
+    return plot.props if isinstance(plot, Attention) else figure.draw().to_json()
 
 
 def test_left_right_knows_by_key_position(results: Mapping[str, Result]):
@@ -245,7 +251,7 @@ def test_other_worlds_and_models_are_analysed_to_the_end(
     words = [text for r in found.values() for text in (r.finding, *r.caveats)]
     odd = re.compile(r"  |(?<![\d.,])1 (label|picture|object|caption|pair|draw|model)s\b")
     assert not [text for text in words if odd.search(text)]
-    assert all(figure.plot for result in found.values() for figure in result.figures())
+    assert all(drawn(figure) for result in found.values() for figure in result.figures())
     if plan.scenes.split.n_val == 0:
         assert found["term_ablation"].summary["order_without_key_position"].value is None
 

@@ -6,10 +6,11 @@ from typing import ClassVar, final
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import plotly.io as pio
 import pytest
 
+from lrinterp.charts import lines
+from lrinterp.charts.draw import draw
 from lrinterp.result import (
     Attention,
     Figure,
@@ -197,15 +198,18 @@ def test_a_result_shows_its_numbers(table: pd.DataFrame):
 
 def test_a_figure_shows_itself_and_stays_as_it_was(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pio.renderers, "default", "plotly_mimetype")
-    plot = go.Figure(go.Scatter(y=[1, 2]))
-    before = plot.to_json()
+    plot = lines(pd.DataFrame({"x": [0, 1], "y": [1, 2]}), x="x", y="y")
+    before = draw(plot).to_json()
     figure = Figure(key="a", title="Order", how_to_read="Up.", plot=plot, table=pd.DataFrame())
     bundle = figure._repr_mimebundle_()
     assert "Order" in json.dumps(bundle)
-    assert plot.to_json() == before
+    assert draw(plot).to_json() == figure.draw().to_json() == before
+    assert "Order" not in json.dumps(plot._repr_mimebundle_())
 
 
 def test_attention_shows_itself():
     plot = Attention(component="AttentionPattern", props={"tokens": ["a"], "attention": [[1.0]]})
     figure = Figure(key="a", title="t", how_to_read="h", plot=plot, table=pd.DataFrame())
     assert "AttentionPattern" in figure._repr_mimebundle_()["text/html"]
+    with pytest.raises(TypeError, match="expected a chart"):
+        figure.draw()

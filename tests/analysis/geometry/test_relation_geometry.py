@@ -204,7 +204,7 @@ def test_a_reloaded_result_is_the_same(found: RelationGeometry, tmp_path: Path):
     store.save(found, tmp_path / "it")
     again = store.load(RelationGeometry, tmp_path / "it")
     assert (again.summary, again.finding) == (found.summary, found.finding)
-    assert [f.plot for f in again.figures()] == [f.plot for f in found.figures()]
+    assert [f.draw() for f in again.figures()] == [f.draw() for f in found.figures()]
 
 
 def test_one_pair_and_a_model_of_a_world(clip: DualEncoder, micro: DualEncoder):

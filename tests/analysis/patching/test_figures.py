@@ -38,7 +38,7 @@ def figures_of(table: pd.DataFrame) -> dict:
 
 
 def drawn(figure) -> np.ndarray:
-    cells = [trace.z for trace in figure.plot.data if trace.type == "heatmap"]
+    cells = [trace.z for trace in figure.draw().data if trace.type == "heatmap"]
     return np.concatenate([np.asarray(z, float).ravel() for z in cells])
 
 
@@ -77,15 +77,15 @@ def test_agreement_has_a_point_a_cell_and_the_diagonal():
     table = table_of(1, exact=True)
     table.loc[0, "known"] = True
     figure = figures_of(table)["agreement-image"]
-    points = sum(len(trace.x) for trace in figure.plot.data)
+    points = sum(len(trace.x) for trace in figure.draw().data)
     assert points == len(table) - 1 == len(figure.table)
-    lines = figure.plot.layout.shapes
-    assert len(lines) == len(figure.plot.data) == 8
+    lines = figure.draw().layout.shapes
+    assert len(lines) == len(figure.draw().data) == 8
     for line in lines:
         assert (line.x0, line.x1) == (line.y0, line.y1)
-    low, high = figure.plot.layout.xaxis.range
+    low, high = figure.draw().layout.xaxis.range
     assert low < figure.table[["effect", "attribution"]].to_numpy().min()
-    assert figure.plot.layout.yaxis.range == (low, high)
+    assert figure.draw().layout.yaxis.range == (low, high)
     assert high > 0
 
 
