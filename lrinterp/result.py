@@ -15,10 +15,12 @@ from typing import Any, ClassVar, final
 import pandas as pd
 
 from lrinterp.charts.figure import Attention, Figure
+from lrinterp.checks import Check
 from lrinterp.wording import decimals, plain_number, signed
 
 __all__ = [
     "Attention",
+    "Check",
     "Figure",
     "NotApplicable",
     "Provenance",
@@ -134,6 +136,27 @@ class Result(ABC):
     def figures(self) -> tuple[Figure, ...]:
         """The pictures, drawn from the fields of this Result alone."""
 
+    @property
+    def lead(self) -> Figure | None:
+        """The one figure that carries the argument: the first, where there is any."""
+        return next(iter(self.figures()), None)
+
+    @property
+    def further(self) -> tuple[Figure, ...]:
+        """The figures beside the lead."""
+        lead = self.lead
+        return tuple(one for one in self.figures() if lead is None or one.key != lead.key)
+
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """The tables by name; the main one, `frame()`, is named by an empty string."""
+        return {"": self.frame()}
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What the analysis computed twice, and how far apart both lie; none by default."""
+        return ()
+
     def tiles(self) -> tuple[Tile, ...]:
         """Large figures for the head of a report; none by default."""
         return ()
@@ -232,7 +255,7 @@ class Provenance:
 
 
 def document(results: Mapping[str, Result], provenance: Provenance) -> dict[str, Any]:
-    """The results as strict JSON data: summaries with intervals, and every table as records."""
+    """The results as strict JSON data: summaries with intervals, self-checks, tables as records."""
     return {
         "lrinterp": version("lrinterp"),
         "checkpoint": provenance.plain(),
@@ -246,8 +269,11 @@ def _entry(result: Result) -> dict[str, Any]:
         "finding": result.finding,
         "caveats": list(result.caveats),
         "summary": {key: scalar.plain() for key, scalar in result.summary.items()},
+        "checks": [check.plain() for check in result.checks],
         "table": records(result.frame()),
     }
+    if more := {name: records(table) for name, table in result.tables.items() if name}:
+        entry["tables"] = more
     return {**entry, "not_applicable": result.reason} if result.reason else entry
 
 

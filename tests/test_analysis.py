@@ -13,6 +13,7 @@ import torch
 
 import lrinterp.store as store
 from lrinterp.analysis import ANALYSES, analyze, in_order
+from lrinterp.charts import Chart
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder
 from lrinterp.recording import Recording, record
@@ -90,7 +91,9 @@ def check_protocol(name: str, result: Result) -> None:
     assert result.finding.endswith(".")
     assert len(result.frame())
     assert all(isinstance(scalar, Scalar) for scalar in result.summary.values())
+    assert all(check.passes for check in result.checks), list(map(str, result.checks))
     keys = [figure.key for figure in result.figures()]
+    assert keys == [figure.key for figure in (result.lead, *result.further) if figure]
     assert len(keys) == len(set(keys))
     assert all(
         figure.how_to_read.endswith(".") and len(figure.table) for figure in result.figures()
@@ -107,9 +110,12 @@ def check_reloaded(result: Result, folder: Path) -> None:
     again = store.load(type(result), folder / result.name)
     assert again.finding == result.finding
     assert again.summary == result.summary
+    assert again.checks == result.checks
     pd.testing.assert_frame_equal(again.frame(), result.frame(), check_dtype=False)
     for old, new in zip(result.figures(), again.figures(), strict=True):
         assert drawn(old) == drawn(new)
+        if isinstance(old.plot, Chart) and isinstance(new.plot, Chart):
+            assert old.plot.plain()["marks"] == new.plot.plain()["marks"]
 
 
 def drawn(figure: Figure) -> Any:
@@ -142,6 +148,19 @@ def test_the_twin_knows_nothing_and_has_no_gradient(
     assert largest < 0.02 * number(results, "positional_gradient", "headline_span")
     assert "does not know" in twin["answer"].finding
     assert "does not tell a picture from its swap" in twin["activation_patching"].reason
+
+
+def test_the_analyses_that_compute_a_thing_twice_say_how_it_went(results: Mapping[str, Result]):
+    checked = {name: [c.key for c in result.checks] for name, result in results.items()}
+    towers = [
+        f"{t}_{what}" for t in ("image", "text") for what in ("reconstruction", "completeness")
+    ]
+    assert {name: keys for name, keys in checked.items() if keys} == {
+        "mechanism": ["reconstruction"],
+        "attention_terms": ["reconstruction"],
+        "activation_patching": ["full_patch"],
+        "similarity_attribution": towers,
+    }
 
 
 def test_terms_add_up_and_full_patches_are_one(results: Mapping[str, Result]):

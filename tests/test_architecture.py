@@ -28,7 +28,7 @@ TOP_LEVEL = {
 
 LAYERS = (
     {"axes", "stats", "store", "wording"},
-    {"charts", "encoders", "grades", "locking", "scenes"},
+    {"charts", "checks", "encoders", "grades", "locking", "scenes"},
     {"result"},
     {"bounds", "checkpoint", "decomposition", "report", "scoring", "sweep"},
     {"benchmark", "recording", "training"},

@@ -12,12 +12,12 @@ from lrinterp.analysis.ablation.bench import Bench, objects
 from lrinterp.analysis.ablation.term_ablation import INTACT, WITHOUT, TermAblation
 from lrinterp.analysis.contrast import caption_of, clearest_template
 from lrinterp.analysis.subject import decomposable, focus, head_name
-from lrinterp.analysis.terms.attention_terms import AttentionTerms
+from lrinterp.analysis.terms.attention_terms import AttentionTerms, adding_up
 from lrinterp.axes import Pixels
 from lrinterp.charts import heatmap
 from lrinterp.decomposition import TERMS
 from lrinterp.recording import Recording
-from lrinterp.result import Attention, Figure, NotApplicable, Result, Scalar
+from lrinterp.result import Attention, Check, Figure, NotApplicable, Result, Scalar
 from lrinterp.wording import signed
 
 __all__ = ["Mechanism", "mechanism"]
@@ -91,7 +91,6 @@ class Mechanism(Result):
             "attend to: picture and caption agree in order when both give more weight to the same "
             "object.",
             *([FIRST] if self.layers > 1 else []),
-            f"The nine terms add up to the scores to {self.exactness:.0e}.",
         )
 
     def frame(self) -> pd.DataFrame:
@@ -101,6 +100,11 @@ class Mechanism(Result):
     def figures(self) -> tuple[Figure, ...]:
         """Attention intact and ablated, the nine terms, full maps."""
         return (self._row(), self._nine(), self._maps())
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The sum of the terms against the scores that the model itself computed."""
+        return (adding_up(self.exactness),)
 
     def _attention(self) -> Iterator[dict[str, Any]]:
         for run, label in enumerate(RUNS):

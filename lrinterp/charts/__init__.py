@@ -22,6 +22,7 @@ from lrinterp.charts.builders import (
 )
 from lrinterp.charts.chart import Chart
 from lrinterp.charts.marks import Diagonal, Picture, Reference, Regions
+from lrinterp.charts.plain import chart_of
 from lrinterp.charts.table import value_range
 from lrinterp.charts.theme import THEME
 
@@ -33,6 +34,7 @@ __all__ = [
     "Reference",
     "Regions",
     "bars",
+    "chart_of",
     "diagonal",
     "heatmap",
     "lines",

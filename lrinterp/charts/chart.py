@@ -7,16 +7,15 @@ each kind is; a chart of other parts is made with `dataclasses.replace`.
 
 from collections.abc import Hashable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
 from lrinterp.charts.marks import Mark, Picture
 from lrinterp.charts.table import column
 
-__all__ = ["PICTURE", "Chart", "Kind"]
+__all__ = ["PICTURE", "Chart"]
 
-Kind = Literal["bars", "heatmap", "lines", "overlay", "scatter"]
 PICTURE = "picture"
 """The column of an overlay that names what lies under."""
 COMMON = {"kind", "frame", "x", "y", "marks", "height"}
@@ -27,7 +26,7 @@ TAKES = {
     "overlay": {"z", "by", "ends", "pictures"},
     "scatter": {"label", "facet", "highlight", "x_range", "y_range", "exponent", "small"},
 }
-"""By kind: the fields that it takes beside the common ones."""
+"""The kinds, and the fields that each takes beside the common ones."""
 AXES = ("x", "y", "z", "by", "facet", "label")
 """Fields that name columns."""
 
@@ -36,7 +35,8 @@ AXES = ("x", "y", "z", "by", "facet", "label")
 class Chart:
     """One figure without its words. Raises ValueError for a column or kind that is not there."""
 
-    kind: Kind
+    kind: str
+    """One of `bars`, `heatmap`, `lines`, `overlay` and `scatter`."""
     frame: pd.DataFrame
     """Exactly the columns that a reader sees on hovering; never changed."""
     x: str
@@ -74,9 +74,8 @@ class Chart:
     """By kind: the axis that carries the values."""
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            kinds = ", ".join(get_args(Kind))
-            raise ValueError(f"chart: expected a kind of {kinds}, got {self.kind!r}")
+        if self.kind not in TAKES:
+            raise ValueError(f"chart: expected a kind of {', '.join(TAKES)}, got {self.kind!r}")
         self._check_fields()
         self._check_axes()
         for mark in self.marks:
@@ -116,6 +115,12 @@ class Chart:
         if missing := [name for name in named if name not in self.pictures]:
             known = list(self.pictures)
             raise ValueError(f"overlay: expected one of {known}, got picture {missing[0]!r}")
+
+    def plain(self) -> dict[str, Any]:
+        """The chart as strict JSON data; `lrinterp.charts.chart_of` reads it."""
+        from lrinterp.charts.plain import plain
+
+        return plain(self)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         from lrinterp.charts.draw import draw

@@ -41,7 +41,7 @@ def further_table(result: Result) -> pd.DataFrame:
 def side_figures(analysis: str, tables: Tables, chance: float | None) -> tuple[Figure, ...]:
     """The figures special to an analysis, then the numbers of its summary, a figure a unit.
 
-    `tables`: `scalars`, `frames` and `further` of a `SideBySide`.
+    `tables`: `scalars`, `frames` and, as `further`, `beside` of a `SideBySide`.
     """
     special = SPECIAL.get(analysis)
     known = tables["scalars"].dropna(subset=["value"])

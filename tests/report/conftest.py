@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from lrinterp.charts import bars, heatmap, lines, reference, scatter
-from lrinterp.result import Attention, Figure, Provenance, Result, Scalar, Skipped, Tile
+from lrinterp.result import Attention, Check, Figure, Provenance, Result, Scalar, Skipped, Tile
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -68,6 +68,7 @@ class Fake(Result):
     large: tuple[Tile, ...] = ()
     numbers: Mapping[str, Scalar] = field(default_factory=lambda: {"order_accuracy": SCORE})
     short: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tested: tuple[Check, ...] = ()
 
     @property
     def summary(self) -> Mapping[str, Scalar]:
@@ -86,6 +87,10 @@ class Fake(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         return self.pictures
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return self.tested
 
     def tiles(self) -> tuple[Tile, ...]:
         return self.large

@@ -34,11 +34,12 @@ def heatmap(chart: Chart) -> go.Figure:
     )
     for place, part in panels:
         cells = _cells(part, x=x, y=y, z=z).reindex(index=down, columns=across)
+        said = _cells(part, x=x, y=y, z=HOVER).reindex_like(cells)
         figure.add_heatmap(
             z=cells.to_numpy(float),
             x=[text(value) for value in across],
             y=[text(value) for value in down],
-            hovertext=_cells(part, x=x, y=y, z=HOVER).reindex_like(cells).fillna("").to_numpy(),
+            hovertext=said.astype(object).fillna("").to_numpy(),
             hoverinfo="text",
             hoverongaps=False,
             coloraxis="coloraxis",

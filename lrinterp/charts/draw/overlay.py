@@ -6,19 +6,17 @@ lie on a picture, not on paper, and are the same on a dark page.
 Not for maps of anything but a picture: `heatmap` prints values and names its rows and columns.
 """
 
-import base64
-import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from jaxtyping import UInt8
 
 from lrinterp.charts.chart import PICTURE, Chart
 from lrinterp.charts.draw.canvas import HOVER, canvas, layout_of
 from lrinterp.charts.marks import Picture
+from lrinterp.charts.plain import png
 from lrinterp.charts.table import column, largest
 from lrinterp.charts.theme import MARGIN
 from lrinterp.charts.words import shown
@@ -107,12 +105,3 @@ def outlines(picture: Picture) -> Iterator[dict[str, Any]]:
         ends |= {"y0": down[0] - 0.5, "y1": down[-1] + 0.5}
         for line in (HALO, {"color": "rgba(0,0,0,0.9)", "width": 2, "dash": dash}):
             yield {"type": "rect", "line": line, **{k: float(v) for k, v in ends.items()}}
-
-
-def png(pixels: UInt8[np.ndarray, "height width 3"]) -> str:
-    """A picture as a data URI; nothing is lost."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
