@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 import pandas as pd
-import plotly.graph_objects as go
 
+from lrinterp.charts.figure import Attention, Figure
+from lrinterp.checks import Check
 from lrinterp.metric import Metric, finite_or_none, save_samples
 from lrinterp.store import write_json
 
 __all__ = [
     "Attention",
+    "Check",
     "Figure",
     "Metric",
     "NotApplicable",
@@ -34,39 +36,6 @@ __all__ = [
     "samples_path",
     "write_results",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attention:
-    """A CircuitsVis component by name with its properties, all plain JSON data."""
-
-    component: str
-    props: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One picture: a plotly figure or an attention view, how to read it, and its numbers.
-
-    `key` is unique within its Result and holds no spaces; `how_to_read` is one sentence that names
-    axes, units and what a null would look like; `table` is what the reader downloads as CSV.
-    """
-
-    key: str
-    title: str
-    how_to_read: str
-    plot: go.Figure | Attention
-    table: pd.DataFrame
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        if isinstance(self.plot, go.Figure):
-            titled = go.Figure(self.plot).update_layout(
-                title_text=html.escape(self.title, quote=False)
-            )
-            return titled._repr_mimebundle_(**kwargs)
-        from circuitsvis.utils.render import render_local
-
-        return {"text/html": render_local(self.plot.component, **self.plot.props)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +85,27 @@ class Result(ABC):
     @abstractmethod
     def figures(self) -> tuple[Figure, ...]:
         """The pictures, drawn from the fields of this Result alone."""
+
+    @property
+    def lead(self) -> Figure | None:
+        """The one figure that carries the argument: the first, where there is any."""
+        return next(iter(self.figures()), None)
+
+    @property
+    def further(self) -> tuple[Figure, ...]:
+        """The figures beside the lead."""
+        lead = self.lead
+        return tuple(one for one in self.figures() if lead is None or one.key != lead.key)
+
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """The tables by name; the main one, `frame()`, is named by an empty string."""
+        return {"": self.frame()}
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What the analysis computed twice, and how far apart both lie; none by default."""
+        return ()
 
     def tiles(self) -> tuple[Tile, ...]:
         """Large figures for the head of a report; none by default."""
@@ -210,7 +200,7 @@ class Provenance:
 
 
 def document(results: Mapping[str, Result], provenance: Provenance) -> dict[str, Any]:
-    """The results as strict JSON data: summaries with intervals, and every table as records."""
+    """The results as strict JSON data: summaries with intervals, self-checks, tables as records."""
     return {
         "lrinterp": version("lrinterp"),
         "checkpoint": provenance.plain(),
@@ -236,8 +226,11 @@ def _entry(result: Result) -> dict[str, Any]:
         "finding": result.finding,
         "caveats": list(result.caveats),
         "summary": {key: metric.entry() for key, metric in result.metrics.items()},
+        "checks": [check.plain() for check in result.checks],
         "table": records(result.frame()),
     }
+    if more := {name: records(table) for name, table in result.tables.items() if name}:
+        entry["tables"] = more
     return {**entry, "not_applicable": result.reason} if result.reason else entry
 
 

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,11 @@ import torch
 
 import lrinterp.store as store
 from lrinterp.analysis import ANALYSES, analyze, in_order
+from lrinterp.charts import Chart
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder
+from lrinterp.result import Attention, Figure, Metric, Provenance, Result, document
 from lrinterp.run import Run, record
-from lrinterp.result import Attention, Metric, Provenance, Result, document
 from lrinterp.scenes.natural import FromSuite
 from lrinterp.store import InputError
 
@@ -89,7 +91,9 @@ def check_protocol(name: str, result: Result) -> None:
     assert result.finding.endswith(".")
     assert len(result.frame())
     assert all(isinstance(scalar, Metric) for scalar in result.metrics.values())
+    assert all(check.passes for check in result.checks), list(map(str, result.checks))
     keys = [figure.key for figure in result.figures()]
+    assert keys == [figure.key for figure in (result.lead, *result.further) if figure]
     assert len(keys) == len(set(keys))
     assert all(
         figure.how_to_read.endswith(".") and len(figure.table) for figure in result.figures()
@@ -106,10 +110,18 @@ def check_reloaded(result: Result, folder: Path) -> None:
     again = store.load(type(result), folder / result.name)
     assert again.finding == result.finding
     assert again.metrics == result.metrics
+    assert again.checks == result.checks
     pd.testing.assert_frame_equal(again.frame(), result.frame(), check_dtype=False)
     for old, new in zip(result.figures(), again.figures(), strict=True):
-        same = old.plot.props if isinstance(old.plot, Attention) else old.plot.to_json()
-        assert same == (new.plot.props if isinstance(new.plot, Attention) else new.plot.to_json())
+        assert drawn(old) == drawn(new)
+        if isinstance(old.plot, Chart) and isinstance(new.plot, Chart):
+            assert old.plot.plain()["marks"] == new.plot.plain()["marks"]
+
+
+def drawn(figure: Figure) -> Any:
+    """What a reader gets to see: properties of a view, or the plotly figure of a chart."""
+    plot = figure.plot
+    return plot.props if isinstance(plot, Attention) else figure.draw().to_json()
 
 
 def test_left_right_knows_by_key_position(results: Mapping[str, Result]):
@@ -136,6 +148,19 @@ def test_the_twin_knows_nothing_and_has_no_gradient(
     assert largest < 0.02 * number(results, "positional_gradient", "headline_span")
     assert "does not know" in twin["answer"].finding
     assert "does not tell a picture from its swap" in twin["activation_patching"].reason
+
+
+def test_the_analyses_that_compute_a_thing_twice_say_how_it_went(results: Mapping[str, Result]):
+    checked = {name: [c.key for c in result.checks] for name, result in results.items()}
+    towers = [
+        f"{t}_{what}" for t in ("image", "text") for what in ("reconstruction", "completeness")
+    ]
+    assert {name: keys for name, keys in checked.items() if keys} == {
+        "mechanism": ["reconstruction"],
+        "attention_terms": ["reconstruction"],
+        "activation_patching": ["full_patch"],
+        "similarity_attribution": towers,
+    }
 
 
 def test_terms_add_up_and_full_patches_are_one(results: Mapping[str, Result]):
@@ -245,7 +270,7 @@ def test_other_worlds_and_models_are_analysed_to_the_end(
     words = [text for r in found.values() for text in (r.finding, *r.caveats)]
     odd = re.compile(r"  |(?<![\d.,])1 (label|picture|object|caption|pair|draw|model)s\b")
     assert not [text for text in words if odd.search(text)]
-    assert all(figure.plot for result in found.values() for figure in result.figures())
+    assert all(drawn(figure) for result in found.values() for figure in result.figures())
     if plan.scenes.split.n_val == 0:
         assert found["term_ablation"].metrics["order_without_key_position"].value is None
 

@@ -29,7 +29,8 @@ TOP_LEVEL = {
 LAYERS = (
     {"axes", "stats", "store", "wording"},
     {"metric"},
-    {"charts", "encoders", "grades", "locking", "result", "scenes"},
+    {"charts", "checks", "encoders", "grades", "locking", "scenes"},
+    {"result"},
     {"bounds", "checkpoint", "decomposition", "report", "scoring", "sweep"},
     {"benchmark", "recording", "training"},
     {"analysis"},
@@ -40,6 +41,8 @@ LAYERS = (
 RANKS = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
 HOOKED = {"HookedTransformer", "HookedTransformerConfig"}
+DRAWING = ("lrinterp.charts.draw", "lrinterp.report")
+"""What may know plotly; a figure is data everywhere else."""
 PICKLERS = {"cPickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 PICKLING_CALLS = {"read_pickle", "to_pickle", "torch.load", "torch.save"}
 LOADERS = {"__import__", "import_module", "load"}
@@ -155,6 +158,14 @@ def names_hooked_transformer(module: Module) -> Iterator[str]:
                 yield f"line {node.lineno}: only encoders may use {name}"
 
 
+def names_plotly(module: Module) -> Iterator[str]:
+    if f"{module.name}.".startswith(tuple(f"{part}." for part in DRAWING)):
+        return
+    for node in module.nodes:
+        if any(target.split(".")[0] == "plotly" for target in targets(node)):
+            yield f"line {getattr(node, 'lineno', 0)}: only charts.draw and report may use plotly"
+
+
 def pickles(module: Module) -> Iterator[str]:
     for node in module.nodes:
         for name in pickling_names(node):
@@ -260,6 +271,8 @@ CONTROLS = [
     (imports_relatively, "lrinterp.axes", "from . import store", "relative"),
     (names_hooked_transformer, "lrinterp.cli", "from t import HookedTransformer", "line 1"),
     (names_hooked_transformer, "lrinterp.cli", "t.HookedTransformerConfig()", "line 1"),
+    (names_plotly, "lrinterp.result", "def f():\n    import plotly.io", "line 2"),
+    (names_plotly, "lrinterp.charts.drawn", "from plotly import io", "line 1"),
     (pickles, "lrinterp.store", "def f():\n    import pickle", "line 2: pickle"),
     (pickles, "lrinterp.store", "from torch import save", "torch.save"),
     (pickles, "lrinterp.store", "x = torch.load(path)", "torch.load"),
@@ -276,6 +289,8 @@ ALLOWED = [
     (imports_upwards, "lrinterp.scenes.a", "import lrinterp.axes\nimport lrinterp.scenes.b"),
     (imports_upwards, "lrinterp", "from lrinterp.cli import main"),
     (names_hooked_transformer, "lrinterp.encoders.dual", "from t import HookedTransformer"),
+    (names_plotly, "lrinterp.charts.draw", "import plotly.io"),
+    (names_plotly, "lrinterp.report.page", "from plotly.offline import get_plotlyjs"),
     (pickles, "lrinterp.store", "from safetensors.torch import load_file\njson.load(file)"),
     (lacks_sorted_all, "lrinterp.store", "__all__ = ['CONSTANT', 'Class', 'f']"),
     (lacks_sorted_all, "lrinterp.cli.train", "x = 0"),

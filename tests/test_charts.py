@@ -4,26 +4,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
 
-from lrinterp.charts import THEME, bars, heatmap, lines, reference, regions, scatter
+from lrinterp.charts import THEME, Chart, bars, heatmap, lines, reference, regions, scatter
+from lrinterp.charts.draw import draw
 from lrinterp.charts.theme import COLORS
 from lrinterp.charts.words import digits, hover, number, wrapped
 
 HOSTILE = "</script><img src=x onerror=alert(1)><b>bold</b>"
 
 
-def layout(figure: go.Figure) -> Any:
-    return figure.layout
+def layout(chart: Chart) -> Any:
+    return draw(chart).layout
 
 
-def traces(figure: go.Figure) -> list[Any]:
-    return list(figure.select_traces())
+def traces(chart: Chart) -> list[Any]:
+    return list(draw(chart).select_traces())
 
 
-def plain(figure: go.Figure) -> dict[str, Any]:
-    return json.loads(figure.to_json() or "")
+def plain(chart: Chart) -> dict[str, Any]:
+    return json.loads(draw(chart).to_json() or "")
 
 
 def luminance(color: str) -> float:

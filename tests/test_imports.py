@@ -45,6 +45,13 @@ def test_import_loads_nothing_heavy():
     assert loaded("-c", "import lrinterp") & HEAVY == set()
 
 
+def test_a_figure_is_data_until_it_is_drawn():
+    make = "import pandas as pd; from lrinterp.charts import lines; import lrinterp.result"
+    make += "; chart = lines(pd.DataFrame({'x': [0, 1]}), x='x', y='x')"
+    assert "plotly" not in loaded("-c", make)
+    assert "plotly" in loaded("-c", f"{make}; chart._repr_mimebundle_()")
+
+
 @pytest.mark.parametrize("command", [("-m", "lrinterp"), (str(SCRIPT),)], ids=["module", "script"])
 def test_help_loads_no_torch(command: tuple[str, ...]):
     assert loaded(*command, "--help") & HEAVY <= {"typer"}

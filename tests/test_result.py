@@ -7,12 +7,14 @@ from typing import ClassVar, final
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import plotly.io as pio
 import pytest
 
+from lrinterp.charts import lines
+from lrinterp.charts.draw import draw
 from lrinterp.result import (
     Attention,
+    Check,
     Figure,
     Metric,
     Provenance,
@@ -25,7 +27,6 @@ from lrinterp.result import (
 MINUS = "−"
 
 
-@final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Answer(Result):
     name: ClassVar[str] = "answer"
@@ -164,11 +165,47 @@ def test_a_document_is_strict_json(table: pd.DataFrame, provenance: Provenance):
     assert plain["lrinterp"] == "0.1.0"
     summary = {"value": None, "low": None, "high": None, "n": 2, "n_units": None}
     words = {"question": "Left or right?", "finding": "It knows.", "caveats": []}
-    entry = {**words, "summary": {"order": summary}, "table": records(table)}
+    entry = {**words, "summary": {"order": summary}, "checks": [], "table": records(table)}
     assert plain["results"]["answer"] == entry
     other = plain["results"]["other"]
     assert (other["summary"], other["table"]) == ({}, [])
     assert other["not_applicable"] == "one layer only"
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Argued(Answer):
+    """With pictures, a second table and a check."""
+
+    drawn: tuple[Figure, ...]
+
+    def figures(self) -> tuple[Figure, ...]:
+        return self.drawn
+
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        return {**super().tables, "heads": self.table[["head"]]}
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return (Check(key="sum", what="parts minus whole", value=0.0, bound=1e-5),)
+
+
+def test_the_slots_of_a_result(table: pd.DataFrame, provenance: Provenance):
+    chart = lines(pd.DataFrame({"x": [0, 1]}), x="x", y="x")
+    drawn = tuple(
+        Figure(key=key, title=key, how_to_read=".", plot=chart, table=table) for key in "abc"
+    )
+    bare = Answer(table=table, number=Scalar(value=1.0))
+    assert (bare.lead, bare.further, bare.checks) == (None, (), ())
+    assert list(bare.tables) == [""]
+    argued = Argued(table=table, number=Scalar(value=1.0), drawn=drawn)
+    assert argued.lead is drawn[0]
+    assert argued.further == drawn[1:]
+    entry = document({"argued": argued}, provenance)["results"]["argued"]
+    assert entry["checks"] == [check.plain() for check in argued.checks]
+    assert entry["tables"] == {"heads": [{"head": 0}, {"head": None}]}
+    assert json.loads(json.dumps(entry, allow_nan=False)) == entry
 
 
 def test_provenance_as_plain_data(provenance: Provenance):
@@ -198,15 +235,18 @@ def test_a_result_shows_its_numbers(table: pd.DataFrame):
 
 def test_a_figure_shows_itself_and_stays_as_it_was(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pio.renderers, "default", "plotly_mimetype")
-    plot = go.Figure(go.Scatter(y=[1, 2]))
-    before = plot.to_json()
+    plot = lines(pd.DataFrame({"x": [0, 1], "y": [1, 2]}), x="x", y="y")
+    before = draw(plot).to_json()
     figure = Figure(key="a", title="Order", how_to_read="Up.", plot=plot, table=pd.DataFrame())
     bundle = figure._repr_mimebundle_()
     assert "Order" in json.dumps(bundle)
-    assert plot.to_json() == before
+    assert draw(plot).to_json() == figure.draw().to_json() == before
+    assert "Order" not in json.dumps(plot._repr_mimebundle_())
 
 
 def test_attention_shows_itself():
     plot = Attention(component="AttentionPattern", props={"tokens": ["a"], "attention": [[1.0]]})
     figure = Figure(key="a", title="t", how_to_read="h", plot=plot, table=pd.DataFrame())
     assert "AttentionPattern" in figure._repr_mimebundle_()["text/html"]
+    with pytest.raises(TypeError, match="expected a chart"):
+        figure.draw()

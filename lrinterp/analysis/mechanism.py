@@ -13,11 +13,11 @@ from jaxtyping import Float, Int
 from lrinterp.analysis.ablation.term_ablation import TermAblation
 from lrinterp.analysis.contrast import caption_of, clearest_template
 from lrinterp.analysis.subject import decomposable, focus, head_name
-from lrinterp.analysis.terms.attention_terms import AttentionTerms
+from lrinterp.analysis.terms.attention_terms import AttentionTerms, adding_up
 from lrinterp.axes import Pixels
 from lrinterp.charts import heatmap
 from lrinterp.decomposition import TERMS, split_terms
-from lrinterp.result import Attention, Figure, Metric, NotApplicable, Result
+from lrinterp.result import Attention, Check, Figure, Metric, NotApplicable, Result
 from lrinterp.run import Edit, Run, objects
 from lrinterp.wording import signed
 
@@ -92,7 +92,6 @@ class Mechanism(Result):
             "attend to: picture and caption agree in order when both give more weight to the same "
             "object.",
             *([FIRST] if self.layers > 1 else []),
-            f"The nine terms add up to the scores to {self.exactness:.0e}.",
         )
 
     def frame(self) -> pd.DataFrame:
@@ -102,6 +101,11 @@ class Mechanism(Result):
     def figures(self) -> tuple[Figure, ...]:
         """Attention intact and ablated, the nine terms, full maps."""
         return (self._row(), self._nine(), self._maps())
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The sum of the terms against the scores that the model itself computed."""
+        return (adding_up(self.exactness),)
 
     def _attention(self) -> Iterator[dict[str, Any]]:
         for run, label in enumerate(RUNS):

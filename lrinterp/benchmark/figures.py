@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 import pandas as pd
-import plotly.graph_objects as go
 
-from lrinterp.charts import bars, reference
+from lrinterp.charts import Chart, bars, reference
 from lrinterp.result import Figure
 from lrinterp.wording import counted, plain_number
 
@@ -121,8 +120,8 @@ def renamed(
     return part[columns].rename(columns=names)
 
 
-def marked(plot: go.Figure, part: pd.DataFrame) -> go.Figure:
-    """The figure with a line at chance, where all bars have the same."""
+def marked(plot: Chart, part: pd.DataFrame) -> Chart:
+    """The chart with a line at chance, where all bars have the same."""
     chances = part["chance"].round(DIGITS).unique()
     return reference(plot, float(part["chance"].iloc[0]), "chance") if len(chances) == 1 else plot
 

@@ -1,20 +1,36 @@
-"""Heatmap, lines, bars and scatter: a long table in, a figure out, the table untouched."""
+"""Heatmap, lines, bars, scatter, overlay: a long table in, a chart out, the table untouched."""
 
-from collections.abc import Hashable
-from typing import Any, Literal
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from typing import Literal, TypedDict, Unpack
 
 import pandas as pd
-import plotly.graph_objects as go
 
-from lrinterp.charts.canvas import END, HOVER, canvas, groups, order, spread, titled, value_range
-from lrinterp.charts.theme import COLORS, RISING
-from lrinterp.charts.words import column, digits, largest, number, printed, shown, text, wrapped
+from lrinterp.charts.chart import Chart
+from lrinterp.charts.marks import Diagonal, Picture, Reference, Regions
 
-__all__ = ["bars", "heatmap", "lines", "scatter"]
+__all__ = [
+    "Options",
+    "bars",
+    "diagonal",
+    "heatmap",
+    "lines",
+    "overlay",
+    "reference",
+    "regions",
+    "scatter",
+]
 
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-PRINTED = 12  # columns of a map up to which its cells print their value
-NAMED = 24  # points of a panel up to which they carry their label
+
+class Options(TypedDict, total=False):
+    """Settings of a chart beside its columns, see `Chart`; an error where its kind has no such."""
+
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    exponent: bool
+    small: bool
+    headroom: bool
+    height: int
 
 
 def heatmap(
@@ -25,7 +41,8 @@ def heatmap(
     z: str,
     facet: str | None = None,
     ends: tuple[float, float] | None = None,
-) -> go.Figure:
+    **options: Unpack[Options],
+) -> Chart:
     """One cell a row of the table, one panel a value of `facet`, colours centred at zero.
 
     Columns, rows and panels stand in the order of the table; a cell without a number is blank.
@@ -33,50 +50,7 @@ def heatmap(
     maps that are to be compared.
     Maps of at most 12 columns print their values.
     """
-    across, down = order(frame, x), order(frame, y)
-    small = len(across) <= PRINTED
-    top = ends[1] if ends else largest(column(frame, z))
-    least = ends[0] if ends else -top
-    decimals = digits(pd.DataFrame({z: [top]}), z)
-    cell = 12 + 6 * len(number(least, decimals)) if small else 12
-    panel = (len(across) * cell, len(down) * (26 if len(down) <= 40 else 14))
-    figure, panels = canvas(
-        frame, facet, panel=panel, gap=28, most=len(across) * (72 if small else 44)
-    )
-    for place, part in panels:
-        cells = _cells(part, x=x, y=y, z=z).reindex(index=down, columns=across)
-        figure.add_heatmap(
-            z=cells.to_numpy(float),
-            x=[text(value) for value in across],
-            y=[text(value) for value in down],
-            hovertext=_cells(part, x=x, y=y, z=HOVER).reindex_like(cells).fillna("").to_numpy(),
-            hoverinfo="text",
-            hoverongaps=False,
-            coloraxis="coloraxis",
-            xgap=1,
-            ygap=1,
-            **_cell_texts(cells, decimals) if small else {},
-            **place,
-        )
-    figure.update_xaxes(type="category", showgrid=False, ticks="")
-    figure.update_yaxes(type="category", showgrid=False, ticks="", autorange="reversed")
-    scale = {"cmin": least, "cmax": top, "colorbar": {"title": {"text": shown(z)}}}
-    scale |= {} if least < 0 else {"colorscale": RISING}
-    return titled(figure.update_layout(coloraxis=scale), x, y)
-
-
-def _cells(part: pd.DataFrame, *, x: str, y: str, z: str) -> pd.DataFrame:
-    twice = part.duplicated([x, y])
-    if twice.any():
-        first = ", ".join(f"{name} {part.loc[twice, name].tolist()[0]}" for name in (x, y))
-        raise ValueError(f"heatmap: expected one row a cell, got several for {first}")
-    return part.pivot(index=y, columns=x, values=z)
-
-
-def _cell_texts(cells: pd.DataFrame, decimals: int) -> dict[str, Any]:
-    texts = printed(cells.to_numpy(float), decimals)
-    font = {"color": COLORS["ink"], "size": 11}
-    return {"text": texts, "texttemplate": "%{text}", "textfont": font}
+    return Chart(kind="heatmap", frame=frame, x=x, y=y, z=z, facet=facet, ends=ends, **options)
 
 
 def lines(
@@ -87,96 +61,15 @@ def lines(
     by: str | None = None,
     facet: str | None = None,
     highlight: Hashable = None,
-) -> go.Figure:
+    **options: Unpack[Options],
+) -> Chart:
     """One line a value of `by`, named at its right end, with a band where there is an interval.
 
     `highlight` is the value of `by` that is drawn in the accent colour; the others are muted and
     differ by dashes. Without it, one or two lines take the two accents.
     """
-    names: list[Any] = order(frame, by) if by else [None]
-    ends = 10 + 7 * max(len(str(name)) for name in names) if by else 8
-    figure, panels = canvas(frame, facet, panel=(230, 250), gap=44 + ends, most=900, value="y")
-    styles = {name: _style(k, name, len(names), highlight) for k, name in enumerate(names)}
-    figure.update_yaxes(range=value_range(frame, y), zeroline=False)
-    figure.update_xaxes(showgrid=False, zeroline=False, **_steps(column(frame, x)))
-    for place, part in panels:
-        for name, group in groups(part, by):
-            rows, style = group.dropna(subset=[y]), styles[name]
-            _band(figure, rows, x, style["color"], place)
-            _line(figure, rows, (x, y), style, place)
-            if by and len(rows):
-                _end(figure, rows[y].iloc[-1], text(name), style["color"], place)
-    return spread(titled(figure.update_layout(margin_r=ends), x, y))
-
-
-def _style(place: int, name: Hashable, count: int, highlight: Hashable) -> dict[str, Any]:
-    if highlight is None and count <= 2:
-        color = ("accent", "second")[place]
-    else:
-        color = "accent" if name == highlight else "faint"
-    dash = "solid" if color == "accent" else DASHES[place % len(DASHES)]
-    return {"color": COLORS[color], "dash": dash, "width": 1.5 if color == "faint" else 2.2}
-
-
-def _steps(values: pd.Series) -> dict[str, Any]:
-    """An axis that ends just behind the last point, where the names of the lines stand."""
-    if not pd.api.types.is_numeric_dtype(values):
-        names = [text(value) for value in values.dropna().unique().tolist()]
-        return {"type": "category", "categoryarray": names, "range": [-0.3, len(names) - 0.9]}
-    room = 0.02 * (values.max() - values.min()) or 1
-    few = pd.api.types.is_integer_dtype(values) and values.nunique() <= PRINTED
-    span = {"range": [float(values.min() - room), float(values.max() + room)]}
-    return {**span, "tickvals": values.dropna().unique().tolist()} if few else span
-
-
-def _along(rows: pd.DataFrame, x: str) -> Any:
-    values = column(rows, x)
-    numeric = pd.api.types.is_numeric_dtype(values)
-    return values.to_numpy() if numeric else [text(value) for value in values]
-
-
-def _line(
-    figure: go.Figure,
-    rows: pd.DataFrame,
-    axes: tuple[str, str],
-    style: dict[str, Any],
-    place: dict[str, int],
-) -> None:
-    x, y = axes
-    figure.add_scatter(
-        x=_along(rows, x),
-        y=rows[y].to_numpy(float),
-        mode="lines+markers" if len(rows) <= PRINTED else "lines",
-        line=style,
-        hovertext=rows[HOVER].tolist(),
-        hoverinfo="text",
-        **place,
-    )
-
-
-def _band(figure: go.Figure, rows: pd.DataFrame, x: str, color: str, place: dict[str, int]) -> None:
-    if not {"low", "high"} <= set(rows):
-        return
-    known = rows.dropna(subset=["low", "high"])
-    loop = pd.concat([known.assign(edge=known["low"]), known.assign(edge=known["high"]).iloc[::-1]])
-    figure.add_scatter(
-        x=_along(loop, x),
-        y=loop["edge"].to_numpy(float),
-        mode="lines",
-        line={"width": 0},
-        fill="toself",
-        fillcolor=color,
-        opacity=0.1 if color == COLORS["faint"] else 0.2,
-        hoverinfo="skip",
-        **place,
-    )
-
-
-def _end(figure: go.Figure, y: float, name: str, color: str, place: dict[str, int]) -> None:
-    color = COLORS["muted"] if color == COLORS["faint"] else color
-    anchor = {"xanchor": "left", "xshift": 6, "showarrow": False, "font": {"color": color}}
-    corner = {"xref": "x domain", "x": 1, "y": float(y)}
-    figure.add_annotation(name=END, text=name, **corner, **anchor, **place)
+    axes = {"x": x, "y": y, "by": by, "facet": facet}
+    return Chart(kind="lines", frame=frame, highlight=highlight, **axes, **options)
 
 
 def bars(
@@ -187,60 +80,15 @@ def bars(
     facet: str | None = None,
     highlight: Hashable = None,
     mark: Literal["bar", "dot"] = "bar",
-) -> go.Figure:
+    **options: Unpack[Options],
+) -> Chart:
     """Horizontal bars from zero, or dots, with interval whiskers and the value at the right.
 
     `x` is the number and `y` the label; rows stand in the order of the table. `highlight` is the
     label in the accent colour, the others are muted; without it all are in the accent colour.
     """
-    labels = order(frame, y)
-    panel = (190, 32 * len(labels))
-    figure, panels = canvas(frame, facet, panel=panel, gap=72, most=560, value="x")
-    decimals = digits(frame, x)
-    for place, part in panels:
-        colors = _accents(column(part, y), highlight, "more" if mark == "bar" else "accent")
-        trace: dict[str, Any] = {
-            "x": part[x].to_numpy(float),
-            "y": [text(label) for label in part[y]],
-            "hovertext": part[HOVER].tolist(),
-            "hoverinfo": "text",
-            "error_x": _whiskers(part, x),
-            "orientation": "h",
-        }
-        if mark == "bar":
-            figure.add_bar(marker={"color": colors}, width=0.56, **trace, **place)
-        else:
-            figure.add_scatter(
-                mode="markers", marker={"color": colors, "size": 9}, **trace, **place
-            )
-        for label, value in zip(part[y], part[x], strict=True):
-            _at_right(figure, labels.index(label), number(value, decimals), place)
-    longest = max((len(number(value, decimals)) for value in frame[x]), default=0)
-    figure.update_layout(margin_r=max(56, 16 + 8 * longest))
-    figure.update_xaxes(range=value_range(frame, x, include=(0.0,) if mark == "bar" else ()))
-    figure.update_yaxes(type="category", range=[len(labels) - 0.5, -0.5], showgrid=False)
-    names = [text(label) for label in labels]
-    figure.update_yaxes(categoryarray=names, tickvals=names, ticktext=[*map(wrapped, labels)])
-    return titled(figure, x, None)
-
-
-def _at_right(figure: go.Figure, row: int, value: str, place: dict[str, int]) -> None:
-    corner = {"xref": "x domain", "x": 1, "y": row, "xanchor": "left", "xshift": 8}
-    figure.add_annotation(text=value, showarrow=False, **corner, **place)
-
-
-def _accents(names: pd.Series, highlight: Hashable, accent: str) -> list[str]:
-    """The accent, or on bars a lighter one that leaves the whiskers visible, and grey."""
-    chosen = [highlight is None or name == highlight for name in names]
-    return [COLORS[accent if one else "faint"] for one in chosen]
-
-
-def _whiskers(frame: pd.DataFrame, column: str) -> dict[str, Any] | None:
-    if not {"low", "high"} <= set(frame):
-        return None
-    value, low, high = (frame[name].to_numpy(float) for name in (column, "low", "high"))
-    ends = {"type": "data", "symmetric": False, "array": high - value, "arrayminus": value - low}
-    return {**ends, "color": COLORS["ink"], "thickness": 1.2, "width": 3}
+    chosen = {"highlight": highlight, "mark": mark}
+    return Chart(kind="bars", frame=frame, x=x, y=y, facet=facet, **chosen, **options)
 
 
 def scatter(
@@ -251,29 +99,63 @@ def scatter(
     label: str | None = None,
     facet: str | None = None,
     highlight: Hashable = None,
-) -> go.Figure:
+    **options: Unpack[Options],
+) -> Chart:
     """One point a row, with a whisker where there is an interval of `y`.
 
     At most 24 points carry their `label`; `highlight` is the label in the accent colour, the
     others are muted; without it all are in the accent colour.
     """
-    figure, panels = canvas(frame, facet, panel=(270, 320), gap=40, most=720, value="y")
-    for place, part in panels:
-        names = column(part, label) if label else pd.Series([highlight] * len(part))
-        figure.add_scatter(
-            x=_along(part, x),
-            y=part[y].to_numpy(float),
-            mode="markers+text" if label and len(part) <= NAMED else "markers",
-            text=[text(name) for name in names] if label else None,
-            textposition="top center",
-            textfont={"color": COLORS["muted"], "size": 11},
-            marker={"color": _accents(names, highlight, "accent"), "size": 8},
-            error_y=_whiskers(part, y),
-            hovertext=part[HOVER].tolist(),
-            hoverinfo="text",
-            cliponaxis=False,
-            **place,
-        )
-    figure.update_yaxes(range=value_range(frame, y), zeroline=False)
-    figure.update_xaxes(zeroline=False)
-    return titled(figure, x, y)
+    axes = {"x": x, "y": y, "label": label, "facet": facet}
+    return Chart(kind="scatter", frame=frame, highlight=highlight, **axes, **options)
+
+
+def overlay(
+    frame: pd.DataFrame,
+    pictures: Mapping[str, Picture],
+    *,
+    z: str,
+    by: str | None = None,
+    ends: tuple[float, float] | None = None,
+) -> Chart:
+    """A map over each picture, one panel for each value of `by` and picture.
+
+    The table has one row for each patch, with columns `picture`, a name in `pictures`, `row` and
+    `column`, counted from 1, and the number `z`; a patch without one is clear. All panels share
+    their colours, whose `ends` are -a and a, or 0 and a for a z without a sign: give the same ones
+    to figures that are to be compared. Raises ValueError for a picture that is not there.
+    """
+    axes = {"x": "column", "y": "row", "z": z, "by": by}
+    return Chart(kind="overlay", frame=frame, pictures=pictures, ends=ends, **axes)
+
+
+def reference(chart: Chart, at: float | tuple[float, float], label: str) -> Chart:
+    """The same chart with a dotted line, or a band between two values, in every panel.
+
+    Such as chance, or the interval of a null. It lies across the axis that carries the values,
+    which is widened where needed; the label is plain text.
+    """
+    return replace(chart, marks=(*chart.marks, Reference(at=at, label=label)))
+
+
+def regions(
+    chart: Chart,
+    frame: pd.DataFrame,
+    *,
+    y: str,
+    start: str,
+    end: str,
+    facet: str | None = None,
+) -> Chart:
+    """The same bars or dots with a shade behind each row, from `start` to `end`.
+
+    Where one of them is not a number the shade reaches the edge of the panel; the other edge is
+    drawn as a line. `y` and `facet` are those of the chart, and so are their values.
+    """
+    mark = Regions(frame=frame, y=y, start=start, end=end, facet=facet)
+    return replace(chart, marks=(*chart.marks, mark))
+
+
+def diagonal(chart: Chart) -> Chart:
+    """The same points on equal axes, with the line on which both numbers are equal."""
+    return replace(chart, marks=(*chart.marks, Diagonal()))

@@ -7,22 +7,14 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from lrinterp.charts.table import column, largest
 from lrinterp.wording import MOST, decimals, signed
 
-__all__ = ["column", "digits", "hover", "largest", "number", "printed", "shown", "text", "wrapped"]
+__all__ = ["digits", "hover", "number", "printed", "shown", "text", "wrapped"]
 
 UNIT = re.compile(r"(?P<name>.+?) \((?P<unit>[^()]+)\)")
-
-
-def column(frame: pd.DataFrame, name: str) -> pd.Series:
-    """One column of a table; a missing or doubled one is an error that lists what there is."""
-    values = frame.get(name)
-    if not isinstance(values, pd.Series):
-        raise ValueError(f"expected one column {name!r}, got columns {list(frame.columns)}")
-    return values
 
 
 def text(value: Any) -> str:
@@ -59,12 +51,6 @@ def digits(frame: pd.DataFrame, name: str) -> int:
         if half:
             return decimals(half)
     return min(MOST, max(0, 2 - math.floor(math.log10(largest(column(frame, name))))))
-
-
-def largest(values: pd.Series, default: float = 1.0) -> float:
-    """The largest magnitude, or the default where all are zero or undefined."""
-    top = np.nanmax(np.abs(values.to_numpy(float)), initial=0.0)
-    return float(top) if top > 0 else default
 
 
 def hover(frame: pd.DataFrame) -> pd.Series:

@@ -1,17 +1,13 @@
 """Numbers along training, one line a run, against the step and against the breaking."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from lrinterp.charts import bars, lines, reference
-from lrinterp.charts.canvas import END
-from lrinterp.charts.theme import MARGIN
 from lrinterp.result import Figure
 
-__all__ = ["curves", "headroom", "lags"]
+__all__ = ["curves", "lags"]
 
 WORDS = {
     "unseen_pair_order": "order accuracy",
@@ -32,8 +28,6 @@ NULLS = {
     "largest_slope": "a run without a gradient stays next to 0",
     "loss": "a model that learns nothing stays where it began",
 }
-HALF_NAME = 8
-"""Pixels from the middle of a name to its upper edge."""
 STEP, SINCE = "step", "steps since the breaking"
 
 
@@ -53,10 +47,9 @@ def _of(table: pd.DataFrame, name: str) -> Iterator[Figure]:
         part = shown.dropna(subset=[x])[["run", x, words]]
         if part.empty:
             continue
-        plot = lines(part, x=x, y=words, by="run")
+        plot = lines(part, x=x, y=words, by="run", headroom=True)
         if len(chance) == 1:
             plot = reference(plot, float(chance[0]), "chance")
-        plot = headroom(plot)
         null = NULLS.get(name, "a run in which nothing changes draws a flat line")
         where = "optimiser steps" if x == STEP else "optimiser steps since order passed half way"
         yield Figure(
@@ -66,20 +59,6 @@ def _of(table: pd.DataFrame, name: str) -> Iterator[Figure]:
             plot=plot,
             table=part,
         )
-
-
-def headroom(plot: go.Figure) -> go.Figure:
-    """A figure of lines with room above its panel for the names that were moved up there.
-
-    Many runs that end at one value have their names one above the other beside it.
-    """
-    layout: Any = plot.layout
-    bottom, top = layout.yaxis.range
-    tall = layout.height - layout.margin.t - MARGIN["b"]
-    ends = [note for note in layout.annotations if note.name == END]
-    places = [(note.y - bottom) / (top - bottom) * tall + (note.yshift or 0) for note in ends]
-    more = round(max(0.0, max(places, default=0.0) + HALF_NAME - tall - layout.margin.t))
-    return plot.update_layout(height=layout.height + more, margin_t=layout.margin.t + more)
 
 
 def lags(events: pd.DataFrame) -> tuple[Figure, ...]:

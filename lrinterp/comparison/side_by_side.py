@@ -33,7 +33,7 @@ class SideBySide(Result):
     """One row a checkpoint and key of the summary: value, or `name`, interval and counts."""
     frames: pd.DataFrame
     """The tables of the analysis, one below the other, with a column `checkpoint`."""
-    further: pd.DataFrame
+    beside: pd.DataFrame
     """What figures need beside them: positional rows, or order by distance."""
     chance: float | None
     """Order accuracy of a guess, where it is the same for all."""
@@ -109,7 +109,7 @@ class SideBySide(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """The figures that are special to the analysis, and its numbers on common axes."""
-        tables = {"scalars": self.scalars, "frames": self.frames, "further": self.further}
+        tables = {"scalars": self.scalars, "frames": self.frames, "further": self.beside}
         return side_figures(self.analysis, tables, self.chance)
 
 
@@ -141,7 +141,7 @@ def side_by_side(analysis: str, measured: Sequence[Measured]) -> SideBySide | Sk
         asked=asked,
         scalars=scalar_table({name: result.metrics for name, result in results.items()}),
         frames=stacked({name: result.frame() for name, result in there.items()}),
-        further=stacked({name: further_table(result) for name, result in there.items()}),
+        beside=stacked({name: further_table(result) for name, result in there.items()}),
         chance=chances.pop() if len(chances) == 1 else None,
         shared=tuple(caveats_of_all(list(there.values()))),
         skipped=tuple(skipped),

@@ -1,14 +1,14 @@
 """Several checkpoints on common axes: the numbers of a summary, and figures of some analyses."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
 
 import pandas as pd
 
 from lrinterp.analysis.ablation.figures import PIECES, order_rows
 from lrinterp.analysis.accuracy import METRIC_WORDS, SET_WORDS, Accuracy
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
-from lrinterp.charts import bars, heatmap, lines, reference
+from lrinterp.charts import Chart, bars, heatmap, lines, reference
 from lrinterp.comparison.naming import GROUPS, Group, group_of, quantity_words
 from lrinterp.decomposition import TERMS
 from lrinterp.result import Figure, Result
@@ -17,7 +17,7 @@ __all__ = ["further_table", "side_figures"]
 
 Tables = Mapping[str, pd.DataFrame]
 HEADLINE = "headline"
-WHOLE_SCALE = [0.0, 1.05]
+WHOLE_SCALE = (0.0, 1.05)
 """One axis for all shares of pictures, so that panels and figures compare."""
 ELSEWHERE = {
     "answer": [group.key for group in GROUPS],
@@ -41,7 +41,7 @@ def further_table(result: Result) -> pd.DataFrame:
 def side_figures(analysis: str, tables: Tables, chance: float | None) -> tuple[Figure, ...]:
     """The figures special to an analysis, then the numbers of its summary, a figure a unit.
 
-    `tables`: `scalars`, `frames` and `further` of a `SideBySide`.
+    `tables`: `scalars`, `frames` and, as `further`, `beside` of a `SideBySide`.
     """
     special = SPECIAL.get(analysis)
     known = tables["scalars"].dropna(subset=["value"])
@@ -67,9 +67,9 @@ def _dots(group: Group, rows: pd.DataFrame, chance: float | None) -> Figure:
     )
 
 
-def _shares(plot: Any, chance: float | None) -> Any:
+def _shares(plot: Chart, chance: float | None) -> Chart:
     """Bars or dots of shares of pictures on their one axis, with chance where it is known."""
-    plot.update_xaxes(range=WHOLE_SCALE)
+    plot = replace(plot, x_range=WHOLE_SCALE)
     return plot if chance is None else reference(plot, chance, "chance")
 
 

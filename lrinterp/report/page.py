@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from lrinterp.charts import THEME, lines
+from lrinterp.charts import THEME, Chart, lines
+from lrinterp.charts.draw import draw
 from lrinterp.result import (
     Attention,
     Figure,
@@ -106,11 +106,11 @@ def _setting(value: Any) -> str:
 # Scripts and policy
 
 
-def _scripts(plots: Sequence[go.Figure | Attention]) -> list[str]:
+def _scripts(plots: Sequence[Chart | Attention]) -> list[str]:
     needed = [_package_text("page.js")]
     if any(isinstance(plot, Attention) for plot in plots):
         needed.insert(0, _circuitsvis())
-    if any(isinstance(plot, go.Figure) for plot in plots):
+    if any(isinstance(plot, Chart) for plot in plots):
         needed.insert(0, get_plotlyjs())
     return [_inline(script) for script in needed]
 
@@ -181,10 +181,10 @@ def _plain(figures: Sequence[Figure]) -> dict[str, Any]:
     return {f.key: {**_drawing(f.plot), "table": _columns(f.table)} for f in figures}
 
 
-def _drawing(plot: go.Figure | Attention) -> dict[str, Any]:
+def _drawing(plot: Chart | Attention) -> dict[str, Any]:
     if isinstance(plot, Attention):
         return {"component": plot.component, "props": dict(plot.props)}
-    drawing = json.loads(plot.to_json(validate=False, engine="json") or "{}")
+    drawing = json.loads(draw(plot).to_json(validate=False, engine="json") or "{}")
     drawing["layout"].pop("template", None)  # the page lays its own theme under every figure
     return {"data": drawing["data"], "layout": drawing["layout"]}
 
@@ -221,6 +221,6 @@ def _curves(history: pd.DataFrame | None) -> tuple[Figure, ...]:
 
 
 def _curve(history: pd.DataFrame, step: str, name: str) -> Figure:
-    plot = lines(history, x=step, y=name).update_layout(height=240)
+    plot = lines(history, x=step, y=name, height=240)
     reading = f"Across: {_words(step).lower()} of training; up: {_words(name).lower()}."
     return Figure(key=name, title=_words(name), how_to_read=reading, plot=plot, table=history)

@@ -10,9 +10,8 @@ from functools import cached_property
 from typing import Any, Literal, final
 
 import pandas as pd
-import plotly.graph_objects as go
 
-from lrinterp.charts import bars, heatmap, lines, reference, scatter
+from lrinterp.charts import Chart, bars, heatmap, lines, reference, scatter
 from lrinterp.result import Figure, Metric, Result
 
 __all__ = ["Captioned", "Drawing", "Section"]
@@ -42,7 +41,7 @@ class Drawing:
     @property
     def figure(self) -> Figure:
         """The figure, with its caption in three parts."""
-        plot: go.Figure = BUILDERS[self.kind](self.table, **self.options)
+        plot: Chart = BUILDERS[self.kind](self.table, **self.options)
         if self.reference is not None:
             plot = reference(plot, *self.reference)
         caption = captioned(self.how_to_read, self.expected, self.came)

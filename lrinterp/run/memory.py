@@ -75,6 +75,10 @@ class Sites(Mapping):  # bare, so that no type checker reads a site to see what 
         if name not in self.inside:
             group = next((group for group in TOGETHER if site in group), (site,))
             self.load([f"blocks.{layer}.{one}" for one in group])
+        if name not in self.inside:
+            raise InputError(
+                f"hook {name!r} of the {self.run.name} tower never fires in this model"
+            )
         return self.inside[name]
 
     def load(self, names: Iterable[str]) -> None:

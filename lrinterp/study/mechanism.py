@@ -7,8 +7,7 @@ from typing import ClassVar, final
 
 import pandas as pd
 
-from lrinterp.charts import bars, reference, scatter
-from lrinterp.charts.canvas import value_range
+from lrinterp.charts import bars, reference, scatter, value_range
 from lrinterp.grades import BAND
 from lrinterp.result import Figure, Metric, NotApplicable, Result, records
 from lrinterp.study.by_set import chance_of
@@ -96,8 +95,14 @@ class Mechanism(Result):
     def _ablations(self) -> Figure:
         shown = self.table[~self.table["measure"].isin(APART.values())]
         shown = shown.rename(columns={"value": "share of pictures right", "n": "seeds"})
-        plot = bars(shown, x="share of pictures right", y="measure", facet="arm", highlight=INTACT)
-        plot.update_xaxes(range=[0.0, 1.05])
+        plot = bars(
+            shown,
+            x="share of pictures right",
+            y="measure",
+            facet="arm",
+            highlight=INTACT,
+            x_range=(0.0, 1.05),
+        )
         chance = "" if self.chance is None else f" Order at chance is {self.chance:.2g}."
         if self.chance is not None:
             plot = reference(plot, self.chance, "chance of order")
@@ -115,9 +120,8 @@ class Mechanism(Result):
         across, up = GRADIENTS[self.gradient], "order on held-out pairs"
         words = {str(name): factor_words(str(name)) for name in self.models}
         shown = self.models.rename(columns={**words, self.gradient: across, ORDER: up})
-        plot = scatter(shown, x=across, y=up, facet="arm")
-        plot = plot.update_traces(marker={"size": 6, "opacity": 0.6})
-        plot = plot.update_xaxes(range=value_range(shown, across))
+        wide = value_range(shown, across)
+        plot = scatter(shown, x=across, y=up, facet="arm", x_range=wide, small=True)
         if self.chance is not None:
             plot = reference(plot, self.chance, "chance")
         return Figure(

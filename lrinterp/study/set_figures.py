@@ -11,7 +11,7 @@ from lrinterp.study.naming import factor_named, factor_words, seeds_words
 __all__ = ["set_lines", "set_map"]
 
 
-WHOLE = [-0.03, 1.03]
+WHOLE = (-0.03, 1.03)
 """The range of an axis of accuracies; an interval over few seeds can reach beyond."""
 
 
@@ -39,8 +39,9 @@ def set_lines(cells: pd.DataFrame, factors: Sequence[str], place: int, null: str
     across, *others = map(factor_words, factors)
     shown, by = _shown(cells), next(iter(others), None)
     last = shown[by].iloc[-1] if by else None
-    plot = lines(shown, x=across, y="accuracy", by=by, facet="measure", highlight=last)
-    plot.update_yaxes(range=WHOLE)
+    plot = lines(
+        shown, x=across, y="accuracy", by=by, facet="measure", highlight=last, y_range=WHOLE
+    )
     each = "one point a value"
     if by:
         named = factor_named(factors[1])

@@ -8,8 +8,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 import pandas as pd
 
-from lrinterp.charts import bars
-from lrinterp.charts.canvas import value_range
+from lrinterp.charts import bars, value_range
 from lrinterp.result import Figure, Metric, NotApplicable, Result, records
 from lrinterp.study.design import Study
 from lrinterp.study.naming import METRICS, factor_named, seeds_words, source_words
@@ -96,12 +95,11 @@ class Variance(Result):
             for place, measure in enumerate(known[known].index)
         )
 
-    def _figure(self, place: int, measure: str, scale: list[float]) -> Figure:
-        part = self.table[self.table["measure"] == measure]
+    def _figure(self, place: int, measure: str, scale: tuple[float, float]) -> Figure:
+        part, across = self.table[self.table["measure"] == measure], "share of variance"
         shown = part.assign(source=part["source"].map(source_words))
-        shown = shown.rename(columns={"share": "share of variance", "n": "seeds"})
+        shown = shown.rename(columns={"share": across, "n": "seeds"})
         shown = shown.drop(columns=["measure", "plain_share"])
-        plot = bars(shown, x="share of variance", y="source", facet="arm", mark="dot")
         named = ", ".join(map(factor_named, self.factors))
         return Figure(
             key=f"shares-{place}",
@@ -109,7 +107,7 @@ class Variance(Result):
             how_to_read="Each dot is the share of the variance between the models of an arm that "
             f"goes with one source ({named}, their interaction, the seed), with a 95 % interval "
             f"over {seeds_words(part['n'].tolist())}; a source without any effect lies at 0.",
-            plot=plot.update_xaxes(range=scale),
+            plot=bars(shown, x=across, y="source", facet="arm", mark="dot", x_range=scale),
             table=part,
         )
 

@@ -32,9 +32,9 @@ def lines(plot: Any) -> list[float]:
 
 def test_relations_with_the_same_chance_share_a_figure(table: pd.DataFrame):
     two, four = relations(table)
-    assert values(two.plot) == {"left of": 1.0, "right of": 0.0}
-    assert values(four.plot) == {"above": 0.25}
-    assert (lines(two.plot), lines(four.plot)) == ([0.5], [0.25])
+    assert values(two.draw()) == {"left of": 1.0, "right of": 0.0}
+    assert values(four.draw()) == {"above": 0.25}
+    assert (lines(two.draw()), lines(four.draw())) == ([0.5], [0.25])
     assert (two.key, four.key) == ("relations", "relations-2")
     assert "2 captions" in two.title
     assert "guesses scores 0.5, the dotted line" in two.how_to_read
@@ -42,15 +42,15 @@ def test_relations_with_the_same_chance_share_a_figure(table: pd.DataFrame):
 
 def test_axes_with_different_chance_have_no_line(table: pd.DataFrame):
     (figure,) = axes(table)
-    assert values(figure.plot) == {"horizontal": 0.5, "vertical": 0.25}
-    assert lines(figure.plot) == []
+    assert values(figure.draw()) == {"horizontal": 0.5, "vertical": 0.25}
+    assert lines(figure.draw()) == []
     assert "guesses scores 0.25 to 0.5" in figure.how_to_read
 
 
 def test_left_and_right_apart(table: pd.DataFrame):
     (figure,) = sides(table)
-    assert values(figure.plot) == {"left": 1.0, "right": 0.0}
-    assert lines(figure.plot) == [0.5]
+    assert values(figure.draw()) == {"left": 1.0, "right": 0.0}
+    assert lines(figure.draw()) == [0.5]
     assert "always says right has recall 0 of left" in figure.how_to_read
 
 
@@ -73,7 +73,7 @@ def test_a_leaning_is_spoken_of_where_captions_differ_in_the_word(
 
 def test_what_is_said_beside_what_is_so(table: pd.DataFrame):
     (figure,) = choices(table)
-    said = values(figure.plot)
+    said = values(figure.draw())
     assert said["left"] == (6 * 1 + 6 * 0.25) / 12
     assert said["above"] == 0.25
     true = figure.table.set_index("name")["share_true"]
@@ -87,8 +87,8 @@ def test_of_many_relations_the_commonest_are_drawn(make_row):
         for _ in range(1 + (k >= 5)):
             board.add(make_row(relation=f"relation {k}", axis="other"), np.eye(2)[0])
     (figure,) = relations(table_of(board.rows()))
-    assert len(values(figure.plot)) == MOST
-    assert "relation 0" not in values(figure.plot)
+    assert len(values(figure.draw())) == MOST
+    assert "relation 0" not in values(figure.draw())
     assert "5 relations more in the table alone" in figure.how_to_read
 
 
@@ -97,7 +97,7 @@ def test_relations_that_the_mean_leaves_out_are_in_the_table_alone(make_row):
     board.add(make_row(relation="eating"), np.eye(2)[0])
     board.add(make_row(relation="near", in_macro=False), np.eye(2)[0])
     (figure,) = relations(table_of(board.rows()))
-    assert list(values(figure.plot)) == ["eating"]
+    assert list(values(figure.draw())) == ["eating"]
     assert "1 relation more in the table alone" in figure.how_to_read
 
 

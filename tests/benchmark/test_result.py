@@ -81,7 +81,7 @@ def test_it_can_be_kept_and_draws_the_same(ran: Run, equal, tmp_path: Path):
     again = load(Benchmark, tmp_path)
     assert again.finding == result.finding
     assert again.overview().equals(result.overview())
-    drawn = [[f.plot.to_json() for f in one.figures()] for one in (result, again)]  # type: ignore[union-attr]
+    drawn = [[f.draw().to_json() for f in one.figures()] for one in (result, again)]
     assert drawn[0] == drawn[1]
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
-from lrinterp.charts import Picture, overlay
+from lrinterp.charts import Chart, Picture, overlay
+from lrinterp.charts.draw import draw
 from lrinterp.charts.theme import COLORS
 
 HOSTILE = "</script><img src=x onerror=alert(1)><b>bold</b>"
@@ -43,12 +43,12 @@ def hot(row: int, column: int) -> np.ndarray:
     return values
 
 
-def layout(figure: go.Figure) -> Any:
-    return figure.layout
+def layout(chart: Chart) -> Any:
+    return draw(chart).layout
 
 
-def traces(figure: go.Figure) -> list[Any]:
-    return list(figure.select_traces())
+def traces(chart: Chart) -> list[Any]:
+    return list(draw(chart).select_traces())
 
 
 def decoded(source: str) -> np.ndarray:
@@ -58,13 +58,13 @@ def decoded(source: str) -> np.ndarray:
 
 
 @pytest.fixture
-def pair() -> go.Figure:
+def pair() -> Chart:
     """A picture and its mirror image."""
     pictures = {"a": Picture(pixels=corner()), "b": Picture(pixels=corner()[:, ::-1])}
     return overlay(cells(a=hot(2, 0), b=hot(2, 3)), pictures, z="score (logits)")
 
 
-def test_each_panel_holds_its_own_picture_whole(pair: go.Figure):
+def test_each_panel_holds_its_own_picture_whole(pair: Chart):
     first, second = layout(pair).images
     np.testing.assert_array_equal(decoded(first.source), corner())
     np.testing.assert_array_equal(decoded(second.source), corner()[:, ::-1])
@@ -74,7 +74,7 @@ def test_each_panel_holds_its_own_picture_whole(pair: go.Figure):
         assert (image.sizex, image.sizey, image.sizing, image.layer) == (4, 4, "stretch", "below")
 
 
-def test_row_1_is_at_the_top_and_patches_keep_their_shape(pair: go.Figure):
+def test_row_1_is_at_the_top_and_patches_keep_their_shape(pair: Chart):
     for x, y, name in (("xaxis", "yaxis", "x"), ("xaxis2", "yaxis2", "x2")):
         assert layout(pair)[x].range == (0.5, 4.5)
         assert layout(pair)[y].range == (4.5, 0.5)
@@ -89,7 +89,7 @@ def test_row_1_is_at_the_top_and_patches_keep_their_shape(pair: go.Figure):
     assert layout(figure).yaxis.scaleratio == 0.25
 
 
-def test_zero_is_transparent_and_a_sign_diverges(pair: go.Figure):
+def test_zero_is_transparent_and_a_sign_diverges(pair: Chart):
     signed = layout(pair).coloraxis
     assert (signed.cmin, signed.cmax) == (-1, 1)
     zero = dict(signed.colorscale)[0.5]
@@ -104,12 +104,12 @@ def test_zero_is_transparent_and_a_sign_diverges(pair: go.Figure):
     assert all(trace.coloraxis == "coloraxis" for trace in traces(pair))
 
 
-def test_colours_on_a_picture_are_none_that_a_dark_page_swaps(pair: go.Figure):
+def test_colours_on_a_picture_are_none_that_a_dark_page_swaps(pair: Chart):
     stops = [color for _, color in layout(pair).coloraxis.colorscale]
     assert not set(stops) & set(COLORS.values())
 
 
-def test_hovering_tells_row_column_value_and_unit(pair: go.Figure):
+def test_hovering_tells_row_column_value_and_unit(pair: Chart):
     first, _ = traces(pair)
     assert first.hovertext[2][0] == "picture a · row 3 · column 1 · score 1 logits"
 
@@ -171,7 +171,7 @@ def test_hostile_names_are_text():
 def test_equal_input_gives_equal_bytes_and_the_table_is_untouched():
     frame, pictures = cells(a=hot(0, 0)), {"a": Picture(pixels=corner())}
     before = frame.copy()
-    one, again = (overlay(frame, pictures, z="score (logits)").to_json() for _ in range(2))
+    one, again = (draw(overlay(frame, pictures, z="score (logits)")).to_json() for _ in "ab")
     assert one == again
     pd.testing.assert_frame_equal(frame, before)
 
@@ -199,12 +199,12 @@ PANELS = """() => {
 
 
 @pytest.mark.browser
-def test_in_a_browser_cells_lie_on_their_patches(chromium: Any, pair: go.Figure, tmp_path: Path):
+def test_in_a_browser_cells_lie_on_their_patches(chromium: Any, pair: Chart, tmp_path: Path):
     """The red patch is seen at the top right, in the mirror image at the top left; the cell with
     a value tints row 3 at the left, in the mirror image at the right.
     """
     path = tmp_path / "figure.html"
-    pair.write_html(path, include_plotlyjs=True)
+    draw(pair).write_html(path, include_plotlyjs=True)
     page = chromium.new_page(viewport={"width": 900, "height": 600})
     page.goto(path.as_uri())
     page.wait_for_selector(".js-plotly-plot .hm")

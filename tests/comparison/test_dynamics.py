@@ -79,8 +79,8 @@ def test_saved_and_loaded_it_says_and_draws_the_same(planted: Dynamics, tmp_path
     assert again.finding == planted.finding
     assert again.metrics == planted.metrics
     pd.testing.assert_frame_equal(again.frame(), planted.frame())
-    drawn = [figure.plot.to_json() for figure in planted.figures()]  # type: ignore[union-attr]
-    assert drawn == [figure.plot.to_json() for figure in again.figures()]  # type: ignore[union-attr]
+    drawn = [figure.draw().to_json() for figure in planted.figures()]
+    assert drawn == [figure.draw().to_json() for figure in again.figures()]
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -1,13 +1,15 @@
 """Curves along training: every run drawn, every scalar twice, lags where there are any."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from lrinterp.charts import lines
+from lrinterp.charts.draw import draw
 from lrinterp.comparison.breaking import aligned
-from lrinterp.comparison.dynamics_figures import curves, headroom, lags
+from lrinterp.comparison.dynamics_figures import curves, lags
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def test_every_scalar_is_drawn_against_step_and_breaking(found: tuple[pd.DataFra
     by_step, since, *_ = figures
     assert by_step.table["run"].nunique() == 11
     assert since.table["run"].nunique() == 10
-    traces = [trace for trace in by_step.plot.data if trace.mode]  # type: ignore[union-attr]
+    traces = [trace for trace in by_step.draw().data if trace.mode]
     assert len(traces) == 11
 
 
@@ -48,12 +50,12 @@ def test_a_scalar_of_ones_own_and_one_without_numbers(found: tuple[pd.DataFrame,
 def test_names_that_were_moved_up_have_room(found: tuple[pd.DataFrame, pd.DataFrame]):
     rows = [{"x": x, "y": float(x), "run": f"run {k}"} for k in range(12) for x in (0, 1)]
     ends = lines(pd.DataFrame(rows), x="x", y="y", by="run")
-    before = ends.layout.height, ends.layout.margin.t  # type: ignore[attr-defined]
-    after = headroom(ends).layout
-    assert after.height - before[0] == after.margin.t - before[1] > 20  # type: ignore[attr-defined]
+    before: Any = draw(ends).layout
+    after: Any = draw(replace(ends, headroom=True)).layout
+    assert after.height - before.height == after.margin.t - before.margin.t > 20
     few = found[0][found[0]["run"].isin(["seed 0", "flat"])]
     (plain, _) = curves(few, ["unseen_pair_order"])
-    assert plain.plot.layout.margin.t == 10  # type: ignore[union-attr]
+    assert plain.draw().layout.margin.t == 10
 
 
 def test_lags_run_by_run(found: tuple[pd.DataFrame, pd.DataFrame]):

@@ -32,9 +32,7 @@ def test_the_head_followed_is_the_headline_of_the_analysis(
 
 
 @pytest.mark.parametrize("head", [0, 2])
-def test_order_and_slopes_are_those_of_the_analyses(
-    left_right: Run, knows: Measured, head: int
-):
+def test_order_and_slopes_are_those_of_the_analyses(left_right: Run, knows: Measured, head: int):
     found = follow_head(head)(left_right)
     gradient = knows.results["positional_gradient"]
     fits = [gradient.fit_of(k) for k in range(4)]  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ def test_every_number_with_an_interval_has_an_axis(name: str, knows: Measured, k
 
 
 def axes(figure: Figure, letter: str) -> list[tuple[float, float]]:
-    layout: Any = figure.plot.layout  # type: ignore[union-attr]
+    layout: Any = figure.draw().layout
     names = [name for name in layout if name.startswith(f"{letter}axis")]
     return [tuple(layout[name].range) for name in names]
 
@@ -45,7 +45,7 @@ def test_rows_of_all_heads_have_one_scale_and_an_accented_headline(
     rows = figure.table
     assert rows.groupby("checkpoint")["head"].nunique().eq(4).all()
     assert rows[rows["headline"]].groupby("checkpoint")["head"].nunique().eq(1).all()
-    titles = [note.text for note in figure.plot.layout.annotations]  # type: ignore[union-attr]
+    titles = [note.text for note in figure.draw().layout.annotations]
     headline = knows.scalar("positional_gradient", "headline_head").value
     assert f"left-right: headline {headline}" in titles
     assert titles.count("headline") == 2
@@ -55,7 +55,7 @@ def test_ablations_stand_in_a_panel_each(knows: Measured, knows_not: Measured):
     figure = figures("term_ablation", knows, knows_not)["order"]
     assert list(figure.table["checkpoint"].unique()) == ["left-right", "no-gradient"]
     assert {"intact", "without key-position"} <= set(figure.table["ablation"])
-    assert "chance" in [note.text for note in figure.plot.layout.annotations]  # type: ignore
+    assert "chance" in [note.text for note in figure.draw().layout.annotations]
 
 
 def test_terms_have_a_row_for_each_tower_and_checkpoint(knows: Measured, knows_not: Measured):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from lrinterp.charts import bars, heatmap, lines, reference, scatter
-from lrinterp.result import Attention, Figure, Metric, Provenance, Result, Skipped, Tile
+from lrinterp.result import Attention, Check, Figure, Provenance, Result, Skipped, Tile
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -69,6 +69,7 @@ class Fake(Result):
     large: tuple[Tile, ...] = ()
     numbers: Mapping[str, Metric] = field(default_factory=lambda: {"order_accuracy": SCORE})
     short: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tested: tuple[Check, ...] = ()
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
@@ -87,6 +88,10 @@ class Fake(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         return self.pictures
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return self.tested
 
     def tiles(self) -> tuple[Tile, ...]:
         return self.large

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import json
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 
 from lrinterp.report import page, write_report
-from lrinterp.result import Metric, Result, Skipped, Tile, document
+from lrinterp.result import Check, Result, Skipped, Tile, document
 
 
 class Page(HTMLParser):
@@ -154,6 +155,21 @@ def test_the_document_is_complete_but_for_its_tables(parsed: Page, fakes: Any):
     assert parsed.data("page-data")["document"] == whole
     configuration = json.loads(parsed.data("page-data")["configuration"])
     assert configuration == fakes.provenance().plain()
+
+
+def test_self_checks_are_folded_and_say_in_words_whether_they_passed(fakes: Any):
+    made = {key: {"key": key, "what": fakes.HOSTILE, "bound": 0.5} for key in "ab"}
+    checks = (Check(**made["a"], value=0.25), Check(**made["b"], value=math.nan))
+    checked = Page(page({"fake": fakes.Fake(tested=checks)}, fakes.provenance()))
+    assert f"{fakes.HOSTILE}: 0.25, at most 0.5: passed" in checked.text
+    assert f"{fakes.HOSTILE}: nan, at most 0.5: failed" in checked.text
+    assert {"class": "checks"} in checked.all("details")
+    entry = checked.data("page-data")["document"]["results"]["fake"]
+    assert entry["checks"] == [check.plain() for check in checks]
+
+
+def test_without_self_checks_there_is_no_fold(parsed: Page):
+    assert {"class": "checks"} not in parsed.all("details")
 
 
 def test_figures_carry_no_template_of_their_own(parsed: Page):

@@ -15,7 +15,7 @@ def test_what_was_planted_is_said_and_drawn(as_claimed: Measures, planted: Any):
 def test_one_arm_alone_is_shown(planted: Any):
     section = ablations(planted.measures(arms=("both_1",)))
     assert section.finding.endswith(".")
-    assert all(figure.plot for figure in section.figures())
+    assert all(figure.draw().data for figure in section.figures())
 
 
 def test_every_ablation_of_every_arm_has_a_row_a_seed(as_claimed: Measures):

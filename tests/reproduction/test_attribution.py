@@ -16,7 +16,7 @@ def test_what_was_planted_is_said_and_drawn(as_claimed: Measures, planted: Any):
 def test_one_arm_alone_is_shown(planted: Any):
     section = attribution(planted.measures(arms=("both_1",)))
     assert section.finding.endswith(".")
-    assert all(figure.plot for figure in section.figures())
+    assert all(figure.draw().data for figure in section.figures())
 
 
 def test_heads_are_added_up_and_what_is_nothing_is_blank(as_claimed: Measures):

@@ -127,7 +127,7 @@ def test_words_and_figures(holding: Claims, tmp_path: Any):
     store.save(holding, tmp_path / "claims")
     again = store.load(Claims, tmp_path / "claims")
     assert again.finding == holding.finding
-    assert again.figures()[0].plot.to_json() == figure.plot.to_json()  # type: ignore[union-attr]
+    assert again.figures()[0].draw().to_json() == figure.draw().to_json()
 
 
 def test_an_unmeasured_series_is_empty():

@@ -8,8 +8,8 @@ import pytest
 
 from lrinterp.analysis import analyze
 from lrinterp.checkpoint import load_checkpoint
-from lrinterp.run import record
 from lrinterp.reproduction.measure import ANALYSED, measure
+from lrinterp.run import record
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "no-gradient"
 

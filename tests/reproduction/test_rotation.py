@@ -13,4 +13,4 @@ def test_what_was_planted_is_said_and_drawn(as_claimed: Measures, planted: Any):
 def test_one_arm_alone_is_shown(planted: Any):
     section = rotation(planted.measures(arms=("both_1",)))
     assert section.finding.endswith(".")
-    assert all(figure.plot for figure in section.figures())
+    assert all(figure.draw().data for figure in section.figures())

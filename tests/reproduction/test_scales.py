@@ -35,6 +35,6 @@ def test_numbers_and_cells_apart_are_said(swept: LoadedSweep):
 
 def test_the_map_has_a_panel_a_measure(swept: LoadedSweep):
     [figure] = scales(swept).figures()
-    assert len(figure.plot.data) == 3  # type: ignore[union-attr, arg-type]
+    assert len(figure.draw().data) == 3
     assert "without EP (raw) 0.52 to 0.70" in figure.how_to_read
     assert len(figure.table) == 12

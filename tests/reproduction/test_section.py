@@ -18,13 +18,13 @@ def drawing(**changes: object) -> Drawing:
 def test_a_caption_says_how_to_read_what_was_expected_and_what_came():
     figure = drawing().figure
     assert figure.how_to_read == "Each bar is a mean. Expected: more. Came: less."
-    assert figure.plot.data[0].type == "bar"  # type: ignore[union-attr]
+    assert figure.draw().data[0].type == "bar"
 
 
 def test_a_reference_is_drawn_where_there_is_one():
     bare, lined = drawing().figure, drawing(reference=(0.5, "chance")).figure
-    assert not bare.plot.layout.shapes  # type: ignore[union-attr]
-    assert len(lined.plot.layout.shapes) == 1  # type: ignore[union-attr]
+    assert not bare.draw().layout.shapes
+    assert len(lined.draw().layout.shapes) == 1
 
 
 def test_a_section_is_a_result():

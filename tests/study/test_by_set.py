@@ -15,9 +15,9 @@ def held_out(models: Any) -> SetAccuracy:
 def test_a_map_and_lines_for_each_arm(held_out: SetAccuracy):
     figures = held_out.figures()
     assert [figure.key for figure in figures] == ["map-0", "lines-0", "map-1", "lines-1"]
-    layout: Any = figures[0].plot.layout  # type: ignore[union-attr]
+    layout: Any = figures[0].draw().layout
     assert (layout.coloraxis.cmin, layout.coloraxis.cmax) == (0.0, 1.0)
-    panels: Any = figures[0].plot.data  # type: ignore[union-attr]
+    panels: Any = figures[0].draw().data
     assert len(panels) == 5
     assert list(panels[0].y) == ["3", "6", "12"]
     assert list(panels[0].x) == ["2", "30"]

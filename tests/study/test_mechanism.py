@@ -42,7 +42,7 @@ def test_deviations_from_chance_do_not_cancel(models: Any):
 def test_every_model_is_a_point(models: Any):
     study = models.study()
     _, cloud = mechanism(study, models.table(study)).figures()
-    points = [len(trace.x) for trace in cloud.plot.data]  # type: ignore[union-attr]
+    points = [len(trace.x) for trace in cloud.draw().data]
     assert points == [24, 24]
     assert len(cloud.table) == 48
     assert "span of the headline gradient (logits)" in cloud.how_to_read

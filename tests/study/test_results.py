@@ -47,8 +47,8 @@ def test_a_reloaded_section_draws_and_says_the_same(
     assert again.caveats == result.caveats
     pd.testing.assert_frame_equal(again.frame(), result.frame())
     pd.testing.assert_frame_equal(again.overview(), result.overview())
-    drawn = [(f.key, f.how_to_read, f.plot.to_json()) for f in result.figures()]  # type: ignore
-    assert drawn == [(f.key, f.how_to_read, f.plot.to_json()) for f in again.figures()]  # type: ignore
+    drawn = [(f.key, f.how_to_read, f.draw().to_json()) for f in result.figures()]
+    assert drawn == [(f.key, f.how_to_read, f.draw().to_json()) for f in again.figures()]
 
 
 def test_every_figure_has_its_own_key_and_its_numbers(results: dict[str, Result]):

@@ -21,7 +21,7 @@ def cells() -> pd.DataFrame:
 
 
 def drawn(figure: Any) -> list[Any]:
-    return list(figure.plot.data)
+    return list(figure.draw().data)
 
 
 def test_a_map_has_the_first_factor_down_and_the_second_across(cells: pd.DataFrame):

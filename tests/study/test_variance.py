@@ -26,7 +26,7 @@ def test_all_figures_have_one_scale_and_every_metric_its_own(models: Any):
     study = models.study()
     figures = variance(study, models.table(study)).figures()
     assert len(figures) == 5
-    ranges = {tuple(f.plot.layout.xaxis2.range) for f in figures}  # type: ignore[union-attr]
+    ranges = {tuple(f.draw().layout.xaxis2.range) for f in figures}
     assert len(ranges) == 1
     assert "4 seeds" in figures[0].how_to_read
 

@@ -57,7 +57,7 @@ def test_tiles_are_the_first_claims_of_the_first_arm(planted: Verdicts):
 
 def test_the_shade_lies_on_the_side_on_which_a_claim_holds(planted: Verdicts):
     (figure,) = planted.figures()
-    layout: Any = figure.plot.layout  # type: ignore[union-attr]
+    layout: Any = figure.draw().layout
     shades = [shape for shape in layout.shapes if shape.type != "line"]
     least, most = layout.xaxis.range
     assert [(shade.x0, shade.x1) for shade in shades[:3]] == [

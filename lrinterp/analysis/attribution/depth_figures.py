@@ -42,9 +42,7 @@ def parts_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
         f"interval, {HELD}; these are the {len(kept)} largest of {len(parts)} parts, which add up "
         "to the margin together; a part that does not tell the true order from its swap has an "
         "interval that holds 0, which a few of so many miss by chance.",
-        plot=bars(shown[["part", MARGIN, "low", "high"]], x=MARGIN, y="part").update_xaxes(
-            exponentformat="e"
-        ),
+        plot=bars(shown[["part", MARGIN, "low", "high"]], x=MARGIN, y="part", exponent=True),
         table=parts,
     )
 

@@ -70,8 +70,12 @@ def split_figure(table: pd.DataFrame) -> Figure:
         "head's attention on the path from uniform attention to the model's own; a head whose "
         "attention does not matter to order is at 0.",
         plot=bars(
-            shown[["scores", "head", MARGIN, "low", "high"]], x=MARGIN, y="head", facet="scores"
-        ).update_xaxes(exponentformat="e"),
+            shown[["scores", "head", MARGIN, "low", "high"]],
+            x=MARGIN,
+            y="head",
+            facet="scores",
+            exponent=True,
+        ),
         table=part,
     )
 
@@ -119,7 +123,8 @@ def pixels_figure(table: pd.DataFrame) -> Figure:
             y=MARGIN,
             by="object",
             facet="head",
-        ).update_yaxes(exponentformat="e"),
+            exponent=True,
+        ),
         table=part,
     )
 
@@ -142,9 +147,7 @@ def margin_figure(pictures: pd.DataFrame, head: str, prefers: str, seed: int = 0
         f"object minus that of the {other}-hand one, up the margin in units of cosine, below 0 "
         "where the wrong caption wins; labels alone may make the points of the first panel rise "
         "or fall, those of the second do so only where the preference goes with the margin.",
-        plot=scatter(pd.concat(parts), x=across, y=MARGIN, facet="view").update_yaxes(
-            exponentformat="e"
-        ),
+        plot=scatter(pd.concat(parts), x=across, y=MARGIN, facet="view", exponent=True),
         table=pictures,
     )
 

@@ -10,7 +10,7 @@ from lrinterp.analysis.contrast import Contrast
 from lrinterp.axes import Tokens
 from lrinterp.decomposition import why_not
 
-__all__ = ["Apart", "all_apart", "checked"]
+__all__ = ["MISSED", "Apart", "all_apart", "checked"]
 
 Apart = Attributed | AtDepth
 

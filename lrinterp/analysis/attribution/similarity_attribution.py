@@ -1,6 +1,6 @@
 """Which heads, positions and parts of the value vectors make the margin?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, final
@@ -18,7 +18,7 @@ from lrinterp.analysis.attribution.figures import (
     terms_figure,
 )
 from lrinterp.analysis.attribution.margin_at_depth import AtDepth
-from lrinterp.analysis.attribution.margin_parts import Attributed
+from lrinterp.analysis.attribution.margin_parts import COMPLETE, Attributed
 from lrinterp.analysis.attribution.margin_pictures import (
     BOTH_ORDERS,
     FLATTENED,
@@ -28,7 +28,7 @@ from lrinterp.analysis.attribution.margin_pictures import (
     correlations,
     picture_table,
 )
-from lrinterp.analysis.attribution.margins_apart import all_apart
+from lrinterp.analysis.attribution.margins_apart import MISSED, all_apart
 from lrinterp.analysis.attribution.rows import (
     FLAT,
     SPLIT,
@@ -49,7 +49,7 @@ from lrinterp.analysis.attribution.words import (
 )
 from lrinterp.analysis.contrast import over_templates
 from lrinterp.analysis.subject import SET_WORDS, focus, head_name
-from lrinterp.result import Figure, Metric, NotApplicable, Result, records
+from lrinterp.result import Check, Figure, Metric, NotApplicable, Result, records
 from lrinterp.run import Run
 from lrinterp.scenes.examples import Swap
 
@@ -87,7 +87,7 @@ class SimilarityAttribution(Result):
 
     table: pd.DataFrame
     """Means over examples by encoder, kind, head, role, part and pixel, with intervals."""
-    checks: pd.DataFrame
+    errors: pd.DataFrame
     """By encoder: reconstruction error, the same relative to the largest margin, completeness error
     and points of the path (none at depth), n."""
     pictures: pd.DataFrame
@@ -122,7 +122,7 @@ class SimilarityAttribution(Result):
     def metrics(self) -> Mapping[str, Metric]:
         """By tower: margin, its split, largest contribution, errors; the correlations."""
         found: dict[str, Metric] = {}
-        for check in records(self.checks):
+        for check in records(self.errors):
             found |= self._of_tower(check)
         if self.head:
             rho = {row["part"]: Metric.of(row) for row in self.rows(kind="correlation")}
@@ -159,15 +159,15 @@ class SimilarityAttribution(Result):
     @property
     def finding(self) -> str:
         """The split and the largest contribution of the first tower, and the correlations."""
-        encoder, found = self.checks["encoder"].tolist()[0], self.metrics
+        encoder, found = self.errors["encoder"].tolist()[0], self.metrics
         more = correlation_words(found, self.head, self.prefers) if self.head else ""
         return finding_words(found, encoder, self.largest(encoder), more)
 
     @property
     def caveats(self) -> tuple[str, ...]:
         """What is held, what is a choice, and what a correlation is."""
-        at_depth = self.checks["encoder"].isin(self.deep)
-        path, deep = self.checks[~at_depth], self.checks[at_depth]
+        at_depth = self.errors["encoder"].isin(self.deep)
+        path, deep = self.errors[~at_depth], self.errors[at_depth]
         said: list[str] = []
         if len(path):
             errors = [float(path[f"{of}_error"].max()) for of in ("reconstruction", "completeness")]
@@ -194,6 +194,24 @@ class SimilarityAttribution(Result):
             figures.append(pixels_figure(path))
             figures.append(margin_figure(self.pictures, self.head, self.prefers))
         return (*figures, *depth_figures(self.table, what, self.grid))
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """By tower: the parts against the model's margin, and the completeness of the path."""
+        return tuple(check for row in records(self.errors) for check in checks_of(row))
+
+
+def checks_of(row: dict[str, Any]) -> Iterator[Check]:
+    """The errors of one tower as checks; one without a path has no completeness."""
+    bounds = {"reconstruction": MISSED, "completeness": COMPLETE}
+    what = {
+        "reconstruction": "sum of the parts minus the margin of the model",
+        "completeness": "sum through attention minus what attention changes",
+    }
+    for name, bound in bounds.items():
+        if (value := row[f"{name}_error"]) is not None:
+            said = f"{row['encoder']} tower: {what[name]}, in units of cosine"
+            yield Check(key=f"{row['encoder']}_{name}", what=said, value=value, bound=bound)
 
 
 def similarity_attribution(
@@ -235,7 +253,7 @@ def similarity_attribution(
         rows += correlations(pictures, flattened, head, prefers, seed)
     return SimilarityAttribution(
         table=pd.DataFrame(rows).astype(dict.fromkeys(("pixel", "n", "n_units"), "Int64")),
-        checks=pd.DataFrame(checks).astype(CHECKS),
+        errors=pd.DataFrame(checks).astype(CHECKS),
         pictures=pictures,
         head=head,
         prefers=prefers,

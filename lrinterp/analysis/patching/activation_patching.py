@@ -12,11 +12,11 @@ from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.analysis.patching.agreement import agreement, scalars, words_of
 from lrinterp.analysis.patching.choice import MOST_WORK
 from lrinterp.analysis.patching.figures import patching_figures
-from lrinterp.analysis.patching.rows import all_cells, patch, small
+from lrinterp.analysis.patching.rows import EXACT, all_cells, patch, small
 from lrinterp.analysis.subject import focus, head_name, over_pictures
 from lrinterp.axes import Pixels
 from lrinterp.metric import joined
-from lrinterp.result import Figure, Metric, NotApplicable, Result, finite_or_none, records
+from lrinterp.result import Check, Figure, Metric, NotApplicable, Result, finite_or_none, records
 from lrinterp.run import Run
 from lrinterp.run.edit import ALL
 from lrinterp.wording import signed
@@ -137,6 +137,13 @@ class ActivationPatching(Result):
     def figures(self) -> tuple[Figure, ...]:
         """By tower: sites by role, attention by query and key role, and the agreement."""
         return tuple(patching_figures(self.table, mirrored=self.mirrored))
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Patching all of the residual stream must restore or destroy the whole margin."""
+        what = "full patch of the residual stream minus 1, as a share of the margin"
+        error = float(self.metrics["full_patch_error"].value or 0)
+        return (Check(key="full_patch", what=what, value=error, bound=EXACT),)
 
 
 SWAPPED = (

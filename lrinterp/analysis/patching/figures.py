@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from lrinterp.analysis.patching.agreement import RANDOM, STRONGEST, compared
 from lrinterp.analysis.patching.cells import HEAD_SITES, RESIDUAL_SITES
 from lrinterp.analysis.subject import head_name
-from lrinterp.charts import heatmap, scatter
-from lrinterp.charts.theme import COLORS
+from lrinterp.charts import diagonal, heatmap, scatter
 from lrinterp.result import Figure, records
 from lrinterp.run.edit import MAP_SITES
 
@@ -190,24 +188,9 @@ def agreement_figure(encoder: str, both: pd.DataFrame) -> Figure:
         "of the margin that follows when it is patched; up, the estimate by attribution. On the "
         "dotted diagonal both agree; points along the horizontal line at 0 are effects that "
         "attribution misses. Cells known by construction are left out.",
-        plot=with_diagonal(plot, shown[["effect", "attribution"]].to_numpy(float)),
+        plot=diagonal(plot),
         table=both,
     )
-
-
-def with_diagonal(figure: go.Figure, values: np.ndarray) -> go.Figure:
-    """Equal axes in every panel, and the line on which both numbers are equal."""
-    low, high = min(values.min(), 0.0), max(values.max(), 0.0)
-    room = 0.06 * (high - low) or 1.0
-    ends = [float(low - room), float(high + room)]
-    figure = go.Figure(figure)
-    traces: Any = figure.select_traces()
-    line = {"color": COLORS["muted"], "dash": "dot", "width": 1.2}
-    for x, y in dict.fromkeys((trace.xaxis or "x", trace.yaxis or "y") for trace in traces):
-        corner = {"x0": ends[0], "y0": ends[0], "x1": ends[1], "y1": ends[1]}
-        figure.add_shape(type="line", xref=x, yref=y, line=line, layer="below", **corner)
-    figure.update_yaxes(range=ends, zeroline=True)
-    return figure.update_xaxes(range=ends)
 
 
 def place_of(row: Mapping[str, Any]) -> str:

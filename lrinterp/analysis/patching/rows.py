@@ -15,9 +15,10 @@ from lrinterp.analysis.patching.runs import estimates, exactly
 from lrinterp.run import Edit
 from lrinterp.stats import Interval, Sample, ratio_intervals
 
-__all__ = ["all_cells", "check_full", "patch", "small"]
+__all__ = ["EXACT", "all_cells", "check_full", "patch", "small"]
 
 EXACT = 1e-5
+"""What a full patch may miss, as a share of the margin."""
 ROUNDING = 1e-7
 """What a mean margin may miss in float32; it counts where margins lie close together."""
 

@@ -15,12 +15,15 @@ from lrinterp.analysis.terms.figures import deep_figures, rows_figure, shares_fi
 from lrinterp.analysis.terms.part_shares import PARTS, few_rows, part_shares
 from lrinterp.analysis.terms.shares import NINE, SPLIT, Part, mean_rows, shares, split_samples
 from lrinterp.decomposition import GAUGES, gauges_at
-from lrinterp.result import Figure, Metric, NotApplicable, Result, records
+from lrinterp.result import Check, Figure, Metric, NotApplicable, Result, records
 from lrinterp.run import Run
 from lrinterp.stats import Sample
 from lrinterp.wording import counted
 
-__all__ = ["AttentionTerms", "attention_terms"]
+__all__ = ["AttentionTerms", "adding_up", "attention_terms"]
+
+EXACT = 1e-4
+"""Error of the sum beyond which the terms are not those of the scores: float32 in deep towers."""
 
 
 @final
@@ -152,6 +155,17 @@ class AttentionTerms(Result):
         first = [shares_figure(nine, gauge, deep=self.deep) for gauge in GAUGES]
         text = text_figure(self.pattern, self.words, self.layers["text"] - 1)
         return (*more, *first, rows_figure(self.rows, nine), text)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The sum of the terms against the scores that the model itself computed."""
+        return (adding_up(self.error),)
+
+
+def adding_up(error: float) -> Check:
+    """The check that the terms add up to the scores."""
+    what = "sum of the terms minus the cached scores, as a share of the largest score"
+    return Check(key="reconstruction", what=what, value=error, bound=EXACT)
 
 
 LONE = (

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from lrinterp.analysis.ablation.bench import Bench
 
 from lrinterp import (
     DualEncoder,
@@ -21,7 +22,6 @@ from lrinterp.analysis.ablation import estimate as ablation_estimate
 from lrinterp.analysis.ablation import measure as ablation_measure
 from lrinterp.analysis.ablation import rows as ablation_rows
 from lrinterp.analysis.ablation import term_ablation as term_ablations
-from lrinterp.analysis.ablation.bench import Bench
 from lrinterp.analysis.ablation.rows import Row, head_row, main_rows, standard_rows
 from lrinterp.analysis.ablation.term_ablation import (
     INTACT,

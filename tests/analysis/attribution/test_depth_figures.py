@@ -37,7 +37,7 @@ def planted(seed: int = 0) -> pd.DataFrame:
 
 def drawn(figure: Figure) -> Any:
     """Plotly's own types do not know what is in a figure."""
-    return figure.plot
+    return figure.draw()
 
 
 def test_every_figure_is_explained_in_one_sentence():

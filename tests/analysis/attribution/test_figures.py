@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def drawn(figure: Figure) -> Any:
     """Plotly's own types do not know what is in a figure."""
-    return figure.plot
+    return figure.draw()
 
 
 @pytest.fixture(scope="module")

@@ -191,7 +191,7 @@ def worst_error(model: Any, examples: Examples) -> float:
     assert sum(row["value"] for row in patches) == pytest.approx(heads - from_cls, abs=1e-9)
     assert "mirror image" in " ".join(result.caveats)
     assert all(figure.how_to_read.count(". ") == 0 for figure in result.figures())
-    return float(result.checks["relative_error"].max())
+    return float(result.errors["relative_error"].max())
 
 
 def test_a_random_clip_is_taken_apart():

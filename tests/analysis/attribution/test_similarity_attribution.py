@@ -186,7 +186,7 @@ def test_a_norm_or_an_mlp_leaves_the_direct_parts(changes: dict):
     assert result.deep == TOWERS
     assert (result.head, len(result.pictures)) == ("", 0)
     for tower in TOWERS:
-        assert result.checks["relative_error"].max() < 1e-4
+        assert result.errors["relative_error"].max() < 1e-4
         assert total(result, tower) == pytest.approx(value(result, f"{tower}_margin"), abs=1e-7)
         groups = {k for k in result.metrics if k.startswith(f"{tower}_margin_by_")}
         assert (f"{tower}_margin_by_mlps" in groups) == ("mlp_ratio" in changes)
@@ -299,4 +299,4 @@ def test_a_result_at_depth_is_saved_and_drawn_again(tmp_path):
         assert again.metrics == result.metrics
         assert again.finding == result.finding
         for old, new in zip(result.figures(), again.figures(), strict=True):
-            assert old.plot.to_json() == new.plot.to_json()  # type: ignore[union-attr]
+            assert old.draw().to_json() == new.draw().to_json()

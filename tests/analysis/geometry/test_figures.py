@@ -61,6 +61,6 @@ def test_without_paraphrases_none_are_spoken_of():
 
 def test_the_null_lies_as_a_shade_behind_each_dot():
     (figure,) = direction_figures(table(1))
-    shades = [s for s in figure.plot.layout.shapes if s.type != "line"]  # type: ignore
+    shades = [s for s in figure.draw().layout.shapes if s.type != "line"]
     assert [(s.x0, s.x1) for s in shades] == [(-0.3, 0.3)] * 2
     assert not direction_figures(table(1).assign(value=np.nan))

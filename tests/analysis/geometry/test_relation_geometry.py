@@ -24,8 +24,8 @@ from lrinterp.analysis.geometry.rows import FIRST_SEED
 from lrinterp.encoders import DualEncoder
 from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
 from lrinterp.encoders.processor import Preprocessing, Processor
-from lrinterp.run import Run
 from lrinterp.result import NotApplicable
+from lrinterp.run import Run
 from lrinterp.stats import Sample, Units
 
 NOUNS = "apple bird cat dog egg fish hat jar".split()
@@ -204,7 +204,7 @@ def test_a_reloaded_result_is_the_same(found: RelationGeometry, tmp_path: Path):
     store.save(found, tmp_path / "it")
     again = store.load(RelationGeometry, tmp_path / "it")
     assert (again.metrics, again.finding) == (found.metrics, found.finding)
-    assert [f.plot for f in again.figures()] == [f.plot for f in found.figures()]
+    assert [f.draw() for f in again.figures()] == [f.draw() for f in found.figures()]
 
 
 def test_one_pair_and_a_model_of_a_world(clip: DualEncoder, micro: DualEncoder):
@@ -214,9 +214,7 @@ def test_one_pair_and_a_model_of_a_world(clip: DualEncoder, micro: DualEncoder):
         caption_geometry(micro, PAIRS)
 
 
-def test_pairs_come_from_what_stands_together_in_a_picture(
-    micro_recording: Run, clip: DualEncoder
-):
+def test_pairs_come_from_what_stands_together_in_a_picture(micro_recording: Run, clip: DualEncoder):
     """Pictures of other nouns than the text of the world: only the labels matter."""
     recording = Run(
         clip,

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def drawn(figure: Figure) -> Any:
     """The plot of a figure."""
-    return figure.plot
+    return figure.draw()
 
 
 def traces(figure: Figure) -> Any:

@@ -13,8 +13,8 @@ from lrinterp.analysis.patching.activation_patching import (
     activation_patching,
     pairs_of,
 )
-from lrinterp.analysis.patching.bench import Cell
 from lrinterp.result import NotApplicable
+from lrinterp.run import Edit, margins
 from lrinterp.store import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -132,9 +132,10 @@ def test_full_patches_are_one_in_both_directions(left_right_results, encoder: st
 
 def test_a_hook_that_never_fires_raises(micro_recording):
     contrast = contrasts(micro_recording, 4, 0)[0]
-    cell = Cell(site="mlp_out", layer=0, head=None, role="left")
+    base, source = contrast.pair("denoising")
+    cell = Edit(what="mlp_out", how="patch", layers=(0,), role="all", source=source)
     with pytest.raises(InputError, match=r"hook_mlp_out' of the image tower never"):
-        contrast.bench("denoising").patched([cell], contrast.roles)
+        margins(base, [cell], contrast.direction)
 
 
 def test_the_table_is_what_the_issue_promises(left_right_results):

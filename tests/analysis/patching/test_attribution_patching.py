@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from lrinterp.analysis.patching.bench import PatchBench
 
 from lrinterp import DualEncoder, Scenes, Split, World, preset
 from lrinterp.analysis.patching.attribution_patching import attribution, gradients, part_size
-from lrinterp.analysis.patching.bench import PatchBench
 from lrinterp.analysis.patching.cells import ALL, Cell, cells_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")

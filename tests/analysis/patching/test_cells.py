@@ -3,19 +3,45 @@
 import pytest
 import torch
 
-from lrinterp.analysis.patching.cells import ALL, SITES, Cell, cell_sums, cells_of, per_entry
+from lrinterp.analysis.patching.cells import (
+    HEAD_SITES,
+    RESIDUAL_SITES,
+    cell_sums,
+    cells_of,
+    head_of,
+    hook_of,
+    is_full,
+    per_entry,
+    query_of,
+)
+from lrinterp.axes import Tokens
+from lrinterp.encoders import DualEncoder, build_tower, tower_from_plain
+from lrinterp.run import TowerRun
+from lrinterp.run.edit import ALL, MAP_SITES
+from lrinterp.run.tower import Places
 
 N, POS, HEADS, WIDTH = 3, 5, 2, 4
 
 
+def source_of(n: int, pos: int, heads: int, layers: int, roles: dict) -> TowerRun:
+    """A run of a small tower, whose values nobody asks for."""
+    sizes = {"n_layers": layers, "d_model": 4, "n_heads": heads, "d_head": 2, "d_vocab_out": 2}
+    sizes |= {"attn_only": True, "act_fn": "gelu", "normalization_type": None, "n_ctx": pos}
+    sizes |= {"d_vocab": 3, "attention_dir": "bidirectional"}
+    tower = build_tower(tower_from_plain(sizes))
+    tokens = Tokens(torch.zeros(n, pos, dtype=torch.long), torch.zeros(n, dtype=torch.long))
+    return TowerRun(DualEncoder.from_hooked(tower, tower), "image", tokens, Places(roles=roles))
+
+
 def test_cells_of_a_layer_and_their_hooks():
-    cells = cells_of(range(1, 2), range(2), ["CLS", "left"])
-    assert [sum(cell.site == site for cell in cells) for site in SITES] == [3, 3, 4, 4, 4, 4, 8, 8]
-    assert {cell.hook for cell in cells if cell.site == "z"} == {"blocks.1.attn.hook_z"}
-    assert {cell.hook for cell in cells if cell.site == "attn_out"} == {"blocks.1.hook_attn_out"}
-    assert [cell for cell in cells if cell.full] == [
-        Cell(site="resid_pre", layer=1, head=None, role=ALL)
-    ]
+    none = torch.zeros(N, POS, dtype=torch.bool)
+    cells = cells_of(source_of(N, POS, HEADS, 2, {"CLS": none, "left": none}), [1])
+    sites = (*RESIDUAL_SITES, *HEAD_SITES, *MAP_SITES)
+    assert [sum(cell.what == site for cell in cells) for site in sites] == [3, 3, 4, 4, 4, 4, 8, 8]
+    assert {hook_of(cell) for cell in cells if cell.what == "z"} == {"blocks.1.attn.hook_z"}
+    assert {hook_of(c) for c in cells if c.what == "attn_out"} == {"blocks.1.hook_attn_out"}
+    [full] = [cell for cell in cells if is_full(cell)]
+    assert (full.what, full.layers, full.role, head_of(full)) == ("resid_pre", (1,), ALL, None)
 
 
 def test_sums_over_overlapping_roles_entry_by_entry():
@@ -25,22 +51,22 @@ def test_sums_over_overlapping_roles_entry_by_entry():
     roles = {"one": one, "other": other}
     shapes = {"resid_pre": (N, POS, WIDTH), "z": (N, POS, HEADS, WIDTH)}
     shapes["pattern"] = (N, HEADS, POS, POS)
-    cells = [c for c in cells_of(range(1), range(HEADS), list(roles)) if c.site in shapes]
-    whole = {c.hook: torch.randn(shapes[c.site], generator=generator) for c in cells}
+    cells = [c for c in cells_of(source_of(N, POS, HEADS, 1, roles)) if c.what in shapes]
+    whole = {hook_of(c): torch.randn(shapes[c.what], generator=generator) for c in cells}
     sums = cell_sums({hook: per_entry(hook, x) for hook, x in whole.items()}, cells, roles)
     masks = {**roles, ALL: torch.ones_like(one)}
     for cell, row in zip(cells, sums, strict=True):
         for n in range(N):
-            values, total = whole[cell.hook][n], 0.0
+            values, total = whole[hook_of(cell)][n], 0.0
             for p in range(POS):
-                for q in range(POS) if cell.query else [None]:
-                    asked = q is None or masks[str(cell.query)][n, q]
+                for q in range(POS) if query_of(cell) else [None]:
+                    asked = q is None or masks[str(query_of(cell))][n, q]
                     if not (masks[cell.role][n, p] and asked):
                         continue
                     if q is not None:
-                        total += float(values[cell.head, q, p])
-                    elif cell.head is None:
+                        total += float(values[head_of(cell), q, p])
+                    elif head_of(cell) is None:
                         total += float(values[p].sum())
                     else:
-                        total += float(values[p, cell.head].sum())
+                        total += float(values[p, head_of(cell)].sum())
             assert row[n].item() == pytest.approx(total, abs=1e-5)

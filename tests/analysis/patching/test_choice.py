@@ -2,11 +2,23 @@
 
 import numpy as np
 
-from lrinterp.analysis.patching.cells import cells_of
 from lrinterp.analysis.patching.choice import RANDOM, STRONGEST, choose, work_of
 from lrinterp.encoders import DualEncoder
+from lrinterp.run import Edit
 
-CELLS = cells_of(range(2), range(3), ["CLS", "left"])
+ROLES = ("CLS", "left", "all")
+PLACES = [(layer, head) for layer in range(2) for head in range(3)]
+CELLS = [
+    Edit(what=site, how="zero", layers=(layer,), role=role)
+    for layer in range(2)
+    for site in ("resid_pre", "attn_out")
+    for role in ROLES
+] + [
+    Edit(what=site, how="zero", layers=(layer,), heads=(head,), role=role)
+    for layer, head in PLACES
+    for site in ("q", "k", "v", "z", "pattern")
+    for role in ROLES[:2]
+]
 
 
 def picked(chosen: list[str], *names: str) -> np.ndarray:
@@ -20,10 +32,10 @@ def test_the_strongest_of_either_sign_are_chosen_among_the_open_ones():
     chosen = choose(size, CELLS, free, rng)
     strong, rest = picked(chosen, "strongest"), free.copy()
     rest[strong] = False
-    heads = [i for i in np.flatnonzero(free) if CELLS[i].site == "z"]
+    heads = [i for i in np.flatnonzero(free) if CELLS[i].what == "z"]
     assert STRONGEST <= len(strong) <= STRONGEST + 1
     assert max(heads, key=lambda i: abs(size[i])) in strong
-    top = [i for i in strong if CELLS[i].site != "z"]
+    top = [i for i in strong if CELLS[i].what != "z"]
     assert np.abs(size[top]).min() > np.abs(size[rest]).max()
     assert size[strong].min() < 0 < size[strong].max()
     assert not set(chosen).issubset({"none"})
@@ -31,10 +43,10 @@ def test_the_strongest_of_either_sign_are_chosen_among_the_open_ones():
 
 
 def test_the_strongest_head_output_is_run_whatever_else_is():
-    weak = np.array([0.01 if cell.site == "z" else 1.0 for cell in CELLS])
-    weak[[i for i, cell in enumerate(CELLS) if cell.site == "z"][2]] = 0.02
+    weak = np.array([0.01 if cell.what == "z" else 1.0 for cell in CELLS])
+    weak[[i for i, cell in enumerate(CELLS) if cell.what == "z"][2]] = 0.02
     chosen = choose(weak, CELLS, np.ones(len(CELLS), bool), np.random.default_rng(0))
-    [head] = [i for i in picked(chosen, "strongest") if CELLS[i].site == "z"]
+    [head] = [i for i in picked(chosen, "strongest") if CELLS[i].what == "z"]
     assert weak[head] == 0.02
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lrinterp.analysis.patching.cells import MAP_SITES, cells_of
+from lrinterp.analysis.patching.cells import HEAD_SITES, RESIDUAL_SITES
 from lrinterp.analysis.patching.figures import patching_figures, place_of
+from lrinterp.run.edit import ALL, MAP_SITES
 
 ROLES = ["CLS", "left", "right", "background"]
 
@@ -13,12 +14,17 @@ ROLES = ["CLS", "left", "right", "background"]
 def table_of(layers: int, *, exact: bool) -> pd.DataFrame:
     """Random effects; of every second cell only where not all are exact."""
     rng = np.random.default_rng(0)
-    cells = cells_of(range(layers), range(2), ROLES)
+    places: list[tuple] = []
+    for layer in range(layers):
+        places += [(s, layer, None, None, r) for s in RESIDUAL_SITES for r in (*ROLES, ALL)]
+        for head in range(2):
+            places += [(s, layer, head, None, r) for s in HEAD_SITES for r in ROLES]
+            places += [(s, layer, head, q, k) for s in MAP_SITES for q in ROLES for k in ROLES]
     columns = ("site", "layer", "head", "query", "role")
     rows = [
-        {name: getattr(cell, name) for name in columns} | {"direction": direction}
+        dict(zip(columns, place, strict=True)) | {"direction": direction}
         for direction in ("denoising", "noising")
-        for cell in cells
+        for place in places
     ]
     table = pd.DataFrame(rows).astype({"head": "Int64"})
     run = np.ones(len(table), bool) if exact else np.arange(len(table)) % 2 == 0
@@ -38,7 +44,7 @@ def figures_of(table: pd.DataFrame) -> dict:
 
 
 def drawn(figure) -> np.ndarray:
-    cells = [trace.z for trace in figure.plot.data if trace.type == "heatmap"]
+    cells = [trace.z for trace in figure.draw().data if trace.type == "heatmap"]
     return np.concatenate([np.asarray(z, float).ravel() for z in cells])
 
 
@@ -77,15 +83,15 @@ def test_agreement_has_a_point_a_cell_and_the_diagonal():
     table = table_of(1, exact=True)
     table.loc[0, "known"] = True
     figure = figures_of(table)["agreement-image"]
-    points = sum(len(trace.x) for trace in figure.plot.data)
+    points = sum(len(trace.x) for trace in figure.draw().data)
     assert points == len(table) - 1 == len(figure.table)
-    lines = figure.plot.layout.shapes
-    assert len(lines) == len(figure.plot.data) == 8
+    lines = figure.draw().layout.shapes
+    assert len(lines) == len(figure.draw().data) == 8
     for line in lines:
         assert (line.x0, line.x1) == (line.y0, line.y1)
-    low, high = figure.plot.layout.xaxis.range
+    low, high = figure.draw().layout.xaxis.range
     assert low < figure.table[["effect", "attribution"]].to_numpy().min()
-    assert figure.plot.layout.yaxis.range == (low, high)
+    assert figure.draw().layout.yaxis.range == (low, high)
     assert high > 0
 
 

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from lrinterp import Examples, Run, record
-from lrinterp.analysis.contrast import contrasts
+from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.analysis.patching import runs as patch_runs
-from lrinterp.analysis.patching.cells import Cell
 from lrinterp.analysis.patching.rows import all_cells, patch
-from lrinterp.analysis.patching.runs import DIRECTIONS, estimate, exactly
+from lrinterp.analysis.patching.runs import DIRECTIONS, estimates, exactly
 from lrinterp.axes import Pixels, Tokens
 from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
+from lrinterp.run import Edit
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -83,6 +83,11 @@ def natural() -> Run:
     return record(model, natural_examples(), progress=False)
 
 
+def head_output(contrast: Contrast) -> Edit:
+    place = {"layers": (1,), "heads": (0,), "role": "CLS"}
+    return Edit(what="z", how="patch", source=contrast.clean, **place)
+
+
 @pytest.mark.parametrize("k", [0, 1])
 def test_a_picture_and_its_mirror_image_are_patched(natural: Run, k: int):
     """Roles overlap here; full patches reach the target, and one word differs in a caption."""
@@ -95,7 +100,7 @@ def test_a_picture_and_its_mirror_image_are_patched(natural: Run, k: int):
     else:
         assert (clean != corrupted).sum(1).tolist() == [1] * len(clean)
         assert (clean != corrupted)[contrast.roles["relation"]].all()
-    rows = patch(contrast, all_cells(contrast))
+    rows = patch(contrast, all_cells(contrast)).rows
     full = [r["effect"] for r in rows if r["site"] == "resid_pre" and r["role"] == "all"]
     np.testing.assert_allclose(full, np.ones(4), atol=1e-4)
     assert np.isfinite([row["attribution"] for row in rows]).all()
@@ -106,11 +111,11 @@ def test_parts_do_not_matter(natural: Run, k: int, monkeypatch: pytest.MonkeyPat
     contrast = contrasts(natural, 5, 0)[k]
     cells = all_cells(contrast)
     some = dict.fromkeys(DIRECTIONS, cells[::7])
-    whole, moved = estimate(contrast, cells), exactly(contrast, some)
+    whole, moved = estimates(contrast, cells), exactly(contrast, some)
     monkeypatch.setattr(patch_runs, "part_size", lambda *_: 2)
     parts = list(patch_runs.parts_of(contrast))
     assert [len(part.pictures) for part in parts] == [2, 2, 1]
-    again = estimate(contrast, cells)
+    again = estimates(contrast, cells)
     for direction, one in whole.items():
         other = again[direction]
         np.testing.assert_allclose(other.whole, one.whole, atol=1e-6)
@@ -126,14 +131,14 @@ def test_parts_do_not_matter(natural: Run, k: int, monkeypatch: pytest.MonkeyPat
 
 def test_directions_are_each_others_reverse(natural: Run):
     contrast = contrasts(natural, 64, 0)[0]
-    found = estimate(contrast, [Cell(site="z", layer=1, head=0, role="CLS")])
+    found = estimates(contrast, [head_output(contrast)])
     np.testing.assert_allclose(found["denoising"].whole, -found["noising"].whole)
     assert not np.allclose(found["denoising"].share, found["noising"].share)
 
 
 def test_no_examples_of_one_direction_are_run_without_cells(natural: Run):
     contrast = contrasts(natural, 4, 0)[0]
-    cell = Cell(site="z", layer=1, head=0, role="CLS")
+    cell = head_output(contrast)
     moved = exactly(contrast, {"denoising": [cell], "noising": []})
     assert {direction: values.shape for direction, values in moved.items()} == {
         "denoising": (1, 4),

@@ -41,11 +41,11 @@ def made(shares: list[list[float]], name: str = "cat", side: str = "object") -> 
 
 
 def layout(figure: Any) -> Any:
-    return figure.plot.layout
+    return figure.draw().layout
 
 
 def panels(figure: Any) -> int:
-    return len(list(figure.plot.select_traces()))
+    return len(list(figure.draw().select_traces()))
 
 
 def test_maps_that_are_compared_share_a_figure_and_its_colours():

@@ -14,7 +14,7 @@ POSITION = list(SPLIT)[1]
 
 def traces(figure: Figure) -> Any:
     """The panels of a plot."""
-    plot: Any = figure.plot
+    plot: Any = figure.draw()
     return plot.data
 
 
