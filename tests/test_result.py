@@ -196,10 +196,10 @@ def test_the_slots_of_a_result(table: pd.DataFrame, provenance: Provenance):
     drawn = tuple(
         Figure(key=key, title=key, how_to_read=".", plot=chart, table=table) for key in "abc"
     )
-    bare = Answer(table=table, number=Scalar(value=1.0))
+    bare = Answer(table=table, number=Metric(value=1.0))
     assert (bare.lead, bare.further, bare.checks) == (None, (), ())
     assert list(bare.tables) == [""]
-    argued = Argued(table=table, number=Scalar(value=1.0), drawn=drawn)
+    argued = Argued(table=table, number=Metric(value=1.0), drawn=drawn)
     assert argued.lead is drawn[0]
     assert argued.further == drawn[1:]
     entry = document({"argued": argued}, provenance)["results"]["argued"]

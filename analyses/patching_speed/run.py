@@ -15,7 +15,10 @@ import torch
 
 import lrinterp as lr
 from lrinterp.analysis.contrast import Contrast, contrasts
-from lrinterp.analysis.patching.bench import Cell, PatchBench, Roles, cells_of
+from lrinterp.analysis.patching.attribution_patching import same
+from lrinterp.analysis.patching.cells import cells_of, hook_of
+from lrinterp.run import Edit, TowerRun, margins
+from lrinterp.run.hooks import site_mask
 
 
 def main() -> None:
@@ -33,15 +36,17 @@ def main() -> None:
 
 
 def compare(contrast: Contrast, n: int, blocks: int) -> None:
-    bench, roles = contrast.bench("denoising"), contrast.roles
-    heads = range(bench.tower.cfg.n_heads)
-    cells = [c for c in cells_of(range(1), heads, list(roles)) if not bench.identical(c, roles)]
+    base, source = contrast.pair("denoising")
+    whole = cells_of(source)
+    alike = same(base, source, whole).tolist()
+    cells = [cell for cell, skip in zip(whole, alike, strict=True) if not skip]
+    source.values(hook_of(cell) for cell in cells)
     times: dict[str, list[float]] = {"batched": [], "one by one": []}
     for _ in range(blocks):
         start = time.perf_counter()
-        batched = bench.patched(cells, roles)
+        batched = margins(base, cells, contrast.direction)
         middle = time.perf_counter()
-        single = torch.stack([one(bench, cell, roles) for cell in cells])
+        single = torch.stack([one(base, cell, contrast.direction) for cell in cells])
         times["batched"].append(middle - start)
         times["one by one"].append(time.perf_counter() - middle)
     fast, slow = (statistics.median(times[name]) for name in ("batched", "one by one"))
@@ -53,15 +58,17 @@ def compare(contrast: Contrast, n: int, blocks: int) -> None:
 
 
 @torch.no_grad()
-def one(bench: PatchBench, cell: Cell, roles: Roles) -> torch.Tensor:
+def one(run: TowerRun, cell: Edit, direction: torch.Tensor) -> torch.Tensor:
     """One cell the plain way: a whole forward pass under run_with_hooks."""
-    mask, source, tokens = bench.mask(cell, roles), bench.source[cell.hook], bench.base_tokens
-    logits = bench.tower.run_with_hooks(
-        tokens.ids, fwd_hooks=[(cell.hook, lambda act, hook: torch.where(mask, source, act))]
+    assert cell.source is not None
+    hook, mask, inputs = hook_of(cell), site_mask(cell, run), run.inputs
+    taken = cell.source.sites[hook]
+    logits = run.tower.run_with_hooks(
+        inputs.values, fwd_hooks=[(hook, lambda act, hook: torch.where(mask, taken, act))]
     )
-    pooled = logits[torch.arange(len(tokens)), tokens.pool]
+    pooled = logits[torch.arange(len(inputs)), inputs.pool]
     embedded = torch.nn.functional.normalize(pooled, dim=-1).double()
-    return (embedded * bench.direction.double()).sum(-1)
+    return (embedded * direction.double()).sum(-1)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def difference_table(measured: Sequence[Measured], asked: Sequence[str]) -> pd.D
     number is one of a head, `key` of the summary; difference with interval and counts, `paired`
     (yes, no, or empty where it is exact), p, the least p that these units allow, verdict. `primary`
     marks the one number of each analysis that is tested; q corrects for those. A number that
-    several analyses report stands once, under the analysis that measures it.
+    several analyses report stands once, under the analysis that measures it; different numbers
+    that share a key stand each under its own `quantity`.
 
     Source of q: Benjamini and Hochberg, "Controlling the false discovery rate" (JRSS-B 1995).
     """
@@ -50,24 +51,41 @@ def difference_table(measured: Sequence[Measured], asked: Sequence[str]) -> pd.D
     return corrected(table.astype(kinds))
 
 
-def quantities(measured: Sequence[Measured], asked: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Analysis and key of each number, once; what gathers others, or one picture, comes last."""
-    seen: set[str] = set()
+def quantities(
+    measured: Sequence[Measured], asked: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Analysis, key and words of each number, once; what gathers others comes last.
+
+    A number that another analysis also gives, under the same key, is left out; a number that only
+    shares its key with another one is told apart by the name of its analysis.
+    """
+    seen: dict[str, list[str]] = {}
     for analysis in sorted(asked, key=lambda name: name in LAST):
         for key in dict.fromkeys(k for one in measured for k in one.results[analysis].metrics):
-            if key not in seen:
-                seen.add(key)
-                yield analysis, key
+            before = seen.setdefault(key, [])
+            if any(same(measured, key, analysis, other) for other in before):
+                continue
+            named = f" ({quantity_words(analysis)})" if before else ""
+            before.append(analysis)
+            yield analysis, key, f"{quantity_words(key)}{named}"
 
 
-def compared(measured: Sequence[Measured], analysis: str, key: str) -> Iterator[dict[str, Any]]:
+def same(measured: Sequence[Measured], key: str, analysis: str, other: str) -> bool:
+    """Do two analyses give every checkpoint the same number, where they give one?"""
+    pairs = ((m.results[analysis].metrics.get(key), m.scalar(other, key)) for m in measured)
+    return all(one is None or one == two for one, two in pairs)
+
+
+def compared(
+    measured: Sequence[Measured], analysis: str, key: str, words: str
+) -> Iterator[dict[str, Any]]:
     """One number of each checkpoint, with its difference from the first."""
     first = measured[0]
     for one in measured:
         scalar = one.scalar(analysis, key)
         named = isinstance(scalar.value, str)
         own = {**scalar.plain(), "value": None} if named else scalar.plain()
-        place = {"analysis": analysis, "quantity": quantity_words(key), "checkpoint": one.name}
+        place = {"analysis": analysis, "quantity": words, "checkpoint": one.name}
         primary = one.results[analysis].primary == key
         names = {"name": scalar.value if named else "", "key": key, "primary": primary}
         row = {**place, **own, **names}

@@ -47,7 +47,7 @@ def sentence(table: pd.DataFrame, first: str, name: str) -> str:
     spoken = next((row for key in SPOKEN for row in rows if row["key"] == key), None)
     if spoken is None:
         return f"{text}."
-    place = (table["checkpoint"] == first) & (table["key"] == spoken["key"])
+    place = (table["checkpoint"] == first) & (table["quantity"] == spoken["quantity"])
     [before] = records(table[place])
     how = "paired on" if spoken["paired"] == "yes" else "not paired,"
     return (

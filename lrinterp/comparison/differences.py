@@ -69,7 +69,8 @@ class Differences(Result):
         found = {}
         for row in records(self.table):
             where = f"{row['quantity']}, {row['checkpoint']}"
-            found[where] = Metric(value=row["name"]) if row["name"] else Metric.of(row)
+            named = Metric(value=row["name"], estimator="name")
+            found[where] = named if row["name"] else Metric.of(row)
             if row["difference"] is not None:
                 found[f"{where} minus {self.first}"] = difference_of(row)
         return found
@@ -122,17 +123,17 @@ class Differences(Result):
 
         With many checkpoints a row each: how many numbers differ, and the most telling ones.
         """
-        by_key = self.table.groupby("key", sort=False)
+        by_quantity = self.table.groupby("quantity", sort=False)
         if len(self.others) <= COLUMNS:
-            return pd.DataFrame([line_of(records(rows)) for _, rows in by_key])
+            return pd.DataFrame([line_of(records(rows)) for _, rows in by_quantity])
         return pd.DataFrame([row_of(self.table, self.first, name) for name in self.others])
 
     def lines(self, checkpoint: str) -> list[list[str]]:
         """Quantity, first number, other number, difference, verdict: for one other checkpoint."""
         rows = records(self.table)
-        firsts = {row["key"]: row for row in rows if row["checkpoint"] == self.first}
+        firsts = {row["quantity"]: row for row in rows if row["checkpoint"] == self.first}
         return [
-            [row["quantity"], bare(firsts[row["key"]]), bare(row), changed(row), told(row)]
+            [row["quantity"], bare(firsts[row["quantity"]]), bare(row), changed(row), told(row)]
             for row in rows
             if row["checkpoint"] == checkpoint
         ]
@@ -175,7 +176,7 @@ class Differences(Result):
         """The spoken differences of two checkpoints, or the first of them for up to four others."""
         rows = [row for key in SPOKEN for row in records(self.judged) if row["key"] == key]
         if len(self.others) > 1:
-            rows = [row for row in rows if row["key"] == rows[0]["key"]]
+            rows = [row for row in rows if row["quantity"] == rows[0]["quantity"]]
         return tuple(tile_of(row, self.first) for row in rows[:4])
 
 

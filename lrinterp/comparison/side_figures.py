@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from lrinterp.analysis.ablation.figures import PIECES, order_rows
+from lrinterp.analysis.ablation.figures import order_rows, removals
 from lrinterp.analysis.accuracy import METRIC_WORDS, SET_WORDS, Accuracy
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.charts import Chart, bars, heatmap, lines, reference
@@ -146,8 +146,7 @@ def _gradient(tables: Tables, chance: float | None) -> tuple[Figure, ...]:  # no
 def _ablation(tables: Tables, chance: float | None) -> tuple[Figure, ...]:
     table = tables["frames"]
     rows = order_rows(table[table["model"] == "trained"], table["set"].iloc[0])
-    whole = ~rows["terms"].isin(PIECES) & (rows["gauge"] == "canonical")
-    shown = rows[whole & (rows["encoder"] == "image")]
+    shown = removals(rows[rows["encoder"] == "image"])
     columns = ["ablation", "order accuracy", "low", "high", "checkpoint", "n"]
     plot = bars(shown[columns], x="order accuracy", y="ablation", facet="checkpoint")
     figure = Figure(

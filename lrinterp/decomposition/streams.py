@@ -28,6 +28,7 @@ MEANS = "means"
 CHUNK = 128
 
 Residual = Float[Tensor, "batch pos d_model"]
+ByCluster = Float[Tensor, "cluster pos d_model"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Streams:
     """A number of each input; what counts as its position is learnt from other clusters alone."""
     among: tuple["Streams", Any] | None = None
     """The streams whose positions these share, and which of their inputs these are."""
-    vectors: dict[int, tuple[Residual, Tensor | None]] = field(default_factory=dict)
+    vectors: dict[int, tuple[ByCluster, Tensor | None]] = field(default_factory=dict)
     """`by_cluster` of each layer, made once."""
 
     @classmethod
@@ -151,7 +152,7 @@ class Streams:
         table, number = self.by_cluster(layer)
         return table if number is None else table[number]
 
-    def by_cluster(self, layer: int) -> tuple[Residual, Int[Tensor, "batch"] | None]:
+    def by_cluster(self, layer: int) -> tuple[ByCluster, Int[Tensor, "batch"] | None]:
         """The position vectors of each cluster, and the cluster of each input."""
         if self.among is not None:
             whole, index = self.among
@@ -161,7 +162,7 @@ class Streams:
             self.vectors[layer] = self.means(layer)
         return self.vectors[layer]
 
-    def means(self, layer: int) -> tuple[Residual, Int[Tensor, "batch"] | None]:
+    def means(self, layer: int) -> tuple[ByCluster, Int[Tensor, "batch"] | None]:
         """`by_cluster`, computed; a position that no other cluster reads takes the mean of all."""
         if self.clusters is None or len(self.clusters.unique()) < 2:
             return self.positions(layer)[None], None

@@ -53,6 +53,7 @@ HEAD_SITES = ("q", "k", "v", "z")
 MAP_SITES = ("attn_scores", "pattern")
 SITES = (*RESIDUAL_SITES, *HEAD_SITES, *MAP_SITES)
 ON_TERMS = (*CHANGES, "keep", "keep_objects", "resample")
+ON_VALUES = ("flatten", "zero")
 ON_ATTENTION = ("exchange", "equalise")
 ON_SITES = ("zero", "patch", "add")
 KINDS = tuple(dict.fromkeys((*ON_TERMS, *ON_ATTENTION, *ON_SITES)))
@@ -68,10 +69,12 @@ class Edit:
 
     `what` and the `how` that goes with it:
 
-    - terms of the attention scores ("EP", "EP+PP+bP" or "key_position", "key_content"), with VP,
-      the position part of the values: flatten, zero, keep (flatten all other terms), keep_objects
-      (the same, over objects and empty keys apart), permute, resample, placebo, reverse, linear,
-      residual, residual_rescaled; see `lrinterp.decomposition.changes`;
+    - terms of the attention scores ("EP", "EP+PP+bP" or "key_position", "key_content"): flatten,
+      zero, keep (flatten all other terms), keep_objects (the same, over objects and empty keys
+      apart), permute, resample, placebo, reverse, linear, residual, residual_rescaled; see
+      `lrinterp.decomposition.changes`;
+    - VP, the position part of the values, alone or with terms ("EP+VP"), is taken away: flatten
+      or zero, which is how the terms go;
     - "attention", the weights after the softmax: exchange (the objects' weights change places),
       equalise (each object gets their mean);
     - a site (resid_pre, attn_out, mlp_out, q, k, v, z, attn_scores, pattern) at the positions of a
@@ -132,7 +135,7 @@ class Edit:
         if unknown := [name for name in names if name not in (*TERMS, VP)]:
             expected = ", ".join((*NAMED, ATTENTION, *SITES, *TERMS, VP))
             raise ValueError(f"what: expected one of {expected}, got {unknown[0]!r}")
-        return ON_TERMS
+        return ON_VALUES if VP in names else ON_TERMS
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -167,14 +170,14 @@ class Edit:
     def within(self, tower: Tower) -> Self:
         """The same edit as a tower knows it: layers by number, rows that matter, gauge by name.
 
-        Two edits that change a tower alike are then equal. In the last layer no query row but the
-        pooled one reaches the embedding.
+        Two edits that change a tower alike are then equal. In a tower of one layer no query row
+        but the pooled one reaches the embedding.
         """
         n, layers = tower.cfg.n_layers, self.layers_of(tower)
         everywhere = None if n > 1 and layers == tuple(range(n)) else layers
-        last = layers == (n - 1,) and self.queries == ALL and self.what not in SITES
+        only = n == 1 and self.queries == ALL and self.what not in SITES
         gauge = gauge_of(tower, 0) if self.gauge == OWN and layers == (0,) else self.gauge
-        rows = POOLED if last else self.queries
+        rows = POOLED if only else self.queries
         return replace(self, layers=everywhere, queries=rows, gauge=gauge)
 
     @property

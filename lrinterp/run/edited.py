@@ -9,7 +9,7 @@ from torch import Tensor
 from lrinterp.run.edit import Edit
 from lrinterp.run.hooks import edit_hooks
 from lrinterp.run.places import Index
-from lrinterp.run.tower import Hook, TowerRun
+from lrinterp.run.tower import Hook, TowerRun, resid_pre
 
 __all__ = ["Edited", "under"]
 
@@ -19,21 +19,23 @@ class Edited(TowerRun):
 
     def __init__(self, base: TowerRun, edits: tuple[Edit, ...]) -> None:
         super().__init__(base.model, base.name, base.inputs, base.places)
-        self.base, self.edits = base, edits
+        self.base, self.own, self.edits = base, edits, (*base.edits, *edits)
         self.first = min(layer for edit in edits for layer in edit.layers_of(base.tower))
 
     def run_pass(self) -> dict[str, Tensor]:
         """From the first edited layer on."""
         return self.gathered(self.first, self.base.residual(self.first))
 
-    def residual(self, layer: int) -> Tensor:
-        """The stream before a layer: the intact one up to the first that is edited."""
-        return self.base.residual(layer) if layer < self.first else super().residual(layer)
+    def kept_site(self, name: str) -> Tensor:
+        """What the pass leaves; streams below the first edited layer are those of the base."""
+        below = [resid_pre(layer) for layer in range(self.first)]
+        return self.base.kept_site(name) if name in below else super().kept_site(name)
 
     def hooks_at(self, index: Index, inside: int | None = None) -> list[Hook]:
-        """The hooks of all edits, in their order."""
-        part = self.base.at(index)
-        return [hook for edit in self.edits for hook in edit_hooks(edit, part, inside)]
+        """The hooks of all edits, in their order; the base has made its own below the first."""
+        part, done = self.base.at(index), self.first if inside is None else inside
+        own = [hook for edit in self.own for hook in edit_hooks(edit, part, inside)]
+        return [*self.base.hooks_at(index, done), *own]
 
 
 def under(base: TowerRun, *edits: Edit) -> TowerRun:

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lrinterp.decomposition import (
+    GAUGES,
     TERMS,
     Split,
     row_change,
@@ -75,14 +76,15 @@ def heads_of(edit: Edit, part: TowerRun) -> Bool[Tensor, "head"]:
 def on_terms(edit: Edit, part: Narrowed, layer: int) -> Iterator[Hook]:
     """Reads the stream of a layer, then changes its scores, its values or both.
 
-    The values lose position in the layer's own gauge: only what differs between keys is told from
-    content.
+    The values lose position centred over keys, also in the raw gauge: only what differs between
+    keys is told from content.
     """
-    own = gauge_of(part.tower, layer)
-    intact = part.streams.apart(layer, own if edit.gauge == OWN else edit.gauge)
-    centred = intact if edit.gauge in (OWN, own) else part.streams.apart(layer, own)
+    gauge = gauge_of(part.tower, layer) if edit.gauge == OWN else edit.gauge
+    intact = part.streams.apart(layer, gauge)
+    centred = part.streams.apart(layer, "canonical") if edit.gauge in GAUGES else intact
     heads, read = heads_of(edit, part)[:, None, None], {}
     pool = part.inputs.pool if edit.queries == POOLED else None
+    rows = query_mask(edit, part)[:, None, :, None]
 
     def stream(activation: Tensor, hook: object) -> None:
         read["stream"] = activation
@@ -91,7 +93,7 @@ def on_terms(edit: Edit, part: Narrowed, layer: int) -> Iterator[Hook]:
         split = with_content(intact, read["stream"])
         delta = edit.alpha * heads * term_change(edit, part, layer, split)
         if pool is None:
-            return activation + delta
+            return activation + delta * rows
         changed = activation.clone()
         changed[torch.arange(len(pool), device=pool.device), :, pool] += delta[:, :, 0]
         return changed
@@ -198,7 +200,10 @@ def object_masks(part: TowerRun) -> Float[Tensor, "object batch key"]:
 
 
 def on_site(edit: Edit, part: Narrowed, layer: int) -> Callable[[Tensor, Any], Tensor]:
-    """Zero, patch or add at the positions of a role."""
+    """Zero, patch or add at the positions of a role; InputError for a tower without the site."""
+    if edit.what == "mlp_out" and part.tower.cfg.attn_only:
+        hook = edit.hook(layer)
+        raise InputError(f"hook {hook!r} of the {part.name} tower never fires in this model")
     mask, source = site_mask(edit, part), source_of(edit, part, layer)
 
     def change(activation: Tensor, hook: object) -> Tensor:

@@ -1,7 +1,8 @@
 """Margins under many edits: of one tower, along one direction for each example.
 
 Edits of sites in one layer run together, as many as fit, from the stream of their layer on; one
-that cannot reach the pooled position is not run at all. All others run one after the other.
+that cannot reach the pooled position is not run at all. All others run one after the other, and
+so does every edit of a run that is edited already.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +39,7 @@ def margins(
     alive = [i for i, edit in enumerate(edits) if reaches(run, edit)]
     for chunk in chunks(run, edits, alive):
         some = [edits[i] for i in chunk]
-        if is_cell(some[0]):
+        if hook_of(run, some[0]):
             found[chunk] = together(run, some, direction)
         else:
             edited = under(run, some[0])
@@ -70,14 +71,14 @@ def reaches(run: TowerRun, edit: Edit) -> bool:
 def chunks(run: TowerRun, edits: Sequence[Edit], index: Sequence[int]) -> Iterator[list[int]]:
     """Runs of edits (by index) that share a hook, bounded by edits x examples."""
     size = max(1, min(CELL_EXAMPLES, run.batch_size) // max(len(run), 1))
-    for key, group in groupby(index, key=lambda i: hook_of(edits[i])):
+    for key, group in groupby(index, key=lambda i: hook_of(run, edits[i])):
         same, width = list(group), size if key else 1
         yield from (same[i : i + width] for i in range(0, len(same), width))
 
 
-def hook_of(edit: Edit) -> str:
+def hook_of(run: TowerRun, edit: Edit) -> str:
     """The hook that edits which run together share; empty for those that run alone."""
-    return edit.hook(edit.layers[0]) if is_cell(edit) and edit.layers else ""
+    return edit.hook(edit.layers_of(run.tower)[0]) if is_cell(edit) and not run.edits else ""
 
 
 def together(
@@ -128,7 +129,7 @@ def gradient(
     """
     kept: dict[str, Tensor] = {}
     start = run.at(slice(None)).residual(0).detach().clone().requires_grad_()
-    with run.hooked([(name, keeping(kept)) for name in sites], inside=None):
+    with run.hooked([(name, keeping(kept)) for name in sites], inside=0):
         last = run.tower(start, start_at_layer=0, stop_at_layer=run.n_layers)
     if silent := [name for name in sites if name not in kept]:
         raise InputError(f"hook {silent[0]!r} of the {run.name} tower never fires in this model")

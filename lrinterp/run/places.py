@@ -11,7 +11,7 @@ from lrinterp.axes import Occurrence
 
 __all__ = ["Index", "Places"]
 
-Index = slice | Int[Tensor, "some"]
+Index = slice | Int[Tensor, "_"]
 """Which of some inputs."""
 
 

@@ -21,6 +21,7 @@ from transformer_lens import ActivationCache
 from lrinterp.axes import AnyInputs, Embeddings
 from lrinterp.decomposition import Streams, components
 from lrinterp.encoders import DualEncoder, Tower, batch_that_fits, positions
+from lrinterp.run.edit import Edit
 from lrinterp.run.memory import Sites, keeping, room
 from lrinterp.run.places import Index, Places
 from lrinterp.store import InputError
@@ -51,6 +52,8 @@ class TowerRun:
         self.progress = progress
         """Show a bar where the pass takes long; None on a terminal alone."""
         self.kept: dict[str, Tensor] = {}
+        self.edits: tuple[Edit, ...] = ()
+        """What is changed in the tower; nothing in an intact run."""
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -94,7 +97,7 @@ class TowerRun:
 
     def pooled(self, layer: int) -> Float[Tensor, "batch d_model"]:
         """The pooled position of the stream before a layer; no whole stream is kept for it."""
-        if self.known(last_name(self.tower)) is None:
+        if self.known(last_name(self.tower)) is None and not self.edits:
             return self.pooled_rows[layer]
         rows = torch.arange(len(self), device=self.inputs.pool.device)
         return self.residual(layer)[rows, self.inputs.pool]
@@ -260,6 +263,7 @@ class Narrowed(TowerRun):
     def __init__(self, whole: TowerRun, index: Index, *, alone: bool = False) -> None:
         super().__init__(whole.model, whole.name, whole.inputs.at(index), whole.places.at(index))
         self.whole, self.index, self.alone = whole, index, alone
+        self.edits = whole.edits
 
     def kept_site(self, name: str) -> Tensor:
         """The part of what the other run's pass leaves."""
@@ -273,6 +277,11 @@ class Narrowed(TowerRun):
         if self.alone:
             return super().streams
         return replace(super().streams, among=(self.whole.streams, self.index), vectors={})
+
+    @cached_property
+    def pooled_rows(self) -> Float[Tensor, "layer batch d_model"]:
+        """The part of the other run's."""
+        return self.whole.pooled_rows[:, self.index]
 
     def known(self, name: str) -> Tensor | None:
         """The part of a site that either run has already."""

@@ -50,9 +50,9 @@ def test_terms_add_up_to_the_centred_scores(left_right, left_right_results):
         for i in examples.where("unseen_pair")
         if [examples.words["image"][t] for t in examples.image.ids[i].tolist()] == [*result.words]
     )
-    scores = left_right.caches["image"]["attn_scores", 0][row, head, 0].double().numpy()
+    scores = left_right.cache["image"]["attn_scores", 0][row, head, 0].double().numpy()
     np.testing.assert_allclose(result.terms.sum(0), scores - scores.mean(), atol=1e-4)
-    pattern = left_right.caches["image"]["pattern", 0][row].numpy()
+    pattern = left_right.cache["image"]["pattern", 0][row].numpy()
     order = [int(name[-1]) for name in result.heads]
     np.testing.assert_allclose(result.pattern[0], pattern[order, 0], atol=1e-5)
     np.testing.assert_allclose(result.squares, pattern[order], atol=1e-6)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -152,6 +153,28 @@ def test_every_number_of_every_summary_stands_once(
     for name in ("left-right", "no-gradient"):
         assert sorted(table.loc[table["checkpoint"] == name, "key"]) == sorted(keys)
     assert "answer" not in set(table["analysis"])
+
+
+def test_numbers_that_only_share_a_key_stand_each_for_itself(knows: Measured, knows_not: Measured):
+    key = "unseen_pair_order"
+
+    def with_another(measured: Measured) -> Measured:
+        terms = measured.results["attention_terms"]
+        numbers = {key: Metric(value=2.0), **terms.metrics}
+        other = SimpleNamespace(primary=key, metrics=numbers, reason="")
+        changed = {**measured.results, "attention_terms": other}
+        return replace(measured, results=changed)  # type: ignore[arg-type]
+
+    both = [with_another(one) for one in (knows, knows_not)]
+    asked = ["accuracy", "attention_terms", "answer"]
+    table = difference_table(both, asked)
+    rows = table[table["key"] == key]
+    assert list(rows["analysis"]) == 2 * ["accuracy"] + 2 * ["attention_terms"]
+    assert list(dict.fromkeys(rows["quantity"])) == [
+        "unseen pair order",
+        "unseen pair order (attention terms)",
+    ]
+    assert rows["value"].tolist()[2:] == [2.0, 2.0]
 
 
 def test_the_correction_is_that_of_benjamini_and_hochberg_among_primary_numbers():

@@ -8,6 +8,7 @@ import torch
 from lrinterp import FitConfig, Scenes, Split, World, fit
 from lrinterp.decomposition import Streams
 from lrinterp.encoders import DualEncoder, preset
+from lrinterp.run import Places, TowerRun
 
 SIZES = {"d_model": 12, "n_heads": 2, "d_head": 6, "d_embed": 8}
 SCALES = {"std_W_E": 1.0, "std_W_pos": 1.0, "std_weights": 0.5}
@@ -42,11 +43,11 @@ def deep() -> Callable[..., tuple[DualEncoder, Scenes]]:
 
 @pytest.fixture(scope="session")
 def streams_of() -> Callable[[DualEncoder, Scenes, str], Streams]:
-    """The streams of one tower on all examples of some scenes."""
+    """The streams of one tower on all examples of some scenes, without clusters."""
 
     def read(model: DualEncoder, scenes: Scenes, tower: str) -> Streams:
         examples = scenes.examples()
-        inputs = model.prepare(examples)[tower]
-        return Streams.of(model.towers[tower], inputs, examples.occurs[tower])
+        places = Places(occurs=examples.occurs[tower])
+        return TowerRun(model, tower, model.prepare(examples)[tower], places).streams
 
     return read

@@ -16,6 +16,7 @@ from lrinterp.decomposition import (
     key_sides,
     score_terms,
     split_terms,
+    term_scores,
     total,
 )
 
@@ -97,6 +98,40 @@ def test_the_two_sides_are_totals_of_the_nine(deep, streams_of):
     assert len(terms) == len(TERMS)
 
 
+SETS = [("EP",), ("EP", "PP", "bP"), ("EE", "bE"), ("Eb", "Pb", "bb"), ("EE", "PP", "bb"), TERMS]
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+@pytest.mark.parametrize("name", ["minimal", "full"])
+def test_a_sum_of_terms_is_that_of_the_nine(deep, streams_of, name, tower):
+    """Any terms, of any layer and gauge, of all rows and of the pooled ones."""
+    model, scenes = deep(2, name)
+    streams, cut = streams_of(model, scenes, tower), model.towers[tower]
+    for layer, gauge in ((0, "canonical"), (0, "raw"), (0, MEANS), (1, MEANS)):
+        split = streams.split(layer, gauge)
+        for pool in (None, streams.pool):
+            nine = split_terms(cut, layer, split, streams.pool, pooled=pool is not None)
+            for terms in SETS:
+                found = term_scores(cut, layer, split, terms, pool)
+                size = float(nine.abs().max())
+                assert (found - total(nine, terms)).abs().max() < 1e-5 * size
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_all_terms_together_are_the_scores_of_the_model(deep, streams_of, tower):
+    """Where a key is seen; a term less is far from them."""
+    model, scenes = deep(2)
+    streams = streams_of(model, scenes, tower)
+    for layer in range(2):
+        scores = streams.cache[f"blocks.{layer}.attn.hook_attn_scores"]
+        seen = scores > -1e4
+        split = streams.split(layer, MEANS)
+        error = (term_scores(model.towers[tower], layer, split, TERMS) - scores)[seen].abs().max()
+        assert error < 1e-4 * scores[seen].abs().max()
+        less = term_scores(model.towers[tower], layer, split, TERMS[1:])
+        assert (less - scores)[seen].abs().max() > 0.01
+
+
 def test_a_gauge_of_another_layer_is_refused(deep, streams_of):
     model, scenes = deep(2)
     streams = streams_of(model, scenes, "image")
@@ -104,19 +139,51 @@ def test_a_gauge_of_another_layer_is_refused(deep, streams_of):
         streams.split(1, "raw")
 
 
-def test_positions_apart_are_means_over_the_other_groups(deep, streams_of):
-    """By a loop over groups; a group that is alone takes the mean over all."""
+@pytest.mark.parametrize("tower", TOWERS)
+def test_position_is_a_mean_over_the_other_clusters(deep, streams_of, tower):
+    """By a loop over clusters; where no other reads a position, the mean over all stands in."""
+    model, scenes = deep(2)
+    streams = streams_of(model, scenes, tower)
+    residual, seen, n = streams.residual(1).numpy(), streams.seen.numpy(), len(streams.pool)
+    clusters = np.arange(n) % 3
+    if tower == "text":
+        clusters[seen[:, -1]] = 7  # the last position is read by one cluster alone
+    found = replace(streams, clusters=torch.from_numpy(clusters), vectors={})
+    split = found.split(1, MEANS)
+    torch.testing.assert_close(split.residual, streams.residual(1), atol=1e-5, rtol=1e-5)
+    component = streams.of_position.numpy()
+    for own in np.unique(clusters):
+        mean = np.zeros(residual.shape[1:])
+        for i in range(residual.shape[1]):
+            others = [m for m in range(n) if seen[m, i] and clusters[m] != own]
+            everyone = [m for m in range(n) if seen[m, i]]
+            mean[i] = residual[others or everyone, i].mean(0)
+        for c in np.unique(component):
+            mean[component == c] -= mean[component == c].mean(0)
+        for m in np.flatnonzero(clusters == own):
+            np.testing.assert_allclose(split.position[m].numpy(), mean, atol=1e-5)
+
+
+def test_one_cluster_takes_the_mean_over_all(deep, streams_of):
     model, scenes = deep(2)
     streams = streams_of(model, scenes, "image")
-    residual, n = streams.residual(1), len(streams.pool)
-    groups = torch.arange(n) % 3
-    split = streams.split_apart(1, groups)
-    torch.testing.assert_close(split.residual, residual, atol=1e-5, rtol=1e-5)
-    for group in range(3):
-        expected = streams.centred(residual[groups != group].mean(0))
-        torch.testing.assert_close(split.position[group], expected, atol=1e-5, rtol=1e-5)
-    alone = streams.split_apart(1, torch.zeros(n, dtype=torch.long))
-    torch.testing.assert_close(alone.position[0], streams.positions(1), atol=1e-5, rtol=1e-5)
+    alone = replace(streams, clusters=torch.zeros(len(streams.pool), dtype=torch.long), vectors={})
+    for one in (streams, alone):
+        torch.testing.assert_close(one.of_each(1)[0], streams.positions(1))
+        assert one.by_cluster(1)[1] is None
+
+
+def test_some_inputs_share_the_positions_of_all(deep, streams_of):
+    """Each is still told by the other clusters of the whole; clusters are worked out once."""
+    model, scenes = deep(2)
+    whole = streams_of(model, scenes, "image")
+    clusters = torch.arange(len(whole.pool)) % 4
+    whole = replace(whole, clusters=clusters, vectors={})
+    index = torch.tensor([5, 2, 9])
+    own = {"pool": whole.pool[index], "seen": whole.seen[index], "clusters": clusters[index]}
+    some = replace(whole, among=(whole, index), vectors={}, **own)
+    torch.testing.assert_close(some.of_each(1), whole.of_each(1)[index])
+    assert some.by_cluster(1)[0] is whole.by_cluster(1)[0]
 
 
 def test_accidents_of_few_inputs_are_no_positions(deep, streams_of):
@@ -125,12 +192,13 @@ def test_accidents_of_few_inputs_are_no_positions(deep, streams_of):
     streams = streams_of(model, scenes, "image")
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(streams.residual(1).shape, generator=generator)
-    cache = {**streams.cache, "blocks.1.hook_resid_pre": noise}
-    few = replace(streams, cache=cache)
-    patches, number = slice(1, None), torch.arange(len(noise))
+    cache = {name: streams.cache[name] for name in ("hook_embed", "hook_pos_embed")}
+    few = replace(streams, cache={**cache, "blocks.1.hook_resid_pre": noise}, vectors={})
+    apart = replace(few, clusters=torch.arange(len(noise)), vectors={})
+    patches = slice(1, None)
     centred = noise[:, patches] - noise[:, patches].mean(1, keepdim=True)
     along = []
-    for split in (few.split(1, MEANS), few.split_apart(1, number)):
+    for split in (few.split(1, MEANS), apart.split(1, MEANS)):
         position = split.position.expand_as(noise)[:, patches]
         along.append(float((position * centred).sum() / centred.pow(2).sum()))
     assert along[0] > 0.5 / len(noise)

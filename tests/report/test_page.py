@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from lrinterp.report import page, write_report
-from lrinterp.result import Check, Result, Skipped, Tile, document
+from lrinterp.result import Check, Metric, Result, Skipped, Tile, document
 
 
 class Page(HTMLParser):

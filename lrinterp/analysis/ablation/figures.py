@@ -18,6 +18,7 @@ __all__ = [
     "order_figure",
     "order_rows",
     "pictures_of",
+    "removals",
     "split_figure",
 ]
 
@@ -84,6 +85,12 @@ def order_rows(table: pd.DataFrame, focus: str) -> pd.DataFrame:
     return part.assign(ablation=words).rename(columns={"value": "order accuracy"})
 
 
+def removals(rows: pd.DataFrame) -> pd.DataFrame:
+    """Removals and controls of size, of wholes: no pieces, other courses over the row, or doses."""
+    whole = ~rows["terms"].isin(PIECES) & (rows["gauge"] != "raw")
+    return rows[whole & ~rows["kind"].isin(SHAPES) & rows["dose"].isin(("0", "1"))]
+
+
 def of_one_layer(rows: pd.DataFrame) -> pd.Series:
     """Which rows edit one layer alone, in all query rows."""
     return (rows["layers"] != "all") & (rows["queries"] == "all")
@@ -91,9 +98,8 @@ def of_one_layer(rows: pd.DataFrame) -> pd.Series:
 
 def order_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     """Order under each ablation of a whole: key-position, key-content, values."""
-    part = rows[~rows["terms"].isin(PIECES) & (rows["gauge"] != "raw")]  # split_figure
+    part = removals(rows)
     part = part[~of_one_layer(part)]  # layers_figure
-    part = part[~part["kind"].isin(SHAPES) & part["dose"].isin(("0", "1"))]  # shape_figures
     shown = part[["ablation", "order accuracy", "low", "high", "terms", "kind"]]
     shown = shown.assign(ablation=[words.replace(ALL, "") for words in shown["ablation"]])
     deep = (part["layers"] != "0").any()

@@ -116,7 +116,9 @@ class Listed:
         if not self.large:
             for how, what in (("flatten", WHOLE), ("exchange", ATTENTION)):
                 listed += [self.head(*place, how=how, what=what) for place in self.heads()]
-        listed += [self.whole("keep", "text"), self.whole("flatten", "text", layers=(0,))]
+        first = {"layers": (0,), "queries": POOLED, "gauge": "canonical"}
+        text = [self.whole(how, "text", **first) for how in ("flatten", "keep")]
+        listed += [*([] if self.large else text), self.whole("keep", "text")]
         return list(dict.fromkeys([*listed, *(ablation for _, ablation in self.doses())]))
 
     def by_layer(self) -> Iterator[Ablation]:

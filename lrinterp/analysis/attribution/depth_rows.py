@@ -50,9 +50,11 @@ def own_roles(contrast: Contrast) -> Contrast:
     """The roles of the clean pictures alone: a contrast marks what plays a role in either."""
     if contrast.tower != "image":
         return contrast
-    chosen = as_index(contrast.pictures)
+    chosen, clean = as_index(contrast.pictures), contrast.clean.at(slice(None))
     own = contrast.recording.examples.roles["image"]
-    return replace(contrast, roles={name: own[name].cpu()[chosen] for name in contrast.roles})
+    roles = {name: own[name].cpu()[chosen] for name in contrast.roles}
+    clean.places = replace(clean.places, roles=roles)
+    return replace(contrast, clean=clean)
 
 
 def summands(contrast: Contrast, found: AtDepth) -> Iterator[Summand]:

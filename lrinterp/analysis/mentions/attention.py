@@ -140,7 +140,9 @@ def random_null(model: DualEncoder, mentions: Mentions, seed: int) -> float:
     return largest
 
 
-def gap_of(attention: Attention) -> Float[np.ndarray, "layer head caption"]:
+def gap_of(
+    attention: Float[np.ndarray, "*head caption mention"],
+) -> Float[np.ndarray, "*head caption"]:
     """What the first mention gets more than the last one."""
     return attention[..., 0] - attention[..., 1]
 

@@ -86,8 +86,8 @@ def scalars(rows: pd.DataFrame) -> dict[str, Metric]:
         for name in ("pearson", "spearman", "slope"):
             value = finite_or_none(row[name])
             key = f"{row['encoder']}_{kind}attribution_{name}"
-            kind = "slope" if name == "slope" else "correlation"
-            found[key] = Metric(value=value, n=int(row["n"]), estimator=kind)
+            estimator = "slope" if name == "slope" else "correlation"
+            found[key] = Metric(value=value, n=int(row["n"]), estimator=estimator)
     return found
 
 

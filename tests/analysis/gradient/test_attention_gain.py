@@ -32,7 +32,7 @@ def test_gains_by_layer_and_head_against_a_loop(photographs):
     gains = attention_gains(recording)
     assert set(gains) == {(layer, head) for layer in (0, 1) for head in (0, 1)}
     for (layer, head), gain in gains.items():
-        rows = recording.caches["image"]["pattern", layer].numpy()[:, head, 0, 1:]
+        rows = recording.cache["image"]["pattern", layer].numpy()[:, head, 0, 1:]
         by_column = rows.reshape(-1, 3, 4).sum(1)
         expected = by_column[:, 2] + by_column[:, 3] - by_column[:, 0]
         assert gain["attention_gain"] == pytest.approx(np.mean(expected), abs=1e-6)

@@ -8,23 +8,26 @@ from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset
 from lrinterp.analysis.gradient.fit import (
     UNTRAINED_MODELS,
     WHOLE,
+    LayerRows,
     permuted_null,
-    positional_rows,
     some,
     tower_rows,
     untrained_null,
 )
-from lrinterp.decomposition import GAUGES, Streams
+from lrinterp.decomposition import GAUGES
+from lrinterp.run import record
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZES = {"d_model": 16, "n_heads": 2, "d_head": 8, "d_embed": 8}
 
 
-def small(seed: int = 0, **changes) -> tuple[DualEncoder, Examples, dict[str, tuple[int, int]]]:
+def small(
+    seed: int = 0, *, n_val: int = 2, **changes
+) -> tuple[DualEncoder, Examples, dict[str, tuple[int, int]]]:
     """A fresh model on ten pixels, and its held-out pictures."""
-    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=40, test_layouts=0)
-    scenes = Scenes(World(n_labels=4), split)
+    split = Split(n_pair=2, n_val=n_val, positions_per_label=2, layouts_per_pair=40, test_layouts=0)
+    scenes = Scenes(World(n_labels=2 + n_val), split)
     model = DualEncoder.build(preset("minimal", **SIZES, **changes), scenes.sizes, seed)
     return model, scenes.examples(["unseen_pair"]), scenes.sizes
 
@@ -34,37 +37,46 @@ def slope_of(row) -> float:
     return float(np.polyfit(np.arange(len(row)), row, 1)[0])
 
 
-@pytest.mark.parametrize("normalization", ["none", "LN"])
-def test_the_first_layer_of_all_is_that_of_the_weights(normalization: str):
-    """From streams and from the weights alone, which is how it was always measured."""
-    model, examples, _ = small(normalization=normalization, std_W_pos=0.5)
-    inputs, occurs = examples.image, examples.occurs["image"]
-    found = tower_rows(Streams.of(model.image, inputs, occurs))
-    expected = positional_rows(model.image, inputs, occurs)
-    assert set(found) == {(0, gauge, term) for gauge, term in expected}
-    for (gauge, term), rows in expected.items():
-        np.testing.assert_allclose(found[0, gauge, term], rows, atol=1e-6)
+def rows_of(model: DualEncoder, examples: Examples) -> LayerRows:
+    """All rows of the image tower on these pictures."""
+    return tower_rows(record(model, examples, progress=False).streams["image"])
+
+
+def test_the_first_layer_is_that_of_the_weights():
+    """Raw key-position of CLS by hand: (E_q + P_q) W_Q + b_Q times P W_K, without the stream."""
+    model, examples, _ = small(std_W_pos=0.5)
+    tower, found = model.image, rows_of(model, examples)
+    attn = tower.blocks[0].attn
+    cls = (tower.W_E[examples.image.values[0, 0]] + tower.W_pos[0]) @ attn.W_Q + attn.b_Q[:, None]
+    keys = tower.W_pos[1:] @ attn.W_K
+    expected = (keys @ cls.transpose(1, 2))[..., 0] / np.sqrt(8)
+    rows = found[0, "raw", WHOLE]
+    np.testing.assert_allclose(rows, expected.detach().numpy(), atol=1e-6)
+    centred = rows - rows.mean(1, keepdims=True)
+    canonical = found[0, "canonical", WHOLE]
+    np.testing.assert_allclose(canonical - canonical.mean(1, keepdims=True), centred, atol=1e-5)
     assert {gauge for _, gauge, _ in found} == set(GAUGES)
 
 
 def test_rows_of_the_second_layer_against_a_loop_in_float64():
-    """Means over pictures, centred over patches, read by the pooled query of each picture."""
-    model, examples, _ = small(image_layers=2, std_W_pos=0.5, std_W_E=0.5, std_weights=0.3)
+    """Means over pictures of other labels, centred over patches, read by each pooled query."""
+    model, examples, _ = small(n_val=3, image_layers=2, std_W_pos=0.5, std_W_E=0.5, std_weights=0.3)
     tower = model.image
     generator = torch.Generator().manual_seed(0)
     for bias in (tower.blocks[1].attn.b_Q, tower.blocks[1].attn.b_K):
         bias.data += torch.randn(bias.shape, generator=generator)
-    occurs = examples.occurs["image"]
-    rows = tower_rows(Streams.of(tower, examples.image, occurs))[1, "means", WHOLE]
+    rows = rows_of(model, examples)[1, "means", WHOLE]
     _, cache = tower.run_with_cache(examples.image.values)
     x = cache["blocks.1.hook_resid_pre"].double().numpy()
     attn = tower.blocks[1].attn
     W_Q, W_K, b_Q = (w.detach().double().numpy() for w in (attn.W_Q, attn.W_K, attn.b_Q))
-    patches = x[:, 1:].mean(0)
-    patches = patches - patches.mean(0)
+    labels = examples.image_label_set
+    assert len(np.unique(labels)) == 3
     for head in range(2):
         expected = np.zeros(10)
-        for picture in x:
+        for picture, own in zip(x, labels, strict=True):
+            patches = x[labels != own, 1:].mean(0)
+            patches = patches - patches.mean(0)
             query = picture[0] @ W_Q[head] + b_Q[head]
             expected += [patch @ W_K[head] @ query / np.sqrt(8) for patch in patches]
         np.testing.assert_allclose(rows[head], expected / len(x), atol=1e-5)
@@ -110,12 +122,13 @@ def test_both_directions_of_a_grid_have_a_null():
 def test_the_untrained_null_is_the_steepest_of_fresh_models():
     model, examples, sizes = small()
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    null = untrained_null(model, examples.image, examples.occurs["image"], examples.grid)
+    run = record(model, examples, progress=False).towers["image"]
+    null = untrained_null(run, examples.grid)
     steepest = 0.0
     for seed in range(100, 100 + UNTRAINED_MODELS):  # the recipe draws the image tower first
         fresh = DualEncoder.build(preset("minimal", **SIZES), sizes, seed)
-        rows = positional_rows(fresh.image, examples.image, examples.occurs["image"])
-        steepest = max(steepest, *(abs(slope_of(row)) for row in rows["canonical", WHOLE]))
+        rows = rows_of(fresh, examples)[0, "canonical", WHOLE]
+        steepest = max(steepest, *(abs(slope_of(row)) for row in rows))
     assert null.kind == "untrained"
     assert null.of("canonical", WHOLE) == (pytest.approx(steepest), 0)
     assert null.of("canonical", "bP") == (0, 0)  # biases start at zero
@@ -125,8 +138,8 @@ def test_the_untrained_null_is_the_steepest_of_fresh_models():
 def test_deep_nulls_are_measured_on_pictures_spread_over_all():
     _, examples, _ = small()
     inputs = examples.image
-    assert torch.equal(some(inputs, 1).values, inputs.values[:16])
-    spread = some(inputs, 2)
+    assert torch.equal(inputs.at(some(inputs, 1)).values, inputs.values[:16])
+    spread = inputs.at(some(inputs, 2))
     assert len(spread) == 64
     assert torch.equal(spread.values[-1], inputs.values[-1])
     assert (spread.values != inputs.values[:64]).any()

@@ -4,17 +4,16 @@ from collections.abc import Mapping
 
 import pytest
 
-from lrinterp import Recording
-from lrinterp.analysis import Bench
+from lrinterp import Run
 from lrinterp.analysis.gradient.headline import choose, headline
 from lrinterp.result import Metric, Result
 
 
 @pytest.mark.parametrize("name", ["left_right", "no_gradient"])
 def test_head_and_fits_are_those_of_the_analysis(name: str, request: pytest.FixtureRequest):
-    recording: Recording = request.getfixturevalue(name)
+    recording: Run = request.getfixturevalue(name)
     results: Mapping[str, Result] = request.getfixturevalue(f"{name}_results")
-    head, fits = headline(Bench(recording.model, recording.examples.of("unseen_pair")))
+    head, fits = headline(recording.of("unseen_pair"))
     found = results["positional_gradient"].metrics
     assert found["headline_head"].value == f"L0H{head}"
     assert found["headline_slope"].value == pytest.approx(fits[head]["slope"])

@@ -1,19 +1,19 @@
 """Planted gradients are found in rows, grids and at depth, with their sign; rows and mirrors."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
-from lrinterp import DualEncoder, Scenes, Split, World, load_checkpoint, preset, record
+from lrinterp import DualEncoder, Examples, Scenes, Split, World, load_checkpoint, preset, record
 from lrinterp.analysis.ablation.term_ablation import TermAblation, term_ablation
-from lrinterp.analysis.gradient.fit import UNTRAINED_MODELS, positional_rows, tower_rows
+from lrinterp.analysis.gradient.fit import UNTRAINED_MODELS, LayerRows, tower_rows
 from lrinterp.analysis.gradient.plane_fit import slopes
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, positional_gradient
 from lrinterp.axes import Tokens
-from lrinterp.decomposition import Streams
 from lrinterp.result import Metric
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -97,7 +97,7 @@ def test_attention_gained_by_the_micro_model_by_hand(micro_recording):
 
 def test_attention_gained_by_a_trained_model_against_a_loop(left_right, left_right_results):
     result, examples = left_right_results["positional_gradient"], left_right.examples
-    pattern = left_right.caches["image"]["pattern", 0].numpy()
+    pattern = left_right.cache["image"]["pattern", 0].numpy()
     for head in range(4):
         gains = []
         for i in examples.where("unseen_pair"):
@@ -141,6 +141,11 @@ def test_a_model_without_a_recipe_is_permuted_instead():
     assert "change places at random" in result.finding
 
 
+def rows_of(model: DualEncoder, examples: Examples) -> LayerRows:
+    """All rows of the image tower on these pictures."""
+    return tower_rows(record(model, examples, progress=False).streams["image"])
+
+
 @pytest.mark.parametrize("normalization", ["none", "LN"])
 def test_the_mirrored_row(normalization: str):
     """Reversing the patch rows of W_pos turns every slope round and mirrors every picture."""
@@ -150,15 +155,15 @@ def test_the_mirrored_row(normalization: str):
     tokens = model.prepare(examples)["image"]
     flipped = Tokens(torch.cat([tokens.ids[:, :1], tokens.ids[:, 1:].flip(1)], 1), tokens.pool)
     embedded = model.embed_all("image", tokens)
-    before = positional_rows(model.image, tokens, examples.occurs["image"])
+    before = rows_of(model, examples)
     model.image.pos_embed.W_pos.data[1:] = model.image.W_pos.data[1:].flip(0).clone()
     torch.testing.assert_close(model.embed_all("image", flipped), embedded, atol=1e-5, rtol=1e-5)
     assert (model.embed_all("image", tokens) - embedded).abs().max() > 1e-3
-    after = positional_rows(model.image, flipped, examples.occurs["image"])
+    after = rows_of(model, replace(examples, image=flipped))
     for key, rows in before.items():
         np.testing.assert_allclose(after[key], rows[:, ::-1], atol=1e-5)
         np.testing.assert_allclose(slopes(after[key]), -slopes(rows), atol=1e-5)
-    assert np.abs(slopes(before["canonical", WHOLE])).max() > 0.01
+    assert np.abs(slopes(before[0, "canonical", WHOLE])).max() > 0.01
 
 
 def test_figures_of_the_headline_do_not_depend_on_the_gauge_of_the_weights(regauge):
@@ -217,12 +222,12 @@ def test_the_checkpoints_canonical_rows_match_its_weights():
     )
     scenes = Scenes.from_plain(loaded.metadata.world, loaded.metadata.split)
     examples = scenes.examples(["unseen_pair"])
-    rows = positional_rows(tower, examples.image, examples.occurs["image"])
+    rows = rows_of(loaded.model, examples)
     patches = W_pos[1:] - W_pos[1:].mean(0)
     for head in range(4):
         query = (W_E[-1] + W_pos[0]) @ W_Q[head] + b_Q[head]
         expected = patches @ W_K[head] @ query / np.sqrt(32)
-        np.testing.assert_allclose(rows["canonical", WHOLE][head], expected, atol=1e-5)
+        np.testing.assert_allclose(rows[0, "canonical", WHOLE][head], expected, atol=1e-5)
 
 
 def test_layernorm_and_depth_are_said_in_the_notes():
@@ -236,7 +241,7 @@ def test_layernorm_and_depth_are_said_in_the_notes():
 
 def plant_above(model: DualEncoder, examples, slope: float) -> None:
     """Turn one key matrix of the second layer so that its mean pooled row is a ramp."""
-    streams = Streams.of(model.image, model.prepare(examples)["image"], examples.occurs["image"])
+    streams = record(model, examples).streams["image"]
     attn = model.image.blocks[1].attn
     position = streams.positions(1)[1:]
     ramp = torch.linspace(-4.5, 4.5, 10) * slope
@@ -268,7 +273,7 @@ def test_a_gradient_planted_in_the_second_layer_is_the_headline():
 
 
 def recorded_gain(recording, layer: int, head: int) -> float:
-    pattern = recording.caches["image"]["pattern", layer].numpy()
+    pattern = recording.cache["image"]["pattern", layer].numpy()
     left, right = recording.examples.image_pixels.T + 1
     rows = pattern[:, head, 0]
     return float(np.mean([row[b] - row[a] for row, a, b in zip(rows, left, right, strict=True)]))
@@ -279,7 +284,7 @@ def test_a_grid_of_patches_has_slopes_in_both_directions(photographs):
     model, examples = photographs
     recording = record(model, examples)
     result = gradient_of(recording)
-    rows = tower_rows(Streams.of(model.image, recording.inputs["image"], examples.occurs["image"]))
+    rows = tower_rows(recording.streams["image"])
     height, width = examples.grid
     y, x = np.indices((height, width)).reshape(2, -1)
     design = np.column_stack([np.ones(height * width), x, y])
@@ -307,7 +312,7 @@ def test_patches_of_both_sides_are_summed(photographs):
     result = gradient_of(recording)
     roles = {side: examples.roles["image"][side].numpy() for side in ("left", "right")}
     for layer, head in ((0, 0), (1, 1)):
-        row = recording.caches["image"]["pattern", layer].numpy()[:, head, 0]
+        row = recording.cache["image"]["pattern", layer].numpy()[:, head, 0]
         gain = [r[roles["right"][i]].sum() - r[roles["left"][i]].sum() for i, r in enumerate(row)]
         fit = result.fit_of(head, layer=layer)
         assert fit["attention_gain"] == pytest.approx(np.mean(gain), abs=1e-6)

@@ -11,7 +11,7 @@ from transformer_lens import ActivationCache
 from lrinterp import (
     DualEncoder,
     FitConfig,
-    Recording,
+    Run,
     Scenes,
     Split,
     World,
@@ -153,7 +153,7 @@ def test_a_cache_of_another_model_does_not_add_up():
     recording = record(model, examples)
     name = "blocks.0.attn.hook_attn_scores"
     for tower in ("image", "text"):
-        cache = dict(recording.caches[tower].cache_dict)
+        cache = dict(recording.cache[tower].cache_dict)
         changed = cache[name].clone()
         changed[-1, 0, 0, 0] += 0.5
         caches = dict(recording.caches)
@@ -193,7 +193,7 @@ def test_one_tower_that_cannot_be_split_leaves_the_other(micro, micro_examples):
         attention_terms(recording)
 
 
-def record_plain(model: DualEncoder, examples: Examples) -> Recording:
+def record_plain(model: DualEncoder, examples: Examples) -> Run:
     """Record although a configuration names a norm: the towers themselves have none."""
     named = model.text.cfg.normalization_type
     model.text.cfg.normalization_type = None
@@ -208,7 +208,7 @@ def test_the_text_figure_shows_one_caption_with_its_words(left_right, left_right
     assert result.words[-1] == "[EOT]"
     caption = " ".join(result.words[1:-1])
     row = left_right.examples.caption_text.index(caption)
-    recorded = left_right.caches["text"]["pattern", 0][row].numpy()
+    recorded = left_right.cache["text"]["pattern", 0][row].numpy()
     np.testing.assert_allclose(result.pattern, recorded)
     assert not np.triu(result.pattern, 1).any()
     assert caption in next(f.title for f in result.figures() if f.key == "text")
