@@ -32,7 +32,7 @@ LAYERS = (
     {"charts", "checks", "encoders", "grades", "locking", "scenes"},
     {"result"},
     {"bounds", "checkpoint", "decomposition", "report", "scoring", "sweep"},
-    {"benchmark", "recording", "training"},
+    {"benchmark", "run", "training"},
     {"analysis"},
     {"comparison", "study"},
     {"reproduction"},
@@ -180,7 +180,8 @@ def pickling_names(node: ast.AST) -> list[str]:
         return [n for n in full if n in PICKLING_CALLS or n.split(".")[0] in PICKLERS]
     if isinstance(node, ast.Attribute):
         return [n for n in (node.attr, ast.unparse(node)) if n in PICKLING_CALLS]
-    return [node.arg] if isinstance(node, ast.keyword) and node.arg == "allow_pickle" else []
+    allows = isinstance(node, ast.keyword) and node.arg == "allow_pickle"
+    return ["allow_pickle"] if allows and ast.unparse(node.value) != "False" else []
 
 
 def is_long(module: Module) -> Iterator[str]:
@@ -292,6 +293,7 @@ ALLOWED = [
     (names_plotly, "lrinterp.charts.draw", "import plotly.io"),
     (names_plotly, "lrinterp.report.page", "from plotly.offline import get_plotlyjs"),
     (pickles, "lrinterp.store", "from safetensors.torch import load_file\njson.load(file)"),
+    (pickles, "lrinterp.store", "np.load(path, allow_pickle=False)"),
     (lacks_sorted_all, "lrinterp.store", "__all__ = ['CONSTANT', 'Class', 'f']"),
     (lacks_sorted_all, "lrinterp.cli.train", "x = 0"),
     (imports_upwards, "lrinterp.grades", "from lrinterp.wording import counted"),

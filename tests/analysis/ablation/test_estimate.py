@@ -4,28 +4,27 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import DualEncoder, Scenes, Split, World, preset
+from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.ablation import estimate as ablation_estimate
-from lrinterp.analysis.ablation.bench import Bench
 from lrinterp.analysis.ablation.estimate import (
     AGREEMENT,
     CHANGE,
     agreement_rows,
     estimate_rows,
     exact_rows,
-    head_delta,
+    flattening,
     head_estimates,
-    margin_weights,
     strongest_and_random,
 )
-from lrinterp.analysis.ablation.rows import Row, head_row
-from lrinterp.decomposition import KEY_POSITION, edited
+from lrinterp.analysis.ablation.rows import Listed
+from lrinterp.decomposition import KEY_POSITION
+from lrinterp.scoring import margin_weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def bench() -> Bench:
+def recorded() -> Run:
     """Two layers in double precision, so that small changes are no rounding."""
     split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
     scenes = Scenes(World(n_pixels=4, n_labels=4), split)
@@ -36,12 +35,12 @@ def bench() -> Bench:
     for tower in model.towers.values():
         tower.double()
         tower.cfg.dtype = torch.float64
-    return Bench(model, scenes.examples(["unseen_pair"]))
+    return record(model, scenes.examples(["unseen_pair"]))
 
 
-def margin(bench: Bench, images: torch.Tensor) -> float:
+def margin(recorded: Run, images: torch.Tensor) -> float:
     """Mean order margin, caption by caption: cosine with the true one minus that of its swap."""
-    examples, scores = bench.examples, images @ bench.embeddings["text"].T
+    examples, scores = recorded.examples, images @ recorded.embeddings["text"].T
     margins = []
     for i, labels in enumerate(examples.image_labels.tolist()):
         said = list(enumerate(examples.caption_labels.tolist()))
@@ -51,10 +50,10 @@ def margin(bench: Bench, images: torch.Tensor) -> float:
     return float(torch.stack(margins).mean())
 
 
-def test_weights_of_captions_make_the_order_margin(bench: Bench):
-    weights = margin_weights(bench.examples).double()
-    scores = bench.scores(Row()).detach()
-    expected = margin(bench, bench.embeddings["image"].detach())
+def test_weights_of_captions_make_the_order_margin(recorded: Run):
+    weights = margin_weights(recorded.examples).double()
+    scores = recorded.scores
+    expected = margin(recorded, recorded.embeddings["image"].detach())
     assert float((weights * scores).sum(1).mean()) == pytest.approx(expected, abs=1e-7)
     assert weights.sum(1).abs().max() < 1e-6
     assert (weights.clamp(min=0).sum(1) - 1).abs().max() < 1e-6
@@ -62,18 +61,19 @@ def test_weights_of_captions_make_the_order_margin(bench: Bench):
 
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("head", [0, 1, 2])
-def test_an_estimate_is_exact_for_small_changes(bench: Bench, layer: int, head: int):
+def test_an_estimate_is_exact_for_small_changes(recorded: Run, layer: int, head: int):
     """The ratio of exact and estimated change goes to 1 with the size, and to -1 turned round."""
-    depth, tower = bench.depths["image"], bench.model.image
-    inputs, estimate = bench.inputs["image"], head_estimates(bench)[layer, head]
-    groups = bench.groups("image", pooled=False)
-    delta = head_delta(depth, layer, groups, slice(None))
-    delta = delta * (torch.arange(3) == head)[:, None, None]
-    before = margin(bench, bench.model.embed_all("image", inputs))
+    image, estimate = recorded.towers["image"], head_estimates(recorded)[layer, head]
+    delta = flattening(image, layer) * (torch.arange(3) == head)[:, None, None]
+    before = margin(recorded, recorded.embeddings["image"])
 
     def ratio(size: float) -> float:
-        with edited(tower, scores=size * delta, pool=inputs.pool, layer=layer):
-            after = margin(bench, bench.model.embed_all("image", inputs))
+        def add(scores: torch.Tensor, **_: object) -> torch.Tensor:
+            return scores + size * delta
+
+        with torch.no_grad(), image.hooked([(f"blocks.{layer}.attn.hook_attn_scores", add)]):
+            last = image.forward()
+            after = margin(recorded, recorded.model.project("image", last, image.inputs.pool))
         return (after - before) / (abs(size) * estimate)
 
     assert abs(estimate) > 1e-5
@@ -81,23 +81,24 @@ def test_an_estimate_is_exact_for_small_changes(bench: Bench, layer: int, head: 
     assert errors[1] < 1e-3
     assert errors[1] == pytest.approx(errors[0] / 10, rel=0.1)  # the next order of the series
     assert ratio(-1e-4) == pytest.approx(-1, abs=1e-3)
-    exact = margin(bench, bench.embed(head_row(layer, head, 2), 0)) - before
+    ablation = Listed(model=recorded.model).head(layer, head)
+    exact = margin(recorded, recorded.under(*ablation).embeddings["image"]) - before
     assert ratio(1.0) * estimate == pytest.approx(exact, abs=1e-6)  # the row that is measured
 
 
 def test_heads_that_move_no_values_are_estimated_to_do_nothing(micro, micro_examples):
     """Head 1 of the micro-model writes nothing; taking head 0 away can only lower the margin."""
-    estimates = head_estimates(Bench(micro, micro_examples.of("unseen_pair")))
+    estimates = head_estimates(record(micro, micro_examples.of("unseen_pair")))
     assert estimates.shape == (1, 2)
     assert estimates[0, 0] < -0.01
     assert estimates[0, 1] == 0
 
 
-def test_batches_do_not_matter_and_weights_get_no_gradient(bench: Bench, monkeypatch):
-    whole = head_estimates(bench)
+def test_batches_do_not_matter_and_weights_get_no_gradient(recorded: Run, monkeypatch):
+    whole = head_estimates(recorded)
     monkeypatch.setattr(ablation_estimate, "part_size", lambda *_: 5)
-    np.testing.assert_allclose(head_estimates(bench), whole, atol=1e-9)
-    assert all(weight.grad is None for weight in bench.model.trainable().values())
+    np.testing.assert_allclose(head_estimates(recorded), whole, atol=1e-9)
+    assert all(weight.grad is None for weight in recorded.model.trainable().values())
 
 
 def test_the_strongest_heads_are_chosen_and_some_at_random():
@@ -111,26 +112,26 @@ def test_the_strongest_heads_are_chosen_and_some_at_random():
     assert sorted(strongest_and_random(estimates[:1, :4])) == [(0, j) for j in range(4)]
 
 
-def test_rows_of_the_table_say_which_head_and_by_which_way(bench: Bench):
+def test_rows_of_the_table_say_which_head_and_by_which_way(recorded: Run):
     estimates = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
-    rows = list(estimate_rows(bench, estimates))
+    rows = list(estimate_rows(recorded, estimates))
     assert [(row["layers"], row["heads"], row["value"]) for row in rows[-2:]] == [
         ("1", "1", 0.5),
         ("1", "2", 0.6),
     ]
     assert {row["candidates"] for row in rows} == {"first order"}
-    (exact,) = exact_rows(bench, (1, 2), np.full(len(bench.examples), -0.25))
+    (exact,) = exact_rows(recorded, (1, 2), np.full(len(recorded.examples), -0.25))
     assert exact["metric"] == rows[0]["metric"] == CHANGE
     assert (exact["candidates"], exact["layers"], exact["heads"]) == ("exact", "1", "2")
-    assert (exact["value"], exact["n"]) == (-0.25, len(bench.examples))
+    assert (exact["value"], exact["n"]) == (-0.25, len(recorded.examples))
     assert exact["terms"] == "+".join(KEY_POSITION)
 
 
-def test_agreement_is_one_for_equal_ranks_and_none_for_a_constant(bench: Bench):
+def test_agreement_is_one_for_equal_ranks_and_none_for_a_constant(recorded: Run):
     x = np.array([0.1, -0.5, 0.3, 0.2])
-    pearson, spearman = agreement_rows(bench, x, x**3)
+    pearson, spearman = agreement_rows(recorded, x, x**3)
     assert (pearson["metric"], pearson["candidates"], pearson["n"]) == (AGREEMENT, "pearson", 4)
     assert spearman["value"] == pytest.approx(1)
     assert pearson["value"] == pytest.approx(np.corrcoef(x, x**3)[0, 1])
-    assert [row["value"] for row in agreement_rows(bench, x, -x)] == pytest.approx([-1, -1])
-    assert [row["value"] for row in agreement_rows(bench, x, 0 * x)] == [None, None]
+    assert [row["value"] for row in agreement_rows(recorded, x, -x)] == pytest.approx([-1, -1])
+    assert [row["value"] for row in agreement_rows(recorded, x, 0 * x)] == [None, None]

@@ -10,63 +10,78 @@ from lrinterp.analysis.ablation.figures import (
     order_rows,
     split_figure,
 )
-from lrinterp.analysis.ablation.rows import Row, standard_rows
+from lrinterp.analysis.ablation.rows import Ablation, Listed, cells_of
+from lrinterp.encoders import DualEncoder, preset
+from lrinterp.run import Edit
 
 
-def words(row: Row, model: str = "trained") -> str:
-    return ablation_words({"model": model, **row.cells})
+def towers(layers: int = 1) -> DualEncoder:
+    config = preset("minimal", d_model=8, n_heads=2, d_head=4, d_embed=6, image_layers=layers)
+    return DualEncoder.build(config, {"image": (6, 5), "text": (14, 9)}, 0)
+
+
+MODEL, DEEP = towers(), towers(3)
+
+
+def words(*edits: Edit, model: str = "trained") -> str:
+    return ablation_words({"model": model, **cells_of(edits, MODEL)})
+
+
+def cells(ablations: list[Ablation], model: DualEncoder) -> list[dict[str, str]]:
+    """Of those that edit all heads, what the table says of each."""
+    return [cells_of(one, model) for one in ablations if all(e.heads is None for e in one)]
 
 
 def test_ablations_read_as_phrases():
-    position = ("EP", "PP", "bP")
-    assert words(Row()) == "intact"
-    assert words(Row(), "untrained") == "untrained model, intact"
-    assert words(Row(terms=position, kind="keep")) == "key-position alone"
-    assert words(Row(terms=position, kind="flatten", encoder="text")) == (
-        "text tower, without key-position"
-    )
-    assert words(Row(terms=("EP", "VP"), kind="zero", gauge="raw")) == "without EP and VP"
-    assert words(Row(terms=(*position, "VP"), kind="flatten")) == "without key-position and VP"
+    assert words() == "intact"
+    assert words(model="untrained") == "untrained model, intact"
+    assert words(Edit(how="keep")) == "key-position alone"
+    assert words(Edit(tower="text")) == "text tower, without key-position"
+    assert words(Edit(), Edit(tower="text")) == "both towers, without key-position"
+    assert words(Edit(what="EP+VP", how="zero")) == "without EP and VP"
+    assert words(Edit(what="EP+PP+bP+VP")) == "without key-position and VP"
+    assert words(Edit(what="attention", how="exchange")) == "attention of the objects exchanged"
+    assert words(Edit(how="reverse")) == "key-position reversed"
 
 
 def test_no_two_ablations_of_all_heads_in_one_gauge_share_their_words():
-    rows = [row for row in standard_rows(2) if row.heads is None]
-    named = [(words(row), row.gauge) for row in rows]
+    rows = cells(Listed(model=MODEL).standard(), MODEL)
+    named = [(ablation_words({"model": "trained", **r}), r["gauge"], r["dose"]) for r in rows]
     assert len(set(named)) == len(named)
+
+
+def shown() -> pd.DataFrame:
+    """The order rows of a deep tower, each with a number of its own."""
+    common = {"model": "trained", "set": "unseen_pair", "metric": "order"}
+    rows = cells(Listed(model=DEEP).standard(), DEEP)
+    table = [{**r, **common, "value": i / 100, "low": 0.4, "high": 0.6} for i, r in enumerate(rows)]
+    return order_rows(pd.DataFrame(table), "unseen_pair")
 
 
 def test_the_rows_of_a_deep_tower_say_which_layers_they_edit():
     """In its figures no two bars share their words, and towers of one layer say nothing."""
-    rows = [
-        r for r in standard_rows(2, image_layers=3) if r.heads is None and r.gauge == "canonical"
-    ]
-    common = {"model": "trained", "set": "unseen_pair", "metric": "order", "value": 0.5}
-    table = pd.DataFrame([{**row.cells, **common} for row in rows])
-    found = order_rows(table, "unseen_pair")["ablation"].tolist()
+    found = shown()
+    found = found[(found["gauge"] != "raw") & found["dose"].isin(("0", "1"))]["ablation"].tolist()
     assert len(set(found)) == len(found)
     assert found[:2] == ["intact", "without key-position in all layers"]
     assert "without key-position in all layers, pooled row" in found
-    assert "without key-position in layer 2" in found
+    assert "without key-position in layer 1" in found
     assert "without key-position in layer 0" in found
     assert "without key-position in layer 0, pooled row" in found
-    assert found[-2:] == ["text tower, without key-position", "text tower, key-position alone"]
+    assert "text tower, without key-position" in found
 
 
 def test_layers_are_drawn_beside_all_together_and_the_intact_tower():
-    rows = standard_rows(2, image_layers=3)
-    common = {"model": "trained", "set": "unseen_pair", "metric": "order"}
-    numbers = {"low": 0.4, "high": 0.6}
-    table = [{**r.cells, **common, "value": i / 100, **numbers} for i, r in enumerate(rows)]
-    found = order_rows(pd.DataFrame(table), "unseen_pair")
+    found = shown()
     layers = layers_figure(found, "unseen_pair", 0.5)
     assert set(layers.table["layers"][1:]) == {"all", "0", "1", "2"}
+    assert set(layers.table["dose"][1:]) == {"0"}
     assert len(layers.table) == 5
-    assert set(layers.table["queries"][1:]) == {"all"}
     split = split_figure(found, 0.5)
     assert set(split.table["layers"]) == {"0"}
     order = order_figure(found, "unseen_pair", 0.5)
     assert "all layers and query rows" in order.how_to_read
-    assert not {"without key-position in layer 1"} & set(order.table["ablation"])
+    assert "without key-position in layer 1" not in set(order.table["ablation"])
 
 
 def test_estimates_meet_what_was_measured():

@@ -1,4 +1,4 @@
-"""Runs of many ablations: what is kept, left out and noted, on toy worlds and on pictures."""
+"""Ablations of a run: every order of the micro-model by hand; what is kept, left out and noted."""
 
 from dataclasses import replace
 
@@ -6,23 +6,55 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset, record
+from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.ablation import estimate as ablation_estimate
 from lrinterp.analysis.ablation import measure as ablation_measure
-from lrinterp.analysis.ablation.bench import Bench
 from lrinterp.analysis.ablation.estimate import AGREEMENT, CHANGE
-from lrinterp.analysis.ablation.measure import Runs, comparisons, other_sets
-from lrinterp.analysis.ablation.rows import KEEP_OBJECTS, Row, head_row, main_rows
-from lrinterp.decomposition import KEY_POSITION, InputIndependent
+from lrinterp.analysis.ablation.measure import Runs, comparisons, measure, other_sets, table_rows
+from lrinterp.analysis.ablation.rows import Listed, label_of
+from lrinterp.run import Edit, InputIndependent
+from lrinterp.scoring import METRICS, credits, margin_weights
+from lrinterp.stats import mean_interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-INPUT_FREE = Row(terms=("EP", "bP"), kind="resample")
+INPUT_FREE = (Edit(what="EP+bP", how="resample", layers=(0,), queries="pooled"),)
+# On cat and dog, at right angles. Both EP and bP of head 0 draw one logit a pixel to the right;
+# what is left decides the order, and where nothing is left both captions tie.
+RAW = {"layers": (0,), "gauge": "raw"}
+ORDER = [
+    ((), 1.0),
+    ((Edit(),), 0.5),
+    ((Edit(heads=(0,)),), 0.5),
+    ((Edit(heads=(1,)),), 1.0),
+    ((Edit(how="keep"),), 1.0),
+    ((Edit(what="EP"),), 1.0),
+    ((Edit(what="EP+bP"),), 0.5),
+    ((Edit(what="PP", how="zero", **RAW),), 1.0),
+    ((Edit(what="EP", how="zero", **RAW),), 1.0),
+    ((Edit(what="EP+bP", how="zero", **RAW),), 0.5),
+    ((Edit(what="key_content"),), 1.0),
+    ((Edit(what="key_content", how="keep"),), 0.5),
+    ((Edit(how="keep_objects"),), 1.0),
+    ((Edit(how="keep_objects", tower="text"),), 1.0),
+    ((Edit(how="reverse"),), 0.0),
+    ((Edit(how="linear"),), 1.0),
+    ((Edit(how="residual"),), 0.5),
+    ((Edit(what="attention", how="exchange"),), 0.0),
+    ((Edit(what="attention", how="equalise"),), 0.5),
+    ((Edit().scaled(2.0),), 0.0),
+    ((Edit().scaled(0.5),), 1.0),
+    ((Edit(what="VP", how="zero"),), 1.0),
+    ((Edit(what="EP+PP+bP+VP"),), 0.5),
+    ((Edit(tower="text"),), 0.5),
+    ((Edit(how="keep", tower="text"),), 1.0),
+    ((Edit(), Edit(tower="text")), 0.5),
+]
 
 
 @pytest.fixture
-def runs(micro: DualEncoder, micro_examples: Examples) -> Runs:
-    return Runs(Bench(micro, micro_examples.of("unseen_pair")))
+def run(micro: DualEncoder, micro_examples: Examples) -> Run:
+    return record(micro, micro_examples.of("unseen_pair"))
 
 
 @pytest.fixture(scope="module")
@@ -35,58 +67,113 @@ def deep() -> tuple[DualEncoder, Scenes]:
     return DualEncoder.build(config, scenes.sizes, 0), scenes
 
 
-def test_every_draw_of_a_placebo_is_kept(runs: Runs):
-    runs.measure(main_rows(1)[:3], draws=3)
-    placebo = "image/EP+PP+bP/all/placebo/canonical"
-    assert runs.labels[2:] == [placebo] * 3
-    assert len(runs.labels) == 5
-    assert [orders.shape for orders in runs.orders] == [(1, 6), (1, 6), (3, 6)]
-    assert runs.orders[1].tolist() == [[0.5] * 6]
+@pytest.mark.parametrize(("ablation", "expected"), ORDER, ids=map(str, range(len(ORDER))))
+def test_order_of_the_micro_model_under_each_ablation(run, ablation, expected):
+    assert measure(run, ablation)["order", "pair"].tolist() == [[expected] * 6]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_order_of_the_micro_model_under_a_placebo(run, seed):
+    """The placebo is +-(1, -2, 1) sqrt(4/3): it spares the two ends, and with a sign of its own
+    turns one of the two neighbouring layouts round (2 logits against 3.5).
+    """
+    scores = run.under(Edit(how="placebo", seed=seed)).scores
+    credit = credits(scores, run.examples, "order", "pair")
+    right = {tuple(p): c for p, c in zip(run.examples.image_pixels, credit, strict=True)}
+    assert right[0, 2] == 1
+    assert sorted((right[0, 1], right[1, 2])) == [0, 1]
+    assert credit.mean() == pytest.approx(2 / 3)
+
+
+def test_labels_survive_without_key_position(run):
+    """Cat and dog then get alike: no order, but no other caption points between them."""
+    measured = measure(run, (Edit(),))
+    assert measured["label_set", "closed"].tolist() == [[1] * 6]
+    assert measured["label_set", "open"].tolist() == [[1] * 6]
+    assert measured["retrieval", "closed"].tolist() == [[0.5] * 6]
+
+
+def test_order_is_not_measured_on_single_objects(micro, micro_examples):
+    measured = measure(record(micro, micro_examples.of("single")), ())
+    assert ("order", "pair") not in measured
+    assert measured["label_set", "closed"].tolist() == [[1] * 4]
+
+
+def test_rows_of_the_table_carry_intervals_over_labels(micro, micro_examples):
+    run = record(micro, micro_examples.of("mixed_pair"))
+    ablation = (Edit(what="EP", heads=(0, 1)),)
+    measured = measure(run, ablation)
+    rows = list(table_rows(run, ablation, measured))
+    assert {(row["metric"], row["candidates"]) for row in rows} == set(METRICS)
+    for cells in rows:
+        values = measured[cells["metric"], cells["candidates"]][0]
+        interval = mean_interval(values, run.examples.image_units)
+        assert cells | vars(interval) == cells
+        assert (cells["terms"], cells["heads"], cells["set"]) == ("EP", "0,1", "mixed_pair")
+
+
+def test_every_draw_of_a_placebo_is_kept(run):
+    runs, listed = Runs(run), Listed(model=run.model)
+    placebo = listed.whole("placebo")
+    runs.measure([(), listed.without, placebo, placebo], draws=3)
+    labels = [label_of(one, run.model) for one in ((), listed.without, placebo)]
+    assert list(runs.measured) == labels
+    assert [found["order", "pair"].shape for found in runs.measured.values()] == [
+        (1, 6),
+        (1, 6),
+        (3, 6),
+    ]
+    for seed, credit in enumerate(runs.measured[labels[2]]["order", "pair"]):
+        scores = run.under(Edit(how="placebo", seed=seed)).scores
+        assert credit.tolist() == credits(scores, run.examples, "order", "pair").tolist()
     assert {row["model"] for row in runs.table} == {"trained"}
+    assert len(runs.table) == 3 * len(METRICS)
     assert runs.notes == []
 
 
-def test_what_no_input_changes_is_left_out_unless_it_was_asked_for(runs: Runs):
+def test_what_no_input_changes_is_left_out_unless_it_was_asked_for(run):
+    runs = Runs(run)
     runs.measure([INPUT_FREE], draws=1)
-    assert runs.labels == []
+    assert runs.measured == {}
     assert "EP+bP does not depend on the input" in runs.notes[0]
     with pytest.raises(InputIndependent):
         runs.measure([], draws=1, asked=[INPUT_FREE])
 
 
-def test_without_boxes_objects_are_told_from_nothing(micro, micro_examples):
+def test_without_boxes_nothing_is_said_of_objects(micro, micro_examples):
     """Pictures of halves: the rows are left out, and one note says why."""
     examples = micro_examples.of("unseen_pair")
     image = examples.roles["image"]
     halves = {"CLS": image["CLS"], "left half": image["left"], "right half": image["right"]}
-    runs = Runs(Bench(micro, replace(examples, roles={**examples.roles, "image": halves})))
-    rows = [Row(terms=KEY_POSITION, kind=KEEP_OBJECTS, heads=heads) for heads in (None, (0,))]
-    text = Row(terms=KEY_POSITION, kind=KEEP_OBJECTS, encoder="text")
-    runs.measure([*rows, text], draws=1)
-    assert runs.labels == [text.label]
+    runs = Runs(record(micro, replace(examples, roles={**examples.roles, "image": halves})))
+    text = (Edit(how="keep_objects", tower="text"),)
+    left_out = [(Edit(how="keep_objects"),), (Edit(what="attention", how="exchange"),)]
+    runs.measure([*left_out, text], draws=1)
+    assert list(runs.measured) == [label_of(text, micro)]
     (note,) = runs.notes
     assert "nothing says where in these pictures the objects are" in note
 
 
-def test_heads_are_estimated_and_some_measured(deep, monkeypatch: pytest.MonkeyPatch):
+def test_heads_are_estimated_and_some_measured(deep, monkeypatch):
     monkeypatch.setattr(ablation_estimate, "STRONGEST", 2)
     monkeypatch.setattr(ablation_estimate, "RANDOM", 1)
     model, scenes = deep
-    runs = Runs(Bench(model, scenes.examples(["unseen_pair"])))
+    run = record(model, scenes.examples(["unseen_pair"]))
+    runs, listed = Runs(run), Listed(model=model)
     runs.estimate()
-    assert len(runs.labels) == 3
+    assert len(runs.measured) == 3
     rows = [row for row in runs.table if row["metric"] == CHANGE]
     estimated = {(r["layers"], r["heads"]): r["value"] for r in rows if r["candidates"] != "exact"}
     exact = {(r["layers"], r["heads"]): r["value"] for r in rows if r["candidates"] == "exact"}
     assert (len(estimated), len(exact)) == (4, 3)
     largest = sorted(estimated, key=lambda place: -abs(estimated[place]))[:2]
     assert set(largest) <= set(exact)
+    weights = margin_weights(run.examples)
     for (layer, head), value in exact.items():
-        row = head_row(int(layer), int(head), 2)
-        before, after = (runs.bench.scores(r) for r in (Row(), row))
-        weights = ablation_estimate.margin_weights(runs.bench.examples)
-        assert value == pytest.approx(float(((after - before) * weights).sum(1).mean()), abs=1e-6)
-        assert row.label in runs.labels
+        ablation = listed.head(int(layer), int(head))
+        change = ((run.under(*ablation).scores - run.scores) * weights).sum(1).mean()
+        assert value == pytest.approx(float(change), abs=1e-6)
+        assert label_of(ablation, model) in runs.measured
     pearson = next(r["value"] for r in runs.table if r["candidates"] == "pearson")
     both = np.array([(estimated[place], exact[place]) for place in exact])
     assert pearson == pytest.approx(np.corrcoef(both.T)[0, 1])
@@ -96,8 +183,8 @@ def test_heads_are_estimated_and_some_measured(deep, monkeypatch: pytest.MonkeyP
 
 def test_comparisons_of_a_deep_tower_are_of_all_its_layers(deep):
     model, scenes = deep
-    recording = record(model, scenes.examples(), ())
-    rows, notes = comparisons(recording, recording.examples.of("unseen_pair"))
+    recording = record(model, scenes.examples())
+    rows, notes = comparisons(recording)
     layers = {(row["model"], row["kind"], row["layers"], row["queries"]) for row in rows}
     assert layers == {
         ("trained", "none", "0", "pooled"),
@@ -107,39 +194,33 @@ def test_comparisons_of_a_deep_tower_are_of_all_its_layers(deep):
         ("untrained", "flatten", "all", "all"),
     }
     assert {row["set"] for row in rows if row["model"] == "untrained"} == {"unseen_pair"}
-    assert any("all 2 layers of the image tower" in note for note in notes)
-    assert any("in all 2 layers and rows" in note for note in notes)
     n = len(recording.examples.where("unseen_pair"))
-    assert any(f"over the {n} analysed pictures" in note for note in notes)
+    assert any(f"of the {n} analysed pictures" in note for note in notes)
 
 
 def test_one_layer_needs_no_word_on_depth(micro_recording):
-    _, notes = comparisons(micro_recording, micro_recording.examples.of("unseen_pair"))
+    _, notes = comparisons(micro_recording)
     assert notes == ["No untrained model in the table: this model has no recipe to start from."]
 
 
-def test_sets_that_are_not_there_are_not_missed(micro, micro_examples):
-    recording = record(micro, micro_examples.of("unseen_pair"), ())
-    assert list(other_sets(recording)) == []
-    rows, _ = comparisons(recording, recording.examples)
-    assert rows == []
+def test_sets_that_are_not_there_are_not_missed(run):
+    assert list(other_sets(run)) == []
+    assert comparisons(run)[0] == []
 
 
-def test_a_bar_shows_for_what_takes_long(runs: Runs, monkeypatch, capsys):
+def test_a_bar_shows_for_what_takes_long(run, monkeypatch, capsys):
     """Never before its patience is over."""
-    monkeypatch.setattr(ablation_measure, "PATIENCE", 0)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    runs.measure([Row()], draws=1)
-    assert "ablation/s" in capsys.readouterr().err
-    monkeypatch.setattr(ablation_measure, "PATIENCE", 60)
-    runs.measure([Row()], draws=1)
-    assert capsys.readouterr().err == ""
+    for patience, shown in ((0, True), (60, False)):
+        monkeypatch.setattr(ablation_measure, "PATIENCE", patience)
+        Runs(run).measure([()], draws=1)
+        assert ("ablation/s" in capsys.readouterr().err) is shown
 
 
-def test_nothing_of_the_model_changes(deep):
-    model, scenes = deep
-    runs = Runs(Bench(model, scenes.examples(["unseen_pair"])))
-    before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    runs.measure(main_rows(2), draws=1)
+def test_nothing_of_the_model_changes(run):
+    before = {name: weight.clone() for name, weight in run.model.state_dict().items()}
+    runs = Runs(run)
+    runs.measure(Listed(model=run.model).standard(), draws=1)
     runs.estimate()
-    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert all(torch.equal(before[k], v) for k, v in run.model.state_dict().items())
+    assert torch.equal(run.model.score(run.inputs), run.scores)

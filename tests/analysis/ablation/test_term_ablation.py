@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from lrinterp.analysis.ablation.bench import Bench
 
 from lrinterp import (
     DualEncoder,
@@ -22,27 +21,28 @@ from lrinterp.analysis.ablation import estimate as ablation_estimate
 from lrinterp.analysis.ablation import measure as ablation_measure
 from lrinterp.analysis.ablation import rows as ablation_rows
 from lrinterp.analysis.ablation import term_ablation as term_ablations
-from lrinterp.analysis.ablation.rows import Row, head_row, main_rows, standard_rows
+from lrinterp.analysis.ablation.rows import Listed, label_of
 from lrinterp.analysis.ablation.term_ablation import (
+    CARRIERS,
     INTACT,
-    ONLY,
     WITHOUT,
     TermAblation,
     term_ablation,
 )
 from lrinterp.axes import Pixels
-from lrinterp.decomposition import KEY_CONTENT
 from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
-from lrinterp.result import NotApplicable
+from lrinterp.result import Metric, NotApplicable
+from lrinterp.run import RANDOM, Edit
+from lrinterp.scoring import order_credit
 from lrinterp.stats import GAP, Sample
 from lrinterp.wording import plain_number
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-PLACEBO = main_rows(1).placebo
+PLACEBO, ONLY = "order_placebo", "order_key_position_only"
 
 COLUMNS = (
-    "model encoder terms heads kind gauge layers queries set metric candidates value low high n "
+    "model encoder terms heads kind dose gauge layers queries set metric candidates value low high n "
     "n_units"
 )
 KEYS = {
@@ -52,6 +52,11 @@ KEYS = {
     "order_key_position_only",
     "order_placebo_minus_without",
 }
+
+
+def order(result: TermAblation, key: str) -> Metric:
+    """Order under an ablation by its summary key."""
+    return result.order(*result.named[key])
 
 
 def test_the_micro_model_by_hand(micro_recording):
@@ -67,6 +72,16 @@ def test_the_micro_model_by_hand(micro_recording):
         "order_intact_minus_key_position_only": 0,
         "order_key_position_and_objects": 1,
         "order_without_text_key_position": 0.5,
+        "order_without_both_key_position": 0.5,
+        "order_reversed": 0,
+        "order_reversed_gap": 0,
+        "order_linear_only": 1,
+        "order_residual_only": 0.5,
+        "order_residual_rescaled": 0.5,
+        "order_exchanged": 0,
+        "order_exchanged_gap": 0,
+        "order_equalised": 0.5,
+        "order_equalised_gap": 0,
         "label_set_closed_without_key_position": 1,
     }
     assert {head: lost.value for head, lost in result.order_lost.items()} == {
@@ -103,21 +118,23 @@ def test_attention_on_the_objects_by_hand(micro_recording):
 def test_differences_are_paired(left_right_results):
     """The interval of a difference is that of the differences, not of the two means."""
     result = left_right_results["term_ablation"]
-    names = np.array(result.ablations)
-    placebo, without = (result.credits[names == r.label] for r in (PLACEBO, WITHOUT))
+    labels = [result.named[key][0] for key in (PLACEBO, WITHOUT)]
+    placebo, without = (result.credits[label] for label in labels)
     assert (len(placebo), len(without)) == (20, 1)
     expected = Sample.mean(placebo - without, result.units, GAP).interval
-    spread = result.order(PLACEBO, WITHOUT)
+    spread = result.order(*labels)
     assert (spread.value, spread.low, spread.high) == (expected.value, expected.low, expected.high)
-    assert spread.value == pytest.approx(result.order(PLACEBO).value - result.order(WITHOUT).value)
+    between = order(result, PLACEBO).value - order(result, WITHOUT).value  # type: ignore[operator]
+    assert spread.value == pytest.approx(between)
 
 
 def test_whatever_is_drawn_at_random_is_drawn_as_often(micro_recording):
     result = term_ablation(micro_recording, draws=3)
-    draws = {row.kind: len(result.runs(row)) for row in standard_rows(2) if len(result.runs(row))}
-    assert {kind for kind, n in draws.items() if n == 3} == set(ablation_rows.RANDOM) & set(draws)
-    assert {kind for kind, n in draws.items() if n == 1} >= {"none", "flatten", "keep"}
-    assert "permute" in draws
+    draws: dict[str, set[int]] = {}
+    for label, credits in result.credits.items():
+        draws.setdefault(label.split("/")[3], set()).add(len(credits))
+    assert {kind for kind, n in draws.items() if n == {3}} == set(RANDOM)
+    assert {kind for kind, n in draws.items() if n == {1}} == set(draws) - set(RANDOM)
 
 
 def test_left_right_needs_key_position_and_nothing_random(left_right_results):
@@ -150,7 +167,8 @@ def test_raw_rows_stand_beside_the_canonical_ones(left_right_results):
     assert list(table.columns) == COLUMNS.split()
     order = table[(table["metric"] == "order") & (table["set"] == "unseen_pair")]
     order = order[(order["model"] == "trained") & (order["encoder"] == "image")]
-    value = order[order["heads"] == "all"].set_index(["terms", "kind", "gauge"])["value"]
+    order = order[(order["heads"] == "all") & order["dose"].isin(("0", "1"))]
+    value = order.set_index(["terms", "kind", "gauge"])["value"]
     whole = value["EP+PP+bP"]
     assert whole["zero", "raw"] == pytest.approx(whole["flatten", "canonical"], abs=0.05)
     for terms in ("EP", "PP", "bP", "EP+bP"):
@@ -176,10 +194,12 @@ def test_the_other_sets_are_measured_too(left_right, left_right_results):
     assert set(table["set"]) == {"unseen_pair", "seen_pair", "mixed_pair", "single"}
     single = table[table["set"] == "single"]
     assert "order" not in set(single["metric"])
-    seen = Bench(left_right.model, left_right.examples.of("seen_pair"))
+    seen = left_right.of("seen_pair")
+    edits = ((), (Edit(),), (Edit(how="keep"),))
     own = table[(table["set"] == "seen_pair") & (table["metric"] == "order")]
-    for row, value in zip((INTACT, WITHOUT, ONLY), own["value"], strict=True):
-        assert value == pytest.approx(seen.measure(row)["order", "pair"].mean())
+    for ablation, value in zip(edits, own["value"], strict=True):
+        credit = order_credit(seen.under(*ablation).scores, seen.examples)
+        assert value == pytest.approx(credit.mean())
 
 
 def test_large_sets_are_sampled(micro, micro_examples, monkeypatch: pytest.MonkeyPatch):
@@ -196,27 +216,27 @@ def test_a_split_without_held_out_pairs_gives_nulls(micro):
     assert result.focus == "seen_pair"
     assert set(result.metrics) >= KEYS
     assert all((s.value, s.low, s.n) == (None, None, 0) for s in result.metrics.values())
-    assert result.order(INTACT).value == 1
-    assert result.order(WITHOUT).value == 0.5
+    assert order(result, INTACT).value == 1
+    assert order(result, WITHOUT).value == 0.5
     assert "trained pairs in new layouts" in result.finding
 
 
 def test_rows_of_ones_own_come_behind_the_standard_ones(micro_recording):
-    extra = [
-        Row(terms=("EP",), kind="permute", heads=(0, 1)),
-        Row(terms=KEY_CONTENT, kind="keep"),
-    ]
+    extra = [Edit(what="EP", how="permute", heads=(0, 1)), Edit(what="key_content", how="keep")]
     result = term_ablation(micro_recording, extra=extra, draws=1)
-    assert len(result.ablations) == len(standard_rows(2)) + 2
-    assert result.ablations[-2] == "image/EP/0,1/permute/canonical"
-    assert result.order(extra[1]).value == 0.5
+    listed = Listed(model=micro_recording.model).standard()
+    labels = list(result.credits)
+    assert len(labels) == len(listed) + 2
+    assert labels[-2] == "image/EP/0,1/permute/1/canonical/0/pooled"
+    assert result.order(labels[-1]).value == 0.5
+    assert result.order("nothing").value is None
     assert set(result.order_lost) == {(0, 0), (0, 1)}
 
 
 def test_resampling_what_no_input_changes_is_refused_by_name(micro_recording):
-    row = Row(terms=("EP", "bP"), kind="resample")
+    edit = Edit(what="EP+bP", how="resample", queries="pooled")
     with pytest.raises(ValueError, match=r"resample: EP\+bP does not depend on the input"):
-        term_ablation(micro_recording, extra=[row], draws=1)
+        term_ablation(micro_recording, extra=[edit], draws=1)
 
 
 def test_a_tower_that_cannot_be_split_is_named(micro_recording):
@@ -254,9 +274,10 @@ def test_order_of_a_deep_model_needs_key_position_in_all_layers(deep_results):
     assert 0.45 <= summary["order_without_key_position"].value <= 0.55
     assert summary["order_placebo_minus_without"].low > 0.05
     assert summary["label_set_closed_without_key_position"].value > 0.75
-    whole = main_rows(2)
-    assert summary["order_without_key_position"] == deep_results[1].order(whole.without)
-    assert set(summary) >= KEYS
+    assert set(summary) >= KEYS | set(CARRIERS)
+    assert not any(key.endswith("_gap") for key in summary)
+    assert summary[CARRIERS[0]].value != "none"
+    assert summary[CARRIERS[1]].value < summary["order_intact"].value - 0.1
 
 
 def test_an_untrained_deep_model_has_no_order_to_lose(deep_results):
@@ -274,12 +295,14 @@ def test_the_table_of_a_deep_model_holds_layers_and_rows(deep_results):
     order = table[(table["metric"] == "order") & (table["set"] == "unseen_pair")]
     order = order[(order["model"] == "trained") & (order["kind"] == "flatten")]
     order = order[(order["terms"] == "EP+PP+bP") & (order["encoder"] == "image")]
+    order = order[order["dose"] == "0"]
     places = set(zip(order["layers"], order["queries"], order["heads"], strict=True))
     assert places == {
         ("0", "pooled", "all"),
         ("all", "pooled", "all"),
         ("all", "all", "all"),
-        *((layer, "all", head) for layer in "01" for head in ("all", "0", "1")),
+        *(("0", "all", head) for head in ("all", "0", "1")),
+        *(("1", "pooled", head) for head in ("all", "0", "1")),
     }
     text = table[table["encoder"] == "text"]
     assert set(text["layers"]) == {"0"}
@@ -289,8 +312,8 @@ def test_order_lost_of_a_deep_model_is_by_layer_and_head(deep_results):
     result = deep_results[1]
     assert list(result.order_lost) == [(0, 0), (0, 1), (1, 0), (1, 1)]
     for (layer, head), lost in result.order_lost.items():
-        without = result.order(head_row(layer, head, 2)).value
-        assert lost.value == pytest.approx(result.order(INTACT).value - without)
+        without = result.order(result.by_head["flatten"][layer, head]).value
+        assert lost.value == pytest.approx(order(result, INTACT).value - without)
     heads = next(f for f in result.figures() if f.key == "heads")
     assert set(heads.table["head"]) == {"L0H0", "L0H1", "L1H0", "L1H1"}
 
@@ -301,9 +324,11 @@ def test_a_deep_result_says_which_layers_and_rows_and_what_position_is(deep_resu
     caveats = " ".join(result.caveats)
     assert "information moves between patches below the last layer" in caveats
     assert "Above the first layer position is a convention: the mean of the stream" in caveats
-    assert f"over the {result.order(INTACT).n} analysed pictures" in caveats
+    assert f"of the {order(result, INTACT).n} analysed pictures" in caveats
     assert "text tower is edited" not in caveats
-    assert [f.key for f in result.figures()] == ["order", "split", "layers", "heads"]
+    assert [f.key for f in result.figures()] == [
+        "order", "shape", "doses", "split", "layers", "heads", "exchanged",
+    ]  # fmt: skip
 
 
 def test_a_deep_text_tower_is_edited_in_all_its_layers_too():
@@ -317,7 +342,7 @@ def test_a_deep_text_tower_is_edited_in_all_its_layers_too():
         *((kind, "all", "all") for kind in ("flatten", "keep")),
     }
     assert set(table[table["encoder"] == "image"]["layers"]) == {"0"}
-    assert result.main == main_rows(1)
+    assert result.layers == 1
     assert "in all 2 layers and rows" in " ".join(result.caveats)
 
 
@@ -330,7 +355,7 @@ def test_a_large_tower_is_estimated_and_says_how_well(monkeypatch: pytest.Monkey
     model, scenes = deep_model({"image_layers": 2})
     result = term_ablation(record(model, scenes.examples(["unseen_pair"]), ()))
     assert len(result.order_lost) == 3
-    assert len(result.runs(result.main.placebo)) == term_ablations.FEWEST_DRAWS
+    assert len(result.credits[result.named[PLACEBO][0]]) == term_ablations.FEWEST_DRAWS
     table = result.frame()
     estimated = table[(table["metric"] == "order_margin_change")]
     assert (estimated["candidates"] == "first order").sum() == 4
@@ -339,7 +364,9 @@ def test_a_large_tower_is_estimated_and_says_how_well(monkeypatch: pytest.Monkey
     assert f"Pearson's r {plain_number(agreement['pearson'])}" in caveats
     assert "Over the 3 measured heads" in caveats
     assert "Of the 4 heads of the image tower 3 are measured" in caveats
-    assert [f.key for f in result.figures()] == ["order", "layers", "heads", "estimate"]
+    assert [f.key for f in result.figures()] == [
+        "order", "shape", "doses", "layers", "heads", "estimate",
+    ]  # fmt: skip
     assert all(scalar.value is not None for scalar in result.metrics.values())
     assert "in all 2 layers and every query row" in result.finding
     assert "raw rows" not in caveats
