@@ -5,85 +5,35 @@ holds no model; its figures read its own fields, so a saved and reloaded Result 
 """
 
 import html
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, ClassVar, final
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from lrinterp.wording import decimals, plain_number, signed
+from lrinterp.metric import Metric, finite_or_none, save_samples
+from lrinterp.store import write_json
 
 __all__ = [
     "Attention",
     "Figure",
+    "Metric",
     "NotApplicable",
     "Provenance",
     "Result",
-    "Scalar",
     "Skipped",
     "Tile",
     "document",
+    "finite_or_none",
     "records",
+    "samples_path",
+    "write_results",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scalar:
-    """A named number of a summary: value, ends of its 95 % interval, and what it is a mean of.
-
-    A value that depends on weights alone is exact and has no ends; a name (a head, say) is a
-    string; what is undefined is None, never nan.
-    """
-
-    value: float | int | str | None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
-    n_units: int | None = None
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any], value: str = "value") -> "Scalar":
-        """The number of a table row, in its column `value`, with interval and counts."""
-        names = ("low", "high", "n", "n_units")
-        plain = {name: finite_or_none(row[name]) for name in names if name in row}
-        return cls(value=finite_or_none(row[value]), **plain)
-
-    def plain(self) -> dict[str, Any]:
-        """The five fields as plain data, keys in this order."""
-        names = ("value", "low", "high", "n", "n_units")
-        return {name: finite_or_none(getattr(self, name)) for name in names}
-
-    @property
-    def digits(self) -> int:
-        """Decimals that the interval deserves."""
-        if self.low is None or self.high is None:
-            return 3
-        return decimals((self.high - self.low) / 2)
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return "–"
-        if isinstance(self.value, str):
-            return self.value
-        if self.low is None or self.high is None:
-            return str(self.value) if isinstance(self.value, int) else plain_number(self.value)
-        return signed(self.value, self.digits)
-
-    @property
-    def interval(self) -> str:
-        """The interval in brackets, or an empty string where there is none."""
-        if self.low is None or self.high is None:
-            return ""
-        return f"[{signed(self.low, self.digits)}, {signed(self.high, self.digits)}]"
-
-    @property
-    def phrase(self) -> str:
-        """Value and interval as they stand in a sentence."""
-        return f"{self} {self.interval}".strip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +74,7 @@ class Tile:
     """One of the large figures at the head of a report; good or bad is said in `words`."""
 
     label: str
-    scalar: Scalar
+    scalar: Metric
     words: str
 
 
@@ -139,10 +89,10 @@ class Result(ABC):
     question: ClassVar[str]
     reason: ClassVar[str] = ""
 
-    @property
-    @abstractmethod
-    def summary(self) -> Mapping[str, Scalar]:
-        """Named scalars, in the order in which they are shown."""
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        """Named numbers, in the order in which they are shown, each computed once."""
+        return {}
 
     @property
     def primary(self) -> str:
@@ -181,7 +131,7 @@ class Result(ABC):
         return {}
 
     def _repr_html_(self) -> str:
-        rows = pd.DataFrame([{"": k, **s.plain()} for k, s in self.summary.items()])
+        rows = pd.DataFrame([{"": k, **s.plain()} for k, s in self.metrics.items()])
         table = rows.to_html(index=False, na_rep="", border=0, float_format="{:.4g}".format)
         question, finding = (html.escape(text) for text in (self.question, self.finding))
         return f"<h3>{question}</h3><p>{finding}</p>{table}"
@@ -205,11 +155,6 @@ class Skipped(Result):
     def question(self) -> str:  # type: ignore[override]
         """Its question."""
         return self.asked
-
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
-        """Empty."""
-        return {}
 
     @property
     def finding(self) -> str:
@@ -273,12 +218,24 @@ def document(results: Mapping[str, Result], provenance: Provenance) -> dict[str,
     }
 
 
+def write_results(path: Path, results: Mapping[str, Result], provenance: Provenance) -> None:
+    """Write the document to a JSON file, and to `samples_path` the samples by `analysis.key`."""
+    metrics = {f"{name}.{key}": m for name, r in results.items() for key, m in r.metrics.items()}
+    save_samples(samples_path(path), metrics)
+    write_json(path, document(results, provenance))
+
+
+def samples_path(path: Path) -> Path:
+    """Where the samples of a results file lie: beside it, as NAME.samples.npz."""
+    return path.with_suffix(".samples.npz")
+
+
 def _entry(result: Result) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "question": result.question,
         "finding": result.finding,
         "caveats": list(result.caveats),
-        "summary": {key: scalar.plain() for key, scalar in result.summary.items()},
+        "summary": {key: metric.entry() for key, metric in result.metrics.items()},
         "table": records(result.frame()),
     }
     return {**entry, "not_applicable": result.reason} if result.reason else entry
@@ -289,10 +246,3 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     columns = {name: [finite_or_none(v) for v in frame[name].tolist()] for name in frame}
     names = [str(name) for name in columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def finite_or_none(value: Any) -> Any:
-    """The value itself, or None where it is a number that strict JSON cannot hold."""
-    if value is pd.NA or value is pd.NaT:
-        return None
-    return None if isinstance(value, float) and not math.isfinite(value) else value

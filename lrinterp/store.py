@@ -6,6 +6,7 @@ Nothing here pickles. A reader that finds an unknown key, a missing key or a wro
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import tempfile
 import tomllib
@@ -182,8 +183,20 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
         value = as_float(value, where) if int not in options else value
     if isinstance(value, list) and any(typing.get_origin(o) is tuple for o in options):
         value = tuple(value)
+    value = _nested(value, options, where)
     if not fits(value, hint):
         raise InputError(f"{where}: expected {hint_words(hint)}, got {shortened(value)}")
+    return value
+
+
+def _nested(value: Any, options: tuple[Any, ...], where: str) -> Any:
+    """The dataclasses that plain dicts stand for, where a hint asks for them."""
+    for option in options if isinstance(value, dict) else ():
+        if dataclasses.is_dataclass(option):
+            return from_plain(option, value, where)  # type: ignore[arg-type]
+        inner = typing.get_args(option)[1:]
+        if inner and dataclasses.is_dataclass(inner[0]):
+            return {key: _coerce(item, inner[0], f"{where}.{key}") for key, item in value.items()}
     return value
 
 
@@ -229,15 +242,14 @@ def shortened(value: Any) -> str:
 
 
 def save(obj: Any, folder: Path) -> None:
-    """Save a frozen dataclass of plain values, numpy arrays and data frames to a folder.
+    """Save a frozen dataclass to a folder: plain values, arrays, tables, and dataclasses of these.
 
-    `fields.json` holds the plain fields and the tables, `arrays.safetensors` the arrays.
+    `fields.json` holds the plain values and the tables, `arrays.safetensors` the arrays.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    fields = {f.name: getattr(obj, f.name) for f in dataclasses.fields(obj)}
-    arrays = {k: np.ascontiguousarray(v) for k, v in fields.items() if isinstance(v, np.ndarray)}
-    plain = {k: _pack(v) for k, v in fields.items() if k not in arrays}
+    arrays: dict[str, np.ndarray] = {}
+    plain = {f.name: _pack(getattr(obj, f.name), f.name, arrays) for f in dataclasses.fields(obj)}
     write_atomically(folder / "arrays.safetensors", save_arrays(arrays))
     write_json(folder / "fields.json", plain)
 
@@ -249,19 +261,36 @@ def load(cls: type[T], folder: Path) -> T:
         arrays = load_arrays((folder / "arrays.safetensors").read_bytes())
     except SafetensorError as error:
         raise InputError(f"{folder / 'arrays.safetensors'}: damaged ({error})") from error
-    plain = {k: _unpack(v) for k, v in read_json(folder / "fields.json").items()}
-    return from_plain(cls, {**plain, **arrays}, str(folder))
+    plain = read_json(folder / "fields.json")
+    return from_plain(cls, {k: _unpack(v, arrays) for k, v in plain.items()}, str(folder))
 
 
-def _pack(value: Any) -> Any:
+def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    """A value as plain data; arrays go under their names into `arrays`."""
+    if isinstance(value, np.ndarray):
+        arrays[name] = np.ascontiguousarray(value)
+        return {"$array": name}
     if isinstance(value, pd.DataFrame):
         frame = value.astype(object).where(value.notna(), None)
         dtypes = {name: str(dtype) for name, dtype in value.dtypes.items()}
         return {"$columns": {name: frame[name].tolist() for name in frame}, "$dtypes": dtypes}
+    if dataclasses.is_dataclass(value):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _pack(item, f"{name}/{key}", arrays) for key, item in value.items()}
+    if isinstance(value, float) and math.isinf(value):
+        return {"$float": str(value)}
     return to_plain(value)
 
 
-def _unpack(value: Any) -> Any:
-    if isinstance(value, dict) and "$columns" in value:
-        return pd.DataFrame(value["$columns"]).astype(value["$dtypes"])
+def _unpack(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    match value:
+        case {"$array": name}:
+            return arrays[name]
+        case {"$columns": columns, "$dtypes": dtypes}:
+            return pd.DataFrame(columns).astype(dtypes)
+        case {"$float": text}:
+            return float(text)
+        case dict():
+            return {key: _unpack(item, arrays) for key, item in value.items()}
     return value

@@ -15,7 +15,7 @@ from lrinterp.analysis import ANALYSES, analyze, in_order
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder
 from lrinterp.recording import Recording, record
-from lrinterp.result import Attention, Provenance, Result, Scalar, document
+from lrinterp.result import Attention, Metric, Provenance, Result, document
 from lrinterp.scenes.natural import FromSuite
 from lrinterp.store import InputError
 
@@ -45,7 +45,7 @@ def twin() -> Mapping[str, Result]:
 
 
 def number(results: Mapping[str, Result], name: str, key: str) -> float:
-    return float(results[name].summary[key].value or 0)
+    return float(results[name].metrics[key].value or 0)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def check_protocol(name: str, result: Result) -> None:
     assert result.question.endswith("?")
     assert result.finding.endswith(".")
     assert len(result.frame())
-    assert all(isinstance(scalar, Scalar) for scalar in result.summary.values())
+    assert all(isinstance(scalar, Metric) for scalar in result.metrics.values())
     keys = [figure.key for figure in result.figures()]
     assert len(keys) == len(set(keys))
     assert all(
@@ -105,7 +105,7 @@ def check_reloaded(result: Result, folder: Path) -> None:
     store.save(result, folder / result.name)
     again = store.load(type(result), folder / result.name)
     assert again.finding == result.finding
-    assert again.summary == result.summary
+    assert again.metrics == result.metrics
     pd.testing.assert_frame_equal(again.frame(), result.frame(), check_dtype=False)
     for old, new in zip(result.figures(), again.figures(), strict=True):
         same = old.plot.props if isinstance(old.plot, Attention) else old.plot.to_json()
@@ -116,7 +116,7 @@ def test_left_right_knows_by_key_position(results: Mapping[str, Result]):
     assert number(results, "answer", "unseen_pair_order") >= 0.9
     assert CHANCE[0] <= number(results, "term_ablation", "order_without_key_position") <= CHANCE[1]
     assert number(results, "term_ablation", "label_set_closed_without_key_position") >= 0.95
-    gap = results["term_ablation"].summary["order_placebo_minus_without"]
+    gap = results["term_ablation"].metrics["order_placebo_minus_without"]
     assert float(gap.value or 0) >= 0.15
     assert gap.low is not None
     assert gap.low > 0
@@ -167,11 +167,11 @@ def test_a_gauge_move_changes_raw_terms_only(recording: Recording):
     torch.testing.assert_close(moved.scores, scores, atol=1e-5, rtol=0)
     again = analyze(moved, names, progress=False)
     for name in names:
-        for key, scalar in results[name].summary.items():
+        for key, scalar in results[name].metrics.items():
             if isinstance(scalar.value, str) or scalar.value is None:
-                assert again[name].summary[key].value == scalar.value, key
+                assert again[name].metrics[key].value == scalar.value, key
             else:
-                assert again[name].summary[key].value == pytest.approx(scalar.value, abs=1e-5), key
+                assert again[name].metrics[key].value == pytest.approx(scalar.value, abs=1e-5), key
     old, new = (r["positional_gradient"].frame() for r in (results, again))
     canonical, raw = old["gauge"] == "canonical", (old["gauge"] == "raw") & (old["term"] == "bP")
     np.testing.assert_allclose(new["slope"][canonical], old["slope"][canonical], atol=1e-5)
@@ -247,7 +247,7 @@ def test_other_worlds_and_models_are_analysed_to_the_end(
     assert not [text for text in words if odd.search(text)]
     assert all(figure.plot for result in found.values() for figure in result.figures())
     if plan.scenes.split.n_val == 0:
-        assert found["term_ablation"].summary["order_without_key_position"].value is None
+        assert found["term_ablation"].metrics["order_without_key_position"].value is None
 
 
 SMALL = {"layouts_per_pair": 4}

@@ -28,6 +28,7 @@ TOP_LEVEL = {
 
 LAYERS = (
     {"axes", "stats", "store", "wording"},
+    {"metric"},
     {"charts", "encoders", "grades", "locking", "result", "scenes"},
     {"bounds", "checkpoint", "decomposition", "report", "scoring", "sweep"},
     {"benchmark", "recording", "training"},

@@ -11,7 +11,7 @@ import pytest
 
 import lrinterp
 from lrinterp.analysis import ANALYSES
-from lrinterp.cli.analyze import NAMES, spread
+from lrinterp.cli.analyze import spread
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "checkpoints" / "left-right"
@@ -134,8 +134,13 @@ def test_only_limits_results_and_sections(
     assert 'id="accuracy"' in report.read_text()
 
 
-def test_help_names_the_analyses_there_are():
-    assert [name.strip() for name in NAMES.split(",")] == list(ANALYSES)
+@pytest.mark.parametrize("command", ["analyze", "compare"])
+def test_help_names_the_analyses_there_are(run: Run, command: str):
+    shown = run(command, "--help")[1]
+    assert [name for name in ANALYSES if name not in shown] == []
+
+
+def test_only_is_repeated_before_each_name():
     assert spread(["c", "--only", "a", "b", "--out", "x"]) == (
         ["c", "--only", "a", "--only", "b", "--out", "x"]
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lrinterp.grades import beside, grade, phrase_of
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 from lrinterp.stats import Interval, Units, mean_interval
 
 
@@ -46,7 +46,7 @@ CASES = [
 @pytest.mark.parametrize(("value", "low", "high", "word"), CASES)
 def test_the_word_follows_the_interval(value, low, high, word):
     assert grade(number(value, low, high), 0.5) == word
-    assert grade(Scalar(value=value, low=low, high=high, n_units=3), 0.5) == word
+    assert grade(Metric(value=value, low=low, high=high, n_units=3), 0.5) == word
 
 
 def test_the_value_alone_never_changes_the_word():

@@ -2,6 +2,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, final
 
 import numpy as np
@@ -13,9 +14,9 @@ import pytest
 from lrinterp.result import (
     Attention,
     Figure,
+    Metric,
     Provenance,
     Result,
-    Scalar,
     Skipped,
     document,
     records,
@@ -30,10 +31,10 @@ class Answer(Result):
     name: ClassVar[str] = "answer"
     question: ClassVar[str] = "Left or right?"
     table: pd.DataFrame
-    number: Scalar
+    number: Metric
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         return {"order": self.number}
 
     @property
@@ -84,23 +85,23 @@ def provenance() -> Provenance:
 @pytest.mark.parametrize(
     ("scalar", "text", "interval"),
     [
-        (Scalar(value=0.9731, low=0.957, high=0.989), "0.973", "[0.957, 0.989]"),
-        (Scalar(value=-1.25, low=-2.5, high=0.0), f"{MINUS}1.2", f"[{MINUS}2.5, 0.0]"),
-        (Scalar(value=0.5, low=0.49996, high=0.50004), "0.50000", "[0.49996, 0.50004]"),
-        (Scalar(value=120.0, low=80.0, high=160.0), "120", "[80, 160]"),
-        (Scalar(value=-0.001, low=-0.3, high=0.3), "0.00", f"[{MINUS}0.30, 0.30]"),
-        (Scalar(value=0.5, low=0.5, high=0.5), "0.500", "[0.500, 0.500]"),
-        (Scalar(value=-0.12345), f"{MINUS}0.123", ""),
-        (Scalar(value=3.8e-7), f"3.8e{MINUS}07", ""),
-        (Scalar(value=7), "7", ""),
-        (Scalar(value="L0H2"), "L0H2", ""),
-        pytest.param(Scalar(value=1500), "1500", ""),
-        pytest.param(Scalar(value=-0.0), "0", ""),
-        (Scalar(value=None), "–", ""),
-        (Scalar(value=0.5, low=0.4), "0.5", ""),
+        (Metric(value=0.9731, low=0.957, high=0.989), "0.973", "[0.957, 0.989]"),
+        (Metric(value=-1.25, low=-2.5, high=0.0), f"{MINUS}1.2", f"[{MINUS}2.5, 0.0]"),
+        (Metric(value=0.5, low=0.49996, high=0.50004), "0.50000", "[0.49996, 0.50004]"),
+        (Metric(value=120.0, low=80.0, high=160.0), "120", "[80, 160]"),
+        (Metric(value=-0.001, low=-0.3, high=0.3), "0.00", f"[{MINUS}0.30, 0.30]"),
+        (Metric(value=0.5, low=0.5, high=0.5), "0.500", "[0.500, 0.500]"),
+        (Metric(value=-0.12345), f"{MINUS}0.123", ""),
+        (Metric(value=3.8e-7), f"3.8e{MINUS}07", ""),
+        (Metric(value=7), "7", ""),
+        (Metric(value="L0H2"), "L0H2", ""),
+        pytest.param(Metric(value=1500), "1500", ""),
+        pytest.param(Metric(value=-0.0), "0", ""),
+        (Metric(value=None), "–", ""),
+        (Metric(value=0.5, low=0.4), "0.5", ""),
     ],
 )
-def test_a_scalar_shows_what_its_interval_deserves(scalar: Scalar, text: str, interval: str):
+def test_a_scalar_shows_what_its_interval_deserves(scalar: Metric, text: str, interval: str):
     assert str(scalar) == text
     assert scalar.interval == interval
 
@@ -110,19 +111,19 @@ def test_a_scalar_shows_what_its_interval_deserves(scalar: Scalar, text: str, in
     [(0.5, 2), (0.1, 2), (0.0999, 2), (0.0161, 3), (0.04, 2), (1e-9, 10), (1.0, 1), (30.0, 0)],
 )
 def test_one_figure_of_the_half_width_or_two(half: float, digits: int):
-    assert Scalar(value=0.0, low=-half, high=half).digits == digits
+    assert Metric(value=0.0, low=-half, high=half).digits == digits
 
 
 def test_a_scalar_of_a_row():
     row = {"slope": 0.5, "low": math.nan, "high": 1.0, "n": 4, "set": "single"}
-    assert Scalar.of(row, "slope") == Scalar(value=0.5, low=None, high=1.0, n=4)
-    assert Scalar.of({"value": None}) == Scalar(value=None)
+    assert Metric.of(row, "slope") == Metric(value=0.5, low=None, high=1.0, n=4)
+    assert Metric.of({"value": None}) == Metric(value=None)
     with pytest.raises(KeyError, match="value"):
-        Scalar.of(row)
+        Metric.of(row)
 
 
 def test_plain_keeps_order_and_drops_what_json_cannot_hold():
-    plain = Scalar(value=math.nan, low=-math.inf, high=1.0, n=3).plain()
+    plain = Metric(value=math.nan, low=-math.inf, high=1.0, n=3).plain()
     assert list(plain.items()) == [
         ("value", None), ("low", None), ("high", 1.0), ("n", 3), ("n_units", None),
     ]  # fmt: skip
@@ -154,7 +155,7 @@ def test_a_table_without_rows_or_columns_has_no_records(table: pd.DataFrame):
 
 
 def test_a_document_is_strict_json(table: pd.DataFrame, provenance: Provenance):
-    answer = Answer(table=table, number=Scalar(value=math.nan, n=2))
+    answer = Answer(table=table, number=Metric(value=math.nan, n=2))
     skipped = Skipped(skipped="other", asked="Why?", reason="one layer only")
     plain = document({"answer": answer, "other": skipped}, provenance)
     text = json.dumps(plain, allow_nan=False)
@@ -189,7 +190,7 @@ def test_what_was_skipped_says_so_everywhere():
 
 
 def test_a_result_shows_its_numbers(table: pd.DataFrame):
-    html = Answer(table=table, number=Scalar(value=0.97312))._repr_html_()
+    html = Answer(table=table, number=Metric(value=0.97312))._repr_html_()
     assert "Left or right?" in html
     assert "It knows." in html
     assert "0.9731" in html

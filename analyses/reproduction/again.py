@@ -19,7 +19,7 @@ from lrinterp.reproduction.claims import hold_against
 from lrinterp.reproduction.design import Design
 from lrinterp.reproduction.grids import of_diversity, of_scales
 from lrinterp.reproduction.statistics import Found, by_seed
-from lrinterp.result import Scalar, records
+from lrinterp.result import Metric, records
 from lrinterp.stats import COSINE, GAP, LINEAR, SHARE, Scale
 from lrinterp.study import SweepPlan, load_sweep, sweep
 from lrinterp.sweep import cores, local_processes
@@ -53,7 +53,7 @@ def main() -> None:
     found |= of_scales(load_sweep(KEPT)) if KEPT.is_dir() else {}
     held = hold_against(found)
     for row in records(held.table):
-        number = Scalar(value=row["value"], low=row["low"], high=row["high"]).phrase
+        number = Metric(value=row["value"], low=row["low"], high=row["high"]).phrase
         print(f"{row['id']:22} {row['verdict']:14} {row['statistic']:24} {number:28} "
               f"{row['criterion']:18} {row['part_verdict']}")  # fmt: skip
     print(held.table.drop_duplicates("id")["verdict"].value_counts().to_dict())

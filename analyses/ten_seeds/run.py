@@ -110,10 +110,10 @@ def row_of(folder: Path, seed: int) -> dict[str, object]:
     checkpoint = lr.load_checkpoint(folder)
     recording = lr.record(checkpoint.model, checkpoint.scenes().examples())
     results = lr.analyze(recording, NAMES)
-    found = {key: s.value for r in results.values() for key, s in r.summary.items()}
-    gap = results["term_ablation"].summary["order_placebo_minus_without"]
+    found = {key: s.value for r in results.values() for key, s in r.metrics.items()}
+    gap = results["term_ablation"].metrics["order_placebo_minus_without"]
     row = {name: found[key] for key, name in COLUMNS.items()}
-    own = results["term_ablation"].summary
+    own = results["term_ablation"].metrics
     says = {
         "order_says": grade(own["order_intact"], 0.5),
         "without_says": grade(own["order_without_key_position"], 0.5),

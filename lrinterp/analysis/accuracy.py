@@ -1,11 +1,13 @@
 """Does the model know left from right, and on which pictures?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
 import pandas as pd
+import torch
 
 from lrinterp.analysis.accuracy_figures import distance_figure, label_figure
 from lrinterp.analysis.order_parts import (
@@ -13,15 +15,19 @@ from lrinterp.analysis.order_parts import (
     by_distance,
     by_label,
     by_template,
+    word_credits,
     word_row,
 )
+from lrinterp.analysis.subject import over_pictures
 from lrinterp.charts import bars
 from lrinterp.grades import phrase_of
+from lrinterp.metric import joined
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar, records
+from lrinterp.result import Figure, Metric, Result, records
 from lrinterp.scenes import SETS
 from lrinterp.scenes.natural import PICTURES
-from lrinterp.scoring import METRICS, accuracy_rows
+from lrinterp.scoring import METRICS, accuracy_rows, credits, order_credit
+from lrinterp.stats import Sample
 from lrinterp.wording import counted
 
 __all__ = ["Accuracy", "accuracy"]
@@ -47,16 +53,19 @@ class Accuracy(Result):
     """Order by set and template, where there are several."""
     labels: pd.DataFrame
     """Order on the pictures of each label of the focus set, the lowest first."""
+    measured: Mapping[str, Metric]
+    """The numbers of the summary that pictures were recorded for, with their samples."""
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Order on each set of pairs, and what else tells a model's state at a glance."""
-        keyed = {key_of(row): Scalar.of(row) for row in records(self.table)}
+        keyed = {key_of(row): Metric.of(row) for row in records(self.table)}
         names = NATURAL_SUMMARY if self.natural else SUMMARY
         by_template = {
-            f"{self.focus}_order_{name}": Scalar.of(row) for name, row in self.by_template.items()
+            f"{self.focus}_order_{name}": Metric.of(row) for name, row in self.by_template.items()
         }
-        return {key: keyed[key] for key in names} | by_template
+        shown = joined({key: keyed[key] for key in names}, by_template)
+        return {key: self.measured.get(key, number) for key, number in shown.items()}
 
     @property
     def focus(self) -> str:
@@ -82,9 +91,9 @@ class Accuracy(Result):
     @property
     def finding(self) -> str:
         """Order and label set on held-out pairs."""
-        order, labels, *rest = (self.summary[k] for k in self.summary)
+        order, labels, *rest = (self.metrics[k] for k in self.metrics)
         apart = "".join(
-            f" With captions that say “{name}” it is {Scalar.of(row).phrase}."
+            f" With captions that say “{name}” it is {Metric.of(row).phrase}."
             for name, row in self.by_template.items()
         )
         if self.natural:
@@ -124,7 +133,7 @@ class Accuracy(Result):
         if least is None or (near["high"] or 1) >= (least["low"] or 0):
             return ""
         return (
-            f" Neighbouring objects are hardest: order is {Scalar.of(near).phrase} at distance "
+            f" Neighbouring objects are hardest: order is {Metric.of(near).phrase} at distance "
             f"{near['distance']}, and surely above {least['low']:.2f} at each larger one."
         )
 
@@ -237,7 +246,36 @@ def accuracy(recording: Recording) -> Accuracy:
         table=pd.DataFrame(rows, columns=COLUMNS),
         templates=pd.DataFrame(list(by_template(recording)), columns=TEMPLATE_COLUMNS),
         labels=pd.DataFrame(list(by_label(recording)), columns=["label", "value", "n"]),
+        measured=dict(sampled(recording, rows)),
     )
+
+
+def sampled(
+    recording: Recording, rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, Metric]]:
+    """By summary key: the numbers of some table rows, and of each template, with their samples."""
+    examples, parts = recording.examples, {}
+    for name in dict.fromkeys(row["set"] for row in rows if row["value"] is not None):
+        index = examples.where(name)
+        scores = recording.scores[torch.from_numpy(index).to(recording.scores.device)]
+        parts[name] = examples.at(index), scores
+    for row in rows:
+        if row["value"] is None or key_of(row) not in (*SUMMARY, *NATURAL_SUMMARY):
+            continue
+        part, scores = parts[row["set"]]
+        if row["candidates"] == WORD:
+            values = word_credits(recording)
+        else:
+            values = credits(scores, part, row["metric"], row["candidates"])
+        chance = part.chance if row["metric"] == "order" else None
+        sample = Sample.mean(values[None], part.image_units)
+        yield key_of(row), over_pictures(part, sample, chance=chance)
+    several = examples.templates if len(examples.templates) > 1 else ()
+    for name, (part, scores) in parts.items():
+        for template in several if name in (PICTURES, "unseen_pair") else ():
+            values = order_credit(scores, part, template)
+            sample = Sample.mean(values[None], part.image_units)
+            yield f"{name}_order_{template}", over_pictures(part, sample, chance=part.chance)
 
 
 def key_of(row: Mapping[str, Any]) -> str:

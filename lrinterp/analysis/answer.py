@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, final
 
 import pandas as pd
@@ -11,8 +12,9 @@ from lrinterp.analysis.accuracy import Accuracy
 from lrinterp.analysis.answer_words import GAIN, WITHOUT, sentence, side_words
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.grades import Grade, grade, phrase_of
+from lrinterp.metric import joined
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, Tile, records
+from lrinterp.result import Figure, Metric, NotApplicable, Result, Tile
 from lrinterp.scenes.natural import PICTURES
 
 __all__ = ["Answer", "answer"]
@@ -29,8 +31,8 @@ class Answer(Result):
     name: ClassVar[str] = "answer"
     question: ClassVar[str] = "Does the model know left from right?"
 
-    table: pd.DataFrame
-    """The four numbers by key."""
+    numbers: Mapping[str, Metric]
+    """The four numbers by key, and order without key-position in the text tower."""
     chance: float
     """Order accuracy of a guess."""
     span: float
@@ -41,8 +43,8 @@ class Answer(Result):
     head: str
     layers: int
     """Layers of the image tower; the headline head is chosen among the heads of all."""
-    by_word: pd.DataFrame
-    """Order by the relation word of the captions it was tested with, one row each."""
+    templates: Mapping[str, Metric]
+    """Order by the relation word of the captions it was tested with."""
     focus: str = "unseen_pair"
     """The set of pictures that the numbers are of."""
 
@@ -51,20 +53,14 @@ class Answer(Result):
         """Are the pictures those of a suite, and not of the toy world?"""
         return self.focus == PICTURES
 
-    @property
-    def templates(self) -> Mapping[str, Scalar]:
-        """Order by relation word."""
-        return {row["word"]: Scalar.of(row) for row in records(self.by_word)}
-
-    def scalar(self, key: str) -> Scalar:
+    def scalar(self, key: str) -> Metric:
         """One of the four numbers; the first has the name of its set of pictures."""
-        wanted = order_of(self.focus) if key == ORDER else key
-        return Scalar.of(next(row for row in records(self.table) if row["key"] == wanted))
+        return self.numbers[order_of(self.focus) if key == ORDER else key]
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """The four numbers."""
-        return {row["key"]: Scalar.of(row) for row in records(self.table)}
+        return self.numbers
 
     @property
     def finding(self) -> str:
@@ -93,7 +89,7 @@ class Answer(Result):
 
     def frame(self) -> pd.DataFrame:
         """The four numbers."""
-        return self.table
+        return pd.DataFrame([{"key": key, **one.plain()} for key, one in self.numbers.items()])
 
     def figures(self) -> tuple[Figure, ...]:
         """None: the tiles are the picture."""
@@ -126,11 +122,11 @@ class Answer(Result):
             ),
         )
 
-    def grade(self, order: Scalar) -> Grade:
+    def grade(self, order: Metric) -> Grade:
         """What the interval of an order accuracy says."""
         return grade(order, self.chance)
 
-    def order_words(self, order: Scalar) -> str:
+    def order_words(self, order: Metric) -> str:
         """An order accuracy in words."""
         if order.value is None:
             return NOT_MEASURED[self.natural]
@@ -145,7 +141,7 @@ class Answer(Result):
         """Order without key-position in the text tower."""
         return f"without it in the text tower {self.scalar(TEXT).phrase}"
 
-    def label_words(self, labels: Scalar) -> str:
+    def label_words(self, labels: Metric) -> str:
         """A label-set accuracy in words."""
         if labels.value is None or labels.low is None or labels.high is None:
             return NOT_MEASURED[self.natural]
@@ -155,7 +151,7 @@ class Answer(Result):
             return f"recognition suffers: whole interval below {RECOGNISED:g}"
         return f"undecided whether it stays above {RECOGNISED:g}"
 
-    def _gain_words(self, gain: Scalar) -> str:
+    def _gain_words(self, gain: Metric) -> str:
         line = "from left to right" if self.natural else "along the row"
         if not self.has_gradient:
             return f"no head has a gradient: at most {self.widest:.2g} logits {line}"
@@ -164,7 +160,7 @@ class Answer(Result):
 
 ORDER = "unseen_pair_order"
 LABELS = "label_set_closed_without_key_position"
-NOTHING = Scalar(value=None)
+NOTHING = Metric(value=None)
 UNTESTED = {
     False: "This model was not tested on pairs of held-out labels.",
     True: "This model was not tested on the order of the suite's pictures.",
@@ -207,28 +203,22 @@ def answer(
     if not len(recording.examples):
         raise NotApplicable("no pictures were recorded")
     name = PICTURES if positional_gradient.focus == PICTURES else "unseen_pair"
-    if order_of(name) not in accuracy.summary:
+    if order_of(name) not in accuracy.metrics:
         raise NotApplicable(f"the accuracy of these examples has no {order_of(name)}")
-    scalars = {
-        order_of(name): accuracy.summary[order_of(name)],
-        **{key: term_ablation.summary.get(key, NOTHING) for key in (WITHOUT, TEXT, LABELS)},
-        GAIN: positional_gradient.summary[GAIN],
-    }
+    key, order = order_of(name), accuracy.metrics[order_of(name)]
+    ablated = {k: term_ablation.metrics.get(k, NOTHING) for k in (WITHOUT, TEXT, LABELS)}
     return Answer(
-        table=pd.DataFrame([{"key": key, **scalar.plain()} for key, scalar in scalars.items()]),
+        numbers=joined({key: order}, ablated, {GAIN: positional_gradient.metrics[GAIN]}),
         chance=accuracy.chance,
-        span=number(positional_gradient.summary["headline_span"]),
+        span=number(positional_gradient.metrics["headline_span"]),
         widest=positional_gradient.widest,
         has_gradient=positional_gradient.has_gradient,
         head=positional_gradient.headline_name,
         layers=positional_gradient.layers,
-        by_word=pd.DataFrame(
-            [
-                {"word": word, **accuracy.summary.get(f"{key}_{word}", scalars[key]).plain()}
-                for key in (order_of(name),)
-                for word in recording.examples.templates
-            ]
-        ),
+        templates={
+            word: accuracy.metrics.get(f"{key}_{word}", order)
+            for word in recording.examples.templates
+        },
         focus=name,
     )
 
@@ -238,6 +228,6 @@ def order_of(name: str) -> str:
     return f"{name}_order"
 
 
-def number(scalar: Scalar) -> float:
+def number(scalar: Metric) -> float:
     """The value of a scalar that is a number."""
     return float(scalar.value)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from lrinterp.analysis.ablation.term_ablation import TEXT
 from lrinterp.grades import SHORT, Grade
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 
 if TYPE_CHECKING:
     from lrinterp.analysis.answer import Answer
@@ -56,7 +56,7 @@ def listed(words: list[str]) -> str:
     return " and ".join(f"“{word}”" for word in words)
 
 
-def side_words(gain: Scalar) -> str:
+def side_words(gain: Metric) -> str:
     """Which side a head prefers, where the interval of its gain says so."""
     if gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
         return "prefers neither side for sure"
@@ -85,13 +85,13 @@ def mechanism_words(result: "Answer") -> str:
     )
 
 
-def attends(gain: Scalar) -> str:
+def attends(gain: Metric) -> str:
     """What a head attends to, where the interval of its gain says so."""
     if gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
         return "attends to neither side more for sure"
     return f"attends more to the {side_of(gain)}-hand object"
 
 
-def side_of(gain: Scalar) -> str:
+def side_of(gain: Metric) -> str:
     """The side of a gain whose interval lies on one side of 0."""
     return "right" if float(gain.value or 0) > 0 else "left"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -17,7 +18,7 @@ from lrinterp.axes import Pixels
 from lrinterp.charts import heatmap
 from lrinterp.decomposition import TERMS
 from lrinterp.recording import Recording
-from lrinterp.result import Attention, Figure, NotApplicable, Result, Scalar
+from lrinterp.result import Attention, Figure, Metric, NotApplicable, Result
 from lrinterp.wording import signed
 
 __all__ = ["Mechanism", "mechanism"]
@@ -58,13 +59,13 @@ class Mechanism(Result):
         shown = [f"{i} {word}" for i, word in enumerate(self.words)]
         return ["CLS", *(name.replace(" background", " ·") for name in shown[1:])]
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """The margin of this picture, intact and ablated."""
         intact, without = map(float, self.margins)
         return {
-            "margin_intact": Scalar(value=intact, n=1),
-            "margin_without_key_position": Scalar(value=without, n=1),
+            "margin_intact": Metric(value=intact, n=1, estimator="exact"),
+            "margin_without_key_position": Metric(value=without, n=1, estimator="exact"),
         }
 
     @property

@@ -1,6 +1,7 @@
 """What the analyses look at: held-out pairs where there are any, and fresh twins of a model."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,17 +11,20 @@ from torch import Tensor
 from lrinterp.decomposition import why_not
 from lrinterp.encoders import DualEncoder, Tower
 from lrinterp.recording import Recording
-from lrinterp.result import NotApplicable
+from lrinterp.result import Metric, NotApplicable
 from lrinterp.scenes import Examples
 from lrinterp.scenes.natural import PICTURES
+from lrinterp.stats import Sample
 
 __all__ = [
     "SET_WORDS",
     "decomposable",
     "focus",
     "head_name",
+    "over_pictures",
     "random_twins",
     "relation_captions",
+    "unit_of",
     "untrained",
 ]
 
@@ -46,6 +50,17 @@ def focus(examples: Examples) -> str:
         if name in examples.image_set:
             return name
     raise NotApplicable("no pictures of several objects were recorded")
+
+
+def unit_of(name: str) -> str:
+    """What intervals over the pictures of a set leave out: a label, of photographs an object."""
+    return "object" if name == PICTURES else "label"
+
+
+def over_pictures(examples: Examples, sample: Sample, **about: Any) -> Metric:
+    """A mean, or a ratio of means, over all of some pictures of one set, which it remembers."""
+    unit = unit_of(examples.image_set[0])
+    return Metric.of_sample(sample, examples=examples.fingerprint, unit=unit, **about)
 
 
 def decomposable(recording: Recording, tower: str) -> Tower:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lrinterp.benchmark.figures import told_by_word
 from lrinterp.benchmark.published import published_words
 from lrinterp.grades import beside
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 from lrinterp.wording import counted, signed
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ def leaning(result: "Benchmark") -> Iterator[str]:
     if says and true:
         yield (
             f"Of the {counted(says.n, 'row')} that offer it, it says right in {share(says)}; "
-            f"it is so in {share(Scalar(value=true.value))}."
+            f"it is so in {share(Metric(value=true.value))}."
         )
 
 
-def share(scalar: Scalar) -> str:
+def share(scalar: Metric) -> str:
     """A share with its interval, which nobody can take for a count.
 
-    >>> share(Scalar(value=1.0)), share(Scalar(value=0.75, low=0.5, high=1.0))
+    >>> share(Metric(value=1.0)), share(Metric(value=0.75, low=0.5, high=1.0))
     ('a share of 1.000', 'a share of 0.75 [0.50, 1.00]')
     """
     assert isinstance(scalar.value, float)
@@ -75,6 +75,6 @@ def share(scalar: Scalar) -> str:
     return f"a share of {phrase}"
 
 
-def against(scalar: Scalar, chance: float) -> str:
+def against(scalar: Metric, chance: float) -> str:
     """Where the interval lies against chance."""
     return beside(scalar, chance)

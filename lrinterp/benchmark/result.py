@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import pandas as pd
@@ -10,7 +11,7 @@ from lrinterp.benchmark.figures import axes, choices, relations, sides, told_by_
 from lrinterp.benchmark.finding import sentences
 from lrinterp.benchmark.notes import BIAS, GLOSSARY, INTERVALS, OMITTED, PADDED, SUITE_NOTES, TIES
 from lrinterp.benchmark.published import published_figures
-from lrinterp.result import Figure, Result, Scalar, Tile, records
+from lrinterp.result import Figure, Metric, Result, Tile, records
 from lrinterp.wording import counted, plain_number
 
 __all__ = ["COLUMNS", "Benchmark"]
@@ -65,18 +66,18 @@ class Benchmark(Result):
         part = self.table[self.table["measure"] == measure]
         return records(part if subset is None else part[part["subset"] == subset])
 
-    def scalar(self, measure: str, name: str = "") -> Scalar | None:
+    def scalar(self, measure: str, name: str = "") -> Metric | None:
         """A number of the whole suite; None where the suite has none."""
         found = [row for row in self.rows(measure, subset="") if row["name"] == name]
-        return Scalar.of(found[0]) if found else None
+        return Metric.of(found[0]) if found else None
 
     def chance(self, measure: str, name: str = "") -> float | None:
         """What a guess would score."""
         found = [row for row in self.rows(measure, subset="") if row["name"] == name]
         return found[0]["chance"] if found else None
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Macro and row-weighted accuracy, by axis, left and right, pairs and sets, what is bad."""
         names = {
             "macro_accuracy": ("macro", ""),
@@ -90,7 +91,7 @@ class Benchmark(Result):
             "set_accuracy": ("set", ""),
         }
         found = {key: self.scalar(*place) for key, place in names.items()}
-        skipped = Scalar(value=sum(row["n"] for row in self.rows("skipped")))
+        skipped = Metric(value=sum(row["n"] for row in self.rows("skipped")))
         return {key: one for key, one in found.items() if one} | {"skipped_rows": skipped}
 
     @property
@@ -169,7 +170,7 @@ def omitted(row: Mapping[str, Any]) -> str:
 
 def line(row: Mapping[str, Any]) -> dict[str, str]:
     """A number in words."""
-    scalar = Scalar.of(row)
+    scalar = Metric.of(row)
     what = MEASURED[row["measure"]].format(name=row["name"])
     of = f", {row['subset']}" if row["subset"] else ""
     left_out = " (not in the mean)" if row["in_macro"] is False else ""

@@ -12,6 +12,7 @@ from lrinterp.cli.options import (
     Pictures,
     Suite,
     Tokenizer,
+    analysis_names,
     check_outputs,
     command_line,
     from_suite,
@@ -21,20 +22,20 @@ from lrinterp.cli.options import (
 
 __all__ = ["AnalyzeCommand", "analyze"]
 
-NAMES = (
-    "answer, mechanism, over_picture, accuracy, attention_terms, positional_gradient, "
-    "term_ablation, activation_patching, similarity_attribution, order_bias, relation_geometry, "
-    "procrustes"
-)
 VALUED = ("--out", "--json", "--suite", "--data", "--pictures", "--tokenizer")
 """Options that a value follows, which is not the checkpoint."""
 
 
 class AnalyzeCommand(TyperCommand):
-    """Lets `--only` take several names, as in `--only accuracy term_ablation`."""
+    """Lets `--only` take several names, as in `--only accuracy term_ablation`; help lists all."""
 
     def parse_args(self, ctx, args):  # noqa: D102
         return super().parse_args(ctx, spread(args))
+
+    def format_help(self, ctx, formatter):  # noqa: D102
+        [only] = [option for option in self.params if option.name == "only"]
+        only.help = f"Some of: {', '.join(analysis_names())}."  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
 
 
 def spread(args: list[str]) -> list[str]:
@@ -43,7 +44,7 @@ def spread(args: list[str]) -> list[str]:
     While the checkpoint has not been named, only analyses count as names, so that it may also
     come last.
     """
-    known = {name.strip() for name in NAMES.split(",")}
+    known = analysis_names() if "--only" in args else {}
     spread_out, only, seen_checkpoint, value_next = [], False, False, False
     for arg in args:
         if arg.startswith("-"):
@@ -63,9 +64,11 @@ def analyze(
         str, typer.Argument(metavar="CKPT", help="Checkpoint folder, a CLIP's, or its hub name.")
     ],
     out: Annotated[Path, typer.Option(help="The report.")] = Path("report.html"),
-    json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the results here as JSON, with samples beside it.")
+    ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME ...", help=f"Some of: {NAMES}.")
+        list[str] | None, typer.Option(metavar="NAME ...", help="Of the analyses.")
     ] = None,
     suite: Suite = None,
     data: Data = None,
@@ -75,10 +78,12 @@ def analyze(
 ) -> None:
     """Analyse a checkpoint and write one HTML report that explains what it does."""
     from lrinterp.analysis import check_names
-    from lrinterp.store import write_json
+    from lrinterp.result import samples_path, write_results
 
     inputs = read_from(suite, data, tokenizer)
-    check_outputs(Path(checkpoint), {"--out": out, "--json": json}, inputs)
+    outputs = {"--out": out, "--json": json}
+    outputs |= {"the samples of --json": samples_path(json)} if json else {}
+    check_outputs(Path(checkpoint), outputs, inputs)
     check_names(only)
     chosen = from_suite(suite, data, pictures)
     loaded = lr.load_checkpoint(checkpoint, tokenizer=tokenizer)
@@ -86,8 +91,8 @@ def analyze(
     provenance = loaded.provenance(command_line())
     lr.write_report(results, provenance, out)
     if json:
-        write_json(json, lr.document(results, provenance))
-    print_summary((name, result.summary) for name, result in results.items())
+        write_results(json, results, provenance)
+    print_summary((name, result.metrics) for name, result in results.items())
     for name, result in results.items():
         if result.reason:
             typer.echo(f"{name} does not apply: {result.reason}")

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrinterp.cli.analyze import NAMES
 from lrinterp.cli.options import (
     Data,
     Pictures,
@@ -30,7 +29,7 @@ def compare(
     out: Annotated[Path, typer.Option(help="The report.")] = Path("compare.html"),
     json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME ...", help=f"Some of: {NAMES}.")
+        list[str] | None, typer.Option(metavar="NAME ...", help="Of the analyses.")
     ] = None,
     suite: Suite = None,
     data: Data = None,

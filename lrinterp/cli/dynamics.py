@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperCommand
 
-from lrinterp.cli.analyze import NAMES
-from lrinterp.cli.options import check_outputs, command_line, print_frame, print_summary
+from lrinterp.cli.options import (
+    analysis_names,
+    check_outputs,
+    command_line,
+    print_frame,
+    print_summary,
+)
 
 if TYPE_CHECKING:
     pass
@@ -24,7 +29,7 @@ class DynamicsCommand(TyperCommand):
 
 def spread(args: list[str]) -> list[str]:
     """Repeat `--scalar` before each further name of the form analysis.key that follows it."""
-    known = tuple(f"{name.strip()}." for name in NAMES.split(","))
+    known = tuple(f"{name}." for name in analysis_names()) if "--scalar" in args else ()
     spread_out, scalar, value_next = [], False, False
     for arg in args:
         if scalar and not value_next and arg.startswith(known):
@@ -69,5 +74,5 @@ def dynamics(
     if json:
         write_json(json, document(results, provenance))
     print_frame(result.overview())
-    print_summary([(result.name, result.summary)])
+    print_summary([(result.name, result.metrics)])
     typer.echo(f"Report: {out.resolve()}")

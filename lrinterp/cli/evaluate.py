@@ -23,7 +23,7 @@ def evaluate(
     results = lr.analyze(lr.record(loaded.model, loaded.scenes().examples()), ["accuracy"])
     if json:
         write_json(json, lr.document(results, loaded.provenance(command_line())))
-    print_summary((name, result.summary) for name, result in results.items())
+    print_summary((name, result.metrics) for name, result in results.items())
     typer.echo(results["accuracy"].finding)
     if json:
         typer.echo(f"Wrote {json}")

@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lrinterp.result import Scalar
+    from lrinterp.result import Metric
     from lrinterp.scenes.natural import FromSuite
     from lrinterp.sweep import Executors
 
@@ -22,6 +22,7 @@ __all__ = [
     "Pictures",
     "Suite",
     "Tokenizer",
+    "analysis_names",
     "check_outputs",
     "command_line",
     "executors_of",
@@ -38,6 +39,13 @@ __all__ = [
 def command_line() -> str:
     """The command as it was typed."""
     return shlex.join(["lrinterp", *sys.argv[1:]])
+
+
+def analysis_names() -> list[str]:
+    """The analyses there are; loading them takes a while."""
+    from lrinterp.analysis import ANALYSES
+
+    return list(ANALYSES)
 
 
 def pick_device(name: str) -> str:
@@ -183,7 +191,7 @@ def print_frame(shown: "pd.DataFrame") -> None:
     Console().print(table)
 
 
-def print_summary(rows: Iterable[tuple[str, Mapping[str, "Scalar"]]]) -> None:
+def print_summary(rows: Iterable[tuple[str, Mapping[str, "Metric"]]]) -> None:
     """A table of named numbers with interval and n, by analysis."""
     from rich import box
     from rich.console import Console

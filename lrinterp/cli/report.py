@@ -50,7 +50,7 @@ def print_verdicts(table: "pd.DataFrame") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from lrinterp.result import Scalar, records
+    from lrinterp.result import Metric, records
 
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     for heading in ("", "value and 95 % interval", "holds if", "verdict"):
@@ -60,6 +60,6 @@ def print_verdicts(table: "pd.DataFrame") -> None:
         shown.add_row(f"[bold]{escape(str(arm))}[/bold]")
         for row in records(rows):
             sign = row["bound"].replace("at least", "≥").replace("at most", "≤")
-            texts = (f"  {row['id']}", Scalar.of(row).phrase, sign, row["verdict"])
+            texts = (f"  {row['id']}", Metric.of(row).phrase, sign, row["verdict"])
             shown.add_row(*map(escape, texts))
     Console().print(shown)

@@ -99,10 +99,10 @@ def read_plan(
 def final_order(out: Path) -> str:
     """Order of a finished run on held-out pairs, with what its interval says."""
     from lrinterp.grades import phrase_of
-    from lrinterp.result import Scalar
+    from lrinterp.result import Metric
 
     rows = lr.load_checkpoint(out).metadata.scores
-    order = Scalar.of(next(r for r in rows if (r["set"], r["metric"]) == ("unseen_pair", "order")))
+    order = Metric.of(next(r for r in rows if (r["set"], r["metric"]) == ("unseen_pair", "order")))
     if order.value is None:
         return "no held-out pairs"
     chance = 1 / math.factorial(lr.load_checkpoint(out).scenes().world.n_objects)

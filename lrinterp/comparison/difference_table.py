@@ -9,8 +9,7 @@ from scipy.stats import false_discovery_control
 
 from lrinterp.comparison.measured import Measured
 from lrinterp.comparison.naming import quantity_words
-from lrinterp.result import Scalar
-from lrinterp.stats import Difference, Interval, added, difference
+from lrinterp.metric import Gap
 
 __all__ = ["DIFFERS", "difference_table"]
 
@@ -55,7 +54,7 @@ def quantities(measured: Sequence[Measured], asked: Sequence[str]) -> Iterator[t
     """Analysis and key of each number, once; what gathers others, or one picture, comes last."""
     seen: set[str] = set()
     for analysis in sorted(asked, key=lambda name: name in LAST):
-        for key in dict.fromkeys(k for one in measured for k in one.summaries[analysis]):
+        for key in dict.fromkeys(k for one in measured for k in one.results[analysis].metrics):
             if key not in seen:
                 seen.add(key)
                 yield analysis, key
@@ -73,55 +72,30 @@ def compared(measured: Sequence[Measured], analysis: str, key: str) -> Iterator[
         names = {"name": scalar.value if named else "", "key": key, "primary": primary}
         row = {**place, **own, **names}
         found = None if one is first else between(first, one, analysis, key)
-        yield {**row, **(difference_row(*found) if found else {"paired": "", "verdict": ""})}
+        yield {**row, **(difference_row(found) if found else {"paired": "", "verdict": ""})}
 
 
-def difference_row(found: Difference, paired: str) -> dict[str, Any]:
+def difference_row(found: Gap) -> dict[str, Any]:
     """The columns of a difference; its verdict where it has no test."""
-    plain = vars(found.interval)
+    plain = found.plain()
     names = ("low", "high", "n", "n_units") if plain["n"] else ()
     columns = {f"difference_{name}": plain[name] for name in names}
-    columns |= {
-        "difference": plain["value"],
-        "paired": paired,
-        "p": found.p,
-        "least_p": found.least,
-    }
+    columns |= {"difference": plain["value"], "p": found.p, "least_p": found.least_p}
+    columns["paired"] = {True: "yes", False: "no", None: ""}[found.paired]
     return {**columns, "verdict": EXACT if plain["value"] else EQUAL}
 
 
-def between(
-    first: Measured, other: Measured, analysis: str, key: str
-) -> tuple[Difference, str] | None:
-    """A difference and whether it is paired (`yes`, `no`, or empty where it is exact)."""
+def between(first: Measured, other: Measured, analysis: str, key: str) -> Gap | None:
+    """How far one number is from that of the first; None for names and what is not measured.
+
+    A number that one model gives twice, and that has no sample, differs by exactly 0.
+    """
     one, two = (measured.scalar(analysis, key) for measured in (first, other))
-    if not (is_number(one.value) and is_number(two.value)):
+    if not (one.is_number and two.is_number):
         return None
-    if key in first.samples and key in other.samples:
-        a, b = first.samples[key], other.samples[key]
-        paired = a.pairs_with(b)
-        return difference(a.sample, b.sample, paired=paired), "yes" if paired else "no"
-    same = first.weights == other.weights and one == two
-    if same or one.low is None or two.low is None:
-        value = float(two.value) - float(one.value)  # type: ignore[arg-type]
-        return Difference(interval=Interval(value=value), p=None), ""
-    return added(with_interval(one), with_interval(two)), "no"
-
-
-def is_number(value: object) -> bool:
-    """Is it a number, not a name or nothing?"""
-    return isinstance(value, int | float)
-
-
-def with_interval(found: Scalar) -> Interval:
-    """A number of a summary as an interval."""
-    return Interval(
-        value=float(found.value),  # type: ignore[arg-type]
-        low=found.low,
-        high=found.high,
-        n=found.n or 0,
-        n_units=found.n_units or 0,
-    )
+    if first.weights == other.weights and one == two and one.sample is None:
+        return Gap(value=0.0, estimator="difference")
+    return two - one
 
 
 def corrected(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from lrinterp.comparison.difference_table import DIFFERS
 from lrinterp.comparison.naming import quantity_words
-from lrinterp.result import Scalar, Tile, records
+from lrinterp.result import Metric, Tile, records
 from lrinterp.wording import counted, plain_number
 
 __all__ = [
@@ -51,8 +51,8 @@ def sentence(table: pd.DataFrame, first: str, name: str) -> str:
     [before] = records(table[place])
     how = "paired on" if spoken["paired"] == "yes" else "not paired,"
     return (
-        f"{text}; {spoken['quantity']} is {Scalar.of(spoken).phrase} instead of "
-        f"{Scalar.of(before).phrase}, a difference of {difference_of(spoken).phrase} ({how} "
+        f"{text}; {spoken['quantity']} is {Metric.of(spoken).phrase} instead of "
+        f"{Metric.of(before).phrase}, a difference of {difference_of(spoken).phrase} ({how} "
         f"{counted(spoken['difference_n'], 'picture')}, {chance_words(spoken)}: "
         f"{spoken['verdict']})."
     )
@@ -105,15 +105,15 @@ def row_of(table: pd.DataFrame, first: str, name: str) -> dict[str, str]:
     return found | {row["quantity"]: said(row) for row in rows if row["key"] in SPOKEN}
 
 
-def difference_of(row: Mapping[str, Any]) -> Scalar:
+def difference_of(row: Mapping[str, Any]) -> Metric:
     """The difference of a table row, with its interval and counts."""
     names = ("low", "high", "n", "n_units")
-    return Scalar(value=row["difference"], **{name: row[f"difference_{name}"] for name in names})
+    return Metric(value=row["difference"], **{name: row[f"difference_{name}"] for name in names})
 
 
 def bare(row: Mapping[str, Any]) -> str:
     """A row's own number without its interval, or its head."""
-    return row["name"] or str(Scalar.of(row))
+    return row["name"] or str(Metric.of(row))
 
 
 def changed(row: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, final
 
 import pandas as pd
@@ -21,7 +22,7 @@ from lrinterp.comparison.difference_words import (
     told,
 )
 from lrinterp.comparison.measured import Measured, not_applied
-from lrinterp.result import Figure, Result, Scalar, Tile, records
+from lrinterp.result import Figure, Metric, Result, Tile, records
 from lrinterp.wording import counted
 
 __all__ = ["Differences", "differences"]
@@ -62,13 +63,13 @@ class Differences(Result):
         """The rows whose difference has an interval."""
         return self.table[self.table["p"].notna()]
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Every number by quantity and checkpoint, and every difference."""
         found = {}
         for row in records(self.table):
             where = f"{row['quantity']}, {row['checkpoint']}"
-            found[where] = Scalar(value=row["name"]) if row["name"] else Scalar.of(row)
+            found[where] = Metric(value=row["name"]) if row["name"] else Metric.of(row)
             if row["difference"] is not None:
                 found[f"{where} minus {self.first}"] = difference_of(row)
         return found

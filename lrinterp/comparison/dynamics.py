@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -15,7 +16,7 @@ from lrinterp.comparison.dynamics_figures import curves, lags
 from lrinterp.comparison.following import FOLLOWED, Measure, check_scalars, measure_run
 from lrinterp.comparison.kept import kept_steps
 from lrinterp.comparison.naming import numbered, short_names
-from lrinterp.result import Figure, Result, Scalar, Tile, records
+from lrinterp.result import Figure, Metric, Result, Tile, records
 from lrinterp.stats import seed_interval
 from lrinterp.store import InputError
 from lrinterp.wording import counted, plain_number, signed
@@ -43,8 +44,8 @@ class Dynamics(Result):
         """The columns of numbers that were followed."""
         return [n for n in map(str, self.table) if n not in (*PLACE, "aligned_step")]
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Runs, how many broke, and mean times over those that did, with t intervals over runs."""
         times = {
             "breaking_step": "order_step",
@@ -53,20 +54,20 @@ class Dynamics(Result):
             "gradient_step": "gradient_step",
         }
         return {
-            "runs": Scalar(value=len(self.events)),
-            "runs_broken": Scalar(value=int(self.events["order_step"].notna().sum())),
+            "runs": Metric(value=len(self.events)),
+            "runs_broken": Metric(value=int(self.events["order_step"].notna().sum())),
             **{name: self._mean(column) for name, column in times.items()},
         }
 
-    def _mean(self, column: str) -> Scalar:
+    def _mean(self, column: str) -> Metric:
         known = self.events[column].dropna().to_numpy(float)
         found = seed_interval(known)
-        return Scalar(value=found.value, low=found.low, high=found.high, n=found.n)
+        return Metric(value=found.value, low=found.low, high=found.high, n=found.n)
 
     @property
     def finding(self) -> str:
         """How many runs broke and when, and whether gradient or order came first."""
-        runs, broken, step, _, lag, gradient = self.summary.values()
+        runs, broken, step, _, lag, gradient = self.metrics.values()
         threshold = plain_number(self.events["threshold"].iloc[0])
         text = f"In {broken} of {counted(int(runs.value or 0), 'run')} order on held-out pairs "
         if not broken.value:
@@ -118,7 +119,7 @@ class Dynamics(Result):
 
     def tiles(self) -> tuple[Tile, ...]:
         """How many runs broke, when, when half the slope was there, and the lag."""
-        _, broken, step, slope, lag, _ = self.summary.values()
+        _, broken, step, slope, lag, _ = self.metrics.values()
         threshold = plain_number(self.events["threshold"].iloc[0])
         return (
             Tile(
@@ -132,7 +133,7 @@ class Dynamics(Result):
         )
 
 
-def _when(lag: Scalar) -> str:
+def _when(lag: Metric) -> str:
     """Before or after order, where the interval of the lag says so."""
     if lag.low is None or lag.high is None or lag.low <= 0 <= lag.high:
         return "before or after order, which these runs do not decide"
@@ -140,7 +141,7 @@ def _when(lag: Scalar) -> str:
     return f"{signed(abs(float(lag.value or 0)), 0)} steps {side} order does"
 
 
-def steps_words(scalar: Scalar) -> str:
+def steps_words(scalar: Metric) -> str:
     """A number of steps in a sentence, in whole steps, with its interval."""
     if scalar.value is None:
         return "–"

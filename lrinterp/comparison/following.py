@@ -143,10 +143,10 @@ def named_scalars(recording: Recording, names: Sequence[str]) -> dict[str, float
     found: dict[str, float | None] = {}
     for analysis, key in parts:
         result, name = results[analysis], f"{analysis}.{key}"
-        if not result.reason and key not in result.summary:
-            keys = ", ".join(result.summary)
+        if not result.reason and key not in result.metrics:
+            keys = ", ".join(result.metrics)
             raise InputError(f"scalar {name!r}: {analysis} has no {key!r}; expected one of {keys}")
-        value = None if result.reason else result.summary[key].value
+        value = None if result.reason else result.metrics[key].value
         if isinstance(value, str):
             raise InputError(f"scalar {name!r}: is a name, {value}, and no number to follow")
         found[name] = value

@@ -1,12 +1,11 @@
-"""One checkpoint measured: its results, and the values by picture behind them."""
+"""One checkpoint measured."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lrinterp.analysis import ANALYSES, analyze, in_order
-from lrinterp.comparison.samples import OnPictures, samples
 from lrinterp.recording import Recording, fingerprint
-from lrinterp.result import Result, Scalar
+from lrinterp.result import Metric, Result
 
 __all__ = ["Measured", "measure", "not_applied"]
 
@@ -20,30 +19,20 @@ class Measured:
     """A hash of the weights."""
     results: Mapping[str, Result]
     """The analyses asked for, and those that they need."""
-    summaries: Mapping[str, Mapping[str, Scalar]]
-    """Their summaries, computed once: an interval is made each time it is asked for."""
-    samples: Mapping[str, OnPictures]
-    """By summary key, where a number is a mean over pictures."""
 
-    def scalar(self, analysis: str, key: str) -> Scalar:
-        """A number of a summary; without a value where the analysis has none."""
-        return self.summaries[analysis].get(key, Scalar(value=None))
+    def scalar(self, analysis: str, key: str) -> Metric:
+        """A number of an analysis; without a value where the analysis has none."""
+        return self.results[analysis].metrics.get(key, Metric(value=None))
 
 
 def measure(
     name: str, recording: Recording, asked: Iterable[str], *, progress: bool | None = None
 ) -> Measured:
-    """Run some analyses and what they need, and keep the values by picture."""
+    """Run some analyses and what they need."""
     needed = {step for analysis in asked for step in in_order(analysis)}
     ordered = [analysis for analysis in ANALYSES if analysis in needed]
     results = analyze(recording, ordered, progress=progress)
-    return Measured(
-        name=name,
-        weights=fingerprint(recording.model),
-        results=results,
-        summaries={name: result.summary for name, result in results.items()},
-        samples=samples(recording, results),
-    )
+    return Measured(name=name, weights=fingerprint(recording.model), results=results)
 
 
 def not_applied(checkpoint: str, result: Result) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import pandas as pd
@@ -10,7 +11,7 @@ from lrinterp.analysis import ANALYSES
 from lrinterp.comparison.measured import Measured, not_applied
 from lrinterp.comparison.naming import quantity_words
 from lrinterp.comparison.side_figures import further_table, side_figures
-from lrinterp.result import Figure, Result, Scalar, Skipped, records
+from lrinterp.result import Figure, Metric, Result, Skipped, records
 from lrinterp.wording import counted
 
 __all__ = ["SideBySide", "side_by_side"]
@@ -56,8 +57,8 @@ class SideBySide(Result):
         """Those it applies to, in the order they were given."""
         return self.scalars["checkpoint"].drop_duplicates().tolist()
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """The first number of the analysis that has an interval, by checkpoint."""
         known = self.scalars[self.scalars["value"].notna()]
         chosen = known[known["low"].notna()] if known["low"].notna().any() else known
@@ -65,12 +66,12 @@ class SideBySide(Result):
             return {}
         key = chosen["key"].iloc[0]
         rows = records(known[known["key"] == key])
-        return {f"{quantity_words(key)}, {row['checkpoint']}": Scalar.of(row) for row in rows}
+        return {f"{quantity_words(key)}, {row['checkpoint']}": Metric.of(row) for row in rows}
 
     @property
     def finding(self) -> str:
         """The summary, or its lowest and highest where it is long, and what was skipped."""
-        spoken = list(self.summary.items())
+        spoken = list(self.metrics.items())
         if not spoken:
             return " ".join(["No checkpoint has a number here.", *self.skipped])
         if len(spoken) > SPOKEN:
@@ -78,7 +79,7 @@ class SideBySide(Result):
             spoken = [spoken[0], spoken[-1]]
         what, _ = spoken[0][0].split(", ", 1)
         parts = [f"{key.split(', ', 1)[1]} {s.phrase}{_sample(s)}" for key, s in spoken]
-        how = "" if len(self.summary) <= SPOKEN else f", lowest and highest of {len(self.summary)}"
+        how = "" if len(self.metrics) <= SPOKEN else f", lowest and highest of {len(self.metrics)}"
         text = f"{what[:1].upper()}{what[1:]}{how}: {'; '.join(parts)}."
         return " ".join([text, *self.skipped])
 
@@ -94,7 +95,7 @@ class SideBySide(Result):
     def overview(self) -> pd.DataFrame:
         """Every number of the summary: a column a checkpoint, or a row where they are many."""
         numbers = records(self.scalars)
-        cells = [row["name"] or Scalar.of(row).phrase.replace(" ", "\u00a0") for row in numbers]
+        cells = [row["name"] or Metric.of(row).phrase.replace(" ", "\u00a0") for row in numbers]
         words = [quantity_words(key) for key in self.scalars["key"]]
         flat = self.scalars.assign(cell=cells, words=words)
         many = len(self.checkpoints) > COLUMNS
@@ -119,7 +120,7 @@ HEADS = (
 )
 
 
-def _sample(scalar: Scalar) -> str:
+def _sample(scalar: Metric) -> str:
     if scalar.n is None or scalar.low is None:
         return ""
     units = f", {counted(scalar.n_units, 'unit')}" if scalar.n_units else ""
@@ -138,7 +139,7 @@ def side_by_side(analysis: str, measured: Sequence[Measured]) -> SideBySide | Sk
     return SideBySide(
         analysis=analysis,
         asked=asked,
-        scalars=scalar_table({one.name: one.summaries[analysis] for one in measured}),
+        scalars=scalar_table({name: result.metrics for name, result in results.items()}),
         frames=stacked({name: result.frame() for name, result in there.items()}),
         further=stacked({name: further_table(result) for name, result in there.items()}),
         chance=chances.pop() if len(chances) == 1 else None,
@@ -152,7 +153,7 @@ def caveats_of_all(results: Sequence[Result]) -> list[str]:
     return [c for c in results[0].caveats if all(c in result.caveats for result in results)]
 
 
-def scalar_table(summaries: Mapping[str, Mapping[str, Scalar]]) -> pd.DataFrame:
+def scalar_table(summaries: Mapping[str, Mapping[str, Metric]]) -> pd.DataFrame:
     """Every number of some summaries, one row each; a name has its own column."""
     rows = []
     for checkpoint, summary in summaries.items():

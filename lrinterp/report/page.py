@@ -25,9 +25,9 @@ from lrinterp.charts import THEME, lines
 from lrinterp.result import (
     Attention,
     Figure,
+    Metric,
     Provenance,
     Result,
-    Scalar,
     document,
     finite_or_none,
 )
@@ -91,7 +91,7 @@ def _words(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _sample(scalar: Scalar) -> str:
+def _sample(scalar: Metric) -> str:
     """What a scalar is a mean of, such as `n = 1,200 · 60 units`."""
     n = [f"n = {scalar.n:,}"] if scalar.n is not None else []
     units = [f"{scalar.n_units:,} units"] if scalar.n_units is not None else []

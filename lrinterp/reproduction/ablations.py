@@ -10,7 +10,7 @@ from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS, WHOLE
 from lrinterp.reproduction.tables import named, over_seeds
-from lrinterp.result import Scalar, records
+from lrinterp.result import Metric, records
 from lrinterp.stats import SHARE
 
 __all__ = ["ablations"]
@@ -129,4 +129,4 @@ def phrase(means: pd.DataFrame, measure: str, ablation: str) -> str:
     """A mean with its interval."""
     here = means[(means["measure"] == measure) & (means["ablation"] == ablation)]
     rows: list[dict[str, Any]] = records(here)
-    return Scalar.of(rows[0]).phrase if rows else "not measured"
+    return Metric.of(rows[0]).phrase if rows else "not measured"

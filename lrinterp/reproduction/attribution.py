@@ -7,7 +7,7 @@ from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS
 from lrinterp.reproduction.tables import blanked, named, over_seeds, told_apart
-from lrinterp.result import Scalar, records
+from lrinterp.result import Metric, records
 from lrinterp.stats import COSINE
 from lrinterp.wording import plain_number
 
@@ -99,7 +99,7 @@ def drawn_ranks(ranks: pd.DataFrame, sample: str) -> Drawing:
         how_to_read="Each dot is the mean over seeds of Spearman's rank correlation, with its 95 % "
         f"interval ({sample}); without a relation it lies at 0.",
         expected="at least 0.5 where order is learnt, none in the controls",
-        came=", ".join(f"{Scalar.of(r).phrase} ({r['pictures']})" for r in own) or "not measured",
+        came=", ".join(f"{Metric.of(r).phrase} ({r['pictures']})" for r in own) or "not measured",
         kind="bars",
         table=means.rename(columns={"value": "rank correlation", "n": "seeds"}),
         options={"x": "rank correlation", "y": "pictures", "facet": "arm", "mark": "dot"},

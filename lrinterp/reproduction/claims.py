@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -11,7 +12,7 @@ from lrinterp.bounds import Verdict, judge
 from lrinterp.charts import bars, regions
 from lrinterp.reproduction.criteria import CLAIMS, Claim, Part
 from lrinterp.reproduction.statistics import Found, by_seed
-from lrinterp.result import Figure, Result, Scalar, Tile, finite_or_none, records
+from lrinterp.result import Figure, Metric, Result, Tile, finite_or_none, records
 from lrinterp.study.naming import seeds_words
 from lrinterp.wording import counted
 
@@ -43,8 +44,8 @@ class Claims(Result):
     replicates: pd.DataFrame
     """The number of each seed, by statistic."""
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Every statistic by claim."""
         return {f"{row['id']} {row['statistic']}": scalar_of(row) for row in records(self.table)}
 
@@ -193,9 +194,9 @@ def part_plain(row: Mapping[str, Any], seeds: Mapping[str, float]) -> dict[str, 
     return {**plain, "verdict": row["part_verdict"], "reason": row["reason"], "seeds": dict(seeds)}
 
 
-def scalar_of(row: Mapping[str, Any]) -> Scalar:
+def scalar_of(row: Mapping[str, Any]) -> Metric:
     """The number of a row, with the count of seeds."""
-    return Scalar(value=row["value"], low=row["low"], high=row["high"], n=row["n"])
+    return Metric(value=row["value"], low=row["low"], high=row["high"], n=row["n"])
 
 
 def overview_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -223,7 +224,7 @@ def tile_of(row: Mapping[str, Any]) -> Tile:
     """A statistic as a tile."""
     wanted = f"{row['criterion']} asked ({counted(row['n'], 'seed')})"
     words = f"{row['id']}, {row['part_verdict']}: {wanted}"
-    scalar = Scalar(value=row["value"], low=row["low"], high=row["high"])
+    scalar = Metric(value=row["value"], low=row["low"], high=row["high"])
     return Tile(label=row["words"][:1].upper() + row["words"][1:], scalar=scalar, words=words)
 
 

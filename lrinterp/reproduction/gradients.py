@@ -6,7 +6,7 @@ from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS, WHOLE, Found
 from lrinterp.reproduction.tables import blanked, named, over_seeds, told_apart
-from lrinterp.result import Scalar, records
+from lrinterp.result import Metric, records
 from lrinterp.wording import counted, plain_number
 
 __all__ = ["gradients"]
@@ -147,16 +147,16 @@ def seeds_of(rows: pd.DataFrame) -> str:
     return counted(rows["seed"].nunique(), "seed")
 
 
-def scalar(found: Found) -> Scalar:
+def scalar(found: Found) -> Metric:
     """A statistic as a number of a summary."""
     interval = found.interval
-    return Scalar(value=interval.value, low=interval.low, high=interval.high, n=interval.n)
+    return Metric(value=interval.value, low=interval.low, high=interval.high, n=interval.n)
 
 
-def finding(spans: pd.DataFrame, numbers: dict[str, Scalar]) -> str:
+def finding(spans: pd.DataFrame, numbers: dict[str, Metric]) -> str:
     """Spans by arm, and how monotone the raw terms are."""
     means = over_seeds(named(spans), ["arm"], "span")
-    by_arm = ", ".join(f"{row['arm']} {Scalar.of(row, 'span').phrase}" for row in records(means))
+    by_arm = ", ".join(f"{row['arm']} {Metric.of(row, 'span').phrase}" for row in records(means))
     rho = ", ".join(f"{key[-2:]} {numbers[key].phrase}" for key in KEYS[:3])
     return (
         f"Widest span of key-position in logits, mean over seeds: {by_arm}. In standard models the "

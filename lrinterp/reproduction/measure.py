@@ -46,7 +46,7 @@ def measure(payload: Mapping[str, Any]) -> dict[str, Any]:
     gradient = done.get("positional_gradient")
     return {
         "summaries": {
-            name: {key: scalar.plain() for key, scalar in result.summary.items()}
+            name: {key: scalar.plain() for key, scalar in result.metrics.items()}
             for name, result in done.items()
         },
         "frames": {name: records(result.frame()) for name, result in done.items()},

@@ -113,7 +113,7 @@ def diversity_words(loaded: LoadedSweep) -> str:
 
 def clause(found: Dynamics) -> str:
     """When order and slope came, in a clause."""
-    step, half, late = (found.summary[n] for n in ("breaking_step", "half_slope_step", "lag"))
+    step, half, late = (found.metrics[n] for n in ("breaking_step", "half_slope_step", "lag"))
     return (
         f"order passes 0.75 at step {step.phrase}, the slope half its final value at step "
         f"{half.phrase}, a lag of {late.phrase} ({counted(late.n, 'run')})"

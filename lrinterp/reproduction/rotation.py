@@ -7,7 +7,7 @@ from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS
 from lrinterp.reproduction.tables import named, over_seeds
-from lrinterp.result import Scalar, records
+from lrinterp.result import Metric, records
 from lrinterp.stats import COSINE
 
 __all__ = ["rotation"]
@@ -75,7 +75,7 @@ def drawn(table: pd.DataFrame, sample: str) -> Drawing:
         "0 is no agreement.",
         expected="near 0 as they stand, clearly more after the rotation, near 0 where labels are "
         "shuffled",
-        came=", ".join(f"{Scalar.of(r).phrase} ({r['site']}, {r['labels']})" for r in own),
+        came=", ".join(f"{Metric.of(r).phrase} ({r['site']}, {r['labels']})" for r in own),
         kind="bars",
         table=means.rename(columns={"value": "mean cosine", "n": "seeds"}),
         options={"x": "mean cosine", "y": "labels", "facet": "site", "mark": "dot"},

@@ -6,13 +6,14 @@ shows, so that a section holds tables and words, and no figures.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, final
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from lrinterp.charts import bars, heatmap, lines, reference, scatter
-from lrinterp.result import Figure, Result, Scalar
+from lrinterp.result import Figure, Metric, Result
 
 __all__ = ["Captioned", "Drawing", "Section"]
 
@@ -64,12 +65,12 @@ class Section(Result):
     question: str  # type: ignore[misc]
     found: str
     notes: tuple[str, ...]
-    numbers: Mapping[str, Scalar]
+    numbers: Mapping[str, Metric]
     table: pd.DataFrame
     drawings: tuple[Drawing, ...] = field(default=())
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """The named numbers."""
         return self.numbers
 
@@ -111,10 +112,10 @@ class Captioned(Result):
         """Of the result itself."""
         return self.inner.question
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Of the result itself."""
-        return self.inner.summary
+        return self.inner.metrics
 
     @property
     def finding(self) -> str:

@@ -7,7 +7,7 @@ from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import OF_MODELS
 from lrinterp.reproduction.tables import named, over_seeds
-from lrinterp.result import Scalar, records
+from lrinterp.result import Metric, records
 from lrinterp.stats import COSINE, SHARE
 
 __all__ = ["text_heads"]
@@ -90,7 +90,7 @@ def drawn_heads(table: pd.DataFrame, sample: str) -> Drawing:
         "without a preference they are 0 and 0.5.",
         expected="a large difference, the same in all captions, in models that learn order",
         came="; ".join(
-            f"{row['measure']} {Scalar.of(row).phrase} in standard models" for row in own
+            f"{row['measure']} {Metric.of(row).phrase} in standard models" for row in own
         )
         or "not measured",
         kind="bars",
@@ -107,7 +107,7 @@ def drawn_orders(orders: pd.DataFrame, sample: str) -> Drawing:
         how_to_read="Each dot is the mean order over seeds with its 95 % interval "
         f"({sample}); 0.5 is chance.",
         expected="chance with both templates and one text layer, high order with two",
-        came=", ".join(f"{Scalar.of(r).phrase} ({r['arm']})" for r in records(means)),
+        came=", ".join(f"{Metric.of(r).phrase} ({r['arm']})" for r in records(means)),
         kind="bars",
         table=means.rename(columns={"value": "order", "n": "seeds"}),
         options={"x": "order", "y": "arm", "mark": "dot"},

@@ -4,6 +4,7 @@ A model reads `image` and `text` tokens; an analysis reads what is true of them.
 knows where the pictures came from.
 """
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from lrinterp.axes import AnyInputs, Occurrence, Tokens
 from lrinterp.stats import Units
+from lrinterp.store import sha256
 
 __all__ = ["Examples", "Swap"]
 
@@ -96,6 +98,25 @@ class Examples:
         rows = [tuple(row) for row in np.concatenate(key, axis=1).tolist()]
         place = {row: i for i, row in enumerate(rows)}
         return np.array([place.get((row[0], *row[:0:-1]), -1) for row in rows])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the pictures: equal for the same pictures of the same set in the same order."""
+        arrays = (
+            self.image.values.cpu().numpy(),
+            self.image_labels.astype(np.int64),
+            self.image_pixels.astype(np.int64),
+        )
+        shapes = repr([array.shape for array in arrays])
+        found = hashlib.sha256("\n".join([shapes, *self.image_set, *self.label_words]).encode())
+        for array in arrays:
+            found.update(np.ascontiguousarray(array))
+        return found.hexdigest()
+
+    @cached_property
+    def caption_fingerprint(self) -> str:
+        """A hash of the captions: equal for the same captions of the same sets in this order."""
+        return sha256("\n".join([*self.caption_text, *self.caption_set]).encode())
 
     @property
     def chance(self) -> float:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any, ClassVar, final
 
 import pandas as pd
 
-from lrinterp.result import Figure, Result, Scalar, records
+from lrinterp.result import Figure, Metric, Result, records
 from lrinterp.stats import seed_interval
 from lrinterp.study.design import Study
 from lrinterp.wording import counted
@@ -46,18 +47,18 @@ class Runs(Result):
             "hosts": rows["host"].nunique(),
         }
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Counts over all arms."""
         counts = self.counts()
         names = ("planned", "done", "failed", "missing")
-        return {f"models_{name}": Scalar(value=int(counts[name].sum())) for name in names}
+        return {f"models_{name}": Metric(value=int(counts[name].sum())) for name in names}
 
     @property
     def finding(self) -> str:
         """How many models are done, and how long the sweep took."""
         done, failed, missing = (
-            int(str(self.summary[f"models_{name}"].value)) for name in ("done", "failed", "missing")
+            int(str(self.metrics[f"models_{name}"].value)) for name in ("done", "failed", "missing")
         )
         planned = counted(sum(self.planned.values()), "model")
         whole = hours(self.models)

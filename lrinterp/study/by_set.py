@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import pandas as pd
 
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.result import Figure, Metric, NotApplicable, Result, records
 from lrinterp.study.design import Study
 from lrinterp.study.naming import METRICS, SETS, factor_named, factor_words
 from lrinterp.study.set_figures import set_lines, set_map
@@ -54,11 +55,11 @@ class SetAccuracy(Result):
         """The arms, in the order of the study."""
         return self.cells["arm"].drop_duplicates().tolist()
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Order and open retrieval, averaged over the grid, by arm."""
         rows = [row for row in records(self.overall) if row["measure"] in self.headline]
-        return {f"{row['measure']}, {row['arm']}": Scalar.of(row) for row in rows}
+        return {f"{row['measure']}, {row['arm']}": Metric.of(row) for row in rows}
 
     @property
     def headline(self) -> list[str]:
@@ -79,7 +80,7 @@ class SetAccuracy(Result):
         if known.empty:
             return f"{measure} has no number"
         ends = [self._cell(known.iloc[k], named=named) for k in (0, -1)]
-        mean = self.summary[f"{measure}, {arm}"]
+        mean = self.metrics[f"{measure}, {arm}"]
         whole = "" if mean.value is None else f" is {mean.phrase} over the grid"
         return f"{measure}{whole}, in cells from {' to '.join(ends)}"
 

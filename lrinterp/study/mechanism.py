@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, final
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from lrinterp.charts import bars, reference, scatter
 from lrinterp.charts.canvas import value_range
 from lrinterp.grades import BAND
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.result import Figure, Metric, NotApplicable, Result, records
 from lrinterp.study.by_set import chance_of
 from lrinterp.study.design import Study
 from lrinterp.study.naming import factor_words, seeds_words
@@ -55,11 +56,11 @@ class Mechanism(Result):
     """The column of the gradient: the span of the headline head, or the largest slope."""
     chance: float | None
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Order intact and without key-position, and the label set without it, by arm."""
         rows = [row for row in records(self.table) if row["measure"] in SPOKEN]
-        return {f"{row['measure']}, {row['arm']}": Scalar.of(row) for row in rows}
+        return {f"{row['measure']}, {row['arm']}": Metric.of(row) for row in rows}
 
     @property
     def finding(self) -> str:
@@ -138,7 +139,7 @@ NORMED = (
 
 def _spoken(rows: pd.DataFrame) -> str:
     known = rows[rows["measure"].isin(SPOKEN)].dropna(subset=["value"])
-    parts = [f"{row['measure']} {Scalar.of(row).phrase}" for row in records(known)]
+    parts = [f"{row['measure']} {Metric.of(row).phrase}" for row in records(known)]
     return ", ".join(parts) or "no seed is complete"
 
 

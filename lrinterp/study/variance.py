@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from lrinterp.charts import bars
 from lrinterp.charts.canvas import value_range
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.result import Figure, Metric, NotApplicable, Result, records
 from lrinterp.study.design import Study
 from lrinterp.study.naming import METRICS, factor_named, seeds_words, source_words
 from lrinterp.study.statistics import complete, laid_out, share_interval, shares, sources
@@ -32,8 +33,8 @@ class Variance(Result):
     """By arm, measure and source: share, low, high, plain_share, n (seeds)."""
     factors: list[str]
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Shares of the factors in order and open retrieval, by arm."""
         return {
             f"{row['measure']} by {source_words(row['source'])}, {row['arm']}": self._scalar(row)
@@ -46,8 +47,8 @@ class Variance(Result):
         """The sources that the words speak of: all but the seed."""
         return [*self.factors, "interaction"]
 
-    def _scalar(self, row: Mapping[str, Any]) -> Scalar:
-        return Scalar.of(row, "share")
+    def _scalar(self, row: Mapping[str, Any]) -> Metric:
+        return Metric.of(row, "share")
 
     @property
     def finding(self) -> str:
@@ -59,7 +60,7 @@ class Variance(Result):
         for measure in SPOKEN:
             words = [source_words(name) for name in self.spoken_of]
             named = [(one, f"{measure} by {one}, {arm}") for one in words]
-            known = [(words, self.summary[key]) for words, key in named if key in self.summary]
+            known = [(words, self.metrics[key]) for words, key in named if key in self.metrics]
             if any(scalar.value is None for _, scalar in known):
                 yield f"{measure} cannot be divided"
             elif known:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
 import pandas as pd
 
 from lrinterp.charts import bars, regions
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, Tile, records
+from lrinterp.result import Figure, Metric, NotApplicable, Result, Tile, records
 from lrinterp.study.design import Study
 from lrinterp.study.evaluation import evaluate
 from lrinterp.study.naming import measured_words
@@ -32,10 +33,10 @@ class Verdicts(Result):
     seeds: int
     """Seeds of the design."""
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Every statistic, by criterion and arm."""
-        return {f"{row['id']} ({row['arm']})": Scalar.of(row) for row in records(self.table)}
+        return {f"{row['id']} ({row['arm']})": Metric.of(row) for row in records(self.table)}
 
     @property
     def finding(self) -> str:
@@ -139,7 +140,7 @@ def _line(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _said(row: Mapping[str, Any]) -> str:
     """Verdict, statistic and interval, the numbers on one line; why, where they are missing."""
-    phrase = Scalar.of(row).phrase.replace(" ", "\u00a0")
+    phrase = Metric.of(row).phrase.replace(" ", "\u00a0")
     why = f" ({row['reason']})" if row["reason"] else ""
     return f"{row['verdict']}: {phrase}{why}"
 
@@ -148,7 +149,7 @@ def _tile(row: Mapping[str, Any]) -> Tile:
     label = measured_words(row["column"], row["statistic"], row["of"])
     samples = f"{counted(row['n'], 'seed')}, {counted(row['n_models'], 'model')}"
     words = f"{row['id']} {row['verdict']}: {row['bound']} was asked ({samples}, arm {row['arm']})"
-    value = Scalar(value=row["value"], low=row["low"], high=row["high"])
+    value = Metric(value=row["value"], low=row["low"], high=row["high"])
     return Tile(label=label[:1].upper() + label[1:], scalar=value, words=words)
 
 

@@ -82,14 +82,14 @@ def test_order_of_a_trained_model_against_a_loop(left_right):
         left, other = (examples.label_words[label] for label in examples.image_labels[i])
         true, swap = (text[f"{a} is on the left of {b}"] for a, b in ((left, other), (other, left)))
         right.append(scores[i, true] > scores[i, swap])
-    summary = accuracy(left_right).summary
+    summary = accuracy(left_right).metrics
     assert summary["unseen_pair_order"].value == pytest.approx(np.mean(right))
     assert summary["unseen_pair_order"].n == len(right)
     assert summary["unseen_pair_order"].n_units == 10
 
 
 def test_the_shipped_models_do_what_their_names_say(left_right_results, no_gradient_results):
-    knows, guesses = (r["accuracy"].summary for r in (left_right_results, no_gradient_results))
+    knows, guesses = (r["accuracy"].metrics for r in (left_right_results, no_gradient_results))
     assert knows["unseen_pair_order"].value >= 0.9
     assert 0.45 <= guesses["unseen_pair_order"].value <= 0.55
     for summary in (knows, guesses):
@@ -99,7 +99,7 @@ def test_the_shipped_models_do_what_their_names_say(left_right_results, no_gradi
 def test_a_model_that_cannot_tell_scores_a_half(micro, micro_examples):
     """Without any positional preference all orders tie."""
     micro.image.pos_embed.W_pos.data[1:] = 0
-    summary = accuracy(record(micro, micro_examples)).summary
+    summary = accuracy(record(micro, micro_examples)).metrics
     assert summary["unseen_pair_order"].value == 0.5
     assert summary["seen_pair_order"].value == 0.5
 
@@ -108,9 +108,9 @@ def test_no_held_out_pairs_gives_nulls_and_the_reason(micro):
     split = Split(n_pair=4, n_val=0, positions_per_label=2, layouts_per_pair=1)
     examples = Scenes(World(n_pixels=3, n_labels=4), split).examples()
     result = accuracy(record(micro, examples))
-    order = result.summary["unseen_pair_order"]
+    order = result.metrics["unseen_pair_order"]
     assert (order.value, order.low, order.high, order.n) == (None, None, None, 0)
-    assert result.summary["seen_pair_order"].value == 1
+    assert result.metrics["seen_pair_order"].value == 1
     assert "n_val = 0" in result.finding
     assert result.figures()[0].table["set"].tolist().count("unseen_pair") == 0
 
@@ -178,11 +178,11 @@ def test_order_by_template_against_a_loop(no_gradient):
             )
             best = [bool(one >= max(true, swap) - 1e-6) for one in (true, swap)]
             right.append(best[0] / sum(best))
-        found = result.summary[f"unseen_pair_order_{word}"]
+        found = result.metrics[f"unseen_pair_order_{word}"]
         assert (found.value, found.n) == (pytest.approx(np.mean(right)), len(right))
     assert set(result.templates["set"]) == {"seen_pair", "unseen_pair", "mixed_pair"}
     both = result.templates.groupby("set")["value"].mean()
-    assert both["unseen_pair"] == pytest.approx(result.summary["unseen_pair_order"].value)
+    assert both["unseen_pair"] == pytest.approx(result.metrics["unseen_pair_order"].value)
 
 
 def test_one_template_has_no_rows_of_its_own(micro_recording):

@@ -15,7 +15,7 @@ from lrinterp.analysis.answer import Answer, answer
 from lrinterp.analysis.answer_words import BOTH, KNOWS, ONE
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.grades import Grade
-from lrinterp.result import NotApplicable, Scalar
+from lrinterp.result import Metric, NotApplicable
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -34,11 +34,11 @@ def says(grade: Grade, what: str = ONE.format(word="left")) -> str:
     return KNOWS[grade].format(what=what, units="labels")
 
 
-def scalar(value: float | None, half: float = HALF) -> Scalar:
+def scalar(value: float | None, half: float = HALF) -> Metric:
     """A number with an interval as wide on either side."""
     if value is None:
-        return Scalar(value=None, n=0, n_units=0)
-    return Scalar(value=value, low=value - half, high=value + half, n=1080, n_units=10)
+        return Metric(value=None, n=0, n_units=0)
+    return Metric(value=value, low=value - half, high=value + half, n=1080, n_units=10)
 
 
 def answer_with(
@@ -67,12 +67,12 @@ def answer_with(
 
 
 def test_it_gathers_the_numbers_of_the_other_analyses(no_gradient_results):
-    own = no_gradient_results["answer"].summary
+    own = no_gradient_results["answer"].metrics
     assert tuple(own) == KEYS
     sources = ("accuracy", *["term_ablation"] * 3, "positional_gradient")
     for key, source in zip(KEYS, sources, strict=True):
-        assert own[key].plain() == no_gradient_results[source].summary[key].plain(), key
-    accuracy = no_gradient_results["accuracy"].summary
+        assert own[key].plain() == no_gradient_results[source].metrics[key].plain(), key
+    accuracy = no_gradient_results["accuracy"].metrics
     assert no_gradient_results["answer"].templates == {
         word: accuracy[f"unseen_pair_order_{word}"] for word in ("left", "right")
     }
@@ -80,11 +80,11 @@ def test_it_gathers_the_numbers_of_the_other_analyses(no_gradient_results):
 
 def test_the_shipped_models_answer(left_right_results, no_gradient_results):
     knows, not_at_all = (r["answer"] for r in (left_right_results, no_gradient_results))
-    head = left_right_results["positional_gradient"].summary["headline_head"].value
-    side = "right" if knows.summary["right_object_attention_gain"].value > 0 else "left"
+    head = left_right_results["positional_gradient"].metrics["headline_head"].value
+    side = "right" if knows.metrics["right_object_attention_gain"].value > 0 else "left"
     assert says("knows") in knows.finding
     assert f"{head} attends more to the {side}" in knows.finding
-    assert knows.templates == {"left": knows.summary["unseen_pair_order"]}
+    assert knows.templates == {"left": knows.metrics["unseen_pair_order"]}
     assert says("at chance", BOTH) in not_at_all.finding
     assert "No image head has a gradient along the row" in not_at_all.finding
 
@@ -209,9 +209,9 @@ def test_the_words_for_the_pictures_of_a_suite():
     assert "pixel" not in told
 
 
-def results_of(accuracy: dict[str, Scalar], focus: str) -> dict[str, Any]:
+def results_of(accuracy: dict[str, Metric], focus: str) -> dict[str, Any]:
     """What `answer` needs, as its sources would say it."""
-    gradient = {"right_object_attention_gain": Scalar(value=0.1), "headline_span": Scalar(value=1)}
+    gradient = {"right_object_attention_gain": Metric(value=0.1), "headline_span": Metric(value=1)}
     return {
         "accuracy": Mock(spec=Accuracy, summary=accuracy, chance=0.5),
         "term_ablation": Mock(spec=TermAblation, summary={}),
@@ -229,12 +229,12 @@ def results_of(accuracy: dict[str, Scalar], focus: str) -> dict[str, Any]:
 
 def test_natural_pictures_are_answered_from_their_own_order(photographs):
     recording = record(*photographs)
-    results = results_of({"pictures_order": Scalar(value=0.75)}, "pictures")
+    results = results_of({"pictures_order": Metric(value=0.75)}, "pictures")
     found = answer(recording, **results)
-    assert found.summary["pictures_order"].value == 0.75
-    assert found.summary["order_without_key_position"].value is None
+    assert found.metrics["pictures_order"].value == 0.75
+    assert found.metrics["order_without_key_position"].value is None
     assert (found.head, found.focus) == ("L1H1", "pictures")
-    none = results_of({"unseen_pair_order": Scalar(value=None)}, "pictures")
+    none = results_of({"unseen_pair_order": Metric(value=None)}, "pictures")
     with pytest.raises(NotApplicable, match="has no pictures_order"):
         answer(recording, **none)
 
@@ -243,7 +243,7 @@ def test_a_split_without_held_out_pairs_still_answers(micro):
     split = Split(n_pair=4, n_val=0, positions_per_label=2, layouts_per_pair=1)
     recording = record(micro, Scenes(World(n_pixels=3, n_labels=4), split).examples())
     result = analyze(recording, ["answer"])["answer"]
-    values = [scalar.value for scalar in result.summary.values()]
+    values = [scalar.value for scalar in result.metrics.values()]
     assert values[:4] == [None] * 4
     assert values[4] == pytest.approx(0.6, abs=0.2)
     assert "was not tested on pairs of held-out labels" in result.finding

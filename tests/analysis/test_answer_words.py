@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lrinterp.analysis.answer_words import sentence, side_words
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_words_with_the_same_grade_are_named_together(answer):
 
 
 def test_a_side_is_named_where_the_interval_says_so():
-    assert side_words(Scalar(value=0.5, low=0.2, high=0.8)) == "prefers the right"
-    assert side_words(Scalar(value=-0.5, low=-0.8, high=-0.2)) == "prefers the left"
-    assert "neither" in side_words(Scalar(value=0.5, low=-0.1, high=0.8))
-    assert "neither" in side_words(Scalar(value=0.5))
+    assert side_words(Metric(value=0.5, low=0.2, high=0.8)) == "prefers the right"
+    assert side_words(Metric(value=-0.5, low=-0.8, high=-0.2)) == "prefers the left"
+    assert "neither" in side_words(Metric(value=0.5, low=-0.1, high=0.8))
+    assert "neither" in side_words(Metric(value=0.5))

@@ -11,7 +11,7 @@ from lrinterp.analysis.ablation.term_ablation import TermAblation
 from lrinterp.analysis.mechanism import Mechanism, mechanism, typical
 from lrinterp.analysis.terms.attention_terms import AttentionTerms
 from lrinterp.decomposition import TERMS
-from lrinterp.result import NotApplicable, Scalar
+from lrinterp.result import Metric, NotApplicable
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -99,7 +99,7 @@ def test_words_and_numbers_of_the_finding(micro_mechanism: Mechanism):
         f"L0H0 gives the left object {weights[1]:.2f} of its attention and the right one "
         f"{weights[3]:.2f}"
     ) in micro_mechanism.finding
-    assert micro_mechanism.summary["margin_intact"].n == 1
+    assert micro_mechanism.metrics["margin_intact"].n == 1
     assert micro_mechanism.places == ["CLS", "1 cat", "2 ·", "3 dog"]
 
 
@@ -130,7 +130,7 @@ def test_a_deep_tower_is_shown_in_its_first_layer():
     recording = record(model, scenes.examples(["unseen_pair"]))
     lost = {(0, 0): 0.1, (0, 1): 0.3, (1, 0): 0.9, (1, 1): 0.0}
     ablation = Mock(
-        spec=TermAblation, order_lost={place: Scalar(value=v) for place, v in lost.items()}
+        spec=TermAblation, order_lost={place: Metric(value=v) for place, v in lost.items()}
     )
     terms = Mock(spec=AttentionTerms, error=1e-7)
     result = mechanism(recording, attention_terms=terms, term_ablation=ablation)

@@ -40,7 +40,7 @@ def right_of_both() -> Found:
 
 
 def test_a_model_of_right_captions_knows_and_is_patched(right_alone: Found):
-    order = right_alone["accuracy"].summary["unseen_pair_order"]
+    order = right_alone["accuracy"].metrics["unseen_pair_order"]
     assert grade(order, 0.5) in ("knows", "in part")
     assert "“right”" in right_alone["answer"].finding
     assert "“left”" not in right_alone["answer"].finding
@@ -49,7 +49,7 @@ def test_a_model_of_right_captions_knows_and_is_patched(right_alone: Found):
 
 
 def test_a_model_that_knows_by_one_of_two_words_is_not_refused(right_of_both: Found):
-    found = right_of_both["accuracy"].summary
+    found = right_of_both["accuracy"].metrics
     known, other = (found[f"unseen_pair_order_{word}"] for word in ("right", "left"))
     assert grade(known, 0.5) in ("knows", "in part")
     assert grade(other, 0.5) not in ("knows", "in part")
@@ -62,7 +62,7 @@ def test_a_model_that_knows_by_one_of_two_words_is_not_refused(right_of_both: Fo
 def test_its_headline_says_so_of_each_word(right_of_both: Found):
     answer: Any = right_of_both["answer"]
     assert {word: answer.grade(one) for word, one in answer.templates.items()} == {
-        word: grade(right_of_both["accuracy"].summary[f"unseen_pair_order_{word}"], 0.5)
+        word: grade(right_of_both["accuracy"].metrics[f"unseen_pair_order_{word}"], 0.5)
         for word in ("left", "right")
     }
     left, right = (answer.finding.index(f"“{word}”") for word in ("left", "right"))
@@ -73,7 +73,7 @@ def test_its_headline_says_so_of_each_word(right_of_both: Found):
 def test_both_words_and_no_order_is_refused_by_all(no_gradient_results: Found):
     found = no_gradient_results
     for word in ("left", "right"):
-        assert grade(found["accuracy"].summary[f"unseen_pair_order_{word}"], 0.5) == "at chance"
+        assert grade(found["accuracy"].metrics[f"unseen_pair_order_{word}"], 0.5) == "at chance"
     assert "“left” and “right”" in found["answer"].finding
     assert "does not know" in found["answer"].finding
     assert "does not tell" in found["activation_patching"].reason

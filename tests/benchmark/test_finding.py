@@ -9,7 +9,7 @@ import pytest
 from lrinterp.benchmark import Benchmark, Scoreboard
 from lrinterp.benchmark.finding import against, sentences, share
 from lrinterp.benchmark.run import table_of
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_shares_cannot_be_read_as_counts(found):
     assert "highest in a share of 0.5" in said
     assert "Of the 40 rows that offer it, it says right in a share of 0.0" in said
     assert "it is so in a share of 0.500." in said
-    assert share(Scalar(value=1.0)) == "a share of 1.000"
+    assert share(Metric(value=1.0)) == "a share of 1.000"
 
 
 def test_object_swaps_say_nothing_of_words(found):
@@ -56,7 +56,7 @@ def test_object_swaps_say_nothing_of_words(found):
     ],
 )
 def test_where_an_interval_lies(low: float | None, high: float | None, words: str):
-    assert words in against(Scalar(value=0.5, low=low, high=high, n_units=6), 0.5)
+    assert words in against(Metric(value=0.5, low=low, high=high, n_units=6), 0.5)
 
 
 @pytest.mark.parametrize(("n", "says"), [(40, "above chance (0.5)"), (1, "too few to say")])

@@ -35,7 +35,7 @@ def ran(make_row, paint) -> Run:
 
 def test_the_summary(ran: Run, choosing):
     choice: Mapping[int, str] = {0: "left", 1: "right", 2: "left", 3: "left"}
-    summary = ran(choosing(choice), 4).summary
+    summary = ran(choosing(choice), 4).metrics
     assert {key: scalar.value for key, scalar in summary.items()} == {
         "macro_accuracy": 0.75, "accuracy": 0.75, "horizontal_accuracy": 0.75,
         "left_recall": 1.0, "right_recall": 0.5, "says_left": 0.75, "says_right": 0.25,

@@ -235,8 +235,8 @@ def test_bad_rows_are_skipped_and_listed(tmp_path: Path, paint: Paint, equal):
     bad = BadRows()
     rows = read_relations("jsonl", tmp_path, bad.add)
     result = benchmark(equal, rows, bad=bad, progress=False)
-    assert result.summary["accuracy"].n == 2
-    assert result.summary["skipped_rows"].value == 4
+    assert result.metrics["accuracy"].n == 2
+    assert result.metrics["skipped_rows"].value == 4
     notes = [row["note"] for row in result.rows("skipped")]
     assert len(notes) == 4
     for row, reason in REASONS.items():
@@ -260,7 +260,7 @@ def test_a_limit_reads_the_first_rows_and_says_so(tmp_path: Path, paint: Paint, 
     rows = own_rows(paint, 6)
     (tmp_path / "relations.jsonl").write_text("\n".join(map(json.dumps, rows)))
     result = ran(equal, "jsonl", tmp_path, limit=4)
-    assert result.summary["accuracy"].n == 4
+    assert result.metrics["accuracy"].n == 4
     assert "Only the first 4 rows were read." in result.caveats
 
 

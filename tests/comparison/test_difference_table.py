@@ -12,7 +12,7 @@ from lrinterp import Recording, record
 from lrinterp.analysis import ANALYSES
 from lrinterp.comparison.difference_table import corrected, difference_table
 from lrinterp.comparison.measured import Measured, measure
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 from lrinterp.scoring import credits
 
 NAMES = list(ANALYSES)
@@ -96,7 +96,7 @@ def log_odds(total: float, n: int) -> float:
     return math.log(((total + n) / 2 + 0.5) / ((n - total) / 2 + 0.5))
 
 
-def check_added(row: pd.Series, one: Scalar, other: Scalar) -> None:
+def check_added(row: pd.Series, one: Metric, other: Metric) -> None:
     """A difference of two intervals that are independent of each other."""
     (a, low_a, high_a), (b, low_b, high_b) = (
         [float(x or 0) for x in (s.value, s.low, s.high)] for s in (one, other)
@@ -149,7 +149,7 @@ def test_every_number_of_every_summary_stands_once(
     table: pd.DataFrame, knows: Measured, knows_not: Measured
 ):
     keys = {
-        key for m in (knows, knows_not) for result in m.results.values() for key in result.summary
+        key for m in (knows, knows_not) for result in m.results.values() for key in result.metrics
     }
     for name in ("left-right", "no-gradient"):
         assert sorted(table.loc[table["checkpoint"] == name, "key"]) == sorted(keys)

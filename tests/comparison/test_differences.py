@@ -8,7 +8,7 @@ import pytest
 from lrinterp.analysis import ANALYSES
 from lrinterp.comparison.differences import Differences, differences
 from lrinterp.comparison.measured import Measured
-from lrinterp.result import Scalar, records
+from lrinterp.result import Metric, records
 from lrinterp.store import load, save
 
 NAMES = list(ANALYSES)
@@ -27,7 +27,7 @@ def many(knows: Measured, knows_not: Measured) -> Differences:
 def test_the_finding_tells_how_many_differ_and_order(two: Differences):
     assert two.finding.startswith("no-gradient against left-right: ")
     rows = records(two.table[two.table["key"] == "unseen_pair_order"])
-    phrases = [Scalar.of(row).phrase for row in rows]
+    phrases = [Metric.of(row).phrase for row in rows]
     assert f"unseen pair order is {phrases[1]} instead of {phrases[0]}" in two.finding
     assert f"paired on {rows[1]['difference_n']} pictures" in two.finding
     tested = two.tested["verdict"].tolist()
@@ -47,7 +47,7 @@ def test_four_tiles_for_two_checkpoints_and_one_each_for_more(two: Differences, 
 
 
 def test_the_summary_holds_every_number_and_difference(two: Differences, knows: Measured):
-    summary = two.summary
+    summary = two.metrics
     values = [summary[f"unseen pair order, {name}"].value for name in ("left-right", "no-gradient")]
     change = summary["unseen pair order, no-gradient minus left-right"]
     assert change.value == pytest.approx(float(values[1] or 0) - float(values[0] or 0))
@@ -55,7 +55,7 @@ def test_the_summary_holds_every_number_and_difference(two: Differences, knows: 
     assert summary["headline head, left-right"] == headline_of(knows)
 
 
-def headline_of(measured: Measured) -> Scalar:
+def headline_of(measured: Measured) -> Metric:
     return measured.scalar("positional_gradient", "headline_head")
 
 
@@ -127,6 +127,6 @@ def test_saved_and_loaded_it_says_and_draws_the_same(two: Differences, tmp_path:
     save(two, tmp_path)
     again = load(Differences, tmp_path)
     assert again.finding == two.finding
-    assert again.summary == two.summary
+    assert again.metrics == two.metrics
     assert again.overview().equals(two.overview())
     assert again.figures()[0].plot.to_json() == two.figures()[0].plot.to_json()  # type: ignore

@@ -32,12 +32,12 @@ def test_planted_times_come_back(planted: Dynamics):
 def test_means_are_over_the_runs_that_broke(planted: Dynamics):
     lags = pd.Series([115.0, 80.0, 105.0])
     expected = seed_interval(lags.to_numpy())
-    lag = planted.summary["lag"]
+    lag = planted.metrics["lag"]
     assert lag.value == pytest.approx(100)
     assert (lag.low, lag.high) == pytest.approx((expected.low, expected.high))
     assert lag.n == 3
-    assert planted.summary["runs"].value == 4
-    assert planted.summary["runs_broken"].value == 3
+    assert planted.metrics["runs"].value == 4
+    assert planted.metrics["runs_broken"].value == 3
 
 
 def test_the_finding_tells_which_came_first(planted: Dynamics, runs: Any):
@@ -55,7 +55,7 @@ def test_the_finding_tells_which_came_first(planted: Dynamics, runs: Any):
 def test_nothing_breaks_in_flat_runs(runs: Any):
     found = dynamics_of([*runs.flat("a"), *runs.flat("b")])
     assert found.finding == "In 0 of 2 runs order on held-out pairs passes 0.75: nothing breaks."
-    assert found.summary["lag"].value is None
+    assert found.metrics["lag"].value is None
     keys = [figure.key for figure in found.figures()]
     assert keys == ["unseen_pair_order-step", "slope-step", "largest_slope-step", "loss-step"]
     assert found.tiles()[0].scalar.value == 0
@@ -77,7 +77,7 @@ def test_saved_and_loaded_it_says_and_draws_the_same(planted: Dynamics, tmp_path
     save(planted, tmp_path)
     again = load(Dynamics, tmp_path)
     assert again.finding == planted.finding
-    assert again.summary == planted.summary
+    assert again.metrics == planted.metrics
     pd.testing.assert_frame_equal(again.frame(), planted.frame())
     drawn = [figure.plot.to_json() for figure in planted.figures()]  # type: ignore[union-attr]
     assert drawn == [figure.plot.to_json() for figure in again.figures()]  # type: ignore[union-attr]
@@ -91,7 +91,7 @@ def test_runs_of_one_name_are_told_apart(tiny_run: Path, other_run: Path):
     assert all(name.endswith("/tiny") for name in names)
     assert found.events["seed"].tolist() == [0, 1]
     assert found.table.groupby("run").size().tolist() == [4, 4]
-    assert found.summary["runs"].value == 2
+    assert found.metrics["runs"].value == 2
 
 
 @pytest.mark.usefixtures("one_thread")

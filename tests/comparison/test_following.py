@@ -85,9 +85,9 @@ def test_scalars_and_measures_come_beside(tiny_run: Path):
     whole = record(checkpoint.model, checkpoint.scenes().examples(), progress=False)
     results = analyze(whole, ["accuracy", "attention_terms"], progress=False)
     assert (
-        last["accuracy.mixed_pair_order"] == results["accuracy"].summary["mixed_pair_order"].value
+        last["accuracy.mixed_pair_order"] == results["accuracy"].metrics["mixed_pair_order"].value
     )
-    share = results["attention_terms"].summary["image_key_position_share"].value
+    share = results["attention_terms"].metrics["image_key_position_share"].value
     assert last["attention_terms.image_key_position_share"] == pytest.approx(share)
     assert last["captions"] == len(whole.examples.caption_text)
 

@@ -8,13 +8,13 @@ import pytest
 from lrinterp import Recording
 from lrinterp.comparison.measured import Measured
 from lrinterp.comparison.samples import MAKERS, OnPictures, fingerprint_of, samples
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 from lrinterp.stats import Sample, Units
 
 
-def scalars(measured: Measured) -> dict[str, Scalar]:
+def scalars(measured: Measured) -> dict[str, Metric]:
     results = [result for result in measured.results.values() if type(result) in MAKERS]
-    return {key: scalar for result in results for key, scalar in result.summary.items()}
+    return {key: scalar for result in results for key, scalar in result.metrics.items()}
 
 
 def test_every_number_with_an_interval_has_its_pictures(knows: Measured):

@@ -50,7 +50,7 @@ def test_the_open_table_has_every_number(knows: Measured, knows_not: Measured):
     found = together("positional_gradient", [knows, knows_not])
     shown = found.overview().set_index("Quantity")
     assert list(shown) == ["left-right", "no-gradient"]
-    assert len(shown) == len(knows.results["positional_gradient"].summary)
+    assert len(shown) == len(knows.results["positional_gradient"].metrics)
     headline = knows.scalar("positional_gradient", "headline_head").value
     assert shown.loc["headline head", "left-right"] == headline
     assert "right object attention gain" in shown.index

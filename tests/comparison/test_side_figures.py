@@ -20,7 +20,7 @@ def figures(analysis: str, *measured: Measured) -> dict[str, Figure]:
 @pytest.mark.parametrize("name", ANALYSES)
 def test_every_number_with_an_interval_has_an_axis(name: str, knows: Measured, knows_not: Measured):
     for measured in (knows, knows_not):
-        for key, scalar in measured.results[name].summary.items():
+        for key, scalar in measured.results[name].metrics.items():
             assert scalar.low is None or group_of(key), key
 
 

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -12,13 +13,13 @@ import pandas as pd
 import pytest
 
 from lrinterp.charts import bars, heatmap, lines, reference, scatter
-from lrinterp.result import Attention, Figure, Provenance, Result, Scalar, Skipped, Tile
+from lrinterp.result import Attention, Figure, Metric, Provenance, Result, Skipped, Tile
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 AT_END = "innerHeight + scrollY >= document.documentElement.scrollHeight - 2"
 HEADS = ["L0H0", "L0H1", "L0H2", "L0H3"]
-SCORE = Scalar(value=0.973, low=0.957, high=0.989, n=1200, n_units=60)
+SCORE = Metric(value=0.973, low=0.957, high=0.989, n=1200, n_units=60)
 
 
 @pytest.fixture(scope="session")
@@ -66,11 +67,11 @@ class Fake(Result):
     table: pd.DataFrame = field(default_factory=lambda: big_table(30))
     pictures: tuple[Figure, ...] = ()
     large: tuple[Tile, ...] = ()
-    numbers: Mapping[str, Scalar] = field(default_factory=lambda: {"order_accuracy": SCORE})
+    numbers: Mapping[str, Metric] = field(default_factory=lambda: {"order_accuracy": SCORE})
     short: pd.DataFrame = field(default_factory=pd.DataFrame)
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         return self.numbers
 
     @property

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lrinterp.report import page, write_report
-from lrinterp.result import Result, Scalar, Skipped, Tile, document
+from lrinterp.result import Metric, Result, Skipped, Tile, document
 
 
 class Page(HTMLParser):
@@ -61,7 +61,7 @@ def parsed(html: str) -> Page:
 
 
 def hostile_results(fakes: Any) -> dict[str, Result]:
-    scalar = Scalar(value=fakes.HOSTILE, n=1)
+    scalar = Metric(value=fakes.HOSTILE, n=1)
     pictures = (*fakes.pictures(fakes.HOSTILE), fakes.attention(fakes.HOSTILE))
     table = pd.DataFrame({fakes.HOSTILE: [fakes.HOSTILE], "value": [1.0]})
     titled = fakes.figure(fakes.HOSTILE, pictures[0].plot, table, words=fakes.HOSTILE)
@@ -195,7 +195,7 @@ def test_the_report_is_written_where_asked(tmp_path: Path, fakes: Any):
 
 def test_a_short_table_stands_open_in_a_head_and_in_a_section(fakes: Any):
     short = pd.DataFrame({"Claim": ["labels help"], "Verdict": ["holds <b>now</b>"]})
-    tile = Tile(label="Order", scalar=Scalar(value=1.0), words="good")
+    tile = Tile(label="Order", scalar=Metric(value=1.0), words="good")
     for result in (fakes.Fake(short=short), fakes.Fake(short=short, large=(tile,))):
         parsed = Page(page({"a": result}, fakes.provenance()))
         assert len(parsed.all("table")) == 1

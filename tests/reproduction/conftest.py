@@ -198,4 +198,4 @@ def check_section(section: Section, words: str, keys: list[str]) -> None:
         assert "Came: " in figure.how_to_read
         assert "8 seeds" in figure.how_to_read
         assert len(figure.table)
-    assert all(scalar.n == 8 for scalar in section.summary.values())
+    assert all(scalar.n == 8 for scalar in section.metrics.values())

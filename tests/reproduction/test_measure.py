@@ -27,7 +27,7 @@ def test_a_checkpoint_is_measured_as_the_analyses_do():
     recording = record(loaded.model, loaded.scenes().examples(["unseen_pair"]), progress=False)
     for name in ("accuracy", "order_bias", "procrustes"):
         [result] = analyze(recording, [name], progress=False).values()
-        assert found["summaries"][name] == {k: s.plain() for k, s in result.summary.items()}
+        assert found["summaries"][name] == {k: s.plain() for k, s in result.metrics.items()}
         assert len(found["frames"][name]) == len(result.frame())
     assert set(found["summaries"]) | set(found["skipped"]) == set(ANALYSED)
     assert {row["head"] for row in found["rows"]} == {f"L0H{h}" for h in range(4)}

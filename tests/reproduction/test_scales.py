@@ -28,9 +28,9 @@ def swept() -> LoadedSweep:
 def test_numbers_and_cells_apart_are_said(swept: LoadedSweep):
     section = scales(swept)
     assert "W_E 1, W_pos 0.2 (intact 0.70)" in section.caveats[1]
-    assert section.summary["deviation_key_position"].value == 0
-    assert section.summary["contrast_EP"].value == pytest.approx(0.0)
-    assert set(section.summary) == set(of_scales(swept))
+    assert section.metrics["deviation_key_position"].value == 0
+    assert section.metrics["contrast_EP"].value == pytest.approx(0.0)
+    assert set(section.metrics) == set(of_scales(swept))
 
 
 def test_the_map_has_a_panel_a_measure(swept: LoadedSweep):

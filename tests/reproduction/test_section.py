@@ -3,7 +3,7 @@
 import pandas as pd
 
 from lrinterp.reproduction.section import Drawing, Section
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 
 
 def drawing(**changes: object) -> Drawing:
@@ -33,10 +33,10 @@ def test_a_section_is_a_result():
         question="Is it?",
         found="It is.",
         notes=("Perhaps.",),
-        numbers={"a": Scalar(value=1.0)},
+        numbers={"a": Metric(value=1.0)},
         table=pd.DataFrame({"a": [1]}),
         drawings=(drawing(),),
     )
     assert (section.finding, section.caveats, section.reason) == ("It is.", ("Perhaps.",), "")
-    assert section.summary["a"].value == 1.0
+    assert section.metrics["a"].value == 1.0
     assert len(section.frame()) == len(section.figures()) == 1

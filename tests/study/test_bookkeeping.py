@@ -17,7 +17,7 @@ def test_models_are_counted_by_arm(models: Any):
         ["full", 24, 22, 2, 0], ["fixed", 24, 15, 1, 8],
     ]  # fmt: skip
     assert counts["seconds_a_model"].tolist() == [12.5, 12.5]
-    assert found.summary["models_missing"].value == 8
+    assert found.metrics["models_missing"].value == 8
     assert found.errors().to_dict("records") == [
         {"arm": "full", "error": "a", "n": 2},
         {"arm": "fixed", "error": "b", "n": 1},

@@ -15,7 +15,7 @@ def test_ablations_are_averaged_over_the_grid_by_arm(models: Any):
     assert found.table.groupby("arm", sort=False).size().to_dict() == {"full": 8, "fixed": 8}
     assert found.table["measure"].tolist()[:2] == ["order, intact", "order without EP"]
     means = table[table["arm"] == "full"].groupby("seed")["without_key_position_order"].mean()
-    without = found.summary["order without key-position, full"]
+    without = found.metrics["order without key-position, full"]
     assert without.value == pytest.approx(means.mean())
     expected = seed_interval(means.to_numpy(), SHARE)
     assert (without.low, without.high) == pytest.approx((expected.low, expected.high))
@@ -32,11 +32,11 @@ def test_deviations_from_chance_do_not_cancel(models: Any):
     found = mechanism(study, table.assign(without_key_position_order=after))
     by_measure = found.table.set_index("measure")["value"]
     assert by_measure["order without key-position"] == pytest.approx(0.5)
-    away, outside = (found.summary[f"{words}, full"] for words in APART.values())
+    away, outside = (found.metrics[f"{words}, full"] for words in APART.values())
     assert away.value == pytest.approx(0.4 / 6)
     assert outside.value == pytest.approx(2 / 6)
     level = mechanism(study, table.assign(without_key_position_order=0.5))
-    assert [level.summary[f"{words}, full"].value for words in APART.values()] == [0, 0]
+    assert [level.metrics[f"{words}, full"].value for words in APART.values()] == [0, 0]
 
 
 def test_every_model_is_a_point(models: Any):

@@ -43,7 +43,7 @@ def test_a_reloaded_section_draws_and_says_the_same(
     save(result, tmp_path)
     again = load(type(result), tmp_path)
     assert again.finding == result.finding
-    assert again.summary == result.summary
+    assert again.metrics == result.metrics
     assert again.caveats == result.caveats
     pd.testing.assert_frame_equal(again.frame(), result.frame())
     pd.testing.assert_frame_equal(again.overview(), result.overview())

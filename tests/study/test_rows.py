@@ -34,7 +34,7 @@ def test_the_shipped_model_has_the_figures_of_its_report():
     found = measure(checkpoint.model, checkpoint.scenes())
     recording = record(checkpoint.model, checkpoint.scenes().examples())
     results = analyze(recording, ["accuracy", "positional_gradient", "term_ablation"])
-    accuracy, gradient, ablation = (result.summary for result in results.values())
+    accuracy, gradient, ablation = (result.metrics for result in results.values())
     for key in ("unseen_pair_order", "mixed_pair_order", "unseen_pair_retrieval_open"):
         assert found[key] == pytest.approx(accuracy[key].value)
     for key in ("headline_head", "headline_slope", "headline_span", "headline_spearman"):

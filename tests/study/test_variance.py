@@ -17,7 +17,7 @@ def test_shares_of_every_metric_and_arm(models: Any):
     plain = shares(complete(laid_out(study, table, "full", "unseen_pair_order")))
     assert found.table["plain_share"].tolist()[:4] == pytest.approx(plain)
     assert found.table["share"].between(0, 1).all()
-    labels = found.summary["order by labels in pairs, full"]
+    labels = found.metrics["order by labels in pairs, full"]
     assert labels.low is not None
     assert labels.low > 0.8
 

@@ -43,7 +43,7 @@ def test_the_table_of_claims_stands_open(planted: Verdicts):
     first = short.iloc[0]
     what = "order, held-out pairs: labels in pairs, 12 minus 3"
     assert first["Holds if"] == f"{what} is at least 0.05"
-    scalar = planted.summary["labels (full)"]
+    scalar = planted.metrics["labels (full)"]
     assert first["full"].replace("\u00a0", " ") == f"holds: {scalar.phrase}"
 
 

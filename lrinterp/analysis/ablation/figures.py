@@ -7,7 +7,7 @@ import pandas as pd
 
 from lrinterp.analysis.subject import SET_WORDS, head_name
 from lrinterp.charts import bars, reference, scatter
-from lrinterp.result import Figure, Scalar, records
+from lrinterp.result import Figure, Metric, records
 from lrinterp.scenes.natural import PICTURES
 
 __all__ = [
@@ -150,7 +150,7 @@ def layers_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     )
 
 
-def heads_figure(order_lost: Mapping[tuple[int, int], Scalar]) -> Figure:
+def heads_figure(order_lost: Mapping[tuple[int, int], Metric]) -> Figure:
     """Order lost by head, the largest first."""
     rows = [{"head": head_name(*place), **lost.plain()} for place, lost in order_lost.items()]
     table = pd.DataFrame(rows).sort_values("value", ascending=False)

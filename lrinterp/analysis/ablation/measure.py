@@ -41,6 +41,8 @@ class Runs:
         self.orders: list[Float[np.ndarray, "draw image"]] = []
         self.labels: list[str] = []
         """Of the ablations, once for each draw."""
+        self.label_sets: dict[str, Float[np.ndarray, "draw image"]] = {}
+        """Closed label-set credit of every picture, by ablation."""
         self.notes: list[str] = []
 
     def measure(self, rows: Sequence[Row], draws: int, asked: Sequence[Row] = ()) -> None:
@@ -65,6 +67,7 @@ class Runs:
         orders = measured["order", "pair"]
         self.orders.append(orders)
         self.labels += [row.label] * len(orders)
+        self.label_sets[row.label] = measured["label_set", "closed"]
         self.table += [{"model": "trained", **cells} for cells in self.bench.table(row, measured)]
 
     def tells_objects(self, row: Row) -> bool:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from functools import cached_property
+from typing import Any, ClassVar, final
 
 import numpy as np
 import pandas as pd
@@ -29,11 +30,12 @@ from lrinterp.analysis.ablation.rows import (
     text_row,
 )
 from lrinterp.analysis.ablation.words import found, notes
-from lrinterp.analysis.subject import decomposable, focus
+from lrinterp.analysis.subject import decomposable, focus, unit_of
 from lrinterp.encoders import Tower
+from lrinterp.metric import joined
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar, records
-from lrinterp.stats import GAP, SHARE, Sample, Units
+from lrinterp.result import Figure, Metric, Result
+from lrinterp.stats import GAP, SHARE, Sample, Scale, Units
 
 __all__ = ["INTACT", "LABELS", "SUMMARISED", "TEXT", "WITHOUT", "TermAblation", "term_ablation"]
 
@@ -45,7 +47,7 @@ SUMMARISED = ("unseen_pair", "pictures")
 """Sets that a summary may speak of: held-out pairs, or pictures that nothing was trained on."""
 LABELS = "label_set_closed_without_key_position"
 TEXT = "order_without_text_key_position"
-NOTHING = Scalar(value=None, n=0, n_units=0)
+NOTHING = Metric(value=None, n=0, n_units=0, estimator="mean")
 
 INTACT, WITHOUT, _, ONLY, _ = main_rows(1)
 """The ablations of the first layer's pooled row, key-position as a whole."""
@@ -69,6 +71,10 @@ class TermAblation(Result):
     """Order credit of each picture in each of them, kept so that ablations can be paired."""
     labels: Int[np.ndarray, "image object"]
     """Of each picture, from left to right: what intervals leave out."""
+    label_credits: Float[np.ndarray, "draw image"]
+    """Closed label-set credit of each picture without key-position."""
+    pictures: str
+    """A fingerprint of the pictures."""
     on_objects: Float[np.ndarray, "case head"]
     """Mean attention of the pooled token on the objects: intact, and with key-position alone."""
     focus: str
@@ -89,21 +95,27 @@ class TermAblation(Result):
         """The ablations of the summary: of the pooled row, or of all layers of a deep tower."""
         return main_rows(self.layers)
 
-    def order(self, row: Row, minus: Row | None = None) -> Scalar:
+    def order(self, row: Row, minus: Row | None = None) -> Metric:
         """Mean order under an ablation, or its paired difference from another."""
         values, other = self.runs(row), self.runs(minus or row)
         if not len(values) or not len(other):
             return NOTHING
-        values = values if minus is None else values - other.mean(0)
-        scale = SHARE if minus is None else GAP
-        return Scalar(**vars(Sample.mean(values, self.units, scale).interval))
+        if minus is None:
+            return self.over(values, SHARE, chance=self.chance)
+        return self.over(values - other.mean(0), GAP, estimator="difference")
+
+    def over(self, values: Float[np.ndarray, "draw image"], scale: Scale, **about: Any) -> Metric:
+        """The mean of some values over draws and pictures."""
+        sample = Sample.mean(values, self.units, scale)
+        unit = unit_of(self.focus)
+        return Metric.of_sample(sample, examples=self.pictures, unit=unit, **about)
 
     def runs(self, row: Row) -> Float[np.ndarray, "draw image"]:
         """Order credit of every picture in every draw of an ablation; no draw if left out."""
         return self.credits[np.array(self.ablations) == row.label]
 
     @property
-    def order_lost(self) -> dict[tuple[int, int], Scalar]:
+    def order_lost(self) -> dict[tuple[int, int], Metric]:
         """By layer and head: intact minus ablated order without its key-position, paired.
 
         In a tower of one layer of the pooled row, in a deep one of all rows. Of a large tower some
@@ -113,21 +125,15 @@ class TermAblation(Result):
         rows = {place: head_row(*place, self.layers) for place in places}
         return {p: self.order(INTACT, r) for p, r in rows.items() if r.label in self.ablations}
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Key-position of the image tower, all heads; in a deep tower all layers and rows."""
         named = self.main.named
         if self.focus not in SUMMARISED:
             return dict.fromkeys((*named, TEXT, LABELS), NOTHING)
         orders = {key: self.order(row, minus) for key, (row, minus) in named.items()}
         orders[TEXT] = self.order(text_row(self.text_layers))
-        return {**orders, LABELS: self.label_set(self.main.without)}
-
-    def label_set(self, row: Row) -> Scalar:
-        """Closed label-set accuracy of the trained model under an ablation."""
-        wanted = {**row.cells, "model": "trained", "set": self.focus}
-        wanted |= {"metric": "label_set", "candidates": "closed"}
-        return Scalar.of(next(row for row in records(self.table) if wanted.items() <= row.items()))
+        return joined(orders, {LABELS: self.over(self.label_credits, SHARE)})
 
     @property
     def primary(self) -> str:
@@ -189,6 +195,8 @@ def term_ablation(
         ablations=tuple(runs.labels),
         credits=np.concatenate(runs.orders),
         labels=examples.image_labels,
+        label_credits=runs.label_sets[main_rows(image.n_layers).without.label],
+        pictures=examples.fingerprint,
         on_objects=on_objects(bench),
         focus=examples.image_set[0],
         normed=image.normalization_type is not None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import pandas as pd
@@ -17,7 +18,7 @@ from lrinterp.analysis.alignment.rotation import (
 )
 from lrinterp.charts import bars, heatmap
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.result import Figure, Metric, NotApplicable, Result, records
 from lrinterp.scenes.natural import PICTURES
 from lrinterp.wording import counted, signed
 
@@ -48,11 +49,13 @@ class Procrustes(Result):
         """By site: the means over both directions."""
         return {row["site"]: row for row in records(self.means[self.means["direction"] == BOTH])}
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Cosine of held-out labels as they stand, rotated, and with the fit's labels shuffled."""
         return {
-            f"{site.replace(' ', '_')}_{key}": Scalar(value=row[key], n=row["n"])
+            f"{site.replace(' ', '_')}_{key}": Metric(
+                value=row[key], n=row["n"], estimator="alignment"
+            )
             for site, row in self.both.items()
             for key in SUMMARY
         }

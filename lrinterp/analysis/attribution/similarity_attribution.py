@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -49,7 +50,7 @@ from lrinterp.analysis.attribution.words import (
 from lrinterp.analysis.contrast import over_templates
 from lrinterp.analysis.subject import SET_WORDS, focus, head_name
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.result import Figure, Metric, NotApplicable, Result, records
 from lrinterp.scenes.examples import Swap
 
 __all__ = ["SimilarityAttribution", "similarity_attribution"]
@@ -117,37 +118,37 @@ class SimilarityAttribution(Result):
         """The towers whose parts are direct alone."""
         return tuple(self.table[self.table["kind"] == PART]["encoder"].unique())
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """By tower: margin, its split, largest contribution, errors; the correlations."""
-        found: dict[str, Scalar] = {}
+        found: dict[str, Metric] = {}
         for check in records(self.checks):
             found |= self._of_tower(check)
         if self.head:
-            rho = {row["part"]: Scalar.of(row) for row in self.rows(kind="correlation")}
-            found["spearman_head"] = Scalar(value=self.head)
+            rho = {row["part"]: Metric.of(row) for row in self.rows(kind="correlation")}
+            found["spearman_head"] = Metric(value=self.head)
             found |= {f"spearman_{key}": rho[part] for key, part in SPEARMAN.items()}
         return found
 
-    def _of_tower(self, check: dict[str, Any]) -> dict[str, Scalar]:
+    def _of_tower(self, check: dict[str, Any]) -> dict[str, Metric]:
         encoder, found = check["encoder"], {}
         margins = {row["part"]: row for row in self.rows(encoder=encoder, kind="margin")}
         for key, part in MARGINS.items():
             if part in margins:
-                found[f"{encoder}_{key}"] = Scalar.of(margins[part])
+                found[f"{encoder}_{key}"] = Metric.of(margins[part])
         for way, end in {**ENDS, GROUPED: ""}.items():
             for row in self.rows(encoder=encoder, kind=way):
                 if row["part"] in (*SPLIT, *GROUPS):
                     name = row["part"].replace("-", "_").lower()
-                    found[f"{encoder}_margin_by_{name}{end}"] = Scalar.of(row)
+                    found[f"{encoder}_margin_by_{name}{end}"] = Metric.of(row)
         largest = self.largest(encoder)
         place = f"{largest['head']} {largest['role']} {largest['part']}"
         where = part_label(largest) if encoder in self.deep else place
-        found[f"{encoder}_largest_contribution"] = Scalar(value=where)
-        found[f"{encoder}_largest_value"] = Scalar.of(largest)
+        found[f"{encoder}_largest_contribution"] = Metric(value=where)
+        found[f"{encoder}_largest_value"] = Metric.of(largest)
         for error in ERRORS:
             if check[error] is not None:
-                found[f"{encoder}_{error}"] = Scalar(value=check[error], n=check["n"])
+                found[f"{encoder}_{error}"] = Metric(value=check[error], n=check["n"])
         return found
 
     @property
@@ -158,7 +159,7 @@ class SimilarityAttribution(Result):
     @property
     def finding(self) -> str:
         """The split and the largest contribution of the first tower, and the correlations."""
-        encoder, found = self.checks["encoder"].tolist()[0], self.summary
+        encoder, found = self.checks["encoder"].tolist()[0], self.metrics
         more = correlation_words(found, self.head, self.prefers) if self.head else ""
         return finding_words(found, encoder, self.largest(encoder), more)
 
@@ -176,7 +177,7 @@ class SimilarityAttribution(Result):
             said += depth_caveats(self.deep, errors[0], errors[1])
         said.append(SAME_MEAN[self.swap])
         if self.head:
-            said.append(correlated_caveat(self.summary, self.head, self.prefers))
+            said.append(correlated_caveat(self.metrics, self.head, self.prefers))
         return (*said, *self.notes)
 
     def frame(self) -> pd.DataFrame:

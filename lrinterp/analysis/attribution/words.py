@@ -5,7 +5,7 @@ from typing import Any
 
 from lrinterp.analysis.attribution.depth_rows import GROUPS
 from lrinterp.analysis.attribution.figures import NO_MARGIN
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 from lrinterp.wording import counted, plain_number
 
 __all__ = [
@@ -37,7 +37,7 @@ SAME_MEAN = {
 }
 """By the way in which captions are reversed."""
 
-Found = Mapping[str, Scalar]
+Found = Mapping[str, Metric]
 
 
 def finding_words(found: Found, encoder: str, largest: Mapping[str, Any], more: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import pandas as pd
@@ -13,11 +14,13 @@ from lrinterp.analysis.geometry.caption_grid import (
     recorded_grid,
 )
 from lrinterp.analysis.geometry.figures import AXES, KINDS, cosine_figures, direction_figures
-from lrinterp.analysis.geometry.rows import EMBEDDING, geometry, random_consistency
+from lrinterp.analysis.geometry.rows import EMBEDDING, SCALES, geometry, random_consistency
 from lrinterp.analysis.geometry.words import found, notes
 from lrinterp.encoders import DualEncoder
+from lrinterp.metric import joined
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.result import Figure, Metric, NotApplicable, Result, records
+from lrinterp.stats import LINEAR, Sample, Units
 
 __all__ = ["KEYS", "RelationGeometry", "caption_geometry", "relation_geometry"]
 
@@ -35,6 +38,8 @@ KEYS = {
     "relative_norm": "relative_norm",
 }
 """Ends of summary keys, and the measures that they name."""
+RATIOS = ("variance_share", "relation_share", "relative_norm")
+"""Measures that are ratios of means."""
 NULL = {"null": "null_mean", "null_high": "null_95", "p": "p"}
 """Ends of the keys that tell the null of the consistency, and their columns."""
 DIRECTION = {
@@ -80,21 +85,41 @@ class RelationGeometry(Result):
         part = self.table[here & (self.table["layer"] == self.table["layer"].max())]
         return {row["measure"]: row for row in records(part)}
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Cosines by kind, the direction with its null, and shares, for each relation."""
-        summary = {}
-        for axis in self.axes:
-            rows = self.last(axis)
-            for key, measure in KEYS.items():
-                summary[f"{axis}_{key}"] = Scalar.of(rows[measure])
-                if key == "consistency":
-                    for end, column in NULL.items():
-                        summary[f"{axis}_{key}_{end}"] = Scalar(value=rows[measure][column])
-        summary[f"{self.axes[0]}_consistency_random"] = Scalar(
-            value=max(self.random), n=len(self.random)
-        )
-        return summary
+        random = Metric(value=max(self.random), n=len(self.random))
+        of_random = {f"{self.axes[0]}_consistency_random": random}
+        return joined(*(self.of_axis(axis) for axis in self.axes), of_random)
+
+    def of_axis(self, axis: str) -> dict[str, Metric]:
+        """The numbers of one relation by summary key.
+
+        A sample holds sums by object pair, each a ratio over captions: it has the number's value,
+        and the captions are what must be the same where two are paired.
+        """
+        rows, found = self.last(axis), {}
+        for key, measure in KEYS.items():
+            sample = self.sample(axis, measure)
+            about = {"examples": self.captions, "sample": sample} if sample else {}
+            kind = "ratio" if measure in RATIOS else "mean"
+            found[f"{axis}_{key}"] = Metric.of(
+                rows[measure], estimator=kind, unit="object", **about
+            )
+            if key == "consistency":
+                for end, column in NULL.items():
+                    found[f"{axis}_{key}_{end}"] = Metric(value=rows[measure][column])
+        return found
+
+    def sample(self, axis: str, measure: str) -> Sample | None:
+        """A measure of a relation by object pair; None where it is not defined."""
+        here = (self.sums["relation"] == axis) & (self.sums["measure"] == measure)
+        top, bottom = (self.sums.loc[here, name].to_numpy(float) for name in ("top", "bottom"))
+        if not bottom.sum() > 0:
+            return None
+        units = Units.of_labels(self.sums.loc[here, ["object", "other"]].to_numpy(int))
+        scale = SCALES.get(measure, LINEAR)
+        return Sample(top=top[None], bottom=bottom, units=units, scale=scale)
 
     @property
     def primary(self) -> str:
@@ -124,7 +149,7 @@ class RelationGeometry(Result):
                 {
                     "what": words,
                     "for example": self.shown.get(measure, ""),
-                    **{AXES[a]: Scalar.of(row[measure]).phrase for a, row in rows.items()},
+                    **{AXES[a]: Metric.of(row[measure]).phrase for a, row in rows.items()},
                 }
                 for measure, words in names.items()
                 if any(row[measure]["value"] is not None for row in rows.values())

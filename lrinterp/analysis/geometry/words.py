@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from lrinterp.analysis.geometry.direction import DRAWS
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 from lrinterp.wording import counted, signed
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def found(result: "RelationGeometry") -> str:
 def cosines_words(result: "RelationGeometry", axis: str) -> str:
     """Cosines of captions by what they differ in."""
     cosine, paraphrase, others = (
-        result.summary[f"{axis}_{key}"]
+        result.metrics[f"{axis}_{key}"]
         for key in ("cosine", "paraphrase_cosine", "other_objects_cosine")
     )
     beside = [
@@ -68,11 +68,11 @@ def cosines_words(result: "RelationGeometry", axis: str) -> str:
 def direction_words(result: "RelationGeometry", axis: str) -> str:
     """The direction of held-out objects, against words shuffled and random weights."""
     row = result.last(axis)["consistency"]
-    own, along = (result.summary[f"{axis}_{key}"] for key in ("relation_share", "variance_share"))
+    own, along = (result.metrics[f"{axis}_{key}"] for key in ("relation_share", "variance_share"))
     one, other = WORDS[axis]
     if row["value"] is None:
         return f"No direction of {one} minus {other} can be measured."
-    most, found = max(result.random), Scalar.of(row)
+    most, found = max(result.random), Metric.of(row)
     null = (
         f"{counted(len(result.random), 'model')} of random weights: at most {signed(most, 2)}; "
         f"words shuffled: 95 % under {signed(row['null_95'], 2)}"
@@ -96,7 +96,7 @@ def direction_words(result: "RelationGeometry", axis: str) -> str:
 
 def meaning_words(result: "RelationGeometry", axis: str) -> str:
     """Are statements that mean the same closer than opposites?"""
-    gain, cosine = (result.summary[f"{axis}_{key}"] for key in ("mirror_gain", "cosine"))
+    gain, cosine = (result.metrics[f"{axis}_{key}"] for key in ("mirror_gain", "cosine"))
     one, other = WORDS[axis]
     lead = f"Statements that mean the same (A {one} of B, B {other} of A) are"
     room = 1 - float(cosine.value or 0)

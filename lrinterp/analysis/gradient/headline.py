@@ -7,7 +7,7 @@ from lrinterp.analysis.ablation.bench import Bench, Row
 from lrinterp.analysis.gradient.fit import WHOLE, positional_rows
 from lrinterp.analysis.gradient.plane_fit import fit_row
 from lrinterp.decomposition import KEY_POSITION
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 from lrinterp.stats import GAP, mean_interval
 
 __all__ = ["Place", "choose", "headline"]
@@ -30,12 +30,12 @@ def headline(bench: Bench) -> tuple[int, list[dict[str, Any]]]:
     for head in range(len(fits)):
         without = Row(terms=KEY_POSITION, kind="flatten", heads=(head,))
         change = intact - bench.measure(without)["order", "pair"][0]
-        lost[0, head] = Scalar(**vars(mean_interval(change, examples.image_units, scale=GAP)))
+        lost[0, head] = Metric(**vars(mean_interval(change, examples.image_units, scale=GAP)))
     (_, head), _ = choose(lost, {(0, head): fit["slope"] for head, fit in enumerate(fits)})
     return head, fits
 
 
-def choose(order_lost: Mapping[Place, Scalar], slopes: Mapping[Place, float]) -> tuple[Place, str]:
+def choose(order_lost: Mapping[Place, Metric], slopes: Mapping[Place, float]) -> tuple[Place, str]:
     """The headline head and why, from the order that each head's removal costs, and its slope."""
     lost = {h: s for h, s in order_lost.items() if s.low is not None and s.low > 0}
     if lost:

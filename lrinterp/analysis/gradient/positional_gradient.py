@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import pandas as pd
 import torch
 
 from lrinterp.analysis.ablation.term_ablation import TermAblation
-from lrinterp.analysis.gradient.attention_gain import attention_gains, sides_of
+from lrinterp.analysis.gradient.attention_gain import attention_gains, gains_of, sides_of
 from lrinterp.analysis.gradient.figures import gradient_figures
 from lrinterp.analysis.gradient.fit import (
     WHOLE,
@@ -21,11 +22,12 @@ from lrinterp.analysis.gradient.fit import (
 from lrinterp.analysis.gradient.headline import Place, choose
 from lrinterp.analysis.gradient.plane_fit import Grid, fit_plane, plane_slopes
 from lrinterp.analysis.gradient.words import NO_GRADIENT, found, notes
-from lrinterp.analysis.subject import decomposable, focus, head_name
+from lrinterp.analysis.subject import decomposable, focus, head_name, over_pictures
 from lrinterp.axes import Pixels
 from lrinterp.decomposition import Streams, gauges_at
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar, records
+from lrinterp.result import Figure, Metric, Result, records
+from lrinterp.stats import COSINE, Sample
 
 __all__ = ["NO_GRADIENT", "PositionalGradient", "positional_gradient"]
 
@@ -61,6 +63,8 @@ class PositionalGradient(Result):
     """What a position of the grid holds: a pixel of the toy world, or a patch."""
     side: str
     """What is known of a side: where its object is, or no more than the half of the picture."""
+    gain: Metric
+    """Attention that the headline head gives the right side over the left, over the pictures."""
 
     @property
     def headline_name(self) -> str:
@@ -101,27 +105,25 @@ class PositionalGradient(Result):
         wanted |= {"gauge": gauge or gauges_at(layer)[0]}
         return next(row for row in records(self.table) if wanted.items() <= row.items())
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """The headline head: its name, slope, span, and the attention the right object gains."""
         row = self.headline_row
-        gained = {"low": row["gain_low"], "high": row["gain_high"]}
-        gain = Scalar.of(row | gained, "attention_gain")
         down = {
-            "headline_slope_y": Scalar(value=row["slope_y"]),
-            "headline_span_y": Scalar(value=row["span_y"]),
-            "null_slope_y": Scalar(value=row["null_high_y"]),
-            "null_span_y": Scalar(value=row["null_span_y"]),
+            "headline_slope_y": Metric(value=row["slope_y"], estimator="slope"),
+            "headline_span_y": Metric(value=row["span_y"], estimator="slope"),
+            "null_slope_y": Metric(value=row["null_high_y"], estimator="slope"),
+            "null_span_y": Metric(value=row["null_span_y"], estimator="slope"),
         }
         return {
-            "headline_head": Scalar(value=self.headline_name),
-            "headline_slope": Scalar(value=row["slope"]),
-            "headline_span": Scalar(value=row["span"]),
-            "headline_spearman": Scalar(value=row["spearman"]),
-            "null_slope": Scalar(value=row["null_high"]),
-            "null_span": Scalar(value=row["null_span"]),
+            "headline_head": Metric(value=self.headline_name, estimator="name"),
+            "headline_slope": Metric(value=row["slope"], estimator="slope"),
+            "headline_span": Metric(value=row["span"], estimator="slope"),
+            "headline_spearman": Metric(value=row["spearman"], estimator="correlation"),
+            "null_slope": Metric(value=row["null_high"], estimator="slope"),
+            "null_span": Metric(value=row["null_span"], estimator="slope"),
             **(down if self.grid[0] > 1 else {}),
-            "right_object_attention_gain": gain,
+            "right_object_attention_gain": self.gain,
         }
 
     @property
@@ -172,6 +174,7 @@ def positional_gradient(
     )
     fits = pd.DataFrame(list(fitted(rows, examples.grid, null, attention_gains(recording))))
     (layer, head), chosen_by = choose(term_ablation.order_lost, steepness(rows, examples.grid))
+    part, gained = examples.of(name), gains_of(recording, layer)[head]
     return PositionalGradient(
         table=fits.astype({"n": "Int64", "n_units": "Int64", **dict.fromkeys(DOWN, float)}),
         rows=pd.DataFrame(list(long_rows(rows, examples.grid))),
@@ -185,6 +188,7 @@ def positional_gradient(
         grid=examples.grid,
         unit="patch" if isinstance(inputs, Pixels) else "pixel",
         side=sides_of(examples),
+        gain=over_pictures(part, Sample.mean(gained[None], part.image_units, COSINE)),
     )
 
 

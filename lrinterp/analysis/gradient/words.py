@@ -36,7 +36,7 @@ SIDE_WORDS = {
 
 def found(result: "PositionalGradient") -> str:
     """The gradient of the headline head against its null, and the attention gained."""
-    row, gain = result.headline_row, result.summary["right_object_attention_gain"]
+    row, gain = result.headline_row, result.metrics["right_object_attention_gain"]
     rho = "undefined" if row["spearman"] is None else signed(row["spearman"], 2)
     shape, across = ("line", "row") if result.grid[0] == 1 else ("plane", "width")
     return (

@@ -22,7 +22,7 @@ from lrinterp.encoders import DualEncoder
 from lrinterp.recording import Recording
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples
-from lrinterp.stats import COSINE, SHARE, WEIGHT, Interval, ratio_intervals
+from lrinterp.stats import COSINE, SHARE, WEIGHT, Interval, Sample, ratio_intervals
 
 __all__ = [
     "ALL",
@@ -157,15 +157,8 @@ def head_rows(attention: Attention, mentions: Mentions) -> Iterator[dict[str, An
     A set without captions has rows with n = 0 and no values.
     """
     units = mentions.examples.caption_units.at(mentions.index)
-    gap = gap_of(attention)
-    columns = {
-        "first": attention[..., 0],
-        "second": attention[..., 1],
-        "difference": gap,
-        "consistency": (gap > TIE) + 0.5 * (np.abs(gap) <= TIE),
-        "side_difference": gap * mentions.side,
-    }
-    heads = list(product(*map(range, gap.shape[:2])))
+    columns = columns_of(attention, mentions)
+    heads = list(product(*map(range, attention.shape[:2])))
     for template, captions in product((ALL, *mentions.examples.templates), SETS):
         here = mentions.where(template, captions)
         own = units.at(np.flatnonzero(here))
@@ -181,6 +174,35 @@ def head_rows(attention: Attention, mentions: Mentions) -> Iterator[dict[str, An
         for k, (layer, head) in enumerate(heads):
             place = {"layer": layer, "head": head, "template": template, "set": captions}
             yield {**place, **flattened({name: every[k] for name, every in found.items()})}
+
+
+def columns_of(
+    attention: Float[np.ndarray, "*head caption mention"], mentions: Mentions
+) -> dict[str, Float[np.ndarray, "*head caption"]]:
+    """What is averaged over captions, by name."""
+    gap = gap_of(attention)
+    return {
+        "first": attention[..., 0],
+        "second": attention[..., 1],
+        "difference": gap,
+        "consistency": (gap > TIE) + 0.5 * (np.abs(gap) <= TIE),
+        "side_difference": gap * mentions.side,
+    }
+
+
+def head_samples(
+    attention: Float[np.ndarray, "caption mention"],
+    mentions: Mentions,
+    template: str,
+    captions: str,
+) -> dict[str, Sample]:
+    """The numbers of one head on some captions, as `head_rows` has them, by caption."""
+    here = np.flatnonzero(mentions.where(template, captions))
+    units = mentions.examples.caption_units.at(mentions.index).at(here)
+    return {
+        name: Sample.mean(values[None, here], units, SCALES[name])
+        for name, values in columns_of(attention, mentions).items()
+    }
 
 
 def flattened(intervals: Mapping[str, Interval]) -> dict[str, Any]:

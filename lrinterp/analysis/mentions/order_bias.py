@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import pandas as pd
@@ -13,6 +14,7 @@ from lrinterp.analysis.mentions.attention import (
     by_label,
     choose,
     head_rows,
+    head_samples,
     mention_attention,
     random_null,
     recorded_patterns,
@@ -20,8 +22,10 @@ from lrinterp.analysis.mentions.attention import (
 )
 from lrinterp.analysis.subject import head_name
 from lrinterp.charts import bars, lines, reference
+from lrinterp.metric import joined
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, Result, Scalar, records
+from lrinterp.result import Figure, Metric, Result, records
+from lrinterp.stats import Sample
 from lrinterp.wording import counted
 
 __all__ = ["OrderBias", "order_bias"]
@@ -60,6 +64,10 @@ class OrderBias(Result):
     """Largest |difference| over the heads of untrained models; None without a recipe."""
     last: str
     """The role of the last mention: second, or third of three objects."""
+    samples: Mapping[str, Sample]
+    """By caption: the numbers of both heads on `measured_on`, as `head/template/number`."""
+    captions: str
+    """A fingerprint of the captions."""
 
     def rows(self, template: str = ALL) -> dict[str, dict[str, Any]]:
         """By head: the rows of one template on the captions that heads are measured on."""
@@ -73,31 +81,43 @@ class OrderBias(Result):
         names = [name for name in self.table["template"].unique() if name != ALL]
         return names if len(names) > 1 else []
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """The bias head, and the one that prefers the first mention, where they are measured."""
-        row, first = self.rows()[self.bias_head], self.rows().get(self.first_head or "")
-        none = Scalar(value=None)
-        summary = {
-            "bias_head": Scalar(value=self.bias_head),
-            "bias_head_difference": part_of(row, "difference"),
+        bias, first = self.bias_head, self.first_head
+        found = {
+            "bias_head": Metric(value=bias, estimator="name"),
+            "bias_head_difference": self.part(bias, "difference"),
             "bias_head_consistency": self.same_sign(ALL),
-            "bias_head_first_attention": part_of(row, "first"),
-            "bias_head_second_attention": part_of(row, "second"),
-            "null_difference": Scalar(value=self.null),
-            "first_head": Scalar(value=self.first_head),
-            "first_head_difference": part_of(first, "difference") if first else none,
-            "first_head_consistency": part_of(first, "consistency") if first else none,
+            "bias_head_first_attention": self.part(bias, "first"),
+            "bias_head_second_attention": self.part(bias, "second"),
+            "null_difference": Metric(value=self.null),
+            "first_head": Metric(value=first, estimator="name"),
+            "first_head_difference": self.part(first, "difference"),
+            "first_head_consistency": self.part(first, "consistency"),
         }
-        for template in self.templates:
-            summary[f"bias_head_consistency_{template}"] = self.same_sign(template)
-        if self.templates:
-            summary["bias_head_side_difference"] = part_of(row, "side_difference")
-        return summary
+        apart = {f"bias_head_consistency_{name}": self.same_sign(name) for name in self.templates}
+        side = {"bias_head_side_difference": self.part(bias, "side_difference")}
+        return joined(found, apart, side if self.templates else {})
 
-    def same_sign(self, template: str) -> Scalar:
+    def part(self, head: str | None, name: str, template: str = ALL) -> Metric:
+        """One number of a head with its interval and sample; without a value if not measured."""
+        row = self.rows(template).get(head or "")
+        if row is None:
+            return Metric(value=None)
+        ends = ("low", "high") if name == "difference" else (f"{name}_low", f"{name}_high")
+        numbers = {"value": row[name], "low": row[ends[0]], "high": row[ends[1]]}
+        return Metric.of(
+            {**row, **numbers},
+            estimator="mean",
+            unit="label",
+            examples=self.captions,
+            sample=self.samples.get(f"{head}/{template}/{name}"),
+        )
+
+    def same_sign(self, template: str) -> Metric:
         """Share of captions in which the bias head prefers what it does where it was chosen."""
-        share = part_of(self.rows(template)[self.bias_head], "consistency")
+        share = self.part(self.bias_head, "consistency", template)
         return share if self.bias_head == self.first_head else complement(share)
 
     def prefers(self, head: str) -> bool:
@@ -115,7 +135,7 @@ class OrderBias(Result):
     @property
     def finding(self) -> str:
         """The bias head, and the head that prefers the first mention where that is another."""
-        s = self.summary
+        s = self.metrics
         gap = s["bias_head_difference"]
         bias = (
             f"{self.bias_head} gives the object named first {s['bias_head_first_attention']} of "
@@ -138,7 +158,7 @@ class OrderBias(Result):
             return ""
         if self.first_head is None or not self.prefers(self.first_head):
             return " No head surely prefers the object named first."
-        gap, share = (self.summary[f"first_head_{x}"] for x in ("difference", "consistency"))
+        gap, share = (self.metrics[f"first_head_{x}"] for x in ("difference", "consistency"))
         return (
             f" Of the heads that prefer the object named first, {self.first_head} does so most: "
             f"by {gap.phrase}, in {share.phrase} of the captions."
@@ -151,7 +171,7 @@ class OrderBias(Result):
         gaps = [f"{part_of(row, 'difference').phrase} with “{name}”" for name, row in rows.items()]
         return (
             f" The difference of {self.bias_head} is {' and '.join(gaps)}; to the left object "
-            f"minus the right one it gives {self.summary['bias_head_side_difference'].phrase}."
+            f"minus the right one it gives {self.metrics['bias_head_side_difference'].phrase}."
         )
 
     @property
@@ -198,16 +218,13 @@ DEEP = (
 )
 
 
-def part_of(row: Mapping[str, Any], name: str) -> Scalar:
-    """One number of a table row with its interval."""
-    ends = {"low": row[f"{name}_low"], "high": row[f"{name}_high"]} if name != "difference" else {}
-    return Scalar.of({**row, **ends}, name)
-
-
-def complement(share: Scalar) -> Scalar:
+def complement(share: Metric) -> Metric:
     """What a share leaves to 1."""
     parts = {"value": share.value, "low": share.high, "high": share.low}
-    return replace(share, **{k: None if x is None else 1 - x for k, x in parts.items()})  # type: ignore[operator]
+    rest = {k: None if x is None else 1 - x for k, x in parts.items()}  # type: ignore[operator]
+    own = share.sample
+    sample = None if own is None else replace(own, top=own.bottom - own.top)
+    return replace(share, **rest, sample=sample)  # type: ignore[arg-type]
 
 
 def heads_figure(result: OrderBias) -> Figure:
@@ -277,6 +294,12 @@ def order_bias(recording: Recording, *, seed: int = 0) -> OrderBias:
     table = pd.DataFrame(list(head_rows(attention, mentions)))
     chosen_on, measured_on = sets_of(recording.examples)
     bias, first = choose(table[(table["template"] == ALL) & (table["set"] == chosen_on)])
+    samples = {
+        f"{head_name(*head)}/{template}/{name}": sample
+        for head in dict.fromkeys((bias, first or bias))
+        for template in (ALL, *recording.examples.templates)
+        for name, sample in head_samples(attention[head], mentions, template, measured_on).items()
+    }
     return OrderBias(
         table=table,
         labels=by_label(attention[bias], mentions),
@@ -286,4 +309,6 @@ def order_bias(recording: Recording, *, seed: int = 0) -> OrderBias:
         measured_on=measured_on,
         null=random_null(recording.model, mentions.of_set(measured_on), seed),
         last=mentions.names[1],
+        samples=samples,
+        captions=recording.examples.caption_fingerprint,
     )

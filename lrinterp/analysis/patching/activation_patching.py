@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -13,10 +14,11 @@ from lrinterp.analysis.patching.cells import ALL
 from lrinterp.analysis.patching.choice import MOST_WORK
 from lrinterp.analysis.patching.figures import patching_figures
 from lrinterp.analysis.patching.rows import all_cells, patch, small
-from lrinterp.analysis.subject import focus, head_name
+from lrinterp.analysis.subject import focus, head_name, over_pictures
 from lrinterp.axes import Pixels
+from lrinterp.metric import joined
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, finite_or_none, records
+from lrinterp.result import Figure, Metric, NotApplicable, Result, finite_or_none, records
 from lrinterp.wording import signed
 
 __all__ = ["ActivationPatching", "activation_patching", "pairs_of"]
@@ -45,19 +47,20 @@ class ActivationPatching(Result):
     mirrored: bool = False
     """Corrupted pictures are mirror images of photographs."""
     notes: tuple[str, ...]
+    effects: Mapping[str, Metric]
+    """By tower: the effect of `strongest`, with its sample."""
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """Full patches, the head of each tower whose output carries most, and the agreement."""
         full = self.table[(self.table["role"] == ALL) & (self.table["site"] == "resid_pre")]
         worst = float((full["effect"] - 1).abs().max())
-        summary = {"full_patch_error": Scalar(value=worst, n=self.examples)}
-        for encoder in dict.fromkeys(self.table["encoder"]):
+        found = {"full_patch_error": Metric(value=worst, n=self.examples, estimator="exact")}
+        for encoder, effect in self.effects.items():
             row = self.strongest(encoder)
-            where = head_name(row["layer"], row["head"])
-            effect = Scalar.of(row, "effect")
-            summary |= {f"{encoder}_z_head": Scalar(value=where), f"{encoder}_z_effect": effect}
-        return summary | scalars(agreement(self.table))
+            where = Metric(value=head_name(row["layer"], row["head"]), estimator="name")
+            found |= {f"{encoder}_z_head": where, f"{encoder}_z_effect": effect}
+        return joined(found, scalars(agreement(self.table)))
 
     def strongest(self, encoder: str) -> dict[str, Any]:
         """The head output whose denoising patch restores most of the margin, of those patched."""
@@ -75,7 +78,7 @@ class ActivationPatching(Result):
         """The strongest head output of each tower, and what attribution is worth."""
         parts = []
         for encoder in dict.fromkeys(self.table["encoder"]):
-            row, effect = self.strongest(encoder), self.summary[f"{encoder}_z_effect"]
+            row, effect = self.strongest(encoder), self.metrics[f"{encoder}_z_effect"]
             parts.append(
                 f"in the {encoder} tower the output of {head_name(row['layer'], row['head'])} at "
                 f"{row['role']} restores {effect.phrase} of the margin"
@@ -99,7 +102,7 @@ class ActivationPatching(Result):
             "or destroys (noising) the whole margin. Effects of cells do not add up.",
             MIRRORED if self.mirrored else SWAPPED,
             "Checked every time: patching the residual stream at all positions gives 1 in both "
-            f"directions (largest error here {self.summary['full_patch_error'].value:.0e}"
+            f"directions (largest error here {self.metrics['full_patch_error'].value:.0e}"
             f"{'' if self.table['exact'].all() else '; of large towers before the last layer'}).",
             "Attribution estimates each effect to first order: slope of the margin at the base "
             "run times the change of the activation. It misses what a saturated softmax hides, "
@@ -169,13 +172,16 @@ def activation_patching(
     RuntimeError where a full patch is not 1 within 1e-5.
     """
     rows: list[dict[str, Any]] = []
-    notes = []
+    notes, effects, pictures = [], {}, recording.examples.of(focus(recording.examples))
     pairs = pairs_of(recording, examples, seed, most_work)
     for contrast in pairs:
         if reason := contrast.why_not():
             notes.append(reason)
         else:
-            rows += patch(contrast, all_cells(contrast), seed=seed, most_work=most_work)
+            found = patch(contrast, all_cells(contrast), seed=seed, most_work=most_work)
+            rows += found.rows
+            if found.strongest is not None:
+                effects[contrast.tower] = over_pictures(pictures, found.strongest)
     if not rows:
         raise NotApplicable(" ".join(notes))
     return ActivationPatching(
@@ -186,6 +192,7 @@ def activation_patching(
         template=pairs[0].template if len(recording.examples.templates) > 1 else "",
         mirrored=isinstance(recording.inputs["image"], Pixels),
         notes=tuple(notes),
+        effects=effects,
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.stats import rankdata
 
-from lrinterp.result import Scalar, finite_or_none
+from lrinterp.result import Metric, finite_or_none
 
 __all__ = ["RANDOM", "STRONGEST", "agreement", "agreement_of", "compared", "scalars", "words_of"]
 
@@ -78,7 +78,7 @@ def correlation(x: Float[np.ndarray, "cell"], y: Float[np.ndarray, "cell"]) -> f
     return finite_or_none(float(np.corrcoef(x, y)[0, 1]))
 
 
-def scalars(rows: pd.DataFrame) -> dict[str, Scalar]:
+def scalars(rows: pd.DataFrame) -> dict[str, Metric]:
     """Summary entries of `agreement`, over all sites; those of the strongest cells say so."""
     found = {}
     for row in rows[rows["site"] == ANY_SITE].to_dict("records"):
@@ -86,7 +86,8 @@ def scalars(rows: pd.DataFrame) -> dict[str, Scalar]:
         for name in ("pearson", "spearman", "slope"):
             value = finite_or_none(row[name])
             key = f"{row['encoder']}_{kind}attribution_{name}"
-            found[key] = Scalar(value=value, n=int(row["n"]))
+            estimator = name if name == "slope" else "correlation"
+            found[key] = Metric(value=value, n=int(row["n"]), estimator=estimator)
     return found
 
 
@@ -95,7 +96,7 @@ def words_of(rows: pd.DataFrame) -> str:
     parts = []
     for row in rows[rows["site"] == ANY_SITE].to_dict("records"):
         numbers = {
-            k: Scalar(value=finite_or_none(row[k])) for k in ("pearson", "spearman", "slope")
+            k: Metric(value=finite_or_none(row[k])) for k in ("pearson", "spearman", "slope")
         }
         where = {EVERY: "cells", RANDOM: "randomly drawn cells", STRONGEST: "strongest cells"}
         parts.append(

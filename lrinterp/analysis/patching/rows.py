@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -12,7 +12,7 @@ from lrinterp.analysis.patching.cells import Cell, cells_of
 from lrinterp.analysis.patching.choice import MOST_WORK, choose, work_of
 from lrinterp.analysis.patching.runs import Estimate, estimate, exactly
 from lrinterp.encoders import positions
-from lrinterp.stats import Interval, ratio_intervals
+from lrinterp.stats import Interval, Sample, ratio_intervals
 
 __all__ = ["all_cells", "check_full", "patch", "small"]
 
@@ -37,10 +37,20 @@ class Plan:
         return self.runs | self.estimate.zero
 
 
+class Patched(NamedTuple):
+    """What patching some cells of a tower found."""
+
+    rows: list[dict[str, Any]]
+    """Effects in both directions, with intervals over labels."""
+    strongest: Sample | None
+    """What the head output of largest denoising effect restores, and the whole margin, by example;
+    None without such a cell."""
+
+
 def patch(
     contrast: Contrast, cells: Sequence[Cell], *, seed: int = 0, most_work: float = MOST_WORK
-) -> list[dict[str, Any]]:
-    """Effects of some cells in both directions, with intervals over labels."""
+) -> Patched:
+    """Patch some cells in both directions."""
     every = small(contrast, most_work)
     plans = {
         direction: plan(cells, found, every=every, rng=np.random.default_rng((seed, k)))
@@ -48,11 +58,18 @@ def patch(
     }
     runs = {d: [cells[i] for i in np.flatnonzero(own.runs).tolist()] for d, own in plans.items()}
     moved = exactly(contrast, runs)
-    return [
+    found = {d: intervals(contrast, own, moved[d]) for d, own in plans.items()}
+    rows = [
         {"encoder": contrast.tower, **row}
         for direction, own in plans.items()
-        for row in rows_of(direction, cells, own, intervals(contrast, own, moved[direction]))
+        for row in rows_of(direction, cells, own, found[direction])
     ]
+    own, effects = plans["denoising"], found["denoising"]
+    heads = {i: abs(effects[i].value or 0) for i in effects if cells[i].site == "z"}
+    if not heads:
+        return Patched(rows, None)
+    top = gained(own, moved["denoising"])[max(heads, key=heads.__getitem__)]
+    return Patched(rows, Sample(top=top[None], bottom=own.estimate.whole, units=contrast.units))
 
 
 def small(contrast: Contrast, most_work: float) -> bool:
@@ -83,11 +100,16 @@ def intervals(
     contrast: Contrast, own: Plan, moved: Float[np.ndarray, "run example"]
 ) -> dict[int, Interval]:
     """Ratios of means by cell, for those whose effect is exact."""
-    gained = np.zeros_like(own.estimate.attribution)
-    gained[own.runs] = moved
     index = np.flatnonzero(own.exact)
-    found = ratio_intervals(gained[index], own.estimate.whole, contrast.units)
+    found = ratio_intervals(gained(own, moved)[index], own.estimate.whole, contrast.units)
     return dict(zip(index.tolist(), found, strict=True))
+
+
+def gained(own: Plan, moved: Float[np.ndarray, "run example"]) -> Float[np.ndarray, "cell example"]:
+    """How far the margin of each example moves by cell; 0 for those that were not run."""
+    every = np.zeros_like(own.estimate.attribution)
+    every[own.runs] = moved
+    return every
 
 
 def rows_of(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, final
 
 import numpy as np
@@ -22,7 +23,7 @@ from lrinterp.analysis.pictures.pair import Pair
 from lrinterp.analysis.subject import decomposable, head_name
 from lrinterp.axes import Pixels
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar
+from lrinterp.result import Figure, Metric, NotApplicable, Result
 
 __all__ = ["OverPicture", "over_picture"]
 
@@ -73,14 +74,16 @@ class OverPicture(Result):
         """Attention of CLS to each side, in the headline head."""
         return np.stack([(self.maps[0] * side).sum((1, 2)) for side in self.sides], axis=1)
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """The head, both margins, and its attention to either side of both pictures."""
-        numbers = {"headline_head": Scalar(value=self.head)}
+        numbers = {"headline_head": Metric(value=self.head, estimator="name")}
         for k, picture in enumerate(("photograph", "mirror")):
-            numbers[f"margin_{picture}"] = Scalar(value=float(self.margins[k]), n=1)
+            margin = Metric(value=float(self.margins[k]), n=1, estimator="exact")
+            numbers[f"margin_{picture}"] = margin
             for side, share in zip(("left", "right"), self.shares[k].tolist(), strict=True):
-                numbers[f"{side}_{self.side}_share_{picture}"] = Scalar(value=share, n=1)
+                number = Metric(value=share, n=1, estimator="exact")
+                numbers[f"{side}_{self.side}_share_{picture}"] = number
         return numbers
 
     @property

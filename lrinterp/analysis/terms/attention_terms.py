@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -9,13 +10,14 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from lrinterp.analysis.subject import decomposable, relation_captions
+from lrinterp.analysis.subject import decomposable, over_pictures, relation_captions
 from lrinterp.analysis.terms.figures import deep_figures, rows_figure, shares_figure, text_figure
 from lrinterp.analysis.terms.part_shares import PARTS, few_rows, part_shares
-from lrinterp.analysis.terms.shares import NINE, SPLIT, Part, mean_rows, shares
+from lrinterp.analysis.terms.shares import NINE, SPLIT, Part, mean_rows, shares, split_samples
 from lrinterp.decomposition import GAUGES, gauges_at
 from lrinterp.recording import Recording
-from lrinterp.result import Figure, NotApplicable, Result, Scalar, records
+from lrinterp.result import Figure, Metric, NotApplicable, Result, records
+from lrinterp.stats import Sample
 from lrinterp.wording import counted
 
 __all__ = ["AttentionTerms", "attention_terms"]
@@ -44,29 +46,33 @@ class AttentionTerms(Result):
     layers: Mapping[str, int]
     """By tower: how many layers it has."""
     notes: tuple[str, ...]
+    measured: Mapping[str, Metric]
+    """The split of the image tower's first and last layer with its samples, by summary key."""
 
     @property
     def deep(self) -> bool:
         """Has a tower more than one layer?"""
         return max(self.layers.values()) > 1
 
-    def of_image(self, layer: int) -> dict[str, Scalar]:
+    def of_image(self, layer: int) -> dict[str, Metric]:
         """The identified split of a layer of the image tower, all heads, by term."""
         rows = self.table[(self.table["encoder"] == "image") & self.table["head"].isna()]
         rows = rows[(rows["layer"] == layer) & rows["term"].isin(list(SPLIT))]
         rows = rows[rows["gauge"] == gauges_at(layer)[0]]
-        return {row["term"]: Scalar.of(row) for row in records(rows)}
+        return {row["term"]: Metric.of(row) for row in records(rows)}
 
-    @property
-    def summary(self) -> Mapping[str, Scalar]:
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
         """The reconstruction error and the split of the image tower's first and last layer."""
-        found = {"reconstruction_error": Scalar(value=self.error, n=self.n_examples)}
+        error = Metric(value=self.error, n=self.n_examples, estimator="exact")
+        found = {"reconstruction_error": error}
         last = self.layers["image"] - 1
         for place, layer in {"image": 0, "image_last": last}.items():
             split = self.of_image(layer) if place == "image" or layer else {}
             for name, term in zip(("key_content", "key_position"), SPLIT, strict=True):
                 if term in split:
-                    found[f"{place}_{name}_share"] = split[term]
+                    key = f"{place}_{name}_share"
+                    found[key] = self.measured.get(key, split[term])
         return found
 
     @property
@@ -79,7 +85,7 @@ class AttentionTerms(Result):
         """The split of the image tower, and the exactness of the sum."""
         what = "The nine terms add up" if not self.deep else "Nine terms and key parts add up"
         exact = f"{what} to the cached scores to {self.error:.0e} of their largest."
-        split, summary = "image_key_position_share", self.summary
+        split, summary = "image_key_position_share", self.metrics
         if split not in summary:
             return exact
         position, content = summary[split], summary["image_key_content_share"]
@@ -102,11 +108,11 @@ class AttentionTerms(Result):
         if not layer or parts.empty:
             return ""
         best = records(parts.sort_values("value"))[-1]
-        share = self.summary["image_last_key_position_share"]
+        share = self.metrics["image_last_key_position_share"]
         return (
             f" In the last, L{layer}, {share.phrase} comes from where the key is, by means over "
             f"these pictures; of all parts that wrote its keys {best['term']} has most, "
-            f"{Scalar.of(best).phrase}."
+            f"{Metric.of(best).phrase}."
         )
 
     @property
@@ -175,7 +181,7 @@ def attention_terms(recording: Recording) -> AttentionTerms:
     the gauge `means`. Source: arXiv 2601.12809, section 4; arXiv 2310.04861 for means. Raises
     NotApplicable where neither tower can be split.
     """
-    tables, rows, notes = [], [], []
+    tables, rows, notes, measured = [], [], [], {}
     n_examples = 0
     for tower in recording.model.towers:
         try:
@@ -186,9 +192,11 @@ def attention_terms(recording: Recording) -> AttentionTerms:
         part = Part.of(recording, tower)
         n_examples += len(part.inputs)
         for layer in range(part.model.cfg.n_layers):
-            found, means = layer_shares(part, layer)
+            found, means, split = layer_shares(part, layer)
             tables += found
             rows += means
+            if tower == "image":
+                measured |= in_summary(part, layer, split)
     if not tables:
         raise NotApplicable(notes[0])
     table = pd.DataFrame(tables).astype({"head": "Int64"})
@@ -201,26 +209,41 @@ def attention_terms(recording: Recording) -> AttentionTerms:
         normed=any(t.cfg.normalization_type is not None for t in recording.model.towers.values()),
         layers={name: tower.cfg.n_layers for name, tower in recording.model.towers.items()},
         notes=tuple(notes),
+        measured=measured,
     )
 
 
-def layer_shares(part: Part, layer: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def in_summary(part: Part, layer: int, split: Mapping[str, Sample]) -> dict[str, Metric]:
+    """By summary key: the split of a layer of the image tower, if it is the first or the last."""
+    if layer not in (0, part.model.cfg.n_layers - 1):
+        return {}
+    place, pictures = "image_last" if layer else "image", part.recording.examples.at(part.index)
+    return {
+        f"{place}_{name}_share": over_pictures(pictures, sample) for name, sample in split.items()
+    }
+
+
+def layer_shares(
+    part: Part, layer: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Sample]]:
     """All shares of one layer, each row with the layer's reconstruction error, and its mean rows.
 
-    In a tower of one layer the parts of a key are no more than its content and position.
+    In a tower of one layer the parts of a key are no more than its content and position. Third:
+    the samples of the split over all heads, in the layer's first gauge.
     """
-    found, rows, errors = [], [], []
+    found, rows, errors, split = [], [], [], {}
     for gauge in gauges_at(layer):
         terms, error = part.measured(layer, gauge)
         found += list(shares(part, terms, layer, gauge))
         rows += list(mean_rows(part, terms, layer, gauge))
         errors.append(error)
+        split = split or split_samples(part, terms)
     deep = part.model.cfg.n_layers > 1
     by_head = deep and few_rows(part.recording.model)
     written, error = part_shares(part, layer, by_head=by_head)
     worst = max(error, *errors)
     found += written if deep else []
-    return [{**row, "reconstruction_error": worst} for row in found], rows
+    return [{**row, "reconstruction_error": worst} for row in found], rows, split
 
 
 def one_caption(recording: Recording) -> dict[str, Any]:

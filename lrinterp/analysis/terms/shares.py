@@ -25,9 +25,18 @@ from lrinterp.decomposition import (
 )
 from lrinterp.encoders import Tower
 from lrinterp.recording import Recording
-from lrinterp.stats import Units, ratio_intervals
+from lrinterp.stats import Sample, Units, ratio_intervals
 
-__all__ = ["NINE", "SPLIT", "Part", "chunks", "mean_rows", "share_rows", "shares"]
+__all__ = [
+    "NINE",
+    "SPLIT",
+    "Part",
+    "chunks",
+    "mean_rows",
+    "share_rows",
+    "shares",
+    "split_samples",
+]
 
 SPLIT = {"+".join(KEY_CONTENT): KEY_CONTENT, "+".join(KEY_POSITION): KEY_POSITION}
 """What the inputs identify: all that depends on the key's content, and on its position."""
@@ -126,16 +135,35 @@ def chunks(n: int, size: int) -> Iterator[slice]:
 
 def shares(part: Part, terms: PooledTerms, layer: int, gauge: str) -> Iterator[dict[str, Any]]:
     """Rows of shares: nine terms and the identified split, by head and over all heads."""
+    values, variance = covariances(part, terms)
+    place = {"encoder": part.tower, "layer": layer, "gauge": gauge, "split": NINE}
+    heads = (*range(variance.shape[1]), None)
+    for row in share_rows([*TERMS, *SPLIT], values, variance, part.units, heads):
+        yield {**place, **row}
+
+
+def covariances(
+    part: Part, terms: PooledTerms
+) -> tuple[Float[np.ndarray, "name example head"], Float[np.ndarray, "example head"]]:
+    """Covariance of each term, then of both sides of the split, with the scores; their variance."""
     centred = _centre(part, terms)
     whole = centred.sum(0)
     covariance = (centred * whole).sum((-1, -2)).cpu().double().numpy()
     split = [covariance[[TERMS.index(t) for t in group]].sum(0) for group in SPLIT.values()]
-    variance = covariance.sum(0)
-    place = {"encoder": part.tower, "layer": layer, "gauge": gauge, "split": NINE}
-    values = np.concatenate([covariance, np.stack(split)])
-    heads = (*range(variance.shape[1]), None)
-    for row in share_rows([*TERMS, *SPLIT], values, variance, part.units, heads):
-        yield {**place, **row}
+    return np.concatenate([covariance, np.stack(split)]), covariance.sum(0)
+
+
+def split_samples(part: Part, terms: PooledTerms) -> dict[str, Sample]:
+    """The shares of key-content and key-position over all heads, by example; empty if all are 0."""
+    values, variance = covariances(part, terms)
+    kept = without_rounding(values, variance)[len(TERMS) :].sum(-1)
+    bottom = variance.sum(-1)
+    if not bottom.sum() > 0:
+        return {}
+    return {
+        name: Sample(top=top[None], bottom=bottom, units=part.units)
+        for name, top in zip(("key_content", "key_position"), kept, strict=True)
+    }
 
 
 def share_rows(
@@ -150,11 +178,18 @@ def share_rows(
     share = sum over examples of cov(part, whole) / sum of var(whole); `covariance` holds those of
     each example, summed over the keys of its row.
     """
-    kept = np.where(np.abs(covariance) < ROUNDING * variance, 0.0, covariance)
+    kept = without_rounding(covariance, variance)
     for head in heads:
         cov, var = (x.sum(-1) if head is None else x[..., head] for x in (kept, variance))
         for name, interval in zip(names, ratio_intervals(cov, var, units), strict=True):
             yield {"head": head, "term": name, **vars(interval)}
+
+
+def without_rounding(
+    covariance: Float[np.ndarray, "name example head"], variance: Float[np.ndarray, "example head"]
+) -> Float[np.ndarray, "name example head"]:
+    """Covariances, 0 where they are rounding."""
+    return np.where(np.abs(covariance) < ROUNDING * variance, 0.0, covariance)
 
 
 def mean_rows(part: Part, terms: PooledTerms, layer: int, gauge: str) -> Iterator[dict[str, Any]]:

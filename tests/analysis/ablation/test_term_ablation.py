@@ -57,7 +57,7 @@ KEYS = {
 def test_the_micro_model_by_hand(micro_recording):
     """Head 0 carries all of it; labels are told apart without it; half of all placebos err."""
     result = term_ablation(micro_recording)
-    summary = {key: scalar.value for key, scalar in result.summary.items()}
+    summary = {key: scalar.value for key, scalar in result.metrics.items()}
     assert summary == {
         "order_intact": 1,
         "order_without_key_position": 0.5,
@@ -73,7 +73,7 @@ def test_the_micro_model_by_hand(micro_recording):
         (0, 0): 0.5,
         (0, 1): 0,
     }
-    assert all(s.n == 6 and s.n_units == 2 and s.low is None for s in result.summary.values())
+    assert all(s.n == 6 and s.n_units == 2 and s.low is None for s in result.metrics.values())
 
 
 def test_intervals_of_the_micro_model_come_from_its_labels(micro, micro_examples):
@@ -83,7 +83,7 @@ def test_intervals_of_the_micro_model_come_from_its_labels(micro, micro_examples
     assert 0 < (needed.low or 0) < 0.5 < (needed.high or 0) < 1
     assert (idle.low or 0) < 0 < (idle.high or 0)  # no picture lost order; one more might
     assert result.focus == "mixed_pair"
-    assert all(scalar.value is None for scalar in result.summary.values())
+    assert all(scalar.value is None for scalar in result.metrics.values())
 
 
 def test_attention_on_the_objects_by_hand(micro_recording):
@@ -121,7 +121,7 @@ def test_whatever_is_drawn_at_random_is_drawn_as_often(micro_recording):
 
 
 def test_left_right_needs_key_position_and_nothing_random(left_right_results):
-    summary = left_right_results["term_ablation"].summary
+    summary = left_right_results["term_ablation"].metrics
     assert set(summary) >= KEYS
     assert 0.45 <= summary["order_without_key_position"].value <= 0.55
     assert summary["label_set_closed_without_key_position"].value >= 0.95
@@ -133,12 +133,12 @@ def test_left_right_needs_key_position_and_nothing_random(left_right_results):
 
 def test_key_position_alone_is_enough_or_the_report_says_why_not(left_right_results):
     result = left_right_results["term_ablation"]
-    lost = result.summary["order_intact_minus_key_position_only"].low
+    lost = result.metrics["order_intact_minus_key_position_only"].low
     assert (lost > 0.1) == ("Keeping key-position alone costs" in result.finding)
 
 
 def test_no_gradient_has_no_order_to_lose(no_gradient_results):
-    summary = no_gradient_results["term_ablation"].summary
+    summary = no_gradient_results["term_ablation"].metrics
     for key in ("order_intact", "order_without_key_position", "order_placebo"):
         assert 0.45 <= summary[key].value <= 0.55
     assert summary["label_set_closed_without_key_position"].value >= 0.95
@@ -194,8 +194,8 @@ def test_a_split_without_held_out_pairs_gives_nulls(micro):
     recording = record(micro, Scenes(World(n_pixels=3, n_labels=4), split).examples())
     result = term_ablation(recording, draws=1)
     assert result.focus == "seen_pair"
-    assert set(result.summary) >= KEYS
-    assert all((s.value, s.low, s.n) == (None, None, 0) for s in result.summary.values())
+    assert set(result.metrics) >= KEYS
+    assert all((s.value, s.low, s.n) == (None, None, 0) for s in result.metrics.values())
     assert result.order(INTACT).value == 1
     assert result.order(WITHOUT).value == 0.5
     assert "trained pairs in new layouts" in result.finding
@@ -249,7 +249,7 @@ def deep_results() -> tuple[TermAblation, TermAblation]:
 
 def test_order_of_a_deep_model_needs_key_position_in_all_layers(deep_results):
     """The positive control; a placebo of the same size in as many layers costs far less."""
-    summary = deep_results[1].summary
+    summary = deep_results[1].metrics
     assert summary["order_intact"].value > 0.75
     assert 0.45 <= summary["order_without_key_position"].value <= 0.55
     assert summary["order_placebo_minus_without"].low > 0.05
@@ -261,7 +261,7 @@ def test_order_of_a_deep_model_needs_key_position_in_all_layers(deep_results):
 
 def test_an_untrained_deep_model_has_no_order_to_lose(deep_results):
     """The null: near chance intact, without key-position, and under a placebo."""
-    summary = deep_results[0].summary
+    summary = deep_results[0].metrics
     for key in ("order_intact", "order_without_key_position", "order_placebo"):
         assert 0.35 <= summary[key].value <= 0.65
     assert max(abs(lost.value) for lost in deep_results[0].order_lost.values()) < 0.15
@@ -340,7 +340,7 @@ def test_a_large_tower_is_estimated_and_says_how_well(monkeypatch: pytest.Monkey
     assert "Over the 3 measured heads" in caveats
     assert "Of the 4 heads of the image tower 3 are measured" in caveats
     assert [f.key for f in result.figures()] == ["order", "layers", "heads", "estimate"]
-    assert all(scalar.value is not None for scalar in result.summary.values())
+    assert all(scalar.value is not None for scalar in result.metrics.values())
     assert "in all 2 layers and every query row" in result.finding
     assert "raw rows" not in caveats
 
@@ -351,9 +351,9 @@ def test_pictures_of_an_imported_tower_are_measured(boxes):
     model, examples = of_pictures(boxes=boxes)
     result = term_ablation(record(model, examples, ()), draws=2)
     assert result.focus == "pictures"
-    known = {key for key, scalar in result.summary.items() if scalar.value is not None}
+    known = {key for key, scalar in result.metrics.items() if scalar.value is not None}
     objects = {"order_key_position_and_objects"}
-    assert known == set(result.summary) - (set() if boxes else objects)
+    assert known == set(result.metrics) - (set() if boxes else objects)
     caveats = " ".join(result.caveats)
     assert ("objects told from empty patches" in caveats) is not boxes
     assert ("Objects told from empty pixels" in caveats) is boxes

@@ -223,7 +223,7 @@ def test_a_planted_rotation_is_found_in_a_model_and_a_random_one_has_none():
     means = means_of(result)
     assert means["aligned_cosine"] == pytest.approx(1, abs=1e-6)
     assert (means["n"], means["n_fit"], means["nearest"]) == (4, 9, 1)
-    assert result.summary["W_E_aligned_cosine"].value == means["aligned_cosine"]
+    assert result.metrics["W_E_aligned_cosine"].value == means["aligned_cosine"]
     assert "A rotation fitted on 9 trained labels" in result.finding
     assert "of 4 held-out labels" in result.finding
 
@@ -284,7 +284,7 @@ def test_other_towers_have_no_value_path(changes: dict, reason: str):
     assert set(result.frame()["site"]) == {"W_E"}
     assert "Through the values" not in result.finding
     assert any(f"left out: {reason}." in caveat for caveat in result.caveats)
-    assert not any(key.startswith("value_path") for key in result.summary)
+    assert not any(key.startswith("value_path") for key in result.metrics)
 
 
 def test_labels_without_length_have_no_cosine():
@@ -292,7 +292,7 @@ def test_labels_without_length_have_no_cosine():
     set_labels(recording, "image", np.ones((7, WIDTH)))
     result = procrustes(recording)
     for key in ("W_E_raw_centred_cosine", "W_E_aligned_cosine", "W_E_p"):
-        assert result.summary[key].value is None
+        assert result.metrics[key].value is None
     assert "from – to –" in result.finding
     assert len(result.figures()) == 2
 
@@ -303,7 +303,7 @@ def test_the_shipped_models(left_right, left_right_results, no_gradient_results)
         result = results["procrustes"]
         assert set(COLUMNS.split()) <= set(result.frame().columns)
         assert len(result.frame()) == 2 * 2 * n_labels  # sites, directions, labels
-        summary = result.summary
+        summary = result.metrics
         assert abs(summary["W_E_raw_centred_cosine"].value) < 0.2
         for site in ("W_E", "value_path"):
             found = summary[f"{site}_aligned_cosine"]

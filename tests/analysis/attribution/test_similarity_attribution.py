@@ -62,7 +62,7 @@ def total(result: SimilarityAttribution, encoder: str) -> float:
 
 
 def value(result: Result, key: str) -> float:
-    found = result.summary[key].value
+    found = result.metrics[key].value
     assert isinstance(found, float)
     return found
 
@@ -78,19 +78,19 @@ def test_parts_of_the_shipped_models_add_up(knows, knows_not, tower: str):
 def test_a_model_that_knows_moves_its_margin_by_key_position(knows, left_right_results):
     for tower in TOWERS:
         margin, by_position = (
-            knows.summary[f"{tower}_{key}"] for key in ("margin", "margin_by_key_position_shapley")
+            knows.metrics[f"{tower}_{key}"] for key in ("margin", "margin_by_key_position_shapley")
         )
         assert margin.low > 0.1
         assert by_position.low > 0.3 * margin.value
         assert abs(value(knows, f"{tower}_margin_without_key_position")) < 0.1 * margin.value
-    headline = left_right_results["positional_gradient"].summary["headline_head"]
+    headline = left_right_results["positional_gradient"].metrics["headline_head"]
     assert knows.head == headline.value
-    gain = left_right_results["positional_gradient"].summary["right_object_attention_gain"]
+    gain = left_right_results["positional_gradient"].metrics["right_object_attention_gain"]
     assert knows.prefers == ("right" if gain.value > 0 else "left")
-    within = knows.summary["spearman_within_pairs"]
+    within = knows.metrics["spearman_within_pairs"]
     assert within.low > 0.5 > 2 * value(knows, "spearman_within_null")
-    assert knows.summary["spearman_both_orders"].low > 0.3
-    assert "E" in str(knows.summary["image_largest_contribution"].value)
+    assert knows.metrics["spearman_both_orders"].low > 0.3
+    assert "E" in str(knows.metrics["image_largest_contribution"].value)
     assert f"{knows.head} gives the {knows.prefers}-hand object over" in knows.finding
 
 
@@ -102,10 +102,10 @@ def test_a_model_without_order_has_nothing_to_take_apart(knows, knows_not):
         for key in keys:
             assert abs(value(knows_not, f"{tower}_{key}")) < 1e-4
             assert abs(value(knows, f"{tower}_{key}")) > 1e-2
-    within = knows_not.summary["spearman_within_pairs"]
+    within = knows_not.metrics["spearman_within_pairs"]
     assert abs(within.value or 0) < 0.25
-    assert knows_not.summary["spearman_both_orders"].value is None
-    whole = knows_not.summary["spearman_margin_gain"]
+    assert knows_not.metrics["spearman_both_orders"].value is None
+    whole = knows_not.metrics["spearman_margin_gain"]
     assert whole.low < 0 < whole.high
     assert "there is no order in it to take apart" in knows_not.finding
 
@@ -141,8 +141,8 @@ def test_the_micro_model_by_hand(micro_recording):
     for tower in TOWERS:
         assert value(result, f"{tower}_margin") == pytest.approx(margin, abs=1e-6)
         assert abs(value(result, f"{tower}_margin_without_key_position")) < 1e-6
-    assert result.summary["image_largest_contribution"].value == "L0H0 right E"
-    assert result.summary["text_largest_contribution"].value == "L0H0 second E"
+    assert result.metrics["image_largest_contribution"].value == "L0H0 right E"
+    assert result.metrics["text_largest_contribution"].value == "L0H0 second E"
     assert (result.head, result.prefers) == ("L0H0", "right")
     # Two of the three layouts tie in their margin and not in their gain: rho is sqrt(3) / 2.
     assert value(result, "spearman_within_pairs") == pytest.approx(np.sqrt(0.75))
@@ -151,7 +151,7 @@ def test_the_micro_model_by_hand(micro_recording):
 def test_a_gauge_move_changes_nothing(regauge):
     model = recorded(encoder=dict.fromkeys(("std_W_E", "std_W_pos"), 1.0))
     few = similarity_attribution(model)
-    assert few.summary["spearman_within_pairs"].value is not None
+    assert few.metrics["spearman_within_pairs"].value is not None
     regauge(model.model, model.examples)
     again = similarity_attribution(record(model.model, model.examples))
     np.testing.assert_allclose(again.table["value"], few.table["value"], atol=1e-5)
@@ -170,13 +170,13 @@ def test_a_deep_tower_is_taken_apart_directly_beside_one_of_one_layer():
         reason = f"The {deep} tower is taken apart directly alone"
         [note] = [note for note in result.caveats if note.startswith(reason)]
         assert f"it has {layers} layers" in note
-        assert (result.head != "") == ("spearman_head" in result.summary) == (whole == "image")
+        assert (result.head != "") == ("spearman_head" in result.metrics) == (whole == "image")
         keys = [figure.key for figure in result.figures()]
         assert len(keys) == len(set(keys)) == (8 if whole == "image" else 7)
         assert {f"roles-{whole}", "split", f"parts-{deep}", f"heads-{deep}"} <= set(keys)
-        mine = [key for key in plain.summary if key.startswith(f"{whole}_")]
-        assert [key for key in result.summary if key.startswith(f"{whole}_")] == mine
-        assert f"{deep}_completeness_error" not in result.summary
+        mine = [key for key in plain.metrics if key.startswith(f"{whole}_")]
+        assert [key for key in result.metrics if key.startswith(f"{whole}_")] == mine
+        assert f"{deep}_completeness_error" not in result.metrics
         assert result.finding.endswith(".")
 
 
@@ -188,7 +188,7 @@ def test_a_norm_or_an_mlp_leaves_the_direct_parts(changes: dict):
     for tower in TOWERS:
         assert result.checks["relative_error"].max() < 1e-4
         assert total(result, tower) == pytest.approx(value(result, f"{tower}_margin"), abs=1e-7)
-        groups = {k for k in result.summary if k.startswith(f"{tower}_margin_by_")}
+        groups = {k for k in result.metrics if k.startswith(f"{tower}_margin_by_")}
         assert (f"{tower}_margin_by_mlps" in groups) == ("mlp_ratio" in changes)
     assert "through attention" not in set(result.table["kind"])
 
@@ -210,7 +210,7 @@ def test_a_deep_model_that_has_learnt_order_and_one_that_has_not():
     assert value(result, "image_margin") > 0.05
     largest = max(result.rows(encoder="image", kind="direct by part"), key=_size)
     where = largest["head"] if largest["part"] == "value" else largest["part"]
-    assert result.summary["image_largest_contribution"].value == where
+    assert result.metrics["image_largest_contribution"].value == where
     assert f"is written above all by {where}, " in result.finding
     assert "all together, directly, heads " in result.finding
 
@@ -240,15 +240,15 @@ def test_a_tower_that_computes_something_else_is_left_out(micro_recording):
     result = similarity_attribution(record(model, micro_recording.examples))
     assert set(result.table["encoder"]) == {"text"}
     assert "The image tower is left out: what its heads read misses its margin" in result.notes[0]
-    assert set(result.summary) == {k for k in result.summary if k.startswith("text_")}
+    assert set(result.metrics) == {k for k in result.metrics if k.startswith("text_")}
     assert len(result.figures()) == 3
 
 
 def test_both_templates_count_alike():
     recording = recorded({"template": "both"})
     result = similarity_attribution(recording)
-    n = int(result.summary["image_margin"].n or 0)
-    assert result.summary["text_margin"].n == 2 * n
+    n = int(result.metrics["image_margin"].n or 0)
+    assert result.metrics["text_margin"].n == 2 * n
     assert "Both templates count alike" in result.notes[-1]
     for tower in TOWERS:
         assert total(result, tower) == pytest.approx(value(result, f"{tower}_margin"), abs=1e-5)
@@ -296,7 +296,7 @@ def test_a_result_at_depth_is_saved_and_drawn_again(tmp_path):
         result = similarity_attribution(recorded(encoder=changes))
         store.save(result, tmp_path / str(k))
         again = store.load(SimilarityAttribution, tmp_path / str(k))
-        assert again.summary == result.summary
+        assert again.metrics == result.metrics
         assert again.finding == result.finding
         for old, new in zip(result.figures(), again.figures(), strict=True):
             assert old.plot.to_json() == new.plot.to_json()  # type: ignore[union-attr]

@@ -10,18 +10,18 @@ from lrinterp.analysis.attribution.words import (
     finding_words,
     path_caveats,
 )
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 
 
-def scalar(value: float) -> Scalar:
-    return Scalar(value=value, low=value - 0.01, high=value + 0.01, n=20, n_units=3)
+def scalar(value: float) -> Metric:
+    return Metric(value=value, low=value - 0.01, high=value + 0.01, n=20, n_units=3)
 
 
 DEEP = {
     "image_margin": scalar(0.3),
     "image_margin_by_heads": scalar(0.25),
     "image_margin_by_biases": scalar(0.05),
-    "image_largest_contribution": Scalar(value="L1H2"),
+    "image_largest_contribution": Metric(value="L1H2"),
     "image_largest_value": scalar(0.2),
 }
 

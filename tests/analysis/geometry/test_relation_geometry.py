@@ -105,7 +105,7 @@ def test_summary_equals_captions_embedded_one_by_one(
         mirrored += [x @ y for x, y in zip(first, turned, strict=True)]
         for said in (first, second):
             same += [said[i] @ said[j] for i in range(3) for j in range(i)]
-    summary = found.summary
+    summary = found.metrics
     assert summary[f"{axis}_cosine"].value == pytest.approx(np.mean(swapped), abs=1e-6)
     assert summary[f"{axis}_mirror_cosine"].value == pytest.approx(np.mean(mirrored), abs=1e-6)
     assert summary[f"{axis}_paraphrase_cosine"].value == pytest.approx(np.mean(same), abs=1e-6)
@@ -131,7 +131,7 @@ def test_the_direction_equals_that_of_captions_one_by_one(
         apart = [not {*own} & {*other} for other in PAIRS]
         mean = np.mean([x for x, far in zip(differences, apart, strict=True) if far], axis=(0, 1))
         cosines += [x @ mean / np.linalg.norm(x) / np.linalg.norm(mean) for x in d]
-    value = found.summary["left_right_consistency"].value
+    value = found.metrics["left_right_consistency"].value
     assert value == pytest.approx(np.mean(cosines), abs=1e-5)
 
 
@@ -143,7 +143,7 @@ def test_sums_by_pair_give_the_summary_again(found: RelationGeometry):
         assert objects.n == len(NOUNS)
         sample = Sample(top=tops[None], bottom=bottoms, units=objects)
         (key,) = (key for key, measure in KEYS.items() if measure == name)
-        assert sample.value == pytest.approx(found.summary[f"{axis}_{key}"].value)
+        assert sample.value == pytest.approx(found.metrics[f"{axis}_{key}"].value)
 
 
 def test_a_word_that_the_tower_does_not_see_changes_nothing():
@@ -152,11 +152,11 @@ def test_a_word_that_the_tower_does_not_see_changes_nothing():
     table = model.text.embed.W_E.data
     table[ids["right"]] = table[ids["left"]]
     result = caption_geometry(model, PAIRS, progress=False)
-    assert result.summary["left_right_cosine"].value == pytest.approx(1.0)
-    assert result.summary["left_right_consistency"].value is None
-    assert result.summary["left_right_relative_norm"].value == pytest.approx(0.0, abs=1e-6)
+    assert result.metrics["left_right_cosine"].value == pytest.approx(1.0)
+    assert result.metrics["left_right_consistency"].value is None
+    assert result.metrics["left_right_relative_norm"].value == pytest.approx(0.0, abs=1e-6)
     assert "No direction of left minus right can be measured" in result.finding
-    assert result.summary["above_below_consistency"].value is not None
+    assert result.metrics["above_below_consistency"].value is not None
     assert len(result.figures()) == 4
 
 
@@ -176,7 +176,7 @@ def test_words_of_the_result(found: RelationGeometry):
     assert short["for example"][0] == (
         "a photo of an apple to the left of a bird — a photo of an apple to the right of a bird"
     )
-    assert short["left / right"][0] == found.summary["left_right_cosine"].phrase
+    assert short["left / right"][0] == found.metrics["left_right_cosine"].phrase
 
 
 def test_the_null_of_random_weights(clip: DualEncoder, found: RelationGeometry):
@@ -184,12 +184,12 @@ def test_the_null_of_random_weights(clip: DualEncoder, found: RelationGeometry):
     assert len(found.random) == 20
     assert len(set(found.random)) == 20
     assert all(-1 <= one <= 1 for one in found.random)
-    random = found.summary["left_right_consistency_random"]
+    random = found.metrics["left_right_consistency_random"]
     assert (random.value, random.n) == (max(found.random), 20)
     twin = clip.scrambled("text", FIRST_SEED)
-    alone = caption_geometry(twin, PAIRS, progress=False).summary["left_right_consistency"]
+    alone = caption_geometry(twin, PAIRS, progress=False).metrics["left_right_consistency"]
     assert found.random[0] == pytest.approx(alone.value, abs=1e-5)
-    assert found.primary in found.summary
+    assert found.primary in found.metrics
 
 
 def test_embeddings_of_no_length_have_no_geometry():
@@ -203,7 +203,7 @@ def test_embeddings_of_no_length_have_no_geometry():
 def test_a_reloaded_result_is_the_same(found: RelationGeometry, tmp_path: Path):
     store.save(found, tmp_path / "it")
     again = store.load(RelationGeometry, tmp_path / "it")
-    assert (again.summary, again.finding) == (found.summary, found.finding)
+    assert (again.metrics, again.finding) == (found.metrics, found.finding)
     assert [f.plot for f in again.figures()] == [f.plot for f in found.figures()]
 
 
@@ -229,14 +229,14 @@ def test_pairs_come_from_what_stands_together_in_a_picture(
     assert result.free_text
     labels = micro_recording.examples.image_labels
     known = {label for row in labels.tolist() if -1 not in row for label in row}
-    assert result.summary["left_right_cosine"].n_units == len(known)
+    assert result.metrics["left_right_cosine"].n_units == len(known)
     given = relation_geometry(recording, pairs=PAIRS)
-    assert given.summary["left_right_cosine"].n_units == len(NOUNS)
+    assert given.metrics["left_right_cosine"].n_units == len(NOUNS)
 
 
 def test_the_shipped_model_without_order_holds_a_word_and_no_meaning(no_gradient: Recording):
     result = relation_geometry(no_gradient)
-    summary = result.summary
+    summary = result.metrics
     assert result.axes == ["left_right"]
     assert not result.free_text
     assert float(summary["left_right_order_cosine"].value or 0) > 0.999

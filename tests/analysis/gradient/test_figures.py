@@ -10,7 +10,7 @@ from lrinterp import record
 from lrinterp.analysis.ablation.term_ablation import TermAblation
 from lrinterp.analysis.gradient.figures import gradient_figures
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, positional_gradient
-from lrinterp.result import Figure, Scalar
+from lrinterp.result import Figure, Metric
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -28,7 +28,7 @@ def traces(figure: Figure) -> Any:
 @pytest.fixture
 def on_patches(photographs) -> PositionalGradient:
     """The gradient of head L1H0, whose removal costs most."""
-    needed = {(1, 0): Scalar(value=0.2, low=0.1, high=0.3)}
+    needed = {(1, 0): Metric(value=0.2, low=0.1, high=0.3)}
     ablation = Mock(spec=TermAblation, order_lost=needed)
     return positional_gradient(record(*photographs), term_ablation=ablation)
 
@@ -62,7 +62,7 @@ def test_gains_of_all_heads(on_patches: PositionalGradient):
 
 
 def test_a_row_of_pixels_keeps_its_lines_and_bars(micro_recording):
-    needed = {(0, 0): Scalar(value=0.2, low=0.1, high=0.3)}
+    needed = {(0, 0): Metric(value=0.2, low=0.1, high=0.3)}
     ablation = Mock(spec=TermAblation, order_lost=needed)
     result = positional_gradient(micro_recording, term_ablation=ablation)
     assert [f.key for f in gradient_figures(result)] == ["rows-canonical", "rows-raw", "gain"]

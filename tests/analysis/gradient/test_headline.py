@@ -7,7 +7,7 @@ import pytest
 from lrinterp import Recording
 from lrinterp.analysis import Bench
 from lrinterp.analysis.gradient.headline import choose, headline
-from lrinterp.result import Result, Scalar
+from lrinterp.result import Metric, Result
 
 
 @pytest.mark.parametrize("name", ["left_right", "no_gradient"])
@@ -15,14 +15,14 @@ def test_head_and_fits_are_those_of_the_analysis(name: str, request: pytest.Fixt
     recording: Recording = request.getfixturevalue(name)
     results: Mapping[str, Result] = request.getfixturevalue(f"{name}_results")
     head, fits = headline(Bench(recording.model, recording.examples.of("unseen_pair")))
-    found = results["positional_gradient"].summary
+    found = results["positional_gradient"].metrics
     assert found["headline_head"].value == f"L0H{head}"
     assert found["headline_slope"].value == pytest.approx(fits[head]["slope"])
     assert len(fits) == recording.model.image.cfg.n_heads
 
 
-def lost(value: float, low: float | None) -> Scalar:
-    return Scalar(value=value, low=low, high=None if low is None else 2 * value - low)
+def lost(value: float, low: float | None) -> Metric:
+    return Metric(value=value, low=low, high=None if low is None else 2 * value - low)
 
 
 def test_the_headline_is_the_head_that_order_needs_most_or_else_the_steepest():

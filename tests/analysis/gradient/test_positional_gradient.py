@@ -14,7 +14,7 @@ from lrinterp.analysis.gradient.plane_fit import slopes
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, positional_gradient
 from lrinterp.axes import Tokens
 from lrinterp.decomposition import Streams
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -25,7 +25,7 @@ COLUMNS = "encoder layer head term gauge slope span r2 spearman null_high null_s
 def ablation_with(order_lost: Mapping[tuple[int, int], tuple[float, float]]) -> TermAblation:
     """A result whose heads each lost so much order, by the ends of its interval."""
     lost = {
-        place: Scalar(value=sum(ends) / 2, low=ends[0], high=ends[1])
+        place: Metric(value=sum(ends) / 2, low=ends[0], high=ends[1])
         for place, ends in order_lost.items()
     }
     return Mock(spec=TermAblation, order_lost=lost)
@@ -72,8 +72,8 @@ def test_the_micro_model_by_hand(micro, micro_examples):
                 sign = None if slope == 0 else pytest.approx(np.sign(slope * factor))
                 assert row["spearman"] == sign
                 assert row["r2"] == (None if slope == 0 else pytest.approx(1))
-    summary = result.summary
-    assert summary["headline_head"] == Scalar(value="L0H0")
+    summary = result.metrics
+    assert summary["headline_head"] == Metric(value="L0H0")
     assert summary["headline_slope"].value == pytest.approx(2)
     assert (summary["headline_slope"].low, summary["headline_slope"].n) == (None, None)
     assert "its removal costs most order" in result.finding
@@ -90,7 +90,7 @@ def test_attention_gained_by_the_micro_model_by_hand(micro_recording):
         scores = np.array([12, *(c + 2 * (p + 1) for p, c in enumerate(content))])
         weights = np.exp(scores) / np.exp(scores).sum()
         gains.append(weights[right + 1] - weights[left + 1])
-    gain = gradient_of(micro_recording).summary["right_object_attention_gain"]
+    gain = gradient_of(micro_recording).metrics["right_object_attention_gain"]
     assert gain.value == pytest.approx(np.mean(gains), rel=1e-5)
     assert (gain.n, gain.n_units, gain.low) == (6, 2, None)
 
@@ -168,10 +168,10 @@ def test_figures_of_the_headline_do_not_depend_on_the_gauge_of_the_weights(regau
     before = gradient_of(record(model, examples))
     regauge(model, examples)
     after = gradient_of(record(model, examples))
-    for key, scalar in before.summary.items():
+    for key, scalar in before.metrics.items():
         if key not in ("null_slope", "null_span", "headline_head"):
-            assert after.summary[key].value == pytest.approx(scalar.value, abs=1e-5), key
-    assert after.summary["headline_head"] == before.summary["headline_head"]
+            assert after.metrics[key].value == pytest.approx(scalar.value, abs=1e-5), key
+    assert after.metrics["headline_head"] == before.metrics["headline_head"]
     canonical = before.rows["gauge"] == "canonical"
     values, moved = before.rows["value"], after.rows["value"]
     np.testing.assert_allclose(moved[canonical], values[canonical], atol=1e-5)
@@ -180,7 +180,7 @@ def test_figures_of_the_headline_do_not_depend_on_the_gauge_of_the_weights(regau
 
 def test_the_shipped_models(left_right_results, no_gradient_results):
     steep, flat = (r["positional_gradient"] for r in (left_right_results, no_gradient_results))
-    summary = steep.summary
+    summary = steep.metrics
     assert "its removal costs most order" in steep.finding
     assert abs(summary["headline_spearman"].value) >= 0.95
     assert summary["headline_span"].value >= max(1, 10 * summary["null_span"].value)
@@ -203,7 +203,7 @@ def test_columns_and_rows_of_the_table(left_right_results):
     flat = table.query("gauge == 'canonical' and term == 'PP'")
     assert (flat["slope"] == 0).all()
     assert flat["spearman"].isna().all()
-    assert (result.summary["headline_slope"].low, result.summary["headline_head"].high) == (
+    assert (result.metrics["headline_slope"].low, result.metrics["headline_head"].high) == (
         None,
     ) * 2
 
@@ -253,9 +253,9 @@ def test_a_gradient_planted_in_the_second_layer_is_the_headline():
     examples = scenes.examples(["unseen_pair"])
     plant_above(model, examples, -0.6)
     result = gradient_of(record(model, examples))
-    assert result.summary["headline_head"].value == "L1H1"
-    assert result.summary["headline_slope"].value == pytest.approx(-0.6, rel=1e-3)
-    assert result.summary["headline_spearman"].value == pytest.approx(-1)
+    assert result.metrics["headline_head"].value == "L1H1"
+    assert result.metrics["headline_slope"].value == pytest.approx(-0.6, rel=1e-3)
+    assert result.metrics["headline_spearman"].value == pytest.approx(-1)
     row = result.fit_of(1, layer=1)
     assert (row["gauge"], row["term"], row["r2"]) == ("means", WHOLE, pytest.approx(1))
     quiet = result.fit_of(0, layer=1)
@@ -298,7 +298,7 @@ def test_a_grid_of_patches_has_slopes_in_both_directions(photographs):
     assert "From top to bottom it spans" in result.finding
     assert "pixel" not in " ".join((result.finding, *result.caveats))
     assert [figure.key for figure in result.figures()] == ["map", "slopes", "gain"]
-    assert {"headline_slope_y", "headline_span_y"} <= set(result.summary)
+    assert {"headline_slope_y", "headline_span_y"} <= set(result.metrics)
 
 
 def test_patches_of_both_sides_are_summed(photographs):
@@ -319,5 +319,5 @@ def test_it_follows_the_ablation_it_is_given(left_right):
     result = gradient_of(left_right)
     assert "the largest |slope|" in result.finding
     other = positional_gradient(left_right, term_ablation=ablation_with({(0, 1): (0.1, 0.3)}))
-    assert other.summary["headline_head"].value == "L0H1"
+    assert other.metrics["headline_head"].value == "L0H1"
     assert "its removal costs most order" in other.finding

@@ -7,14 +7,14 @@ import pytest
 
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.analysis.gradient.words import found, notes, null_words
-from lrinterp.result import Scalar
+from lrinterp.result import Metric
 
 
 def result(**changes: Any) -> PositionalGradient:
     """A headline head of a grid of patches that rises to the left and downwards."""
     row = {"slope": -0.5, "span": 3.0, "spearman": -0.9, "null_span": 0.4}
     row |= {"slope_y": 0.25, "span_y": 1.5, "null_span_y": 0.3}
-    gain = Scalar(value=0.1, low=0.05, high=0.15, n=64, n_units=5)
+    gain = Metric(value=0.1, low=0.05, high=0.15, n=64, n_units=5)
     fields = {
         "headline_row": row,
         "summary": {"right_object_attention_gain": gain},

@@ -17,7 +17,7 @@ from lrinterp.analysis.mentions.attention import (
     sets_of,
 )
 from lrinterp.analysis.mentions.order_bias import NO_PREFERENCE, OrderBias, order_bias
-from lrinterp.result import NotApplicable, Scalar, records
+from lrinterp.result import Metric, NotApplicable, records
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -78,7 +78,7 @@ def by_set(trained: tuple[float, float], held_out: tuple[float, float]) -> Pull:
     return lambda _template, name: held_out if name == "unseen_pair" else trained
 
 
-def number(scalar: Scalar) -> float:
+def number(scalar: Metric) -> float:
     assert isinstance(scalar.value, float)
     return scalar.value
 
@@ -103,9 +103,9 @@ def test_the_micro_model_by_hand(micro_recording):
         assert (row["n"], row["n_units"], row["low"]) == (2, 2, None)
     assert result.bias_head == "L0H0"
     assert result.first_head == "L0H1"
-    assert result.summary["bias_head_consistency"].value == 1
-    assert result.summary["bias_head_second_attention"].value == pytest.approx(0.4918, abs=1e-4)
-    assert result.summary["first_head_difference"].value == pytest.approx(0.0492, abs=1e-4)
+    assert result.metrics["bias_head_consistency"].value == 1
+    assert result.metrics["bias_head_second_attention"].value == pytest.approx(0.4918, abs=1e-4)
+    assert result.metrics["first_head_difference"].value == pytest.approx(0.0492, abs=1e-4)
     assert not result.prefers("L0H0")  # two labels give no interval
     assert "No text head surely prefers" in result.finding
 
@@ -114,7 +114,7 @@ def test_a_planted_preference_is_found():
     model, scenes = small()
     plant(model, scenes, 5.0)
     result = biased(model, scenes)
-    summary = result.summary
+    summary = result.metrics
     assert (result.bias_head, result.first_head, result.prefers("L0H1")) == ("L0H1", "L0H1", True)
     assert summary["bias_head_consistency"].value == 1
     assert summary["first_head_difference"] == summary["bias_head_difference"]
@@ -125,14 +125,14 @@ def test_a_planted_preference_is_found():
     repelled = biased(model, scenes)
     assert repelled.bias_head == "L0H1"
     assert repelled.first_head != "L0H1"
-    assert number(repelled.summary["bias_head_difference"]) < -0.1
-    assert repelled.summary["bias_head_consistency"].value == 1
+    assert number(repelled.metrics["bias_head_difference"]) < -0.1
+    assert repelled.metrics["bias_head_consistency"].value == 1
 
 
 def test_an_untrained_model_prefers_neither_mention():
     result = biased(*small(seed=3))
     assert not result.prefers(result.bias_head)
-    assert abs(number(result.summary["bias_head_difference"])) < NO_PREFERENCE
+    assert abs(number(result.metrics["bias_head_difference"])) < NO_PREFERENCE
 
 
 def test_keys_that_know_labels_alone_prefer_neither_mention():
@@ -163,7 +163,7 @@ def test_swapped_positions_of_the_mentions_swap_the_sign():
             assert new["difference"] == pytest.approx(-old["difference"], abs=1e-6)
             assert new["first"] == pytest.approx(old["second"], abs=1e-6)
             assert new["consistency"] == pytest.approx(1 - old["consistency"])
-    assert abs(number(before.summary["bias_head_difference"])) > 0.01
+    assert abs(number(before.metrics["bias_head_difference"])) > 0.01
     assert before.bias_head == after.bias_head
 
 
@@ -172,8 +172,8 @@ def test_heads_are_chosen_on_trained_labels_and_measured_on_others():
     result = order_bias(with_attention([late, early]))
     assert (result.chosen_on, result.measured_on) == ("seen_pair", "unseen_pair")
     assert (result.bias_head, result.first_head) == ("L0H1", "L0H1")
-    assert result.summary["bias_head_difference"].value == pytest.approx(0.1)
-    assert result.summary["bias_head_difference"].n == 6
+    assert result.metrics["bias_head_difference"].value == pytest.approx(0.1)
+    assert result.metrics["bias_head_difference"].n == 6
     assert (
         "chosen on captions of trained labels and measured on captions of held-out labels."
         in (result.caveats[0])
@@ -185,9 +185,9 @@ def test_consistency_is_the_sign_it_had_where_it_was_chosen():
     result = order_bias(with_attention([turned, mention(0.2, 0.2)]))
     assert result.bias_head == "L0H0"
     assert result.first_head is None
-    assert result.summary["bias_head_difference"].value == pytest.approx(0.4)
-    assert result.summary["bias_head_consistency"].value == 0
-    assert result.summary["first_head_difference"] == Scalar(value=None)
+    assert result.metrics["bias_head_difference"].value == pytest.approx(0.4)
+    assert result.metrics["bias_head_consistency"].value == 0
+    assert result.metrics["first_head_difference"] == Metric(value=None)
     tied = rows_of(result, captions="unseen_pair")[1]
     assert tied["consistency"] == 0.5
 
@@ -203,13 +203,13 @@ def test_two_templates_tell_mention_from_side():
         row = rows_of(result, template, "unseen_pair")[1]
         assert row["difference"] == pytest.approx(sign * 0.4)
         assert row["side_difference"] == pytest.approx(0.4)
-        assert result.summary[f"bias_head_consistency_{template}"].value == 1
-    assert result.summary["bias_head_side_difference"].value == pytest.approx(0, abs=1e-7)
+        assert result.metrics[f"bias_head_consistency_{template}"].value == 1
+    assert result.metrics["bias_head_side_difference"].value == pytest.approx(0, abs=1e-7)
     assert "“left”" in result.finding
     assert "“right”" in result.finding
     assert "cannot be told apart" not in " ".join(result.caveats)
     pulls = [turned_by_template, mention(0.2, 0.2)]
-    turned = order_bias(with_attention(pulls, template="both")).summary
+    turned = order_bias(with_attention(pulls, template="both")).metrics
     shares = [number(turned[f"bias_head_consistency_{t}"]) for t in ("left", "right")]
     assert sorted(shares) == [0, 1]  # a head of the side turns with the template
 
@@ -218,7 +218,7 @@ def test_one_template_cannot_tell_mention_from_side():
     result = order_bias(with_attention([mention(0.7, 0.1), mention(0.2, 0.2)]))
     row = rows_of(result)[0]
     assert row["side_difference"] == row["difference"]
-    assert "bias_head_side_difference" not in result.summary
+    assert "bias_head_side_difference" not in result.metrics
     assert "order of mention and side cannot be told apart" in " ".join(result.caveats)
 
 
@@ -279,7 +279,7 @@ def test_the_null_is_that_of_fresh_models_or_of_weights_in_random_order(micro_re
     )
     found = order_bias(recording)
     assert found.null == pytest.approx(max(largest_gap(one, recording) for one in fresh))
-    assert found.summary["null_difference"].value == found.null
+    assert found.metrics["null_difference"].value == found.null
     own = order_bias(micro_recording)
     twins = (micro_recording.model.scrambled("text", FIRST_SEED + k) for k in range(20))
     assert own.null == pytest.approx(max(largest_gap(one, micro_recording) for one in twins))
@@ -311,7 +311,7 @@ def test_captions_without_relations_are_not_applicable(micro, micro_examples):
 def test_the_shipped_models(left_right_results, no_gradient_results):
     knows, does_not = (r["order_bias"] for r in (left_right_results, no_gradient_results))
     assert set(COLUMNS.split()) <= set(knows.frame().columns)
-    summary = knows.summary
+    summary = knows.metrics
     assert knows.prefers(knows.bias_head)
     assert abs(summary["bias_head_difference"].value) > 0.5
     assert summary["bias_head_consistency"].value == 1

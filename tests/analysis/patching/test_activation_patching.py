@@ -104,7 +104,7 @@ def test_where_the_micro_model_keeps_its_order(patched_micro):
             assert effect == pytest.approx(float(role in (pooled, "all")), abs=1e-5)
         for site in ("q", "k", "attn_scores", "pattern"):
             assert (table[table["site"] == site]["effect"].abs() < 1e-5).all()
-    summary = patched_micro.summary
+    summary = patched_micro.metrics
     assert (summary["image_z_head"].value, summary["text_z_head"].value) == ("L0H0", "L0H0")
     assert summary["image_z_effect"].value == pytest.approx(1, abs=1e-5)
 
@@ -127,7 +127,7 @@ def test_full_patches_are_one_in_both_directions(left_right_results, encoder: st
     full = effects_of(result, encoder=encoder, site="resid_pre", role="all")
     assert full["direction"].tolist() == ["denoising", "noising"]
     np.testing.assert_allclose(full["effect"], 1, atol=1e-5)
-    assert result.summary["full_patch_error"].value < 1e-5
+    assert result.metrics["full_patch_error"].value < 1e-5
 
 
 def test_a_hook_that_never_fires_raises(micro_recording):
@@ -156,8 +156,8 @@ def test_the_table_is_what_the_issue_promises(left_right_results):
 
 
 def test_order_passes_through_the_head_that_the_other_analyses_name(left_right_results):
-    gradient = left_right_results["positional_gradient"].summary
-    patching = left_right_results["activation_patching"].summary
+    gradient = left_right_results["positional_gradient"].metrics
+    patching = left_right_results["activation_patching"].metrics
     assert patching["image_z_head"].value == gradient["headline_head"].value
     assert patching["image_z_effect"].low > 0.5
 
@@ -189,7 +189,7 @@ def test_attribution_stands_beside_every_effect(patched_micro):
     for role in ("left", "right", "first", "second"):
         rows = values[values["role"] == role]
         assert (np.sign(rows["effect"]) == np.sign(rows["attribution"])).all()
-    assert patched_micro.summary["image_attribution_pearson"].n == len(
+    assert patched_micro.metrics["image_attribution_pearson"].n == len(
         table[~table["known"] & (table["encoder"] == "image")]
     )
     assert "Most cells are estimated" not in patched_micro.finding
@@ -209,9 +209,9 @@ def test_a_tower_too_large_is_estimated_and_says_so(left_right):
     scenes = left_right.examples.image_scene
     for one in pairs_of(left_right, 64, 0, 0.0):
         assert len(set(scenes[one.pictures])) == len(one.pictures) == large.examples
-    assert float(large.summary["full_patch_error"].value or 0) < 1e-5
+    assert float(large.metrics["full_patch_error"].value or 0) < 1e-5
     assert "randomly drawn cells" in large.finding
     assert any("were patched exactly" in text for text in large.caveats)
     assert {"random sample", "strongest cells"} == set(large.overview()["cells"])
-    assert large.summary["image_z_head"].value == small.summary["image_z_head"].value
+    assert large.metrics["image_z_head"].value == small.metrics["image_z_head"].value
     assert [figure.key for figure in large.figures()] == [f.key for f in small.figures()]

@@ -74,13 +74,13 @@ def test_both_pictures_are_shown_as_they_were_read(recording, result: OverPictur
 
 
 def test_summary_and_finding_tell_margins_and_shares(result: OverPicture):
-    assert result.summary["headline_head"].value == "L0H1"
-    margins = [result.summary[f"margin_{k}"].value for k in ("photograph", "mirror")]
+    assert result.metrics["headline_head"].value == "L0H1"
+    margins = [result.metrics[f"margin_{k}"].value for k in ("photograph", "mirror")]
     assert margins == result.margins.tolist()
     left = result.maps[0, 1, :, 0].sum()
     right = result.maps[0, 1, :, 2:].sum()
-    assert result.summary["left_object_share_mirror"].value == pytest.approx(left)
-    assert result.summary["right_object_share_mirror"].value == pytest.approx(right)
+    assert result.metrics["left_object_share_mirror"].value == pytest.approx(left)
+    assert result.metrics["right_object_share_mirror"].value == pytest.approx(right)
     assert f"in the mirror image {left:.3f} and {right:.3f}" in result.finding
     assert "“ant left bee”" in result.finding
     assert "chosen by its layout alone" in result.caveats[0]
@@ -98,7 +98,7 @@ def test_the_table_has_a_row_for_each_map_picture_and_patch(result: OverPicture)
 def test_a_reloaded_result_draws_the_same(result: OverPicture, tmp_path: Path):
     store.save(result, tmp_path / "result")
     again = store.load(OverPicture, tmp_path / "result")
-    assert (again.finding, again.summary) == (result.finding, result.summary)
+    assert (again.finding, again.metrics) == (result.finding, result.metrics)
     assert again.caveats == result.caveats
     pd.testing.assert_frame_equal(again.frame(), result.frame())
     for old, new in zip(result.figures(), again.figures(), strict=True):
@@ -118,7 +118,7 @@ def test_halves_stand_for_objects_where_boxes_are_unknown(photographs):
     )
     result = over_picture(recorded(model, examples), positional_gradient=gradient(1, 0))
     assert result.side == "half"
-    assert "left_half_share_photograph" in result.summary
+    assert "left_half_share_photograph" in result.metrics
     assert "gives the left half" in result.finding
     assert "the first that was recorded" in result.caveats[0]
 

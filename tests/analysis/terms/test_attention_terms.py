@@ -144,7 +144,7 @@ def test_mean_rows_of_the_micro_model_by_hand(micro_recording):
 def test_the_terms_add_up(normalization: str):
     result = attention_terms(record(*small(normalization=normalization)))
     assert result.error < 1e-5
-    assert result.error == result.summary["reconstruction_error"].value
+    assert result.error == result.metrics["reconstruction_error"].value
 
 
 def test_a_cache_of_another_model_does_not_add_up():
@@ -165,10 +165,10 @@ def test_a_cache_of_another_model_does_not_add_up():
 
 def test_the_shipped_models_are_reconstructed(left_right_results, no_gradient_results):
     for results in (left_right_results, no_gradient_results):
-        assert results["attention_terms"].summary["reconstruction_error"].value < 1e-5
-    share = left_right_results["attention_terms"].summary["image_key_position_share"]
+        assert results["attention_terms"].metrics["reconstruction_error"].value < 1e-5
+    share = left_right_results["attention_terms"].metrics["image_key_position_share"]
     assert share.low > 0.05
-    without = no_gradient_results["attention_terms"].summary["image_key_position_share"]
+    without = no_gradient_results["attention_terms"].metrics["image_key_position_share"]
     assert abs(without.value) < 0.01
 
 
@@ -229,7 +229,7 @@ def test_trained_models_of_some_layers_are_reconstructed(layers: int):
     for _, part in nine.groupby(["encoder", "layer", "gauge", "head"], dropna=False):
         assert part.set_index("term")["share"][list(TERMS)].sum() == pytest.approx(1, abs=1e-5)
     assert (set(table["split"]) == {"nine terms", "key parts"}) == (layers > 1)
-    assert ("image_last_key_position_share" in result.summary) == (layers > 1)
+    assert ("image_last_key_position_share" in result.metrics) == (layers > 1)
 
 
 def trained(layers: int) -> tuple[DualEncoder, Examples]:
