@@ -188,8 +188,11 @@ def finite_or_none(value: Any) -> Any:
 
 INDEX = "metrics"
 """The entry that holds all but the arrays, as JSON."""
-DAMAGED = (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What numpy and the checks raise on a file that `save_samples` did not write."""
+DAMAGED = (
+    ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy, zipfile and the checks raise on a file that `save_samples` did not write."""
 
 
 def save_samples(path: Path, metrics: Mapping[str, Metric]) -> None:
@@ -235,7 +238,7 @@ def load_samples(path: str | Path) -> dict[str, Metric]:
     path = Path(path)
     data = path.read_bytes()
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        with np.load(io.BytesIO(data)) as archive:
             index = parse_json(str(archive[INDEX]))
             return {key: restored(archive, key, plain) for key, plain in index.items()}
     except DAMAGED as error:
@@ -246,8 +249,8 @@ def restored(archive: Mapping[str, np.ndarray], key: str, plain: dict[str, Any])
     """One number of an archive; ValueError where its arrays do not fit each other."""
     top, bottom = (archive[f"{key}/{name}"].astype(float) for name in ("top", "bottom"))
     member = archive[f"{key}/member"].astype(np.int64, casting="safe")
-    n = len(bottom)
-    if bottom.ndim != 1 or top.shape != (len(top), n) or member.shape != (n, member.shape[-1]):
+    fit = (top.ndim, bottom.ndim, member.ndim) == (2, 1, 2)
+    if not fit or not top.shape[1] == len(bottom) == len(member) or member.min(initial=-1) < -1:
         raise ValueError(f"{key}: arrays of shapes {top.shape}, {bottom.shape}, {member.shape}")
     bounds = {name: value for name, value in plain.pop("scale").items() if value is not None}
     sample = Sample(

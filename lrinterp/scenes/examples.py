@@ -110,7 +110,7 @@ class Examples:
         shapes = repr([array.shape for array in arrays])
         found = hashlib.sha256("\n".join([shapes, *self.image_set, *self.label_words]).encode())
         for array in arrays:
-            found.update(np.ascontiguousarray(array))
+            found.update(np.ascontiguousarray(array).data)
         return found.hexdigest()
 
     @cached_property

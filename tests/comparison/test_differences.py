@@ -66,7 +66,7 @@ def test_the_open_table_says_it_in_words(two: Differences, knows: Measured):
     assert rows["unseen pair order"]["Analysis"] == "accuracy"
     of_accuracy = two.table[two.table["analysis"] == "accuracy"]
     assert shown["Analysis"].tolist().count("accuracy") == of_accuracy["key"].nunique()
-    assert set(of_accuracy["key"]) >= set(knows.summaries["accuracy"])
+    assert set(of_accuracy["key"]) >= set(knows.results["accuracy"].metrics)
     assert list(shown) == [
         "Analysis",
         "Quantity", "left-right", "no-gradient", "no-gradient minus left-right", "Told apart",

@@ -40,7 +40,7 @@ def test_every_cell_is_run_up_to_a_bound(image: Contrast):
     work = work_of(image.recording.model.image, cells, len(image.pictures), 4)
     assert small(image, work)
     assert not small(image, work - 1)
-    rows = patch(image, cells, most_work=work)
+    rows = patch(image, cells, most_work=work).rows
     assert len(rows) == 2 * len(cells)
     assert all(row["exact"] and row["chosen"] == "all" for row in rows)
 
@@ -52,7 +52,7 @@ def test_a_large_tower_gives_the_same_effects_where_it_is_run(
     monkeypatch.setattr(patch_choice, "STRONGEST", 1)
     monkeypatch.setattr(patch_choice, "RANDOM", 1)
     cells = all_cells(image)
-    whole, part = patch(image, cells, most_work=math.inf), patch(image, cells, most_work=0.0)
+    whole, part = (patch(image, cells, most_work=most).rows for most in (math.inf, 0.0))
     for one, other in zip(whole, part, strict=True):
         same = ("site", "head", "query", "role", "direction", "known", "identical", "n")
         assert [one[name] for name in same] == [other[name] for name in same]

@@ -95,7 +95,7 @@ def test_a_picture_and_its_mirror_image_are_patched(natural: Recording, k: int):
     else:
         assert (clean != corrupted).sum(1).tolist() == [1] * len(clean)
         assert (clean != corrupted)[contrast.roles["relation"]].all()
-    rows = patch(contrast, all_cells(contrast))
+    rows = patch(contrast, all_cells(contrast)).rows
     full = [r["effect"] for r in rows if r["site"] == "resid_pre" and r["role"] == "all"]
     np.testing.assert_allclose(full, np.ones(4), atol=1e-4)
     assert np.isfinite([row["attribution"] for row in rows]).all()
