@@ -129,10 +129,11 @@ class Metric:
             raise TypeError(f"difference: expected two numbers, got {self} and {other}")
         paired = self.pairs_with(other)
         if self.sample is not None and other.sample is not None:
-            return Gap.of_difference(difference(other.sample, self.sample, paired=paired), paired)
+            found = difference(other.sample, self.sample, paired=paired)
+            return Gap.of_difference(found, paired=paired)
         if self.low is None or other.low is None:
             return Gap(value=self.value - other.value, estimator="difference")  # type: ignore[operator]
-        return Gap.of_difference(added(other.as_interval(), self.as_interval()), paired)
+        return Gap.of_difference(added(other.as_interval(), self.as_interval()), paired=False)
 
     @property
     def is_number(self) -> bool:
@@ -157,7 +158,7 @@ class Gap(Metric):
     """Were the same examples compared one by one? None where it is exact."""
 
     @classmethod
-    def of_difference(cls, found: Difference, paired: bool) -> Self:  # noqa: FBT001
+    def of_difference(cls, found: Difference, *, paired: bool) -> Self:
         """What `stats` found."""
         tested = {"p": found.p, "least_p": found.least, "paired": paired}
         return cls(**vars(found.interval), estimator="difference", **tested)

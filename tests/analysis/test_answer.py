@@ -213,11 +213,11 @@ def results_of(accuracy: dict[str, Metric], focus: str) -> dict[str, Any]:
     """What `answer` needs, as its sources would say it."""
     gradient = {"right_object_attention_gain": Metric(value=0.1), "headline_span": Metric(value=1)}
     return {
-        "accuracy": Mock(spec=Accuracy, summary=accuracy, chance=0.5),
-        "term_ablation": Mock(spec=TermAblation, summary={}),
+        "accuracy": Mock(spec=Accuracy, metrics=accuracy, chance=0.5),
+        "term_ablation": Mock(spec=TermAblation, metrics={}),
         "positional_gradient": Mock(
             spec=PositionalGradient,
-            summary=gradient,
+            metrics=gradient,
             focus=focus,
             has_gradient=True,
             widest=1.0,
