@@ -129,10 +129,11 @@ class Metric:
             raise TypeError(f"difference: expected two numbers, got {self} and {other}")
         paired = self.pairs_with(other)
         if self.sample is not None and other.sample is not None:
-            return Gap.of_difference(difference(other.sample, self.sample, paired=paired), paired)
+            found = difference(other.sample, self.sample, paired=paired)
+            return Gap.of_difference(found, paired=paired)
         if self.low is None or other.low is None:
             return Gap(value=self.value - other.value, estimator="difference")  # type: ignore[operator]
-        return Gap.of_difference(added(other.as_interval(), self.as_interval()), paired)
+        return Gap.of_difference(added(other.as_interval(), self.as_interval()), paired=False)
 
     @property
     def is_number(self) -> bool:
@@ -157,7 +158,7 @@ class Gap(Metric):
     """Were the same examples compared one by one? None where it is exact."""
 
     @classmethod
-    def of_difference(cls, found: Difference, paired: bool) -> Self:  # noqa: FBT001
+    def of_difference(cls, found: Difference, *, paired: bool) -> Self:
         """What `stats` found."""
         tested = {"p": found.p, "least_p": found.least, "paired": paired}
         return cls(**vars(found.interval), estimator="difference", **tested)
@@ -188,8 +189,11 @@ def finite_or_none(value: Any) -> Any:
 
 INDEX = "metrics"
 """The entry that holds all but the arrays, as JSON."""
-DAMAGED = (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What numpy and the checks raise on a file that `save_samples` did not write."""
+DAMAGED = (
+    ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy, zipfile and the checks raise on a file that `save_samples` did not write."""
 
 
 def save_samples(path: Path, metrics: Mapping[str, Metric]) -> None:
@@ -235,7 +239,7 @@ def load_samples(path: str | Path) -> dict[str, Metric]:
     path = Path(path)
     data = path.read_bytes()
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        with np.load(io.BytesIO(data)) as archive:
             index = parse_json(str(archive[INDEX]))
             return {key: restored(archive, key, plain) for key, plain in index.items()}
     except DAMAGED as error:
@@ -246,8 +250,8 @@ def restored(archive: Mapping[str, np.ndarray], key: str, plain: dict[str, Any])
     """One number of an archive; ValueError where its arrays do not fit each other."""
     top, bottom = (archive[f"{key}/{name}"].astype(float) for name in ("top", "bottom"))
     member = archive[f"{key}/member"].astype(np.int64, casting="safe")
-    n = len(bottom)
-    if bottom.ndim != 1 or top.shape != (len(top), n) or member.shape != (n, member.shape[-1]):
+    fit = (top.ndim, bottom.ndim, member.ndim) == (2, 1, 2)
+    if not fit or not top.shape[1] == len(bottom) == len(member) or member.min(initial=-1) < -1:
         raise ValueError(f"{key}: arrays of shapes {top.shape}, {bottom.shape}, {member.shape}")
     bounds = {name: value for name, value in plain.pop("scale").items() if value is not None}
     sample = Sample(

@@ -110,6 +110,8 @@ def check_reloaded(result: Result, folder: Path) -> None:
     again = store.load(type(result), folder / result.name)
     assert again.finding == result.finding
     assert again.metrics == result.metrics
+    for key, one in result.metrics.items():
+        assert again.metrics[key].pairs_with(one) == (one.sample is not None), key
     assert again.checks == result.checks
     pd.testing.assert_frame_equal(again.frame(), result.frame(), check_dtype=False)
     for old, new in zip(result.figures(), again.figures(), strict=True):

@@ -59,13 +59,11 @@ class Accuracy(Result):
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """Order on each set of pairs, and what else tells a model's state at a glance."""
-        keyed = {key_of(row): Metric.of(row) for row in records(self.table)}
-        names = NATURAL_SUMMARY if self.natural else SUMMARY
-        by_template = {
-            f"{self.focus}_order_{name}": Metric.of(row) for name, row in self.by_template.items()
-        }
-        shown = joined({key: keyed[key] for key in names}, by_template)
-        return {key: self.measured.get(key, number) for key, number in shown.items()}
+        rows = {key_of(row): row for row in records(self.table)}
+        shown = {key: rows[key] for key in (NATURAL_SUMMARY if self.natural else SUMMARY)}
+        apart = {f"{self.focus}_order_{name}": row for name, row in self.by_template.items()}
+        found = joined(shown, apart)
+        return {key: self.measured.get(key) or Metric.of(found[key]) for key in found}
 
     @property
     def focus(self) -> str:
@@ -117,10 +115,9 @@ class Accuracy(Result):
 
     def _labels(self) -> str:
         """The labels that order fails most and least with."""
-        rows = records(self.labels)
-        if len(rows) < FEWEST_LABELS:
+        if len(self.labels) < FEWEST_LABELS:
             return ""
-        low, high = rows[0], rows[-1]
+        low, *_, high = records(self.labels)
         return (
             f" By label order runs from {low['value']:.2f} ({low['label']}) to "
             f"{high['value']:.2f} ({high['label']})."

@@ -27,10 +27,15 @@ VALUED = ("--out", "--json", "--suite", "--data", "--pictures", "--tokenizer")
 
 
 class AnalyzeCommand(TyperCommand):
-    """Lets `--only` take several names, as in `--only accuracy term_ablation`."""
+    """Lets `--only` take several names, as in `--only accuracy term_ablation`; help lists all."""
 
     def parse_args(self, ctx, args):  # noqa: D102
         return super().parse_args(ctx, spread(args))
+
+    def format_help(self, ctx, formatter):  # noqa: D102
+        [only] = [option for option in self.params if option.name == "only"]
+        only.help = f"Some of: {', '.join(analysis_names())}."  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
 
 
 def spread(args: list[str]) -> list[str]:
@@ -63,10 +68,7 @@ def analyze(
         Path | None, typer.Option(help="Write the results here as JSON, with samples beside it.")
     ] = None,
     only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME ...", help="Analyses, such as accuracy; a name that is none lists all."
-        ),
+        list[str] | None, typer.Option(metavar="NAME ...", help="Of the analyses.")
     ] = None,
     suite: Suite = None,
     data: Data = None,

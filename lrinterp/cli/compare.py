@@ -29,10 +29,7 @@ def compare(
     out: Annotated[Path, typer.Option(help="The report.")] = Path("compare.html"),
     json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
     only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME ...", help="Analyses, such as accuracy; a name that is none lists all."
-        ),
+        list[str] | None, typer.Option(metavar="NAME ...", help="Of the analyses.")
     ] = None,
     suite: Suite = None,
     data: Data = None,

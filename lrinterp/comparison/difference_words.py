@@ -108,7 +108,8 @@ def row_of(table: pd.DataFrame, first: str, name: str) -> dict[str, str]:
 def difference_of(row: Mapping[str, Any]) -> Metric:
     """The difference of a table row, with its interval and counts."""
     names = ("low", "high", "n", "n_units")
-    return Metric(value=row["difference"], **{name: row[f"difference_{name}"] for name in names})
+    ends = {name: row[f"difference_{name}"] for name in names}
+    return Metric(value=row["difference"], estimator="difference", **ends)
 
 
 def bare(row: Mapping[str, Any]) -> str:

@@ -69,8 +69,8 @@ class Differences(Result):
         found = {}
         for row in records(self.table):
             where = f"{row['quantity']}, {row['checkpoint']}"
-            named = Metric(value=row["name"], estimator="name")
-            found[where] = named if row["name"] else Metric.of(row)
+            own = {"value": row["name"], "estimator": "name"}
+            found[where] = Metric(**own) if row["name"] else Metric.of(row)
             if row["difference"] is not None:
                 found[f"{where} minus {self.first}"] = difference_of(row)
         return found

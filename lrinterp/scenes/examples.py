@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lrinterp.axes import AnyInputs, Occurrence, Tokens
 from lrinterp.stats import Units
+from lrinterp.store import sha256
 
 __all__ = ["Examples", "Swap"]
 
@@ -115,9 +116,7 @@ class Examples:
     @cached_property
     def caption_fingerprint(self) -> str:
         """A hash of the captions: equal for the same captions of the same sets in this order."""
-        return hashlib.sha256(
-            "\n".join([*self.caption_text, *self.caption_set]).encode()
-        ).hexdigest()
+        return sha256("\n".join([*self.caption_text, *self.caption_set]).encode())
 
     @property
     def unit(self) -> str:

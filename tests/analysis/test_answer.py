@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
 
-import pandas as pd
 import pytest
 
 from lrinterp import Scenes, Split, World, record
@@ -56,12 +55,12 @@ def answer_with(
     known = {word: scalar(value, half) for word, value in (templates or {}).items()}
     known = known or {"left": order}
     return Answer(
-        table=pd.DataFrame([{"key": key, **one.plain()} for key, one in numbers]),
+        numbers=dict(numbers),
         span=span,
         widest=span,
         has_gradient=span > 0.1,
         head="L0H2",
-        by_word=pd.DataFrame([{"word": word, **one.plain()} for word, one in known.items()]),
+        templates=known,
         **{"chance": 0.5, "layers": 1, **fields},
     )
 
@@ -190,7 +189,8 @@ def natural(order: float | None, without: float | None, span: float = 8.0) -> An
     """An answer about the pictures of a suite."""
     toy = answer_with((order, without, None, 0.4), span, layers=2)
     keys = ["pictures_order", *KEYS[1:]]
-    return replace(toy, focus="pictures", table=toy.table.assign(key=keys))
+    numbers = dict(zip(keys, toy.numbers.values(), strict=True))
+    return replace(toy, focus="pictures", numbers=numbers)
 
 
 def test_the_words_for_the_pictures_of_a_suite():
@@ -213,11 +213,11 @@ def results_of(accuracy: dict[str, Metric], focus: str) -> dict[str, Any]:
     """What `answer` needs, as its sources would say it."""
     gradient = {"right_object_attention_gain": Metric(value=0.1), "headline_span": Metric(value=1)}
     return {
-        "accuracy": Mock(spec=Accuracy, summary=accuracy, chance=0.5),
-        "term_ablation": Mock(spec=TermAblation, summary={}),
+        "accuracy": Mock(spec=Accuracy, metrics=accuracy, chance=0.5),
+        "term_ablation": Mock(spec=TermAblation, metrics={}),
         "positional_gradient": Mock(
             spec=PositionalGradient,
-            summary=gradient,
+            metrics=gradient,
             focus=focus,
             has_gradient=True,
             widest=1.0,

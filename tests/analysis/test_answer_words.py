@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from lrinterp.analysis.answer_words import sentence, side_words
@@ -16,8 +15,8 @@ def answer(left_right_results) -> Any:
 
 
 def with_order(answer: Any, low: float, high: float, words: tuple[str, ...] = ("left",)) -> Any:
-    value = {"value": (low + high) / 2, "low": low, "high": high, "n": 90, "n_units": 10}
-    return replace(answer, by_word=pd.DataFrame([{"word": word, **value} for word in words]))
+    one = Metric(value=(low + high) / 2, low=low, high=high, n=90, n_units=10)
+    return replace(answer, templates=dict.fromkeys(words, one))
 
 
 def test_it_names_the_captions_the_head_and_the_text_tower(answer):

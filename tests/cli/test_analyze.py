@@ -80,3 +80,12 @@ def test_two_clips_side_by_side(run, make_clip, data_root, tmp_path):
     assert code == 0, errors
     assert "against" in shown
     assert out.is_file()
+
+
+def test_samples_take_no_other_outputs_place(run, tmp_path):
+    asked = ("--out", tmp_path / "r.samples.npz", "--json", tmp_path / "r.json")
+    code, _, errors = run("analyze", LEFT_RIGHT, *asked)
+    assert code == 2
+    assert "the samples of --json" in errors
+    assert "would overwrite what another option writes" in errors
+    assert not list(tmp_path.iterdir())

@@ -177,16 +177,19 @@ def test_numbers_that_only_share_a_key_stand_each_for_itself(knows: Measured, kn
     assert rows["value"].tolist()[2:] == [2.0, 2.0]
 
 
-def test_exactly_the_numbers_with_samples_are_paired(
+def test_exactly_the_numbers_with_samples_of_the_same_examples_are_paired(
     table: pd.DataFrame, knows: Measured, knows_not: Measured
 ):
     rows = table[table["checkpoint"] == "no-gradient"]
     found = zip(rows["analysis"], rows["key"], rows["paired"] == "yes", strict=True)
     paired = {(analysis, key): how for analysis, key, how in found}
-    assert paired == {
-        place: all(m.scalar(*place).sample is not None for m in (knows, knows_not))
-        for place in paired
-    }
+
+    def same_examples(place: tuple[str, str]) -> bool:
+        one, other = (m.scalar(*place) for m in (knows, knows_not))
+        kept = one.sample is not None and other.sample is not None
+        return kept and one.examples == other.examples
+
+    assert paired == {place: same_examples(place) for place in paired}
     assert sum(paired.values()) >= 20
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,21 @@ def test_sets_are_found_by_name(examples: Examples):
     assert sorted(found) == list(range(len(examples)))
     assert len(examples.where("none")) == 0
     assert len(examples.of("none")) == 0
+
+
+def test_a_fingerprint_knows_its_pictures(examples: Examples):
+    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
+    again = Scenes(World(n_pixels=3, n_labels=4, template="both"), split).examples()
+    assert examples.fingerprint == again.fingerprint
+    backwards = examples.at(np.arange(len(examples))[::-1].copy())
+    shorter = examples.at(np.arange(len(examples) - 1))
+    renamed = replace(examples, label_words=examples.label_words[::-1])
+    moved = replace(examples, image_set=("seen_pair",) * len(examples))
+    prints = {e.fingerprint for e in (examples, backwards, shorter, renamed, moved)}
+    assert len(prints) == 5
+    assert {e.caption_fingerprint for e in (backwards, shorter)} == {examples.caption_fingerprint}
+
+
+def test_a_fingerprint_of_captions_knows_its_words(examples: Examples):
+    text = ("a word", *examples.caption_text[1:])
+    assert replace(examples, caption_text=text).caption_fingerprint != examples.caption_fingerprint

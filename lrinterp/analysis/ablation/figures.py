@@ -127,7 +127,7 @@ def split_figure(rows: pd.DataFrame, chance: float) -> Figure:
     """Key-position and its pieces in both gauges."""
     part = rows[rows["terms"].isin((*PIECES, WHOLE)) & rows["kind"].isin(SPLIT_KINDS)]
     part = part[(part["encoder"] == "image") & (part["model"] == "trained")]
-    part = part[(part["layers"] == "0") & (part["queries"] == "pooled")]
+    part = part[(part["layers"] == "0") & (part["queries"] == "pooled") & (part["dose"] == "0")]
     kinds = [SPLIT_KINDS[kind] for kind in part["kind"]]
     shown = part.assign(split=kinds, removed=part["terms"])
     shown = shown[["split", "removed", "order accuracy", "low", "high"]]
@@ -147,7 +147,7 @@ def split_figure(rows: pd.DataFrame, chance: float) -> Figure:
 def layers_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     """Order with the key-position of one layer flattened, and of all."""
     part = rows[(rows["encoder"] == "image") & (rows["model"] == "trained")]
-    removed = (part["kind"] == "flatten") & (part["queries"] == "all")
+    removed = (part["kind"] == "flatten") & (part["queries"] == "all") & (part["dose"] == "0")
     part = part[removed | (part["kind"] == "none")]
     words = [words.removeprefix(ONE) for words in part["ablation"]]
     shown = part.assign(removed=words)[["removed", "order accuracy", "low", "high"]]

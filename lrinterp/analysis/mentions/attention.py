@@ -5,7 +5,7 @@ see `attention_gain`; for what the embedding takes from where it looks, see patc
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Self
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from lrinterp.analysis.alignment.rotation import label_groups
 from lrinterp.analysis.subject import as_index, random_twins, relation_captions
 from lrinterp.encoders import DualEncoder
-from lrinterp.result import NotApplicable
+from lrinterp.result import Metric, NotApplicable
 from lrinterp.run import TowerRun
 from lrinterp.scenes import Examples
 from lrinterp.stats import COSINE, SHARE, WEIGHT, Interval, Sample, ratio_intervals
@@ -187,18 +187,16 @@ def columns_of(
 
 
 def head_samples(
-    attention: Float[np.ndarray, "caption mention"],
-    mentions: Mentions,
-    template: str,
-    captions: str,
+    attention: Float[np.ndarray, "caption mention"], mentions: Mentions, of_set: str
 ) -> dict[str, Sample]:
-    """The numbers of one head on some captions, as `head_rows` has them, by caption."""
-    here = np.flatnonzero(mentions.where(template, captions))
-    units = mentions.examples.caption_units.at(mentions.index).at(here)
-    return {
-        name: Sample.mean(values[None, here], units, SCALES[name])
-        for name, values in columns_of(attention, mentions).items()
-    }
+    """By `template/number`: the numbers of one head on a set of captions, as in `head_rows`."""
+    units, found = mentions.examples.caption_units.at(mentions.index), {}
+    for template in (ALL, *mentions.examples.templates):
+        here = np.flatnonzero(mentions.where(template, of_set))
+        for name, values in columns_of(attention, mentions).items():
+            sample = Sample.mean(values[None, here], units.at(here), SCALES[name])
+            found[f"{template}/{name}"] = sample
+    return found
 
 
 def flattened(intervals: Mapping[str, Interval]) -> dict[str, Any]:
@@ -208,6 +206,21 @@ def flattened(intervals: Mapping[str, Interval]) -> dict[str, Any]:
         ends = ("low", "high") if name == "difference" else (f"{name}_low", f"{name}_high")
         row |= dict(zip((name, *ends), (one.value, one.low, one.high), strict=True))
     return row | {"n": one.n, "n_units": one.n_units}
+
+
+def number_of(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """One number of a row of `head_rows`, with its ends and counts under their plain names."""
+    ends = ("low", "high") if name == "difference" else (f"{name}_low", f"{name}_high")
+    return {**row, "value": row[name], "low": row[ends[0]], "high": row[ends[1]]}
+
+
+def complement(share: Metric) -> Metric:
+    """What a share leaves to 1."""
+    parts = {"value": share.value, "low": share.high, "high": share.low}
+    rest = {k: None if x is None else 1 - x for k, x in parts.items()}  # type: ignore[operator]
+    own = share.sample
+    sample = None if own is None else replace(own, top=own.bottom - own.top)
+    return replace(share, **rest, sample=sample)  # type: ignore[arg-type]
 
 
 def sets_of(examples: Examples) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Does a head of the text tower look at the object named first, whatever it is?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, final
 
@@ -13,9 +13,11 @@ from lrinterp.analysis.mentions.attention import (
     Mentions,
     by_label,
     choose,
+    complement,
     head_rows,
     head_samples,
     mention_attention,
+    number_of,
     patterns_of,
     random_null,
     sets_of,
@@ -105,8 +107,9 @@ class OrderBias(Result):
         row = self.rows(template).get(head or "")
         if row is None:
             return Metric(value=None)
-        about = {"sample": self.samples.get(f"{head}/{template}/{name}"), "unit": "label"}
-        return replace(part_of(row, name), estimator="mean", examples=self.captions, **about)
+        about = {"estimator": "mean", "unit": "label", "examples": self.captions}
+        sample = self.samples.get(f"{head}/{template}/{name}")
+        return Metric.of(number_of(row, name), sample=sample, **about)
 
     def same_sign(self, template: str) -> Metric:
         """Share of captions in which the bias head prefers what it does where it was chosen."""
@@ -115,10 +118,8 @@ class OrderBias(Result):
 
     def prefers(self, head: str) -> bool:
         """Is the difference of a head surely more than what counts as none?"""
-        gap = self.rows()[head]
-        if gap["low"] is None:
-            return False
-        return max(gap["low"], -gap["high"]) >= max(NO_PREFERENCE, self.null)
+        gap, none = self.part(head, "difference"), max(NO_PREFERENCE, self.null)
+        return gap.low is not None and gap.high is not None and max(gap.low, -gap.high) >= none
 
     @property
     def primary(self) -> str:
@@ -160,8 +161,8 @@ class OrderBias(Result):
     def _by_template(self) -> str:
         if not self.templates:
             return ""
-        rows = {name: self.rows(name)[self.bias_head] for name in self.templates}
-        gaps = [f"{part_of(row, 'difference').phrase} with “{name}”" for name, row in rows.items()]
+        parts = {name: self.part(self.bias_head, "difference", name) for name in self.templates}
+        gaps = [f"{gap.phrase} with “{name}”" for name, gap in parts.items()]
         return (
             f" The difference of {self.bias_head} is {' and '.join(gaps)}; to the left object "
             f"minus the right one it gives {self.metrics['bias_head_side_difference'].phrase}."
@@ -209,21 +210,6 @@ DEEP = (
     "Above the first layer a position holds more than its own word: attention to it is not "
     "attention to that object alone."
 )
-
-
-def part_of(row: Mapping[str, Any], name: str) -> Metric:
-    """One number of a table row with its interval."""
-    ends = {"low": row[f"{name}_low"], "high": row[f"{name}_high"]} if name != "difference" else {}
-    return Metric.of({**row, **ends}, name)
-
-
-def complement(share: Metric) -> Metric:
-    """What a share leaves to 1."""
-    parts = {"value": share.value, "low": share.high, "high": share.low}
-    rest = {k: None if x is None else 1 - x for k, x in parts.items()}  # type: ignore[operator]
-    own = share.sample
-    sample = None if own is None else replace(own, top=own.bottom - own.top)
-    return replace(share, **rest, sample=sample)  # type: ignore[arg-type]
 
 
 def heads_figure(result: OrderBias) -> Figure:
@@ -294,10 +280,9 @@ def order_bias(recording: Run, *, seed: int = 0) -> OrderBias:
     chosen_on, measured_on = sets_of(recording.examples)
     bias, first = choose(table[(table["template"] == ALL) & (table["set"] == chosen_on)])
     samples = {
-        f"{head_name(*head)}/{template}/{name}": sample
+        f"{head_name(*head)}/{name}": sample
         for head in dict.fromkeys((bias, first or bias))
-        for template in (ALL, *recording.examples.templates)
-        for name, sample in head_samples(attention[head], mentions, template, measured_on).items()
+        for name, sample in head_samples(attention[head], mentions, measured_on).items()
     }
     return OrderBias(
         table=table,

@@ -86,7 +86,7 @@ def scalars(rows: pd.DataFrame) -> dict[str, Metric]:
         for name in ("pearson", "spearman", "slope"):
             value = finite_or_none(row[name])
             key = f"{row['encoder']}_{kind}attribution_{name}"
-            estimator = "slope" if name == "slope" else "correlation"
+            estimator = name if name == "slope" else "correlation"
             found[key] = Metric(value=value, n=int(row["n"]), estimator=estimator)
     return found
 

@@ -63,13 +63,11 @@ def test_a_deep_tower_is_edited_in_all_layers_in_each_and_in_its_heads():
     assert place("all", gauges["all"], "all", "all") in labels
     assert place("all", gauges["all"], "all", "pooled") in labels
     for layer in "012":
-        # In the last layer no row but the pooled one reaches the embedding.
-        queries = "pooled" if layer == "2" else "all"
-        assert place("all", gauges[layer], layer, queries) in labels
+        assert place("all", gauges[layer], layer, "all") in labels
         for head in "01":
-            assert place(head, gauges[layer], layer, queries) in labels
+            assert place(head, gauges[layer], layer, "all") in labels
             one = found.head(int(layer), int(head))
-            assert label_of(one, found.model) == place(head, gauges[layer], layer, queries)
+            assert label_of(one, found.model) == place(head, gauges[layer], layer, "all")
     assert found.heads() == [(layer, head) for layer in range(3) for head in range(2)]
 
 

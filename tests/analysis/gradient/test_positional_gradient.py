@@ -73,7 +73,7 @@ def test_the_micro_model_by_hand(micro, micro_examples):
                 assert row["spearman"] == sign
                 assert row["r2"] == (None if slope == 0 else pytest.approx(1))
     summary = result.metrics
-    assert summary["headline_head"] == Metric(value="L0H0")
+    assert summary["headline_head"] == Metric(value="L0H0", estimator="name")
     assert summary["headline_slope"].value == pytest.approx(2)
     assert (summary["headline_slope"].low, summary["headline_slope"].n) == (None, None)
     assert "its removal costs most order" in result.finding

@@ -17,7 +17,7 @@ def result(**changes: Any) -> PositionalGradient:
     gain = Metric(value=0.1, low=0.05, high=0.15, n=64, n_units=5)
     fields = {
         "headline_row": row,
-        "summary": {"right_object_attention_gain": gain},
+        "metrics": {"right_object_attention_gain": gain},
         "grid": (7, 7),
         "unit": "patch",
         "side": "object",
