@@ -31,6 +31,7 @@ from lrinterp.decomposition.terms import (
     position_values,
     score_terms,
     split_terms,
+    through_ln1,
     total,
     why_not,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "score_delta",
     "score_terms",
     "split_terms",
+    "through_ln1",
     "through_norm",
     "total",
     "why_not",

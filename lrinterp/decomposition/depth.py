@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lrinterp.decomposition.ablation import Ablation, Groups, added, row_delta
 from lrinterp.decomposition.parts import through_norm
-from lrinterp.decomposition.streams import MEANS, Streams, centred_scale
+from lrinterp.decomposition.streams import Streams, centred_scale
 from lrinterp.decomposition.terms import KEY_CONTENT, KEY_POSITION
 from lrinterp.encoders import Tower
 
@@ -34,13 +34,9 @@ class PositionVectors:
 
 
 def position_vectors(streams: Streams, layer: int) -> PositionVectors:
-    """Canonical position embeddings in the first layer, means over the inputs above it.
-
-    Behind a pre-norm, whose scale differs by input, the first layer takes means too.
-    """
-    if layer == 0 and not hasattr(streams.tower, "ln_pre"):
-        return PositionVectors(layer, streams.split(0, "canonical").position[0], "canonical")
-    return PositionVectors(layer, streams.positions(layer), MEANS)
+    """The positions of the split in the gauge of `Streams.gauge`."""
+    gauge = streams.gauge(layer)
+    return PositionVectors(layer, streams.split(layer, gauge).position[0], gauge)
 
 
 @contextmanager

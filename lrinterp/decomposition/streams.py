@@ -8,7 +8,7 @@ inputs; the sum is exact everywhere.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -93,6 +93,18 @@ class Streams:
             parts.append(cache)
         cache = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         return cls(tower, inputs.pool, components(occurs)[1][:n].to(place.device), seen, cache)
+
+    def at(self, index: slice | Int[Tensor, "some"]) -> "Streams":
+        """Some of the inputs, in the order asked for; `means` are then those of these alone."""
+        cache = {name: activation[index] for name, activation in self.cache.items()}
+        return replace(self, pool=self.pool[index], seen=self.seen[index], cache=cache)
+
+    def gauge(self, layer: int) -> str:
+        """The gauge in which position means most: canonical in the first layer, means above it.
+
+        Behind a pre-norm, whose scale differs by input, the first layer takes means too.
+        """
+        return "canonical" if layer == 0 and not hasattr(self.tower, "ln_pre") else MEANS
 
     def residual(self, layer: int) -> Residual:
         """What a layer reads; for `n_layers`, what the last one leaves."""

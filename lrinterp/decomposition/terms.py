@@ -31,6 +31,7 @@ __all__ = [
     "position_values",
     "score_terms",
     "split_terms",
+    "through_ln1",
     "total",
     "why_not",
 ]

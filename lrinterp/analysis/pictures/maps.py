@@ -15,7 +15,7 @@ from einops import rearrange
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
-from lrinterp.analysis.attribution.margin_at_depth import attribute_at_depth
+from lrinterp.analysis.attribution.margin_parts import MarginParts
 from lrinterp.analysis.gradient.headline import Place
 from lrinterp.axes import Embeddings, Occurrence, Pixels
 from lrinterp.decomposition import Split, Streams, key_sides
@@ -77,16 +77,14 @@ def mean_stream(tower: Tower, inputs: Pixels, layer: int) -> Float[Tensor, "pos 
     return torch.stack(sums).sum(0) / len(inputs)
 
 
-def read_in_last_layer(
-    tower: Tower, pictures: Pixels, occurs: Occurrence, direction: Embeddings
-) -> ByKey:
+def read_in_last_layer(streams: Streams, direction: Embeddings) -> ByKey:
     """What all heads of the last layer together read from each key, in units of the margin.
 
     sum over heads of a_j (x_j W_V + b_V) W_O along the direction, the scales of the final norm and
     of the embedding's length held.
     """
-    parts = attribute_at_depth(tower, pictures, occurs, direction)
-    return parts.by_key[-tower.cfg.n_heads :].sum(0)
+    by_key = MarginParts.of(streams, direction).by_key
+    return by_key[:, -streams.tower.cfg.n_heads :].sum((0, 1))
 
 
 @torch.enable_grad()

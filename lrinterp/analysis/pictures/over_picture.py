@@ -21,6 +21,7 @@ from lrinterp.analysis.pictures.maps import (
 from lrinterp.analysis.pictures.pair import Pair
 from lrinterp.analysis.subject import decomposable, head_name
 from lrinterp.axes import Pixels
+from lrinterp.decomposition import Streams
 from lrinterp.recording import Recording
 from lrinterp.result import Figure, NotApplicable, Result, Scalar
 
@@ -120,7 +121,8 @@ def over_picture(recording: Recording, *, positional_gradient: PositionalGradien
         raise NotApplicable("the model has no processor, which knows how pictures become pixels")
     tower = decomposable(recording, "image")
     pair = Pair.of(recording)
-    read = read_in_last_layer(tower, pair.inputs, examples.occurs["image"], pair.direction)
+    streams = Streams.of(tower, pair.inputs, examples.occurs["image"])
+    read = read_in_last_layer(streams, pair.direction)
     gradient = by_gradient(model, pair.inputs, pair.direction)
     place = (positional_gradient.headline_layer, positional_gradient.headline)
     maps = {
