@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import DualEncoder, Examples, Recording, analyze, load_checkpoint, record
+from lrinterp import DualEncoder, Examples, Run, analyze, load_checkpoint, record
 from lrinterp.axes import Pixels, Tokens
 from lrinterp.encoders import ClipSpec, TowerSpec, build_clip
 from lrinterp.result import Result
@@ -47,41 +47,41 @@ def one_core() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def shipped(name: str) -> Recording:
+def shipped(name: str) -> Run:
     loaded = load_checkpoint(CHECKPOINTS / name)
     with one_core():
         return record(loaded.model, some_pictures(loaded.scenes().examples()))
 
 
-def analyses_of(recording: Recording) -> Mapping[str, Result]:
+def analyses_of(recording: Run) -> Mapping[str, Result]:
     with one_core():
         return analyze(recording)
 
 
 @pytest.fixture(scope="session")
-def left_right() -> Recording:
+def left_right() -> Run:
     """The shipped checkpoint that knows left from right."""
     return shipped("left-right")
 
 
 @pytest.fixture(scope="session")
-def no_gradient() -> Recording:
+def no_gradient() -> Run:
     """The shipped checkpoint that knows label sets and no order."""
     return shipped("no-gradient")
 
 
 @pytest.fixture(scope="session")
-def left_right_results(left_right: Recording) -> Mapping[str, Result]:
+def left_right_results(left_right: Run) -> Mapping[str, Result]:
     return analyses_of(left_right)
 
 
 @pytest.fixture(scope="session")
-def no_gradient_results(no_gradient: Recording) -> Mapping[str, Result]:
+def no_gradient_results(no_gradient: Run) -> Mapping[str, Result]:
     return analyses_of(no_gradient)
 
 
 @pytest.fixture
-def micro_recording(micro: DualEncoder, micro_examples: Examples) -> Recording:
+def micro_recording(micro: DualEncoder, micro_examples: Examples) -> Run:
     """The micro-model on all its pictures."""
     return record(micro, micro_examples)
 

@@ -7,18 +7,18 @@ import pytest
 import torch
 from PIL import Image
 
-from lrinterp import DualEncoder, Examples, Recording, record
+from lrinterp import DualEncoder, Examples, Run, record
 from lrinterp.analysis.pictures.maps import (
     as_pictures,
     by_gradient,
     key_maps,
-    mean_stream,
     over_patches,
     read_in_last_layer,
 )
 from lrinterp.axes import Pixels
-from lrinterp.decomposition import MEANS, Streams, key_sides
+from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, MEANS, term_scores
 from lrinterp.encoders import Preprocessing
+from lrinterp.run import TowerRun
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -29,13 +29,13 @@ PLACES = [(layer, head) for layer in (0, 1) for head in (0, 1)]
 
 
 @pytest.fixture(scope="module")
-def recording(photographs: tuple[DualEncoder, Examples]) -> Recording:
+def recording(photographs: tuple[DualEncoder, Examples]) -> Run:
     return record(*photographs, progress=False)
 
 
 @pytest.fixture(scope="module")
-def pictures(recording: Recording) -> Pixels:
-    return recording.inputs["image"].at(TWO)
+def two(recording: Run) -> TowerRun:
+    return recording.towers["image"].at(TWO)
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +64,8 @@ def test_a_picture_comes_back_from_its_pixels():
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_content_and_position_are_the_score_but_for_a_constant(recording, pictures, place):
-    tower, occurs = recording.model.image, recording.examples.occurs["image"]
-    among = recording.inputs["image"]
-    content, position = key_maps(tower, pictures, among, occurs, place)
+def test_content_and_position_are_the_score_but_for_a_constant(recording, two, place):
+    content, position = key_maps(two, place)
     layer, head = place
     scores = recording.site("image", f"blocks.{layer}.attn.hook_attn_scores")
     row = scores[TWO, head, 0].double().numpy()
@@ -77,31 +75,24 @@ def test_content_and_position_are_the_score_but_for_a_constant(recording, pictur
     assert np.ptp(position[:, 1:]) > 1e-3
 
 
-def test_position_is_the_mean_over_all_pictures_not_over_the_two(recording, pictures):
-    tower, occurs = recording.model.image, recording.examples.occurs["image"]
-    among = recording.inputs["image"]
-    streams = Streams.of(tower, among, occurs)
-    sides = key_sides(tower, 1, streams.split(1, MEANS), among.pool)
-    maps = key_maps(tower, pictures, among, occurs, (1, 0))
+def test_position_is_the_mean_over_all_pictures_not_over_the_two(recording, two):
+    whole = recording.towers["image"]
+    split = whole.streams.split(1, MEANS)
+    sides = [
+        term_scores(whole.tower, 1, split, terms, whole.inputs.pool)
+        for terms in (KEY_CONTENT, KEY_POSITION)
+    ]
+    maps = key_maps(two, (1, 0))
     for ours, side in zip(maps, sides, strict=True):
         np.testing.assert_allclose(ours, side[TWO, 0, 0].double().numpy(), atol=1e-5)
-    alone = key_maps(tower, pictures, pictures, occurs, (1, 0))
+    alone = key_maps(whole.of(TWO), (1, 0))
     assert np.abs(alone[1] - maps[1]).max() > 1e-3
 
 
-def test_the_mean_stream_is_what_a_layer_reads(recording):
-    tower, inputs = recording.model.image, recording.inputs["image"]
-    _, cache = tower.run_with_cache(inputs.values)
-    for layer in (0, 1):
-        expected = cache["resid_pre", layer].mean(0)
-        torch.testing.assert_close(mean_stream(tower, inputs, layer), expected)
-
-
-def test_what_is_read_adds_up_to_the_heads_of_the_last_layer(recording, pictures, direction):
+def test_what_is_read_adds_up_to_the_heads_of_the_last_layer(two, direction):
     """The last layer's heads at CLS, through the final norm by hand."""
-    tower, occurs = recording.model.image, recording.examples.occurs["image"]
-    read = read_in_last_layer(tower, pictures, occurs, direction)
-    _, cache = tower.run_with_cache(pictures.values)
+    tower, read = two.tower, read_in_last_layer(two, direction)
+    _, cache = tower.run_with_cache(two.inputs.values)
     last = cache["resid_post", 1][:, 0].double()
     heads = torch.einsum("nhd,hdm->nm", cache["z", 1][:, 0], tower.W_O[1]).double()
     norm, W_U = tower.ln_final, tower.unembed.W_U.double()
@@ -114,14 +105,14 @@ def test_what_is_read_adds_up_to_the_heads_of_the_last_layer(recording, pictures
     assert np.abs(read[:, 1:]).max() > 1e-3
 
 
-def test_the_gradient_map_is_the_slope_of_patching(recording, pictures, direction):
+def test_the_gradient_map_is_the_slope_of_patching(recording, two, direction):
     """One embedding moved a little towards the other picture's: the margin by finite differences,
     in double precision.
     """
     model = copy.deepcopy(recording.model).double()
     model.image.cfg.dtype = torch.float64  # attention is cast to it
-    two, along = Pixels(pictures.values.double(), pictures.pool), direction.double()
-    found = by_gradient(model, two, along)
+    pair, along = Pixels(two.inputs.values.double(), two.inputs.pool), direction.double()
+    found = by_gradient(TowerRun(model, "image", pair), along)
     step = 1e-4
 
     def margins(position: int, by: float) -> torch.Tensor:
@@ -131,7 +122,7 @@ def test_the_gradient_map_is_the_slope_of_patching(recording, pictures, directio
             return moved
 
         with model.image.hooks(fwd_hooks=[("hook_embed", move)]), torch.no_grad():
-            return (model.embed("image", two) * along).sum(-1)
+            return (model.embed("image", pair) * along).sum(-1)
 
     for position in range(13):
         lost = (margins(position, -step) - margins(position, step)) / (2 * step)
@@ -141,9 +132,9 @@ def test_the_gradient_map_is_the_slope_of_patching(recording, pictures, directio
     assert all(weight.grad is None for weight in model.parameters())
 
 
-def test_a_picture_beside_itself_has_nothing_to_lose(recording, pictures, direction):
-    same = Pixels(pictures.values[:1].expand(2, -1, -1, -1), pictures.pool)
-    assert (by_gradient(recording.model, same, direction) == 0).all()
+def test_a_picture_beside_itself_has_nothing_to_lose(recording, direction):
+    same = recording.towers["image"].at(TWO[[0, 0]])
+    assert (by_gradient(same, direction) == 0).all()
 
 
 def test_a_bright_patch_is_in_the_same_place_in_picture_and_map(recording):

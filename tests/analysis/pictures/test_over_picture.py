@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import pytest
 
 import lrinterp.store as store
-from lrinterp import DualEncoder, Examples, Recording, load_checkpoint, record
+from lrinterp import DualEncoder, Examples, Run, load_checkpoint, record
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.analysis.pictures.over_picture import OverPicture, over_picture
 from lrinterp.encoders import Preprocessing, Processor
@@ -32,19 +32,19 @@ def gradient(layer: int, head: int) -> PositionalGradient:
     return Mock(spec=PositionalGradient, headline=head, headline_layer=layer)
 
 
-def recorded(model: DualEncoder, examples: Examples) -> Recording:
+def recorded(model: DualEncoder, examples: Examples) -> Run:
     ready = copy.copy(model)
     ready.processor = Mock(spec=Processor, preprocessing=PREPROCESSING)
     return record(ready, examples, progress=False)
 
 
 @pytest.fixture(scope="module")
-def recording(photographs: tuple[DualEncoder, Examples]) -> Recording:
+def recording(photographs: tuple[DualEncoder, Examples]) -> Run:
     return recorded(*photographs)
 
 
 @pytest.fixture(scope="module")
-def result(recording: Recording) -> OverPicture:
+def result(recording: Run) -> OverPicture:
     return over_picture(recording, positional_gradient=gradient(0, 1))
 
 
