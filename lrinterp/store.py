@@ -277,7 +277,9 @@ def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if dataclasses.is_dataclass(value):
         value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {key: _pack(item, f"{name}/{key}", arrays) for key, item in value.items()}
+        packed = {key: _pack(item, f"{name}/{key}", arrays) for key, item in value.items()}
+        named = all(isinstance(key, str) for key in packed)
+        return packed if named else {"$items": [[to_plain(k), v] for k, v in packed.items()]}
     if isinstance(value, float) and math.isinf(value):
         return {"$float": str(value)}
     return to_plain(value)
@@ -291,6 +293,9 @@ def _unpack(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
             return pd.DataFrame(columns).astype(dtypes)
         case {"$float": text}:
             return float(text)
+        case {"$items": items}:  # keys that JSON does not have
+            keyed = ((tuple(k) if isinstance(k, list) else k, v) for k, v in items)
+            return {key: _unpack(item, arrays) for key, item in keyed}
         case dict():
             return {key: _unpack(item, arrays) for key, item in value.items()}
     return value

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -302,3 +303,15 @@ def test_a_folder_of_another_class_is_refused(tmp_path: Path, saved: Saved):
     store.save(saved, tmp_path)
     with pytest.raises(InputError, match="unknown field"):
         store.load(Settings, tmp_path)
+
+
+@dataclass(frozen=True)
+class Keyed:
+    by_head: Mapping[str, Mapping[tuple[int, int], str]]
+    doses: Mapping[float, str]
+
+
+def test_keys_that_json_does_not_have_come_back(tmp_path: Path):
+    one = Keyed(by_head={"x": {(0, 1): "p", (0, 2): "q"}}, doses={0.5: "h", 1.0: "k"})
+    store.save(one, tmp_path)
+    assert store.load(Keyed, tmp_path) == one

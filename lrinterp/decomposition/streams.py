@@ -17,15 +17,13 @@ from einops import einsum
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lrinterp.axes import Inputs, Occurrence
-from lrinterp.decomposition.gauge import GAUGES, components
-from lrinterp.encoders import Tower, positions
+from lrinterp.decomposition.gauge import GAUGES
+from lrinterp.encoders import Tower
 
 __all__ = ["MEANS", "Split", "Streams", "centred_scale", "gauges_at"]
 
 MEANS = "means"
 """The gauge of layers above the first: position is a mean over inputs."""
-CHUNK = 128
 
 Residual = Float[Tensor, "batch pos d_model"]
 ByCluster = Float[Tensor, "cluster pos d_model"]
@@ -76,31 +74,6 @@ class Streams:
     vectors: dict[int, tuple[ByCluster, Tensor | None]] = field(default_factory=dict)
     """`by_cluster` of each layer, made once."""
 
-    @classmethod
-    @torch.no_grad()
-    def of(cls, tower: Tower, inputs: Inputs, occurs: Occurrence) -> "Streams":
-        """Run the tower in batches and keep the sites that the splits need.
-
-        Cost: one forward pass; memory inputs x positions x d_model numbers for each of three
-        sites a layer.
-        """
-        n = positions(tower, inputs)
-        place = torch.arange(n, device=inputs.pool.device)
-        seen = (place <= inputs.pool[:, None]) | (tower.cfg.attention_dir == "bidirectional")
-        wanted = names_of(tower)
-        parts = []
-        for start in range(0, len(inputs), CHUNK):
-            some = inputs.at(slice(start, start + CHUNK))
-            _, cache = tower.run_with_cache(
-                some.values,
-                stop_at_layer=tower.cfg.n_layers,
-                names_filter=lambda name: name in wanted,
-                return_cache_object=False,
-            )
-            parts.append(cache)
-        cache = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        return cls(tower, inputs.pool, components(occurs)[1][:n].to(place.device), seen, cache)
-
     def residual(self, layer: int) -> Residual:
         """What a layer reads; for `n_layers`, what the last one leaves."""
         last = self.tower.cfg.n_layers
@@ -109,8 +82,12 @@ class Streams:
 
     def split(self, layer: int, gauge: str) -> Split:
         """The stream before a layer in a gauge of that layer; `means` works at any."""
-        residual, (position, constant) = self.residual(layer), self.apart(layer, gauge)
-        return Split(residual - position - constant, position, constant)
+        position, constant = self.apart(layer, gauge)
+        if gauge == MEANS or hasattr(self.tower, "ln_pre"):
+            return Split(self.residual(layer) - position - constant, position, constant)
+        place = self.tower.pos_embed.W_pos.detach()[: len(self.of_position)]
+        moved = means_in(place, self.of_position) if gauge == "canonical" else 0.0
+        return Split(self.cache["hook_embed"] + moved, position, constant)
 
     def apart(
         self, layer: int, gauge: str
@@ -178,15 +155,16 @@ class Streams:
 
     def centred(self, rows: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos d_model"]:
         """Each row minus the mean of its component; 0 for a component of one position."""
-        return centred_in(rows, self.of_position)
+        return rows - means_in(rows, self.of_position)
 
 
-def centred_in(
+def means_in(
     rows: Float[Tensor, "pos d_model"], of_position: Int[Tensor, "pos"]
 ) -> Float[Tensor, "pos d_model"]:
-    """Each row minus the mean of the rows of its component."""
-    same = (of_position[:, None] == of_position[None]).to(rows.dtype)
-    return rows - same @ rows / same.sum(1, keepdim=True)
+    """The mean of the rows of each row's component, to the last bit the same for all of them."""
+    number = of_position.unique(return_inverse=True)[1]
+    member = F.one_hot(number).T.to(rows.dtype)
+    return (member @ rows / member.sum(1, keepdim=True))[number]
 
 
 def centred_scale(
@@ -194,15 +172,6 @@ def centred_scale(
 ) -> Float[Tensor, "batch pos"]:
     """The scale by which a norm divides each position."""
     return (residual.var(-1, unbiased=False) + eps).sqrt()
-
-
-def names_of(tower: Tower) -> set[str]:
-    """The sites that `Streams` keeps."""
-    layers = range(tower.cfg.n_layers)
-    names = {"hook_embed", "hook_pos_embed", f"blocks.{tower.cfg.n_layers - 1}.hook_resid_post"}
-    for site in ("hook_resid_pre", "attn.hook_z", "hook_mlp_out"):
-        names |= {f"blocks.{layer}.{site}" for layer in layers}
-    return names
 
 
 def resid_pre(layer: int) -> str:

@@ -19,16 +19,11 @@ from lrinterp.axes import Tokens
 from lrinterp.decomposition.gauge import Embedding
 from lrinterp.decomposition.streams import Split, centred_scale
 from lrinterp.encoders import Tower
-from lrinterp.store import InputError
 
 __all__ = [
     "KEY_CONTENT",
     "KEY_POSITION",
     "TERMS",
-    "key_sides",
-    "parse_terms",
-    "pooled_row",
-    "position_values",
     "score_terms",
     "split_terms",
     "term_scores",
@@ -43,18 +38,6 @@ KEY_POSITION = ("EP", "PP", "bP")
 
 TermScores = Float[Tensor, "term batch head query key"]
 Rows = Float[Tensor, "batch head query key"]
-
-
-def parse_terms(text: str) -> tuple[str, ...]:
-    """Read "EP+PP+bP"; an unknown term is an InputError that lists the known ones.
-
-    >>> parse_terms("EP+bP")
-    ('EP', 'bP')
-    """
-    terms = tuple(text.split("+"))
-    if unknown := [term for term in terms if term not in (*TERMS, "VP")]:
-        raise InputError(f"term: expected some of {', '.join(TERMS)}, VP, got {unknown[0]!r}")
-    return terms
 
 
 def why_not(tower: Tower) -> str | None:
@@ -97,21 +80,6 @@ def split_terms(
 
 
 @torch.no_grad()
-def key_sides(
-    tower: Tower, layer: int, split: Split, pool: Int[Tensor, "batch"], *, pooled: bool = True
-) -> tuple[Rows, Rows]:
-    """Key-content (EE+PE+bE) and key-position (EP+PP+bP) alone, at a fifth of the nine's cost."""
-    attn, read = tower.blocks[layer].attn, through_ln1(tower, layer, split)
-    whole = read.at(pool).residual if pooled else read.residual
-    query = _project(whole, attn.W_Q) + attn.b_Q
-    query = query / (tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0)
-    content, position = (
-        einsum(query, _project(x, attn.W_K), _SCORES) for x in (read.content, read.position)
-    )
-    return content, position
-
-
-@torch.no_grad()
 def term_scores(
     tower: Tower,
     layer: int,
@@ -141,23 +109,6 @@ def term_scores(
         scores = part if scores is None else scores + part
     assert scores is not None
     return scores / (tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0)
-
-
-@torch.no_grad()
-def position_values(
-    tower: Tower, tokens: Tokens, embedding: Embedding
-) -> Float[Tensor, "batch pos head d_head"]:
-    """The part of each value vector that the position embedding makes, P W_V."""
-    read = through_ln1(tower, 0, embedded(tokens, embedding))
-    return _project(read.position, tower.blocks[0].attn.W_V)
-
-
-def pooled_row(
-    square: Float[Tensor, "batch head query key"], pool: Int[Tensor, "batch"]
-) -> Float[Tensor, "batch head 1 key"]:
-    """The query row that the embedding is read from."""
-    rows = torch.arange(len(pool), device=square.device)
-    return square[rows, :, pool][:, :, None]
 
 
 def total(terms: TermScores, names: Iterable[str]) -> Float[Tensor, "batch head query key"]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import InputError, Scenes, Split, World, load_checkpoint
+from lrinterp import Scenes, Split, World, load_checkpoint
 from lrinterp.axes import Tokens
 from lrinterp.decomposition import (
     GAUGES,
@@ -14,9 +14,6 @@ from lrinterp.decomposition import (
     KEY_POSITION,
     TERMS,
     embedding_in,
-    parse_terms,
-    pooled_row,
-    position_values,
     score_terms,
     total,
     why_not,
@@ -256,18 +253,6 @@ def test_a_wrong_weight_does_not_add_up():
     assert (before - cache["attn_scores", 0]).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("tower", TOWERS)
-def test_the_pooled_row_is_a_row_of_the_square(tower: str):
-    model, scenes = small("LN")
-    examples = scenes.examples(["single"])
-    tokens = model.prepare(examples)[tower]
-    space = embedding_in(model.towers[tower], examples.occurs[tower], "raw")
-    square = score_terms(model.towers[tower], tokens, space, pooled=False)
-    rows = score_terms(model.towers[tower], tokens, space)
-    for term, row in zip(square, rows, strict=True):
-        torch.testing.assert_close(pooled_row(term, tokens.pool), row)
-
-
 def test_terms_with_a_constant_key_are_constant_along_a_row():
     model, scenes = small()
     examples = scenes.examples(["unseen_pair"])
@@ -286,39 +271,6 @@ def test_content_and_position_share_out_all_that_varies():
     terms = torch.arange(9.0).reshape(9, 1, 1, 1, 1)
     assert total(terms, KEY_POSITION).item() == sum(TERMS.index(t) for t in KEY_POSITION)
     assert total(terms, TERMS).item() == 36
-
-
-def test_position_values_by_hand(micro, micro_examples):
-    """P W_V of head 0 is P without its last axis; head 1 moves no values."""
-    space = embedding_in(micro.image, micro_examples.occurs["image"], "canonical")
-    values = position_values(micro.image, cat_and_dog(micro_examples), space)[0]
-    assert values[:, 0].tolist() == [[0] * 4, [0, 0, -1, 0], [0] * 4, [0, 0, 1, 0]]
-    assert not values[:, 1].any()
-
-
-def test_position_values_are_what_zeroed_positions_lose():
-    """With LayerNorm's scale held; without a norm it is exact in the model itself."""
-    model, scenes = small()
-    examples = scenes.examples(["single"])
-    tokens = model.prepare(examples)["image"]
-    space = embedding_in(model.image, examples.occurs["image"], "raw")
-    _, cache = model.image.run_with_cache(tokens.ids)
-    part = position_values(model.image, tokens, space)
-    model.image.pos_embed.W_pos.data.zero_()
-    _, without = model.image.run_with_cache(tokens.ids)
-    torch.testing.assert_close(cache["v", 0] - without["v", 0], part)
-
-
-def test_terms_are_read_from_text():
-    assert parse_terms("EP") == ("EP",)
-    assert parse_terms("EP+PP+bP") == KEY_POSITION
-    assert parse_terms("EP+VP") == ("EP", "VP")
-
-
-@pytest.mark.parametrize("text", ["EX", "", "EP+", "ep", "EP,PP"])
-def test_an_unknown_term_is_named(text: str):
-    with pytest.raises(InputError, match=r"term: expected some of EE, EP, Eb, .*, VP, got '"):
-        parse_terms(text)
 
 
 def test_a_tower_without_the_nine_terms_says_why(micro):

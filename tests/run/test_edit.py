@@ -97,7 +97,7 @@ def test_edits_that_change_a_tower_alike_are_one_within_it(made):
     assert Edit().within(two).layers is None
     assert Edit(layers=(0,)).within(two).queries == "all"
     assert Edit(layers=(1,)).within(two) != Edit(layers=(1,), queries="pooled").within(two)
-    assert Edit(**SITE, layers=(1,)).within(two).queries == "all"
+    assert Edit(what="resid_pre", how="zero", layers=(1,)).within(two).queries == "all"
     assert Edit().within(two).within(two) == Edit().within(two)
 
 

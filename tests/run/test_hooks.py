@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp.decomposition import CHANGES, KEY_CONTENT, KEY_POSITION, TERMS, split_terms
+from lrinterp.decomposition import CHANGES, KEY_CONTENT, KEY_POSITION, TERMS, split_terms, total
 from lrinterp.run import Edit, InputIndependent, TowerRun, knows_objects, objects, under
 from lrinterp.run.edit import HEAD_SITES, MAP_SITES, RESIDUAL_SITES
 from lrinterp.store import InputError
@@ -83,6 +83,7 @@ class ByHand:
         if layer == 0:
             return centred(self.weights(0)["pos_embed.W_pos"])[None]
         stream, clusters = self.run.residual(layer).double().numpy(), self.run.places.clusters
+        assert clusters is not None
         return np.stack([centred(stream[clusters != own].mean(0)) for own in clusters])
 
     def keys(self, layer: int, about: dict[str, Any], part: np.ndarray) -> np.ndarray:
@@ -202,7 +203,7 @@ def test_terms_of_the_first_layer_are_those_of_the_weights(made, terms):
     image = made().towers["image"]
     split = image.streams.split(0, "canonical")
     nine = split_terms(image.tower, 0, split, image.inputs.pool, pooled=False)
-    own = sum(nine[TERMS.index(name)] for name in terms.split("+")).double().numpy()
+    own = total(nine, terms.split("+")).double().numpy()
 
     def change(_, name, value, __):
         return value - own + BECOMES["flatten"](own) if name == "scores" else value

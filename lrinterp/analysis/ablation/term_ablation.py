@@ -159,7 +159,8 @@ class TermAblation(Result):
         if self.carriers is None:
             return {}
         units = self.units.at(self.carriers.pictures)
-        about = {"unit": unit_of(self.focus)}
+        half = f"{self.pictures}, judging half"  # the pictures determine which half that is
+        about = {"unit": unit_of(self.focus), "examples": half}
         without = Sample.mean(self.carriers.without[None], units)
         gap = self.carriers.without - self.carriers.without_all
         more = Sample.mean(gap[None], units, GAP)

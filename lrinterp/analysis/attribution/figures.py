@@ -1,64 +1,165 @@
-"""The parts of a margin as a reader sees them: maps, bars, lines and points from one long table."""
+"""The parts of a margin as a reader sees them: bars, maps, lines and points from one long table."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lrinterp.analysis.attribution.margin_pictures import views
-from lrinterp.analysis.attribution.rows import ALL_HEADS, SPLIT
+from lrinterp.analysis.attribution.rows import (
+    ALL_HEADS,
+    ALL_KEYS,
+    DIRECT,
+    DIRECT_PATH,
+    NONE,
+    PART,
+    PATCH,
+    SPLIT,
+    THROUGH,
+    VALUE,
+)
 from lrinterp.charts import bars, heatmap, lines, scatter
 from lrinterp.decomposition import TERMS
 from lrinterp.result import Figure
 
-__all__ = [
-    "NO_MARGIN",
-    "margin_figure",
-    "pixels_figure",
-    "roles_figures",
-    "split_figure",
-    "terms_figure",
-]
+__all__ = ["NO_MARGIN", "direct_figures", "margin_figure", "part_label", "path_figures"]
 
-MOST_POINTS = 400
+LARGEST, ROLED, MOST_POINTS = 12, 8, 400
+"""Parts with a bar, heads whose roles are drawn, points of a panel."""
 NO_MARGIN = 1e-3
 """A mean margin, in units of cosine, that is too small to tell orders apart."""
-FACETS = {"E": "token E", "P": "position P", "b": "bias b", "b_O": "bias b", "b_U": "bias b"}
-"""Panel of each part; the biases of the direct path stand in one cell."""
+FACETS = {"E": "content E", "P": "position P", "b": "bias b"}
 MARGIN = "margin (cosine)"
+HELD = "the scale of the last norm, the length of the embedding and all attention held"
 
 
-def roles_figures(table: pd.DataFrame, what: str) -> list[Figure]:
-    """Direct contributions of each tower by head, role and value part, on one scale."""
-    direct = table[table["kind"] == "direct"]
-    shown = direct.assign(panel=[FACETS[part] for part in direct["part"]])
-    places = ["encoder", "panel", "head", "role"]
-    cells = shown.groupby(places, sort=False)["value"].sum().rename(MARGIN).reset_index()
-    ends = colours(cells[MARGIN])
-    return [
-        Figure(
-            key=f"roles-{encoder}",
-            title=f"What the {encoder} tower reads for its margin, attention held",
-            how_to_read="Rows are heads and the direct path beside them, columns what stands at "
-            "the key, panels the part of the value that is read (biases of the direct path are "
-            "b_O and b_U); a cell is the mean contribution to the margin in units of cosine over "
-            f"{what}, all cells add up to the mean margin, and what does not tell the true order "
-            "from its swap is 0.",
-            plot=heatmap(
-                cells[cells["encoder"] == encoder].drop(columns="encoder"),
-                x="role",
-                y="head",
-                z=MARGIN,
-                facet="panel",
-                ends=ends,
-            ),
-            table=direct[direct["encoder"] == encoder],
-        )
-        for encoder in direct["encoder"].unique()
-    ]
+def direct_figures(table: pd.DataFrame, what: str, grid: tuple[int, int]) -> list[Figure]:
+    """The direct parts of every tower, and where in the picture they are read."""
+    figures = []
+    for encoder in table[table["kind"] == PART]["encoder"].unique():
+        own = table[table["encoder"] == encoder]
+        figures.append(parts_figure(own, encoder, what))
+        if len(whole_heads(own)) > ROLED:
+            figures.append(heads_figure(own, encoder, what))
+        figures.append(roles_figure(own, encoder, what))
+    patches = table[table["kind"] == PATCH]
+    objects = patches[patches["role"] != NONE]
+    if len(objects):
+        figures.append(pixels_figure(objects))
+    elif len(patches):
+        figures.append(patches_figure(patches, what, grid))
+    return figures
 
 
-def split_figure(table: pd.DataFrame) -> Figure:
+def path_figures(table: pd.DataFrame) -> list[Figure]:
+    """What moves the margin through attention, where a tower has such a path."""
+    part = table[table["kind"] == THROUGH]
+    return [split_figure(part), terms_figure(part)] if len(part) else []
+
+
+def parts_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
+    """The largest parts with their intervals."""
+    parts = own[own["kind"] == PART]
+    kept = parts.loc[parts["value"].abs().sort_values(ascending=False).index[:LARGEST]]
+    shown = kept.assign(part=[part_label(row) for row in kept.to_dict("records")])
+    shown = shown.rename(columns={"value": MARGIN})
+    return Figure(
+        key=f"parts-{encoder}",
+        title=f"What writes the margin of the {encoder} tower: the largest parts",
+        how_to_read="Each bar is one head (L3H1), MLP, embedding or bias, and its length the mean "
+        f"over {what} of what it adds to the {encoder} margin, in units of cosine with its 95 % "
+        f"interval, {HELD}; these are the {len(kept)} largest of {len(parts)} parts, which add up "
+        "to the margin together; a part that does not tell the true order from its swap has an "
+        "interval that holds 0, which a few of so many miss by chance.",
+        plot=bars(shown[["part", MARGIN, "low", "high"]], x=MARGIN, y="part", exponent=True),
+        table=parts,
+    )
+
+
+def heads_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
+    """Every head, by layer."""
+    heads = whole_heads(own)
+    split = heads["head"].str.split("H", expand=True)
+    return Figure(
+        key=f"heads-{encoder}",
+        title=f"What each head of the {encoder} tower adds to its margin directly",
+        how_to_read="Rows are layers, columns the heads of a layer (which have nothing to do with "
+        "those of another layer in the same column); a cell is the mean over "
+        f"{what} of what the head itself adds to the {encoder} margin, in units of cosine, {HELD}, "
+        "without what it does by way of later layers; a head that does not tell the true order "
+        "from its swap is near 0, without colour.",
+        plot=margin_map(heads.assign(layer=split[0], head="H" + split[1]), x="head", y="layer"),
+        table=heads,
+    )
+
+
+def roles_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
+    """What the strongest heads read, by what stands at the key and by part of the value."""
+    whole = whole_heads(own).set_index("head")["value"]
+    names = whole.abs().sort_values(ascending=False).index[:ROLED]
+    direct = own[(own["kind"] == DIRECT) & (own["role"] != ALL_KEYS)]
+    part = direct[direct["head"].isin(names)]
+    return Figure(
+        key=f"roles-{encoder}",
+        title=f"What the heads of the {encoder} tower read for its margin, attention held",
+        how_to_read=f"Rows are the {len(names)} heads that move the margin most, columns what "
+        "stands at the key, panels the part of the value that is read; a cell is the mean over "
+        f"{what} of what the head reads there for the {encoder} margin, in units of cosine, and "
+        "all cells of a head add up to its part; what does not tell the true order from its swap "
+        "is near 0, without colour.",
+        plot=margin_map(
+            part.assign(panel=part["part"].map(FACETS)), x="role", y="head", facet="panel"
+        ),
+        table=part,
+    )
+
+
+def patches_figure(patches: pd.DataFrame, what: str, grid: tuple[int, int]) -> Figure:
+    """What is read from each patch, as a map of the picture."""
+    place = patches["pixel"].astype(int) - 1
+    shown = patches.assign(
+        row=place // grid[1] + 1, column=place % grid[1] + 1, head=heads_in_words(patches)
+    )
+    return Figure(
+        key="patches",
+        title="Where in the picture the heads read it",
+        how_to_read="Rows and columns are those of the patches, from the top left of the picture, "
+        "panels all heads together and the strongest; a cell is the mean over "
+        f"{what} of what is read from that patch for the image margin, in units of cosine, "
+        "attention held; where nothing depends on the order of the objects the map is near 0, "
+        "without colour.",
+        plot=margin_map(shown, x="column", y="row", facet="head"),
+        table=patches,
+    )
+
+
+def pixels_figure(objects: pd.DataFrame) -> Figure:
+    """What is read from the objects by the pixel they stand at."""
+    shown = objects.assign(object=objects["role"], head=heads_in_words(objects))
+    shown = shown.rename(columns={"value": MARGIN})
+    return Figure(
+        key="pixels",
+        title="What is read from an object by where it stands, attention held",
+        how_to_read="Each line is the left-hand or the right-hand object, up is its mean "
+        "contribution to the image margin in units of cosine with a 95 % band, across the pixel "
+        "that it stands at, one panel for all heads together and for each of the strongest; "
+        "without a preference for places the lines lie flat, and for a head that plays no part at "
+        "0.",
+        plot=lines(
+            shown[["pixel", MARGIN, "low", "high", "object", "head"]],
+            x="pixel",
+            y=MARGIN,
+            by="object",
+            facet="head",
+            exponent=True,
+        ),
+        table=objects,
+    )
+
+
+def split_figure(through: pd.DataFrame) -> Figure:
     """Key-position and key-content through the attention of each head."""
-    part = through(table, tuple(SPLIT))
+    part = through[through["part"].isin(tuple(SPLIT))]
     heads = zip(part["encoder"], heads_in_words(part), strict=True)
     shown = part.assign(head=[f"{encoder} tower, {head}" for encoder, head in heads])
     shown = shown.rename(columns={"value": MARGIN, "part": "scores"})
@@ -80,13 +181,11 @@ def split_figure(table: pd.DataFrame) -> Figure:
     )
 
 
-def terms_figure(table: pd.DataFrame) -> Figure:
+def terms_figure(through: pd.DataFrame) -> Figure:
     """The nine terms through the attention of each head."""
-    part = through(table, TERMS)
-    shown = part.assign(
-        head=heads_in_words(part),
-        tower=[f"{name} tower" for name in part["encoder"]],
-    ).rename(columns={"part": "term", "value": MARGIN})
+    part = through[through["part"].isin(TERMS)]
+    towers = [f"{name} tower" for name in part["encoder"]]
+    shown = part.assign(head=heads_in_words(part), tower=towers, term=part["part"])
     return Figure(
         key="terms",
         title="The same by term of the scores, canonical gauge",
@@ -94,37 +193,7 @@ def terms_figure(table: pd.DataFrame) -> Figure:
         "second: key; E token, P position, b bias); a cell is the part of the mean margin, in "
         "units of cosine, that the term makes by way of the head's attention, and 0 where it does "
         "nothing, as Eb, Pb and bb, which are the same for all keys.",
-        plot=heatmap(
-            shown[["term", "head", MARGIN, "tower"]],
-            x="term",
-            y="head",
-            z=MARGIN,
-            facet="tower",
-            ends=colours(shown[MARGIN]),
-        ),
-        table=part,
-    )
-
-
-def pixels_figure(table: pd.DataFrame) -> Figure:
-    """Direct contributions of the objects by the pixel they stand at."""
-    part = table[table["kind"] == "direct by pixel"]
-    shown = part.rename(columns={"value": MARGIN, "role": "object"})
-    return Figure(
-        key="pixels",
-        title="What is read from an object by where it stands, attention held",
-        how_to_read="Each line is the left-hand or the right-hand object, up is its mean "
-        "contribution to the image margin in units of cosine with a 95 % band, across the pixel "
-        "that it stands at, one panel a head; without a preference for places the lines lie flat, "
-        "and for a head that plays no part at 0.",
-        plot=lines(
-            shown[["pixel", MARGIN, "low", "high", "object", "head"]],
-            x="pixel",
-            y=MARGIN,
-            by="object",
-            facet="head",
-            exponent=True,
-        ),
+        plot=margin_map(shown, x="term", y="head", facet="tower"),
         table=part,
     )
 
@@ -152,17 +221,24 @@ def margin_figure(pictures: pd.DataFrame, head: str, prefers: str, seed: int = 0
     )
 
 
-def colours(margins: pd.Series) -> tuple[float, float]:
-    """Ends of a scale that shows no colour where there is no margin."""
-    top = max(NO_MARGIN, float(margins.abs().max()))
-    return -top, top
+def margin_map(part: pd.DataFrame, *, x: str, y: str, facet: str | None = None) -> Any:
+    """A heatmap of margins on a scale that shows no colour where there is none."""
+    shown = part.rename(columns={"value": MARGIN})
+    top = max(NO_MARGIN, float(shown[MARGIN].abs().max()))
+    columns = [x, y, MARGIN, "low", "high", *([facet] if facet else [])]
+    return heatmap(shown[columns], x=x, y=y, z=MARGIN, facet=facet, ends=(-top, top))
 
 
-def through(table: pd.DataFrame, parts: tuple[str, ...]) -> pd.DataFrame:
-    """Rows of some parts through attention."""
-    return table[(table["kind"] == "through attention") & table["part"].isin(parts)]
+def whole_heads(own: pd.DataFrame) -> pd.DataFrame:
+    """The heads among the parts, each as a whole."""
+    return own[(own["kind"] == PART) & (own["part"] == VALUE)]
 
 
 def heads_in_words(part: pd.DataFrame) -> list[str]:
     """Heads as they stand at an axis."""
     return ["all heads" if head == ALL_HEADS else head for head in part["head"]]
+
+
+def part_label(row: dict[Any, Any]) -> str:
+    """A part by one name: the head, or what else it is."""
+    return row["part"] if row["head"] == DIRECT_PATH else row["head"]

@@ -19,7 +19,7 @@ from lrinterp.analysis.attribution.rank_correlation import (
     shuffled_high,
     within_interval,
 )
-from lrinterp.analysis.attribution.rows import NONE, cell
+from lrinterp.analysis.attribution.rows import cell
 from lrinterp.analysis.contrast import Contrast
 from lrinterp.analysis.subject import head_name
 from lrinterp.stats import Interval, Units
@@ -131,13 +131,15 @@ def correlations(
     Permuted: the 95 % quantile of |rho| when margins change places at random (within label pairs
     in that view). Flattened: the same statistic in the model without key-position.
     """
-    place = {"encoder": "image", "pixel": None}
     for suffix, table in {"": pictures, FLATTENED: flattened}.items():
         for view in views(table, head, prefers):
-            yield {**place, **cell("correlation", head, NONE, view.name + suffix)} | vars(
-                view.rho()
-            )
+            yield {**correlation(head, view.name + suffix), **vars(view.rho())}
     for view in views(pictures, head, prefers):
         null = {"value": view.null(seed), "low": None, "high": None}
         counts = {"n": len(view.gain), "n_units": view.units.n}
-        yield {**place, **cell("correlation", head, NONE, view.name + PERMUTED), **null, **counts}
+        yield {**correlation(head, view.name + PERMUTED), **null, **counts}
+
+
+def correlation(head: str, part: str) -> dict[str, Any]:
+    """The identifying columns of a row."""
+    return {"encoder": "image", **cell("correlation", head, part=part)}

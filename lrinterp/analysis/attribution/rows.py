@@ -1,129 +1,240 @@
-"""The parts of a margin as rows of one long table: means over examples, intervals over labels."""
+"""The parts of a margin as rows of one long table: means over examples, intervals over labels.
 
-from collections.abc import Iterable, Iterator
+Rows of one kind add up to the mean margin: `direct` by head, role and part of the value, with the
+direct path beside the heads; `direct by part`, each head as a whole; `direct by group`. Those by
+patch and without a role add up, with CLS, to what the heads read. The heads that move the margin
+most are divided by role, as many as keep the table short. What moves the margin through attention
+is there for towers that have such a path.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 from einops import einsum
 from jaxtyping import Bool, Float
+from torch import Tensor
 
-from lrinterp.analysis.attribution.margin_at_depth import AtDepth
-from lrinterp.analysis.attribution.margin_parts import DIRECT_PARTS, VALUE_PARTS, Attributed
+from lrinterp.analysis.attribution.attention_path import AttentionPath
+from lrinterp.analysis.attribution.margin_parts import VALUE_PARTS, MarginParts
 from lrinterp.analysis.contrast import Contrast
-from lrinterp.analysis.subject import head_name
+from lrinterp.analysis.subject import as_index, head_name, over_pictures
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, TERMS
-from lrinterp.stats import ratio_intervals
+from lrinterp.result import Metric
+from lrinterp.stats import LINEAR, Sample, Units, ratio_intervals
 
 __all__ = [
     "ALL_HEADS",
+    "ALL_KEYS",
+    "DIRECT",
     "DIRECT_PATH",
     "FLAT",
+    "GROUPED",
+    "GROUPS",
     "NONE",
+    "PART",
+    "PATCH",
     "SPLIT",
+    "THROUGH",
     "UNIFORM",
+    "VALUE",
     "WAYS",
     "WHOLE",
     "cell",
-    "key_position",
-    "long_rows",
-    "mean_rows",
-    "pixel_rows",
-    "pooled_role",
+    "margin_metrics",
+    "margin_rows",
+    "own_roles",
     "role_masks",
+    "strongest",
     "summands",
 ]
 
 SPLIT = {"key-position": KEY_POSITION, "key-content": KEY_CONTENT}
 """What the inputs identify of the scores."""
-WAYS = ("added first", "added last", "Shapley value")
+DIRECT, PART, GROUPED, PATCH = "direct", "direct by part", "direct by group", "direct by patch"
+THROUGH, WAYS = "through attention", ("added first", "added last", "Shapley value")
+GROUPS = ("heads", "MLPs", "embedding", "biases")
 ALL_HEADS, DIRECT_PATH, NONE = "all", "direct path", "-"
 WHOLE, UNIFORM, FLAT = "whole", "uniform attention", "key-position flattened"
-NO_OBJECT = ("CLS", "background")
-
+VALUE, ALL_KEYS = "value", "all keys"
+KEYS = {("margin", WHOLE): "margin", ("margin", FLAT): "margin_without_key_position"}
+KEYS |= {
+    (way, part): f"margin_by_{part.replace('-', '_')}_{end}"
+    for way, end in zip(WAYS, ("first", "last", "shapley"), strict=True)
+    for part in SPLIT
+}
+KEYS |= {(GROUPED, group): f"margin_by_{group.lower()}" for group in GROUPS}
+"""The ends of summary keys, by kind and part of the row."""
 ELSEWHERE, SEVERAL = "elsewhere", "several roles"
+NO_OBJECT = ("CLS", "background", ELSEWHERE, SEVERAL)
+MOST_BY_ROLE, MOST_BY_PATCH = 2400, 600
+"""Rows by role, and by patch, of one tower."""
+BY_PATCH = 4
+"""The strongest heads whose patches are told apart."""
 
-Summand = tuple[dict[str, str], Float[np.ndarray, "example"]]
+Cell = dict[str, Any]
+Summand = tuple[Cell, Float[np.ndarray, "example"]]
 Masks = dict[str, Bool[np.ndarray, "example key"]]
+Roles = Mapping[str, Bool[Tensor, "example key"]]
 
 
-def summands(
-    contrast: Contrast, found: Attributed
-) -> Iterator[tuple[dict[str, str], Float[np.ndarray, "example"]]]:
-    """Every row that is a mean over examples: what it is, and its value for each example."""
-    yield cell("margin", NONE, NONE, WHOLE), found.margin
-    yield cell("margin", NONE, NONE, UNIFORM), found.uniform
-    yield cell("margin", NONE, NONE, FLAT), found.flat_margin
-    masks = role_masks(contrast, found)
-    for role, mask in masks.items():
-        by_role = einsum(found.by_key, mask, "part n head key, n key -> head part n")
-        for head, parts in enumerate(by_role):
-            for part, values in zip(VALUE_PARTS, parts, strict=True):
-                yield cell("direct", head_name(0, head), role, part), values
-    for part, values in zip(DIRECT_PARTS, found.direct, strict=True):
-        yield cell("direct", DIRECT_PATH, pooled_role(contrast, masks), part), values
-    yield from through_attention(found)
+def margin_rows(
+    contrast: Contrast, parts: MarginParts, path: AttentionPath | None
+) -> Iterator[dict[str, Any]]:
+    """All rows of one tower."""
+    masks = role_masks(own_roles(contrast), parts)
+    pooled = pooled_role(contrast, masks)
+    named = [*summands(parts, masks, pooled), *(through_attention(path) if path else ())]
+    rows = [*mean_rows(named, contrast.units), *patch_rows(contrast, parts, masks)]
+    yield from ({"encoder": contrast.tower, **row} for row in rows)
 
 
-def through_attention(
-    found: Attributed,
-) -> Iterator[tuple[dict[str, str], Float[np.ndarray, "example"]]]:
-    """What scores make of the margin: added first, last and on average, and along the path."""
-    for part, ways in zip(SPLIT, found.added, strict=True):
+def margin_metrics(
+    contrast: Contrast, parts: MarginParts, path: AttentionPath | None
+) -> dict[str, Metric]:
+    """By summary key: the margin, and what makes it, with their samples."""
+    pictures = contrast.recording.examples.at(contrast.pictures)
+    named = [*whole_and_groups(parts), *(added(path) if path else ())]
+    values = {(name["kind"], name["part"]): row for name, row in named}
+    return {
+        f"{contrast.tower}_{end}": over_pictures(
+            pictures, Sample.mean(values[place][None], contrast.units, LINEAR)
+        )
+        for place, end in KEYS.items()
+        if place in values
+    }
+
+
+def own_roles(contrast: Contrast) -> Roles:
+    """The roles of the clean pictures alone: a contrast marks what plays a role in either."""
+    if contrast.tower != "image":
+        return contrast.roles
+    own, chosen = contrast.recording.examples.roles["image"], as_index(contrast.pictures)
+    return {name: own[name].cpu()[chosen] for name in contrast.roles}
+
+
+def whole_and_groups(parts: MarginParts) -> Iterator[Summand]:
+    """The margin, and what each group of parts adds to it."""
+    yield cell("margin", part=WHOLE), parts.margin
+    for group in GROUPS:
+        chosen = [group_of(name, parts) == group for name in parts.names]
+        if any(chosen):
+            yield cell(GROUPED, part=group), parts.parts[chosen].sum(0)
+
+
+def summands(parts: MarginParts, masks: Masks, pooled: str) -> Iterator[Summand]:
+    """What each row of the sum is, and its value for each example."""
+    yield from whole_and_groups(parts)
+    for name, values in zip(parts.names, parts.parts, strict=True):
+        place = (name, NONE, VALUE) if name in parts.heads else (DIRECT_PATH, pooled, name)
+        yield cell(PART, *place), values
+    yield from by_role(parts, masks)
+    for part, values in beside(parts).items():
+        yield cell(DIRECT, DIRECT_PATH, pooled, part), values
+
+
+def by_role(parts: MarginParts, masks: Masks) -> Iterator[Summand]:
+    """What each head reads from each role by part of the value; of weak heads from all keys."""
+    most = max(1, MOST_BY_ROLE // (len(masks) * len(VALUE_PARTS)))
+    divided = set(strongest(parts)[:most])
+    for k, head in enumerate(parts.heads):
+        keys = parts.by_key[:, k]
+        read = {r: einsum(keys, m, "value n key, n key -> value n") for r, m in masks.items()}
+        for role, values in (read if head in divided else {ALL_KEYS: keys.sum(-1)}).items():
+            for part, value in zip(VALUE_PARTS, values, strict=True):
+                yield cell(DIRECT, head, role, part), value
+
+
+def beside(parts: MarginParts) -> dict[str, Float[np.ndarray, "example"]]:
+    """What reaches the margin beside the heads: E, P, b_O of all layers, each MLP, b_U, ..."""
+    found: dict[str, Any] = {}
+    for name, values in zip(parts.names, parts.parts, strict=True):
+        if name not in parts.heads:
+            part = "b_O" if name.endswith(" b_O") else {"embed": "E", "pos": "P"}.get(name, name)
+            found[part] = found.get(part, 0) + values
+    return found
+
+
+def added(path: AttentionPath) -> Iterator[Summand]:
+    """The margin without what key-position does, and what is added first, last and on average."""
+    yield cell("margin", part=UNIFORM), path.uniform
+    yield cell("margin", part=FLAT), path.flat_margin
+    for part, ways in zip(SPLIT, path.added, strict=True):
         for way, values in zip(WAYS, ways, strict=True):
-            yield cell(way, ALL_HEADS, NONE, part), values
+            yield cell(way, ALL_HEADS, part=part), values
+
+
+def through_attention(path: AttentionPath) -> Iterator[Summand]:
+    """What scores make of the margin: added first, last and on average, and along the path."""
+    yield from added(path)
     for part, terms in (SPLIT | {term: (term,) for term in TERMS}).items():
-        moved = found.by_term[[TERMS.index(term) for term in terms]].sum(0)
-        yield cell("through attention", ALL_HEADS, NONE, part), moved.sum(-1)
+        moved = path.by_term[[TERMS.index(term) for term in terms]].sum(0)
+        yield cell(THROUGH, ALL_HEADS, part=part), moved.sum(-1)
         for head, values in enumerate(moved.T):
-            yield cell("through attention", head_name(0, head), NONE, part), values
+            yield cell(THROUGH, head_name(0, head), part=part), values
 
 
-def long_rows(contrast: Contrast, found: Attributed) -> Iterator[dict[str, Any]]:
-    """Means of all summands of one tower."""
-    return mean_rows(contrast, summands(contrast, found))
+def patch_rows(contrast: Contrast, parts: MarginParts, masks: Masks) -> Iterator[dict[str, Any]]:
+    """What all heads, and the strongest, read from each patch; `pixel` counts patches from 1.
+
+    Over all pictures, and for an object that stands at one patch over those where it is this one.
+    """
+    patches = prod(contrast.recording.examples.grid)
+    if contrast.tower != "image" or parts.seen.shape[1] != patches + 1:
+        return
+    places = {NONE: np.ones_like(parts.seen)} | objects(masks)
+    most = min(BY_PATCH, max(1, MOST_BY_PATCH // (patches * len(places)) - 1))
+    heads, read = strongest(parts)[:most], parts.by_key.sum(0)
+    keys = {ALL_HEADS: read.sum(0)}
+    keys |= {head: read[k] for k, head in enumerate(parts.heads) if head in heads}
+    for role, mask in places.items():
+        for pixel in range(1, patches + 1):
+            if len(here := np.flatnonzero(mask[:, pixel])):
+                named = [
+                    (cell(PATCH, h, role, VALUE, pixel), x[here, pixel]) for h, x in keys.items()
+                ]
+                yield from mean_rows(named, contrast.units.at(here))
 
 
-def mean_rows(contrast: Contrast, named: Iterable[Summand]) -> Iterator[dict[str, Any]]:
+def objects(masks: Masks) -> Masks:
+    """The roles of objects that stand at one position each."""
+    found = {name: mask for name, mask in masks.items() if name not in NO_OBJECT}
+    return {name: mask for name, mask in found.items() if mask.sum(1).max() == 1}
+
+
+def mean_rows(named: Iterable[Summand], units: Units) -> Iterator[dict[str, Any]]:
     """Means of some summands over examples."""
     names, values = zip(*named, strict=True)
-    ones = np.ones(len(values[0]))
-    for name, interval in zip(
-        names, ratio_intervals(np.stack(values), ones, contrast.units), strict=True
-    ):
-        yield {"encoder": contrast.tower, **name, "pixel": None, **vars(interval)}
+    intervals = ratio_intervals(np.stack(values), np.ones(len(values[0])), units)
+    yield from (name | vars(interval) for name, interval in zip(names, intervals, strict=True))
 
 
-def pixel_rows(contrast: Contrast, found: Attributed) -> Iterator[dict[str, Any]]:
-    """What each head reads directly from an object of the picture, by the pixel it stands at."""
-    total = found.by_key.sum(0)
-    objects = {n: m for n, m in role_masks(contrast, found).items() if n not in NO_OBJECT}
-    for role, mask in objects.items():
-        for pixel in range(1, mask.shape[1]):
-            here = mask[:, pixel] > 0
-            if not here.any():
-                continue
-            values, ones = total[here, :, pixel].T, np.ones(here.sum())
-            intervals = ratio_intervals(values, ones, contrast.units.at(np.flatnonzero(here)))
-            for head, interval in enumerate(intervals):
-                name = cell("direct by pixel", head_name(0, head), role, "E+P+b")
-                yield {"encoder": contrast.tower, **name, "pixel": pixel, **vars(interval)}
+def strongest(parts: MarginParts) -> list[str]:
+    """The heads by the magnitude of their mean part, the largest first."""
+    means = {name: abs(parts.parts[parts.names.index(name)].mean()) for name in parts.heads}
+    return sorted(means, key=lambda name: -means[name])
 
 
-def key_position(found: Attributed) -> Float[np.ndarray, "example head"]:
-    """What key-position makes of each margin through each head's attention."""
-    return found.by_term[[TERMS.index(term) for term in KEY_POSITION]].sum(0)
+def group_of(name: str, parts: MarginParts) -> str:
+    """The group of a part: heads, MLPs, embedding (with position) or biases."""
+    if name in parts.heads:
+        return "heads"
+    if name.endswith(" mlp"):
+        return "MLPs"
+    return "embedding" if name in ("embed", "pos") else "biases"
 
 
-def role_masks(contrast: Contrast, found: Attributed | AtDepth) -> Masks:
+def role_masks(roles: Roles, parts: MarginParts) -> Masks:
     """Where each role stands, so that none of the attended keys is lost and none counts twice.
 
     Keys without a role are `elsewhere`, those with more than one (a patch that both objects
     cover) `several roles`.
     """
-    masks = {name: mask.cpu().numpy() for name, mask in contrast.roles.items()}
+    masks = {name: mask.cpu().numpy() for name, mask in roles.items()}
     count = np.sum(list(masks.values()), axis=0)
     masks = {name: mask & (count == 1) for name, mask in masks.items()}
-    rest = {SEVERAL: count > 1, ELSEWHERE: found.attended & (count == 0)}
+    rest = {SEVERAL: count > 1, ELSEWHERE: parts.seen & (count == 0)}
     return masks | {name: mask for name, mask in rest.items() if mask.any()}
 
 
@@ -134,6 +245,8 @@ def pooled_role(contrast: Contrast, masks: Masks) -> str:
     return next((name for name, mask in masks.items() if mask[rows, pool].all()), NONE)
 
 
-def cell(kind: str, head: str, role: str, part: str) -> dict[str, str]:
+def cell(
+    kind: str, head: str = NONE, role: str = NONE, part: str = NONE, pixel: int | None = None
+) -> Cell:
     """The identifying columns of a row."""
-    return {"kind": kind, "head": head, "role": role, "part": part}
+    return {"kind": kind, "head": head, "role": role, "part": part, "pixel": pixel}

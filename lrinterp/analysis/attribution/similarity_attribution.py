@@ -1,24 +1,14 @@
 """Which heads, positions and parts of the value vectors make the margin?"""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, final
 
-import numpy as np
 import pandas as pd
 
-from lrinterp.analysis.attribution.depth_figures import depth_figures, part_label
-from lrinterp.analysis.attribution.depth_rows import GROUPED, GROUPS, PART, depth_rows
-from lrinterp.analysis.attribution.figures import (
-    margin_figure,
-    pixels_figure,
-    roles_figures,
-    split_figure,
-    terms_figure,
-)
-from lrinterp.analysis.attribution.margin_at_depth import AtDepth
-from lrinterp.analysis.attribution.margin_parts import COMPLETE, Attributed
+from lrinterp.analysis.attribution.attention_path import COMPLETE
+from lrinterp.analysis.attribution.figures import direct_figures, margin_figure, path_figures
 from lrinterp.analysis.attribution.margin_pictures import (
     BOTH_ORDERS,
     FLATTENED,
@@ -28,27 +18,24 @@ from lrinterp.analysis.attribution.margin_pictures import (
     correlations,
     picture_table,
 )
-from lrinterp.analysis.attribution.margins_apart import MISSED, all_apart
+from lrinterp.analysis.attribution.margins_apart import MISSED, Apart, all_apart
 from lrinterp.analysis.attribution.rows import (
-    FLAT,
-    SPLIT,
-    WAYS,
-    WHOLE,
-    key_position,
-    long_rows,
-    pixel_rows,
+    DIRECT,
+    margin_metrics,
+    margin_rows,
 )
 from lrinterp.analysis.attribution.words import (
     BOTH_TEMPLATES,
     SAME_MEAN,
     correlated_caveat,
     correlation_words,
-    depth_caveats,
+    direct_caveats,
     finding_words,
     path_caveats,
 )
 from lrinterp.analysis.contrast import over_templates
-from lrinterp.analysis.subject import SET_WORDS, focus, head_name
+from lrinterp.analysis.subject import SET_WORDS, focus, head_name, unit_of
+from lrinterp.metric import joined
 from lrinterp.result import Check, Figure, Metric, NotApplicable, Result, records
 from lrinterp.run import Run
 from lrinterp.scenes.examples import Swap
@@ -58,7 +45,6 @@ __all__ = ["SimilarityAttribution", "similarity_attribution"]
 CHECKS = {"relative_error": float, "completeness_error": float, "nodes": "Int64"}
 """Columns that may hold nothing."""
 ERRORS = ("reconstruction_error", "relative_error", "completeness_error")
-MARGINS = {"margin": WHOLE, "margin_without_key_position": FLAT}
 SPEARMAN = {
     "margin_gain": OVERALL,
     "both_orders": BOTH_ORDERS,
@@ -68,8 +54,6 @@ SPEARMAN = {
     "flattened": OVERALL + FLATTENED,
 }
 """Correlations by the end of their summary key."""
-ENDS = dict(zip(WAYS, ("_first", "_last", "_shapley"), strict=True))
-"""What is added first, last, and on average, by the end of its summary key."""
 
 
 @final
@@ -77,7 +61,7 @@ ENDS = dict(zip(WAYS, ("_first", "_last", "_shapley"), strict=True))
 class SimilarityAttribution(Result):
     """Parts of the margin with attention held and through attention, and margins by picture.
 
-    Towers of more than one attention-only layer have the parts with attention held alone.
+    Only towers of one attention-only layer without norm have parts through attention.
     """
 
     name: ClassVar[str] = "similarity_attribution"
@@ -90,6 +74,8 @@ class SimilarityAttribution(Result):
     errors: pd.DataFrame
     """By encoder: reconstruction error, the same relative to the largest margin, completeness error
     and points of the path (none at depth), n."""
+    measured: Mapping[str, Metric]
+    """By summary key: the margins and what makes them, with their samples."""
     pictures: pd.DataFrame
     """By picture: margin, and for each head the attention of the right-hand object minus that of
     the left-hand one; empty without the image tower."""
@@ -109,47 +95,37 @@ class SimilarityAttribution(Result):
         return [row for row in records(self.table) if wanted.items() <= row.items()]
 
     def largest(self, encoder: str) -> dict[str, Any]:
-        """The direct contribution of largest magnitude; at depth of a whole head, MLP or bias."""
-        kind = PART if encoder in self.deep else "direct"
-        return max(self.rows(encoder=encoder, kind=kind), key=lambda row: abs(row["value"]))
-
-    @property
-    def deep(self) -> tuple[str, ...]:
-        """The towers whose parts are direct alone."""
-        return tuple(self.table[self.table["kind"] == PART]["encoder"].unique())
+        """The direct contribution of largest magnitude, by head, role and part."""
+        return max(self.rows(encoder=encoder, kind=DIRECT), key=lambda row: abs(row["value"]))
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """By tower: margin, its split, largest contribution, errors; the correlations."""
-        found: dict[str, Metric] = {}
-        for check in records(self.errors):
-            found |= self._of_tower(check)
-        if self.head:
-            rho = {row["part"]: Metric.of(row) for row in self.rows(kind="correlation")}
-            found["spearman_head"] = Metric(value=self.head)
-            found |= {f"spearman_{key}": rho[part] for key, part in SPEARMAN.items()}
-        return found
+        towers = [self._of_tower(check) for check in records(self.errors)]
+        return joined(*towers, self._correlations() if self.head else {})
 
     def _of_tower(self, check: dict[str, Any]) -> dict[str, Metric]:
-        encoder, found = check["encoder"], {}
-        margins = {row["part"]: row for row in self.rows(encoder=encoder, kind="margin")}
-        for key, part in MARGINS.items():
-            if part in margins:
-                found[f"{encoder}_{key}"] = Metric.of(margins[part])
-        for way, end in {**ENDS, GROUPED: ""}.items():
-            for row in self.rows(encoder=encoder, kind=way):
-                if row["part"] in (*SPLIT, *GROUPS):
-                    name = row["part"].replace("-", "_").lower()
-                    found[f"{encoder}_margin_by_{name}{end}"] = Metric.of(row)
-        largest = self.largest(encoder)
+        encoder, largest = check["encoder"], self.largest(check["encoder"])
         place = f"{largest['head']} {largest['role']} {largest['part']}"
-        where = part_label(largest) if encoder in self.deep else place
-        found[f"{encoder}_largest_contribution"] = Metric(value=where)
-        found[f"{encoder}_largest_value"] = Metric.of(largest)
-        for error in ERRORS:
-            if check[error] is not None:
-                found[f"{encoder}_{error}"] = Metric(value=check[error], n=check["n"])
-        return found
+        own = {key: m for key, m in self.measured.items() if key.startswith(f"{encoder}_")}
+        chosen = {
+            f"{encoder}_largest_contribution": Metric(value=place, estimator="name"),
+            f"{encoder}_largest_value": Metric.of(
+                largest, estimator="mean", unit=unit_of(self.focus)
+            ),
+        }
+        errors = {
+            f"{encoder}_{error}": Metric(value=check[error], n=check["n"])
+            for error in ERRORS
+            if check[error] is not None
+        }
+        return joined(own, chosen, errors)
+
+    def _correlations(self) -> dict[str, Metric]:
+        about = {"estimator": "correlation", "unit": unit_of(self.focus)}
+        rho = {row["part"]: Metric.of(row, **about) for row in self.rows(kind="correlation")}
+        head = {"spearman_head": Metric(value=self.head, estimator="name")}
+        return joined(head, {f"spearman_{key}": rho[part] for key, part in SPEARMAN.items()})
 
     @property
     def primary(self) -> str:
@@ -166,15 +142,10 @@ class SimilarityAttribution(Result):
     @property
     def caveats(self) -> tuple[str, ...]:
         """What is held, what is a choice, and what a correlation is."""
-        at_depth = self.errors["encoder"].isin(self.deep)
-        path, deep = self.errors[~at_depth], self.errors[at_depth]
-        said: list[str] = []
-        if len(path):
-            errors = [float(path[f"{of}_error"].max()) for of in ("reconstruction", "completeness")]
-            said += path_caveats(errors[0], errors[1], int(path["nodes"].max()))
-        if len(deep):
-            errors = [float(deep[f"{of}_error"].max()) for of in ("reconstruction", "relative")]
-            said += depth_caveats(self.deep, errors[0], errors[1])
+        worst = self.errors.max(numeric_only=True)
+        said = [*direct_caveats(worst["reconstruction_error"], worst["relative_error"])]
+        if self.errors["nodes"].notna().any():
+            said += path_caveats(worst["completeness_error"], int(worst["nodes"]))
         said.append(SAME_MEAN[self.swap])
         if self.head:
             said.append(correlated_caveat(self.metrics, self.head, self.prefers))
@@ -185,15 +156,12 @@ class SimilarityAttribution(Result):
         return self.table
 
     def figures(self) -> tuple[Figure, ...]:
-        """Of one layer: roles, terms, pixels, margins by picture; at depth: parts, heads, roles."""
-        what, figures = SET_WORDS[self.focus], []
-        path = self.table[~self.table["encoder"].isin(self.deep)]
-        if len(path):
-            figures += [*roles_figures(path, what), split_figure(path), terms_figure(path)]
+        """Parts, heads, roles and places; through attention where there is a path; by picture."""
+        direct = direct_figures(self.table, SET_WORDS[self.focus], self.grid)
+        figures = [*direct, *path_figures(self.table)]
         if self.head:
-            figures.append(pixels_figure(path))
             figures.append(margin_figure(self.pictures, self.head, self.prefers))
-        return (*figures, *depth_figures(self.table, what, self.grid))
+        return tuple(figures)
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -236,29 +204,43 @@ def similarity_attribution(
     found, checks, notes = all_apart(pairs)
     if not found:
         raise NotApplicable(" ".join(notes))
-    rows: list[dict[str, Any]] = []
-    for contrast in pairs:
-        match found.get(contrast.tower):
-            case AtDepth() as parts:
-                rows += depth_rows(contrast, parts)
-            case Attributed() as parts:
-                rows += long_rows(contrast, parts)
-    pictures, head, prefers = pd.DataFrame(), "", ""
-    if isinstance(image := found.get("image"), Attributed):
-        head = head_name(0, int(np.abs(key_position(image).mean(0)).argmax()))
-        pictures = picture_table(pairs[0], image.margin, image.attention)
-        flattened = picture_table(pairs[0], image.flat_margin, image.flat_attention)
-        prefers = "right" if pictures[head].mean() >= 0 else "left"
-        rows += pixel_rows(pairs[0], image)
-        rows += correlations(pictures, flattened, head, prefers, seed)
+    rows = [row for one in found.values() for row in margin_rows(one.contrast, one.parts, one.path)]
+    seen = by_picture(found.get("image"), seed)
     return SimilarityAttribution(
-        table=pd.DataFrame(rows).astype(dict.fromkeys(("pixel", "n", "n_units"), "Int64")),
+        table=pd.DataFrame([*rows, *seen.rows]).astype(
+            dict.fromkeys(("pixel", "n", "n_units"), "Int64")
+        ),
         errors=pd.DataFrame(checks).astype(CHECKS),
-        pictures=pictures,
-        head=head,
-        prefers=prefers,
+        measured=joined(
+            *(margin_metrics(one.contrast, one.parts, one.path) for one in found.values())
+        ),
+        pictures=seen.pictures,
+        head=seen.head,
+        prefers=seen.prefers,
         focus=focus(recording.examples),
         swap=recording.examples.caption_swap,
         grid=recording.examples.grid,
         notes=(*notes, *([BOTH_TEMPLATES] if len(recording.examples.templates) > 1 else [])),
     )
+
+
+@dataclass(frozen=True)
+class ByPicture:
+    """Margins beside the attention of one head, and the rows of their correlations."""
+
+    pictures: pd.DataFrame = field(default_factory=pd.DataFrame)
+    head: str = ""
+    prefers: str = ""
+    rows: tuple[dict[str, Any], ...] = ()
+
+
+def by_picture(image: Apart | None, seed: int) -> ByPicture:
+    """Of the image tower where its margin has a path of attention, else nothing."""
+    if not image or not (path := image.path):
+        return ByPicture()
+    head = head_name(0, int(abs(path.key_position.mean(0)).argmax()))
+    pictures = picture_table(image.contrast, path.margin, path.attention)
+    flattened = picture_table(image.contrast, path.flat_margin, path.flat_attention)
+    prefers = "right" if pictures[head].mean() >= 0 else "left"
+    rows = correlations(pictures, flattened, head, prefers, seed)
+    return ByPicture(pictures, head, prefers, tuple(rows))

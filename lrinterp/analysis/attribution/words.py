@@ -1,10 +1,10 @@
 """What the attribution says in sentences: the finding of a tower, and what to know beforehand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from lrinterp.analysis.attribution.depth_rows import GROUPS
 from lrinterp.analysis.attribution.figures import NO_MARGIN
+from lrinterp.analysis.attribution.rows import DIRECT_PATH, GROUPS
 from lrinterp.result import Metric
 from lrinterp.wording import counted, plain_number
 
@@ -13,7 +13,7 @@ __all__ = [
     "SAME_MEAN",
     "correlated_caveat",
     "correlation_words",
-    "depth_caveats",
+    "direct_caveats",
     "finding_words",
     "path_caveats",
 ]
@@ -51,42 +51,40 @@ def finding_words(found: Found, encoder: str, largest: Mapping[str, Any], more: 
             f"The mean {encoder} margin is {plain_number(size)} ({where}), less than "
             f"{NO_MARGIN}: there is no order in it to take apart."
         )
-    begin = f"The mean {encoder} margin of {margin.phrase} ({where}) is"
-    if f"{encoder}_margin_by_heads" in found:
-        return f"{begin} {written(found, encoder)}{more}"
-    return f"{begin} {read(found, encoder, largest)}{more}"
-
-
-def read(found: Found, encoder: str, largest: Mapping[str, Any]) -> str:
-    """Of one layer: what is read, and what attention makes of it."""
-    what = {"E": "token", "P": "position"}.get(largest["part"], "bias")
     return (
-        f"read above all from the {what} at {largest['role']} through {largest['head']}, "
-        f"{found[f'{encoder}_largest_value'].phrase}. In the scores {ways(found, encoder)}; with "
-        f"key-position flattened {found[f'{encoder}_margin_without_key_position'].phrase} is left."
+        f"The mean {encoder} margin of {margin.phrase} ({where}) is {read(largest)}, "
+        f"{found[f'{encoder}_largest_value'].phrase}; all together, directly, "
+        f"{written(found, encoder)}.{ways(found, encoder)}{more}"
     )
+
+
+def read(largest: Mapping[str, Any]) -> str:
+    """The largest contribution: what is read where, or what is there beside the heads."""
+    if largest["head"] == DIRECT_PATH:
+        return f"written above all by {largest['part']} at {largest['role']}"
+    what = {"E": "content", "P": "position"}.get(largest["part"], "bias")
+    return f"read above all from the {what} at {largest['role']} through {largest['head']}"
+
+
+def written(found: Found, encoder: str) -> str:
+    """What each group of parts adds directly."""
+    keys = {group: f"{encoder}_margin_by_{group.lower()}" for group in GROUPS}
+    added = [f"{group} {found[key].phrase}" for group, key in keys.items() if key in found]
+    return f"{', '.join(added[:-1])} and {added[-1]}"
 
 
 def ways(found: Found, encoder: str) -> str:
     """What key-position adds first, last and on average: the margin is not additive in it."""
+    if f"{encoder}_margin_without_key_position" not in found:
+        return ""
     first, last, shapley = (
         found[f"{encoder}_margin_by_key_position_{way}"].phrase
         for way in ("first", "last", "shapley")
     )
     return (
-        f"key-position adds {first} where it is added first, {last} where last, and {shapley} on "
-        "average (Shapley value)"
-    )
-
-
-def written(found: Found, encoder: str) -> str:
-    """At depth: the largest part, and what each group of parts adds directly."""
-    keys = {group: f"{encoder}_margin_by_{group.lower()}" for group in GROUPS}
-    added = [f"{group} {found[key].phrase}" for group, key in keys.items() if key in found]
-    return (
-        f"written above all by {found[f'{encoder}_largest_contribution']}, "
-        f"{found[f'{encoder}_largest_value'].phrase}; all together, directly, "
-        f"{', '.join(added[:-1])} and {added[-1]}."
+        f" In the scores key-position adds {first} where it is added first, {last} where last, and "
+        f"{shapley} on average (Shapley value); with key-position flattened "
+        f"{found[f'{encoder}_margin_without_key_position'].phrase} is left."
     )
 
 
@@ -101,11 +99,27 @@ def correlation_words(found: Found, head: str, prefers: str) -> str:
     )
 
 
-def path_caveats(exact: float, error: float, nodes: int) -> tuple[str, ...]:
-    """Of towers of one layer: what is held, and what is a choice."""
+def direct_caveats(exact: float, relative: float) -> tuple[str, ...]:
+    """What is held, and that direct is not total."""
     return (
-        "With attention held, and the length of the embedding, a head counts for what it "
-        f"moves, not for why it looks; these parts add up to each margin to {exact:.0e}.",
+        "The parts are direct: the scale of the last norm, the length of the embedding and all "
+        "attention maps are held, so a head counts for what it moves, not for why it looks, and "
+        f"the parts add up to each margin to {exact:.0e} ({relative:.0e} of the largest margin). "
+        "Only one position is read out: what heads and MLPs of earlier layers do at the others "
+        "acts through later heads and counts to those, as does what they write for later layers "
+        "to read. So a part is no total effect, for that see ablation and patching.",
+        "Above the first layer the value at a key holds what earlier layers have moved there, from "
+        "anywhere: a role says where a head reads, not what the object there is. What of a value "
+        "or of the embedding is content and what position is a convention, in the first layer of "
+        "the canonical gauge, elsewhere of means over the inputs; their sum is not.",
+        "The largest contribution is chosen after the fact among many: its interval is that of one "
+        "named beforehand, and too narrow for a choice.",
+    )
+
+
+def path_caveats(error: float, nodes: int) -> tuple[str, ...]:
+    """Of the path of attention: what is held, and what is a choice."""
+    return (
         "Through attention: integrated gradients along a path of the scores, from uniform "
         f"attention to the model's own, values held; with {nodes} points of the path they add "
         f"up to the difference of both margins to {error:.0e}. The start is a choice: there a "
@@ -113,30 +127,12 @@ def path_caveats(exact: float, error: float, nodes: int) -> tuple[str, ...]:
         "key-content and key-position do only together (telling objects from empty pixels, and "
         "one object from the other) the path shares out between them.",
         "Key-content (EE+PE+bE) and key-position (EP+PP+bP) are identified up to a constant "
-        "per component of positions, which the canonical gauge fixes; the nine terms, and what "
-        "of a value is token or position, are conventions of that gauge.",
+        "per component of positions, which the canonical gauge fixes; the nine terms are "
+        "conventions of that gauge.",
         "A margin is not additive in its scores, so how much of it a part makes depends on the "
         "path: added first (alone, against uniform attention), added last (the whole less the "
         "other part alone), their mean (Shapley value) and integrated gradients all differ, and "
         "none is the share.",
-    )
-
-
-def depth_caveats(towers: Sequence[str], exact: float, relative: float) -> tuple[str, ...]:
-    """Of towers at depth: what is held, and that direct is not total."""
-    names = " and ".join(towers)
-    return (
-        f"The parts of the {names} tower{'s' * (len(towers) > 1)} are direct: the scale of the "
-        "last norm, the length of the embedding and all attention maps are held, and the parts add "
-        f"up to each margin to {exact:.0e} ({relative:.0e} of the largest margin). Only one "
-        "position is read out: what heads and MLPs of earlier layers do at the others acts through "
-        "later heads and counts to those, as does what they write for later layers to read. So a "
-        "part is no total effect, for that see ablation and patching.",
-        "Above the first layer the value at a key holds what earlier layers have moved there, from "
-        "anywhere: a role says where a head reads, not what the object there is. The division of "
-        "embedding and position is a convention of the canonical gauge; their sum is not.",
-        "The largest part is chosen after the fact among many: its interval is that of a part "
-        "named beforehand, and too narrow for a choice.",
     )
 
 

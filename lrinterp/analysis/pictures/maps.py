@@ -15,7 +15,7 @@ from einops import rearrange
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
-from lrinterp.analysis.attribution.margin_at_depth import attribute_at_depth
+from lrinterp.analysis.attribution.margin_parts import MarginParts
 from lrinterp.analysis.gradient.headline import Place
 from lrinterp.axes import Embeddings
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, MEANS, term_scores
@@ -66,8 +66,8 @@ def read_in_last_layer(run: TowerRun, direction: Embeddings) -> ByKey:
     sum over heads of a_j (x_j W_V + b_V) W_O along the direction, the scales of the final norm and
     of the embedding's length held.
     """
-    parts = attribute_at_depth(run.streams, direction)
-    return parts.by_key[-run.tower.cfg.n_heads :].sum(0)
+    by_key = MarginParts.of(run.streams, direction).by_key
+    return by_key[:, -run.tower.cfg.n_heads :].sum((0, 1))
 
 
 @torch.enable_grad()

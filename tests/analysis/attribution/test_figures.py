@@ -1,12 +1,18 @@
-"""Figures of the attribution: one scale, words in full, a bounded number of points."""
+"""Figures of the attribution: what is drawn is in the table, and nothing has no colour."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from lrinterp.analysis.attribution.figures import margin_figure, roles_figures, terms_figure
+from lrinterp.analysis.attribution.figures import (
+    direct_figures,
+    margin_figure,
+    part_label,
+    path_figures,
+)
 from lrinterp.analysis.attribution.similarity_attribution import (
     SimilarityAttribution,
     similarity_attribution,
@@ -15,10 +21,35 @@ from lrinterp.result import Figure
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+LAYERS, HEADS, GRID = 3, 4, (2, 3)
+
 
 def drawn(figure: Figure) -> Any:
     """Plotly's own types do not know what is in a figure."""
     return figure.draw()
+
+
+def planted(seed: int = 0) -> pd.DataFrame:
+    """A table of one image tower: heads by role and patch, MLPs, biases."""
+    rng, rows = np.random.default_rng(seed), []
+
+    def add(kind: str, head: str, role: str, part: str, pixel: Any = None) -> None:
+        value = float(rng.normal())
+        ends = {"low": value - 0.1, "high": value + 0.1, "n": 9, "n_units": 3}
+        place = {"encoder": "image", "kind": kind, "head": head, "role": role, "part": part}
+        rows.append({**place, "pixel": pixel, "value": value, **ends})
+
+    for layer in range(LAYERS):
+        for head in range(HEADS):
+            name = f"L{layer}H{head}"
+            add("direct by part", name, "-", "value")
+            for role, part in product(("CLS", "left", "right"), ("E", "P", "b")):
+                add("direct", name, role, part)
+        add("direct by part", "direct path", "CLS", f"L{layer} mlp")
+    for pixel in range(GRID[0] * GRID[1]):
+        for head in ("all", "L0H1"):
+            add("direct by patch", head, "-", "value", pixel + 1)
+    return pd.DataFrame(rows).astype({"pixel": "Int64"})
 
 
 @pytest.fixture(scope="module")
@@ -26,39 +57,80 @@ def result(left_right) -> SimilarityAttribution:
     return similarity_attribution(left_right, examples=60)
 
 
+def explained(figure: Figure) -> bool:
+    """One sentence, with the unit, about something."""
+    said = figure.how_to_read
+    return said.endswith(".") and ". " not in said and "cosine" in said and len(figure.table) > 0
+
+
 def test_every_figure_is_explained_in_one_sentence(result: SimilarityAttribution):
     figures = result.figures()
-    keys = ["roles-image", "roles-text", "split", "terms", "pixels", "pictures"]
+    towers = [f"{kind}-{tower}" for tower in ("image", "text") for kind in ("parts", "roles")]
+    assert [figure.key for figure in figures] == [*towers, "pixels", "split", "terms", "pictures"]
+    assert all(explained(figure) for figure in figures)
+
+
+def test_many_heads_have_a_map_and_many_rows_of_patches_another():
+    figures = direct_figures(planted(), "held-out pairs", GRID)
+    keys = ["parts-image", "heads-image", "roles-image", "patches"]
     assert [figure.key for figure in figures] == keys
-    for figure in figures:
-        assert figure.how_to_read.endswith(".")
-        assert ". " not in figure.how_to_read
-        assert "cosine" in figure.how_to_read
-        assert len(figure.table)
+    assert all(explained(figure) for figure in figures)
+    text = planted().query("kind != 'direct by patch'").assign(encoder="text")
+    assert len(direct_figures(text, "held-out pairs", GRID)) == 3
+    assert direct_figures(text[text["kind"] == "direct"], "held-out pairs", GRID) == []
 
 
-def test_maps_of_both_towers_share_a_scale_centred_at_zero(result: SimilarityAttribution):
-    scales = [drawn(f).layout.coloraxis for f in roles_figures(result.table, "pictures")]
-    direct = result.table[result.table["kind"] == "direct"]["value"]
-    for scale in scales:
-        assert (scale.cmin, scale.cmax) == pytest.approx((-direct.abs().max(), direct.abs().max()))
+def test_objects_have_a_line_each_across_the_pixels(result: SimilarityAttribution):
+    [figure] = [figure for figure in result.figures() if figure.key == "pixels"]
+    assert set(figure.table["role"]) == {"left", "right"}
+    assert set(figure.table["head"]) == {"all", "L0H0", "L0H1", "L0H2", "L0H3"}
+
+
+def test_bars_are_the_largest_parts_by_magnitude():
+    table = planted()
+    figure = direct_figures(table, "held-out pairs", GRID)[0]
+    [bar] = drawn(figure).data
+    parts = table[table["kind"] == "direct by part"]
+    largest = parts["value"].abs().sort_values(ascending=False)[:12]
+    np.testing.assert_allclose(np.abs(bar.x), largest)
+    assert len(figure.table) == len(parts) == LAYERS * (HEADS + 1)
+    named = {part_label(row): row["value"] for row in parts.to_dict("records")}
+    assert [named[label] for label in bar.y] == pytest.approx(list(bar.x))
+
+
+def test_every_head_stands_in_its_layer():
+    table = planted()
+    [cells] = drawn(direct_figures(table, "held-out pairs", GRID)[1]).data
+    parts = table[(table["kind"] == "direct by part") & (table["part"] == "value")]
+    for row in parts.to_dict("records"):
+        layer, head = row["head"].split("H")
+        place = list(cells.y).index(layer), list(cells.x).index(f"H{head}")
+        assert cells.z[place] == row["value"]
+
+
+def test_roles_of_the_strongest_heads_and_patches_on_their_grid():
+    table = planted()
+    _, _, roles, patches = direct_figures(table, "held-out pairs", GRID)
+    parts = table[(table["kind"] == "direct by part") & (table["part"] == "value")]
+    order = parts.loc[parts["value"].abs().sort_values(ascending=False).index, "head"]
+    content, *_ = drawn(roles).data
+    assert set(content.y) == set(order.tolist()[:8])
+    assert drawn(roles).layout.annotations[0].text == "content E"
+    direct = table[(table["kind"] == "direct") & (table["part"] == "E")]
+    for row in direct[direct["head"].isin(order[:8])].to_dict("records"):
+        place = list(content.y).index(row["head"]), list(content.x).index(row["role"])
+        assert content.z[place] == row["value"]
+    every = drawn(patches).data[0]
+    own = table[(table["kind"] == "direct by patch") & (table["head"] == "all")]
+    np.testing.assert_allclose(every.z, own["value"].to_numpy(float).reshape(GRID))
 
 
 def test_a_model_without_margin_shows_no_colour(result: SimilarityAttribution):
-    faint = result.table.assign(value=1e-9 * result.table["value"])
-    for figure in (*roles_figures(faint, "pictures"), terms_figure(faint)):
+    faint = planted().assign(value=lambda t: 1e-9 * t["value"])
+    figures = direct_figures(faint, "held-out pairs", GRID)[1:]
+    figures.append(path_figures(result.table.assign(value=1e-9 * result.table["value"]))[1])
+    for figure in figures:
         assert drawn(figure).layout.coloraxis.cmax == 1e-3
-
-
-def test_biases_of_the_direct_path_stand_in_one_cell(result: SimilarityAttribution):
-    panel = drawn(roles_figures(result.table, "pictures")[0]).data[2]
-    row = list(panel.y).index("direct path")
-    biases = [
-        entry["value"]
-        for entry in result.rows(encoder="image", head="direct path")
-        if entry["part"] in ("b_O", "b_U")
-    ]
-    assert panel.z[row][list(panel.x).index("CLS")] == pytest.approx(sum(biases))
 
 
 def test_points_are_thinned_and_turned_to_the_preferred_side():

@@ -89,7 +89,9 @@ def test_a_gain_is_the_attention_to_all_positions_of_a_role(left_right):
     n, keys = image.roles["right"].shape
     wide = {name: image.roles[name] | image.roles["background"] for name in ("right", "left")}
     attention = np.random.default_rng(0).random((n, 4, keys))
-    table = picture_table(replace(image, roles=wide), np.zeros(n), attention)
+    marked = image.at(slice(None))
+    marked.clean.places = replace(marked.clean.places, roles=wide)
+    table = picture_table(marked, np.zeros(n), attention)
     for i in range(n):
         right, left = (attention[i][:, wide[name][i].numpy()].sum(-1) for name in wide)
         np.testing.assert_allclose(table.loc[i, [f"L0H{h}" for h in range(4)]], right - left)

@@ -9,9 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lrinterp import DualEncoder, Examples, Recording, Scenes, Split, World, preset, record
-from lrinterp.analysis.attribution.margin_at_depth import AtDepth
-from lrinterp.analysis.attribution.margin_parts import Attributed
+from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.attribution.margins_apart import all_apart
 from lrinterp.analysis.attribution.similarity_attribution import similarity_attribution
 from lrinterp.analysis.contrast import over_templates
@@ -112,7 +110,7 @@ def mirrored(
     )
 
 
-def toy(**encoder: Any) -> Recording:
+def toy(**encoder: Any) -> Run:
     """An untrained model of a small world."""
     split = Split(n_pair=3, n_val=2, positions_per_label=3, layouts_per_pair=4)
     scenes = Scenes(World(n_pixels=5, n_labels=6), split)
@@ -123,8 +121,8 @@ def toy(**encoder: Any) -> Recording:
 
 def test_each_tower_is_taken_as_far_as_it_goes():
     found, checks, notes = all_apart(over_templates(toy(text_layers=2), 20, 0))
-    assert isinstance(found["image"], Attributed)
-    assert isinstance(found["text"], AtDepth)
+    assert found["image"].path is not None
+    assert found["text"].path is None
     assert [check["encoder"] for check in checks] == ["image", "text"]
     assert [check["nodes"] is None for check in checks] == [False, True]
     [note] = notes
@@ -155,10 +153,10 @@ def test_a_deep_tower_that_computes_something_else_is_left_out():
     def doubled(tensor: Tensor, hook: object) -> Tensor:
         return 2 * tensor
 
+    recording.model.image.add_perma_hook("blocks.0.hook_attn_out", doubled)
     pairs = over_templates(recording, 20, 0)
     wide = torch.ones_like(pairs[0].direction)
     pairs[0].direction[:] = wide  # along which untrained pictures differ enough to miss
-    recording.model.image.add_perma_hook("blocks.0.hook_attn_out", doubled)
     found, _, notes = all_apart(pairs)
     assert set(found) == {"text"}
     assert notes[0].startswith("The image tower is left out: what it is made of misses its margin")
@@ -168,7 +166,8 @@ def worst_error(model: Any, examples: Examples) -> float:
     """Relative, of both towers, whose parts are held against margins by plain products."""
     recording = record(model, examples)
     result = similarity_attribution(recording)
-    assert result.deep == ("image", "text")
+    assert set(result.table["encoder"]) == {"image", "text"}
+    assert "through attention" not in set(result.table["kind"])
     v = {name: e.double().numpy() for name, e in recording.embeddings.items()}
     stated = list(zip(examples.caption_template, map(tuple, examples.caption_labels), strict=True))
     margins = []
@@ -181,13 +180,13 @@ def worst_error(model: Any, examples: Examples) -> float:
             total = sum(row["value"] for row in result.rows(encoder=tower, kind=kind))
             assert total == pytest.approx(np.mean(margins), abs=1e-6), kind
     assert {row["part"] for row in result.rows(kind="direct by part")} >= {"ln_pre.b", "L1 mlp"}
-    roles = {row["role"] for row in result.rows(encoder="image", kind="direct", part="value")}
-    assert roles == {"CLS", "left", "right", "several roles"}
-    heads = sum(row["value"] for row in result.rows(encoder="image", kind="direct", part="value"))
-    patches = result.rows(kind="direct by patch", head="all")
+    read = [row for row in result.rows(encoder="image", kind="direct") if row["head"][0] == "L"]
+    assert {row["role"] for row in read} == {"CLS", "left", "right", "several roles"}
+    assert {row["part"] for row in read} == {"E", "P", "b"}
+    heads = sum(row["value"] for row in read)
+    patches = result.rows(kind="direct by patch", head="all", role="-")
     assert len(patches) == examples.grid[0] * examples.grid[1]
-    at_cls = result.rows(encoder="image", kind="direct", part="value", role="CLS")
-    from_cls = sum(row["value"] for row in at_cls)
+    from_cls = sum(row["value"] for row in read if row["role"] == "CLS")
     assert sum(row["value"] for row in patches) == pytest.approx(heads - from_cls, abs=1e-9)
     assert "mirror image" in " ".join(result.caveats)
     assert all(figure.how_to_read.count(". ") == 0 for figure in result.figures())

@@ -10,17 +10,7 @@ import pytest
 import torch
 
 import lrinterp.store as store
-from lrinterp import (
-    DualEncoder,
-    FitConfig,
-    Recording,
-    Scenes,
-    Split,
-    World,
-    fit,
-    preset,
-    record,
-)
+from lrinterp import DualEncoder, FitConfig, Run, Scenes, Split, World, fit, preset, record
 from lrinterp.analysis.attribution.similarity_attribution import (
     SimilarityAttribution,
     similarity_attribution,
@@ -43,7 +33,7 @@ def knows_not(no_gradient) -> SimilarityAttribution:
     return similarity_attribution(no_gradient)
 
 
-def recorded(world: Any = None, split: Any = None, encoder: Any = None) -> Recording:
+def recorded(world: Any = None, split: Any = None, encoder: Any = None) -> Run:
     """An untrained model with biases, on all pictures of a small world."""
     few: dict[str, Any] = {"n_pair": 3, "n_val": 2, "positions_per_label": 3, "layouts_per_pair": 4}
     shape: dict[str, Any] = {"n_pixels": 5, "n_labels": 6}
@@ -117,7 +107,9 @@ def test_parts_of_a_random_model_add_up_also_where_it_is_a_users_own():
     for tower in TOWERS:
         assert value(result, f"{tower}_reconstruction_error") < 1e-5
         assert total(result, tower) == pytest.approx(value(result, f"{tower}_margin"), abs=1e-5)
-        parts = {row["part"] for row in result.rows(encoder=tower, head="direct path")}
+        parts = {
+            row["part"] for row in result.rows(encoder=tower, kind="direct", head="direct path")
+        }
         assert parts == {"E", "P", "b_O", "b_U"}
     assert result.notes == ()
     again = similarity_attribution(record(own, recording.examples))
@@ -164,7 +156,8 @@ def test_a_deep_tower_is_taken_apart_directly_beside_one_of_one_layer():
         ({"image_layers": 3}, "text", "image", 3),
     ):
         result = similarity_attribution(recorded(encoder=changes))
-        assert result.deep == (deep,)
+        path = set(result.table[result.table["kind"] == "through attention"]["encoder"])
+        assert path == {whole}
         for tower in TOWERS:
             assert total(result, tower) == pytest.approx(value(result, f"{tower}_margin"), abs=1e-6)
         reason = f"The {deep} tower is taken apart directly alone"
@@ -173,7 +166,7 @@ def test_a_deep_tower_is_taken_apart_directly_beside_one_of_one_layer():
         assert (result.head != "") == ("spearman_head" in result.metrics) == (whole == "image")
         keys = [figure.key for figure in result.figures()]
         assert len(keys) == len(set(keys)) == (8 if whole == "image" else 7)
-        assert {f"roles-{whole}", "split", f"parts-{deep}", f"heads-{deep}"} <= set(keys)
+        assert {"roles-image", "roles-text", "split", f"parts-{deep}"} <= set(keys)
         mine = [key for key in plain.metrics if key.startswith(f"{whole}_")]
         assert [key for key in result.metrics if key.startswith(f"{whole}_")] == mine
         assert f"{deep}_completeness_error" not in result.metrics
@@ -183,7 +176,6 @@ def test_a_deep_tower_is_taken_apart_directly_beside_one_of_one_layer():
 @pytest.mark.parametrize("changes", [{"normalization": "LN"}, {"mlp_ratio": 2}])
 def test_a_norm_or_an_mlp_leaves_the_direct_parts(changes: dict):
     result = similarity_attribution(recorded(encoder=changes))
-    assert result.deep == TOWERS
     assert (result.head, len(result.pictures)) == ("", 0)
     for tower in TOWERS:
         assert result.errors["relative_error"].max() < 1e-4
@@ -208,10 +200,10 @@ def test_a_deep_model_that_has_learnt_order_and_one_that_has_not():
     fit(learnt, scenes, FitConfig(steps=150), progress=False)
     result = similarity_attribution(record(learnt, scenes.examples(["seen_pair"])))
     assert value(result, "image_margin") > 0.05
-    largest = max(result.rows(encoder="image", kind="direct by part"), key=_size)
-    where = largest["head"] if largest["part"] == "value" else largest["part"]
+    largest = max(result.rows(encoder="image", kind="direct"), key=_size)
+    where = f"{largest['head']} {largest['role']} {largest['part']}"
     assert result.metrics["image_largest_contribution"].value == where
-    assert f"is written above all by {where}, " in result.finding
+    assert f"{largest['role']}" in result.finding
     assert "all together, directly, heads " in result.finding
 
 
@@ -221,6 +213,7 @@ def _size(row: dict) -> float:
 
 def test_no_tower_that_is_a_sum_is_refused():
     model = recorded()
+    assert model.scores.shape  # the towers run as they are, before their configuration is changed
     for tower in model.model.towers.values():
         tower.cfg.normalization_type = "RMS"
     with pytest.raises(
@@ -239,9 +232,10 @@ def test_a_tower_that_computes_something_else_is_left_out(micro_recording):
     model.image.add_perma_hook("blocks.0.hook_attn_out", swapped)
     result = similarity_attribution(record(model, micro_recording.examples))
     assert set(result.table["encoder"]) == {"text"}
-    assert "The image tower is left out: what its heads read misses its margin" in result.notes[0]
+    assert "The image tower is left out: what it is made of misses its margin" in result.notes[0]
     assert set(result.metrics) == {k for k in result.metrics if k.startswith("text_")}
-    assert len(result.figures()) == 3
+    keys = [figure.key for figure in result.figures()]
+    assert keys == ["parts-text", "roles-text", "split", "terms"]
 
 
 def test_both_templates_count_alike():
@@ -271,8 +265,8 @@ def test_both_templates_count_alike():
 
 def test_other_worlds_are_taken_apart():
     three = similarity_attribution(recorded({"n_objects": 3}, {"n_val": 3}))
-    roles = {row["role"] for row in three.rows(encoder="image", kind="direct by pixel")}
-    assert roles == {"left", "middle 1", "right"}
+    roles = {row["role"] for row in three.rows(encoder="image", kind="direct by patch")}
+    assert roles == {"-", "left", "middle 1", "right"}
     assert value(three, "image_reconstruction_error") < 1e-5
     none_held_out = similarity_attribution(recorded(split={"n_val": 0}))
     assert none_held_out.focus == "seen_pair"

@@ -16,7 +16,7 @@ from lrinterp.analysis.pictures.maps import (
     read_in_last_layer,
 )
 from lrinterp.axes import Pixels
-from lrinterp.decomposition import MEANS, key_sides
+from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, MEANS, term_scores
 from lrinterp.encoders import Preprocessing
 from lrinterp.run import TowerRun
 
@@ -77,7 +77,11 @@ def test_content_and_position_are_the_score_but_for_a_constant(recording, two, p
 
 def test_position_is_the_mean_over_all_pictures_not_over_the_two(recording, two):
     whole = recording.towers["image"]
-    sides = key_sides(whole.tower, 1, whole.streams.split(1, MEANS), whole.inputs.pool)
+    split = whole.streams.split(1, MEANS)
+    sides = [
+        term_scores(whole.tower, 1, split, terms, whole.inputs.pool)
+        for terms in (KEY_CONTENT, KEY_POSITION)
+    ]
     maps = key_maps(two, (1, 0))
     for ours, side in zip(maps, sides, strict=True):
         np.testing.assert_allclose(ours, side[TWO, 0, 0].double().numpy(), atol=1e-5)

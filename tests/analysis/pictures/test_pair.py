@@ -43,7 +43,7 @@ def test_where_boxes_are_unknown_the_first_is_taken(photographs):
 def test_captions_margins_and_objects(recording):
     pair = Pair.of(recording)
     photograph, mirror = pair.pictures.tolist()
-    inputs = pair.inputs
+    inputs = pair.run.inputs
     assert torch.equal(inputs.values[0].flip(-1), inputs.values[1])
     examples = recording.examples
     assert pair.objects == ("ant", "bee")
@@ -58,7 +58,7 @@ def test_captions_margins_and_objects(recording):
     ]
     np.testing.assert_allclose(pair.margins, expected, atol=1e-6)
     assert torch.equal(pair.direction[0], -pair.direction[1])
-    assert len(pair.among) == 24
+    assert len(pair.among.examples) == 24
 
 
 def test_sides_and_attention_are_those_recorded(recording):

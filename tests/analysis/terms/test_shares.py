@@ -49,8 +49,7 @@ def test_the_error_sees_one_wrong_number_in_any_chunk(
     part = Part.of(micro_recording, "image")
     monkeypatch.setattr("lrinterp.analysis.terms.shares.CHUNK", 4)
     assert part.measured(0, "canonical")[1] < 1e-6
-    cache = micro_recording.cache["image"].cache_dict["blocks.0.attn.hook_attn_scores"]
-    cache[int(part.index[-1]), 1, 2, 3] += 6
+    part.run.sites["blocks.0.attn.hook_attn_scores"][-1, 1, 2, 3] += 6
     largest = float(part.cached(0).abs().max())
     assert part.measured(0, "raw")[1] == pytest.approx(6 / largest, rel=1e-4)
 

@@ -1,0 +1,278 @@
+"""The path of attention by hand, against hooks and autograd, and the direct parts of one layer."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from lrinterp import DualEncoder, Edit, Scenes, Split, World, preset, record
+from lrinterp.analysis.attribution import attention_path as path_module
+from lrinterp.analysis.attribution.attention_path import AttentionPath, ScoreSpace, why_no_path
+from lrinterp.analysis.attribution.margin_parts import VALUE_PARTS, MarginParts
+from lrinterp.analysis.attribution.margins_apart import Apart
+from lrinterp.analysis.contrast import Contrast, contrasts
+from lrinterp.decomposition import TERMS, embedding_in
+from lrinterp.run import under
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+TOWERS = ("image", "text")
+ROLES = {"image": ("background", "left"), "text": ("words", "second")}
+
+
+def random_contrasts(seed: int = 0, **changes) -> dict[str, Contrast]:
+    """An untrained model with every bias at work, in double precision, and random directions."""
+    split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
+    scenes = Scenes(World(n_pixels=5, n_labels=6), split)
+    sizes = {"d_model": 16, "n_heads": 3, "d_head": 8, "d_embed": 12, "std_weights": 0.4}
+    config = preset("minimal", **sizes, std_W_E=1.0, std_W_pos=0.7, **changes)
+    model = DualEncoder.build(config, scenes.sizes, seed).double()
+    for tower in model.towers.values():
+        tower.cfg.dtype = torch.float64  # attention is cast to it
+    generator = torch.Generator().manual_seed(seed + 100)
+    for name, weight in model.trainable().items():
+        if ".b_" in name:
+            noise = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+            weight.data += 0.5 * noise
+    recording = record(model, scenes.examples(["unseen_pair"]))
+    found = {}
+    for contrast in contrasts(recording, 12, 0):  # those of random models hardly differ
+        direction = torch.randn(contrast.direction.shape, generator=generator, dtype=torch.float64)
+        found[contrast.tower] = replace(contrast, direction=direction / 4)
+    return found
+
+
+def again(contrast: Contrast) -> Contrast:
+    """The same after the model has changed: a run remembers what it computed."""
+    run = record(contrast.recording.model, contrast.recording.examples)
+    [same] = [found for found in contrasts(run, 12, 0) if found.tower == contrast.tower]
+    return replace(same, direction=contrast.direction)
+
+
+def space_of(contrast: Contrast) -> ScoreSpace:
+    return ScoreSpace.of(contrast.clean.streams, contrast.direction)
+
+
+def path_of(contrast: Contrast) -> AttentionPath:
+    return AttentionPath.of(contrast.clean.streams, contrast.direction)
+
+
+def parts_of(contrast: Contrast) -> MarginParts:
+    return MarginParts.of(contrast.clean.streams, contrast.direction)
+
+
+def before_norm(contrast: Contrast) -> Tensor:
+    """The embedding before it is divided by its length, by the tower itself."""
+    tower, tokens = contrast.recording.model.towers[contrast.tower], contrast.inputs[0]
+    residual = tower(tokens.ids, stop_at_layer=1)
+    return tower.unembed(residual[torch.arange(len(tokens)), tokens.pool])
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_parts_add_up_to_the_margin_of_a_random_model(tower: str, seed: int):
+    contrast = random_contrasts(seed)[tower]
+    found, path = parts_of(contrast), path_of(contrast)
+    margins = contrast.margins().numpy()
+    assert np.abs(margins).max() > 0.1
+    for whole in (found.whole, found.margin, path.margin):
+        np.testing.assert_allclose(whole, margins, atol=1e-12)
+    idle = tower == "image"  # CLS stands at one place only, which folds into its token
+    assert (found.parts[1] == 0).all() == idle
+    assert (found.names[1], found.names[-2:]) == ("pos", ("L0 b_O", "b_U"))
+    for part in (*np.delete(found.parts, 1, 0), *found.by_key):
+        assert np.abs(part).max() > 1e-3
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_both_files_hold_the_same_sum(tower: str):
+    """The closed form of one layer, v . w / |v| with |v| held, by key from vectors of values."""
+    contrast = random_contrasts()[tower]
+    space, found = space_of(contrast), parts_of(contrast)
+    read = space.direction / space.embedding(space.attention()).norm(dim=-1, keepdim=True)
+    weighted = space.attention()[..., None] * space.values
+    by_key = torch.einsum("nhke,ne->hnk", weighted, read)
+    np.testing.assert_allclose(found.by_key.sum(0), by_key, atol=1e-12)
+    beside = [x for n, x in zip(found.names, found.parts, strict=True) if n not in found.heads]
+    np.testing.assert_allclose(sum(beside), (space.beside * read).sum(-1), atol=1e-12)
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_attention_is_that_of_the_tower(tower: str):
+    contrast = random_contrasts()[tower]
+    tokens = contrast.inputs[0]
+    _, cache = contrast.recording.model.towers[tower].run_with_cache(tokens.ids)
+    pattern = cache["pattern", 0][torch.arange(len(tokens)), :, tokens.pool]
+    torch.testing.assert_close(space_of(contrast).attention(), pattern)
+
+
+def added(more: Tensor, activation: Tensor, hook: object) -> Tensor:
+    return activation + more
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+@pytest.mark.parametrize("part", VALUE_PARTS)
+def test_a_part_is_what_is_lost_without_it(tower: str, part: str):
+    """Zeroing part of a value by a hook moves v . w / |v|, |v| as it was, by its contribution."""
+    contrast = random_contrasts()[tower]
+    model, tokens = contrast.recording.model.towers[tower], contrast.inputs[0]
+    space = embedding_in(model, contrast.recording.examples.occurs[tower], "canonical")
+    attn = model.blocks[0].attn
+    E = space.W_E[tokens.ids]
+    P = space.W_pos[: tokens.ids.shape[1]].expand_as(E)
+    value = {
+        "E": torch.einsum("nkm,hmd->nkhd", E, attn.W_V),
+        "P": torch.einsum("nkm,hmd->nkhd", P, attn.W_V),
+        "b": attn.b_V.expand(*tokens.ids.shape, *attn.b_V.shape),
+    }[part]
+    by_key = parts_of(contrast).by_key[VALUE_PARTS.index(part)]
+    with torch.no_grad():
+        whole = before_norm(contrast)
+        for head, role in ((0, ROLES[tower][0]), (2, ROLES[tower][1])):
+            removed = torch.zeros_like(value)
+            where = contrast.roles[role]
+            removed[:, :, head] = -value[:, :, head] * where[..., None]
+            hook = ("blocks.0.attn.hook_v", partial(added, removed))
+            with model.hooks(fwd_hooks=[hook]):
+                without = before_norm(contrast)
+            lost = ((whole - without) * contrast.direction).sum(-1) / whole.norm(dim=-1)
+            expected = (by_key[head] * where.numpy()).sum(-1)
+            np.testing.assert_allclose(lost.numpy(), expected, atol=1e-12)
+            assert np.abs(expected).max() > 1e-4
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+@pytest.mark.parametrize("along", [0.0, 0.4, 1.0])
+def test_the_gradient_is_that_of_the_tower(tower: str, along: float):
+    """By autograd through a run whose pooled row of scores is replaced."""
+    contrast = random_contrasts()[tower]
+    model, tokens, parts = contrast.recording.model, contrast.inputs[0], space_of(contrast)
+    rows = torch.arange(len(tokens))
+    scores = (along * parts.terms.sum(0)).requires_grad_()
+
+    def replaced(activation: Tensor, hook: object) -> Tensor:
+        changed = activation.clone()
+        hidden = activation[rows, :, tokens.pool] == -torch.inf
+        changed[rows, :, tokens.pool] = scores.masked_fill(hidden, -torch.inf)
+        return changed
+
+    with model.towers[tower].hooks(fwd_hooks=[("blocks.0.attn.hook_attn_scores", replaced)]):
+        margin = (model.embed(tower, tokens) * contrast.direction).sum(-1)
+    expected = torch.autograd.grad(margin.sum(), scores)[0]
+    torch.testing.assert_close(parts.margin(parts.attention(along)), margin.detach())
+    torch.testing.assert_close(parts.gradient(along), expected)
+    assert expected.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_integrated_gradients_against_a_fine_sum_and_complete(tower: str):
+    contrast = random_contrasts()[tower]
+    parts, found = space_of(contrast), path_of(contrast)
+    places = (np.arange(4000) + 0.5) / 4000
+    slope = torch.stack([parts.gradient(float(place)) for place in places]).mean(0)
+    np.testing.assert_allclose(found.by_term, (parts.terms * slope).sum(-1), atol=1e-6)
+    moved = found.margin - found.uniform
+    np.testing.assert_allclose(found.by_term.sum((0, 2)), moved, atol=1e-6)
+    assert found.completeness < 1e-5 < np.abs(moved).max()
+    for idle in ("Eb", "Pb", "bb"):
+        assert np.abs(found.by_term[TERMS.index(idle)]).max() < 1e-12
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_the_path_starts_at_uniform_attention_over_the_keys_that_are_seen(tower: str):
+    contrast = random_contrasts()[tower]
+    parts = space_of(contrast)
+    start = parts.attention(0.0)
+    seen = parts.seen.expand_as(start)
+    expected = (1 / seen.sum(-1, keepdim=True)).expand_as(start)
+    torch.testing.assert_close(start[seen], expected.to(start)[seen])
+    assert (start[~seen] == 0).all()
+    for n, uniform in enumerate(path_of(contrast).uniform):
+        read = parts.values[n][:, parts.seen[n, 0]].mean(1).sum(0)
+        v = parts.beside[n] + read
+        assert float(v @ parts.direction[n] / v.norm()) == pytest.approx(uniform, abs=1e-12)
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_flattened_margins_are_those_of_an_edited_run(tower: str):
+    contrast = random_contrasts()[tower]
+    edited = under(contrast.clean, Edit(tower=tower))
+    expected = contrast.margin_of(edited).numpy()
+    found = path_of(contrast)
+    np.testing.assert_allclose(found.flat_margin, expected, atol=1e-10)
+    assert np.abs(found.flat_margin - found.margin).max() > 1e-3
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_a_gauge_move_changes_nothing(tower: str, regauge):
+    contrast = random_contrasts()[tower]
+    before, parts = path_of(contrast), parts_of(contrast)
+    regauge(contrast.recording.model, contrast.recording.examples)
+    after, moved = path_of(again(contrast)), parts_of(again(contrast))
+    for name in ("margin", "by_term", "flat_margin"):
+        np.testing.assert_allclose(getattr(after, name), getattr(before, name), atol=1e-9)
+    for name in ("margin", "parts", "by_key"):
+        np.testing.assert_allclose(getattr(moved, name), getattr(parts, name), atol=1e-9)
+
+
+def test_the_micro_model_by_hand(micro_recording):
+    """Only what head 0 reads from the two objects counts: with weights l and r of the objects,
+    v = -(l, 0) - (0, r), and w lies along (1, -1), as captions weigh their objects 1 to e^4.
+    """
+    contrast = contrasts(micro_recording, 6, 0)[0]
+    found, path = parts_of(contrast), path_of(contrast)
+    pixels = micro_recording.examples.image_pixels[contrast.pictures]
+    rows, left, right = np.arange(6), pixels[:, 0] + 1, pixels[:, 1] + 1
+    e = np.exp(4)
+    scale = (e - 1) / np.sqrt(1 + e**2)
+    weight = np.exp(2 * (right - left))
+    shares = {name: x / np.sqrt(1 + weight**2) for name, x in {"l": 1, "r": weight}.items()}
+    expected = np.zeros_like(found.by_key)
+    expected[0, 0, rows, left] = -scale * shares["l"]
+    expected[0, 0, rows, right] = scale * shares["r"]
+    np.testing.assert_allclose(found.by_key, expected, atol=1e-6)
+    beside = [x for n, x in zip(found.names, found.parts, strict=True) if n not in found.heads]
+    np.testing.assert_allclose(beside, 0, atol=1e-12)
+    assert (found.by_key[:, 1] == 0).all()
+    assert (path.by_term[:, :, 1] == 0).all()
+    assert path.by_term[[1, 4, 7], :, 0].sum(0).min() > 0.3  # key-position makes it
+
+
+def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch):
+    contrast = random_contrasts()["text"]
+    whole = path_of(contrast)
+    monkeypatch.setattr(path_module, "MOST_NUMBERS", 1)
+    single = Apart.of(contrast).path
+    for name in ("margin", "attention", "by_term", "flat_attention", "alone"):
+        np.testing.assert_allclose(getattr(single, name), getattr(whole, name), atol=1e-9)
+
+
+def test_sharp_attention_takes_more_points_of_the_path():
+    contrast = random_contrasts()["image"]
+    assert path_of(contrast).nodes == 32
+    attn = contrast.recording.model.image.blocks[0].attn
+    attn.W_K.data *= 10
+    attn.b_K.data *= 10
+    found = path_of(again(contrast))
+    assert found.nodes > 32
+    assert found.completeness < 1e-5
+
+
+CHANGES = [
+    ({"image_layers": 2}, "image", "it has 2 layers"),
+    ({"mlp_ratio": 2}, "text", "it has an MLP"),
+    ({"normalization": "LN"}, "image", "its normalization (LN)"),
+]
+
+
+@pytest.mark.parametrize(("changes", "tower", "reason"), CHANGES)
+def test_other_towers_are_refused_with_a_reason(changes: dict, tower: str, reason: str):
+    sizes = {"image": (8, 6), "text": (16, 9)}
+    config = preset("minimal", d_model=8, n_heads=2, d_head=4)
+    for tower_of_one_layer in DualEncoder.build(config, sizes, 0).towers.values():
+        assert why_no_path(tower_of_one_layer) is None
+    other = DualEncoder.build(replace(config, **changes), sizes, 0).towers[tower]
+    assert reason in str(why_no_path(other))
