@@ -1,6 +1,6 @@
 """Frozen dataclasses on disk: JSON for what people read, safetensors for arrays, atomic writes.
 
-Nothing here pickles. A reader that finds an unknown key, a missing key or a wrong type says which.
+Nothing pickles. A reader says which key is unknown, missing or of a wrong type.
 """
 
 import dataclasses

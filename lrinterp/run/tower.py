@@ -5,37 +5,30 @@ inside a layer (queries, attention, head outputs) is made again from the stream 
 reads: a layer's work, not a pass. `at` narrows without running anything.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from tqdm.auto import tqdm
 from transformer_lens import ActivationCache
 
 from lrinterp.axes import AnyInputs, Embeddings
 from lrinterp.decomposition import Streams, components
 from lrinterp.encoders import DualEncoder, Tower, batch_that_fits, positions
 from lrinterp.run.edit import Edit
-from lrinterp.run.memory import Sites, keeping, room
+from lrinterp.run.memory import Sites
+from lrinterp.run.passes import EMBEDDING, Hook, Pass, last_name, resid_pre
 from lrinterp.run.places import Index, Places
+from lrinterp.run.pooled import pooled_rows
 from lrinterp.store import InputError
 
 __all__ = ["Hook", "Index", "Narrowed", "TowerRun", "last_name", "resid_pre"]
 
-Hook = tuple[str, Any]
-"""Name of a hook and the function that it calls."""
-EMBEDDING = "embedding"
-PATIENCE = 2
-"""Seconds before a bar shows."""
 
-
-class TowerRun:
+class TowerRun(Pass):
     """A tower and its inputs; streams, embeddings and activations come when asked for."""
 
     def __init__(
@@ -98,37 +91,14 @@ class TowerRun:
     def pooled(self, layer: int) -> Float[Tensor, "batch d_model"]:
         """The pooled position of the stream before a layer; no whole stream is kept for it."""
         if self.known(last_name(self.tower)) is None and not self.edits:
-            return self.pooled_rows[layer]
+            return self.pooled_streams[layer]
         rows = torch.arange(len(self), device=self.inputs.pool.device)
         return self.residual(layer)[rows, self.inputs.pool]
 
     @cached_property
-    @torch.no_grad()
-    def pooled_rows(self) -> Float[Tensor, "layer batch d_model"]:
-        """The pooled position before every layer and behind the last, from a pass of their own.
-
-        Words are read in the order of their length, and under a causal mask only as far as the
-        longest of a batch is pooled: what stands behind changes nothing.
-        """
-        names = [*(resid_pre(layer) for layer in range(self.n_layers)), last_name(self.tower)]
-        pool, cfg = self.inputs.pool, self.tower.cfg
-        found = torch.zeros(len(names), len(self), cfg.d_model, device=self.model.device)
-        causal = cfg.attention_dir == "causal"
-        for index in self.bar(pool.argsort(stable=True).split(self.batch_size)):
-            some, kept = self.inputs.at(index), {}
-            with self.tower.hooks(fwd_hooks=[(name, keeping(kept)) for name in names]):
-                end = int(some.pool.max()) + 1 if causal else None
-                self.tower(some.values[:, :end], stop_at_layer=self.n_layers)
-            rows = torch.arange(len(index), device=pool.device)
-            found[:, index] = torch.stack([kept[name][rows, some.pool] for name in names])
-        return found
-
-    def bar(self, batches: Iterable[Any]) -> Iterable[Any]:
-        """The batches of a pass behind a progress bar, where it takes longer than PATIENCE."""
-        hidden = None if self.progress is None else not self.progress
-        total = -(-len(self) // self.batch_size)
-        options = {"unit": "batch", "total": total, "delay": PATIENCE, "disable": hidden}
-        return tqdm(batches, desc=self.name, leave=False, **options)
+    def pooled_streams(self) -> Float[Tensor, "layer batch d_model"]:
+        """The pooled position before every layer and behind the last, see `pooled_rows`."""
+        return pooled_rows(self.tower, self.inputs, self.bar, self.batch_size)
 
     def kept_site(self, name: str) -> Tensor:
         """A tensor that the pass leaves."""
@@ -143,58 +113,6 @@ class TowerRun:
     def run_pass(self) -> dict[str, Tensor]:
         """The pass: streams of all layers and embeddings, memory-mapped where they are large."""
         return self.gathered(0, None)
-
-    @torch.no_grad()
-    def gathered(self, first: int, start: Tensor | None) -> dict[str, Tensor]:
-        """Streams and embeddings from a layer on; from the inputs themselves for start None."""
-        names = [resid_pre(layer) for layer in range(first, self.n_layers)]
-        names.append(last_name(self.tower))
-        stores: dict[str, Tensor] = {}
-        for some, part in self.bar(self.parts()):
-            for name, value in part.streamed(names, first, None if start is None else start[some]):
-                if name not in stores:
-                    shape = (len(self), *value.shape[1:])
-                    stores[name] = room(shape, value, len(names))
-                stores[name][some] = value
-        return stores or self.empty(names)
-
-    def streamed(
-        self, names: Sequence[str], first: int, start: Tensor | None
-    ) -> Iterator[tuple[str, Tensor]]:
-        """One batch: the named sites, then the embeddings."""
-        found: dict[str, Tensor] = {}
-        with self.hooked([(name, keeping(found)) for name in names]):
-            last = self.forward(first, start)
-        yield from found.items()
-        yield EMBEDDING, self.model.project(self.name, last, self.inputs.pool)
-
-    def forward(self, first: int = 0, start: Tensor | None = None) -> Tensor:
-        """The last stream, from a layer on where its stream is given."""
-        if start is None:
-            return self.tower(self.inputs.values, stop_at_layer=self.n_layers)
-        return self.tower(start, start_at_layer=first, stop_at_layer=self.n_layers)
-
-    def hooks_at(self, _: Index, __: int | None = None) -> list[Hook]:
-        """Functions that change what the tower does with some inputs; none of an intact one.
-
-        The second argument is a layer whose stream edits have changed already.
-        """
-        return []
-
-    @contextmanager
-    def hooked(self, more: Sequence[Hook] = (), *, inside: int | None = None) -> Iterator[None]:
-        """Inside, the run's own hooks and some more are on; leaving restores the tower always."""
-        own = self.hooks_at(slice(None), inside)
-        with self.tower.hooks(fwd_hooks=[*own, *more]):
-            yield
-
-    def empty(self, names: Sequence[str]) -> dict[str, Tensor]:
-        """What the pass leaves of no inputs."""
-        n, cfg = self.n_positions, self.tower.cfg
-        stream = torch.zeros(0, n, cfg.d_model, device=self.model.device)
-        return dict.fromkeys(names, stream) | {
-            EMBEDDING: torch.zeros(0, cfg.d_vocab_out, device=self.model.device)
-        }
 
     # What is made from it
 
@@ -279,9 +197,9 @@ class Narrowed(TowerRun):
         return replace(super().streams, among=(self.whole.streams, self.index), vectors={})
 
     @cached_property
-    def pooled_rows(self) -> Float[Tensor, "layer batch d_model"]:
+    def pooled_streams(self) -> Float[Tensor, "layer batch d_model"]:
         """The part of the other run's."""
-        return self.whole.pooled_rows[:, self.index]
+        return self.whole.pooled_streams[:, self.index]
 
     def known(self, name: str) -> Tensor | None:
         """The part of a site that either run has already."""
@@ -297,13 +215,3 @@ class Narrowed(TowerRun):
 def composed(first: Index, then: Index, n: int) -> Index:
     """Some of some of n inputs."""
     return first if then == slice(None) else torch.arange(n)[first][then]
-
-
-def resid_pre(layer: int) -> str:
-    """The hook of what a layer reads."""
-    return f"blocks.{layer}.hook_resid_pre"
-
-
-def last_name(tower: Tower) -> str:
-    """The hook of the stream that embeddings are read from."""
-    return f"blocks.{tower.cfg.n_layers - 1}.hook_resid_post"

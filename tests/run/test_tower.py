@@ -158,7 +158,7 @@ def test_streams_need_to_know_which_positions_belong_together(made):
 
 
 def test_a_bar_shows_for_what_takes_long(made, monkeypatch, capsys):
-    monkeypatch.setattr("lrinterp.run.tower.PATIENCE", 0)
+    monkeypatch.setattr("lrinterp.run.passes.PATIENCE", 0)
     for progress, shown in ((True, True), (False, False)):
         run = made()
         towers: Any = run.towers["image"]

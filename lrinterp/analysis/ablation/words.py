@@ -16,9 +16,10 @@ __all__ = ["found", "notes"]
 OBJECTS = "key_position_and_objects"
 SHAPE = (
     "In one layer three controls are algebra and no evidence: reversed key-position is, but for "
-    "the values, the mirrored picture, exchanged attention the swapped one, equalised attention a "
-    "bag of objects. The table of the figure gives predictions and gaps. Evidence are the straight "
-    "line against what it leaves, single heads, and doses."
+    "the values, the mirrored picture; exchanged attention, as far as key-content is alike for "
+    "both objects, the swapped one; equalised attention a bag of objects. The table of the figure "
+    "gives predictions and gaps. Evidence are the straight line against what it leaves, single "
+    "heads, and doses."
 )
 ENOUGH = 0.1
 """Order that key-position alone may lose and still count as sufficient."""

@@ -1,13 +1,16 @@
 """Attribution where it must equal patching, where it must not, and against plain differences."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 import torch
-from lrinterp.analysis.patching.bench import PatchBench
 
-from lrinterp import DualEncoder, Scenes, Split, World, preset
-from lrinterp.analysis.patching.attribution_patching import attribution, gradients, part_size
-from lrinterp.analysis.patching.cells import ALL, Cell, cells_of
+from lrinterp import DualEncoder, Edit, Scenes, Split, World, preset
+from lrinterp.analysis.patching.attribution_patching import estimate, part_size
+from lrinterp.analysis.patching.cells import cells_of, hook_of, is_full, query_of
+from lrinterp.run import Places, TowerRun, gradient, margins
+from lrinterp.run.edit import ALL
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -23,7 +26,22 @@ class Unscaled(DualEncoder):
         return self.towers[tower].unembed(residual[torch.arange(len(pool)), pool])
 
 
-def bench_of(tower: str, name: str, kind=DualEncoder) -> tuple[PatchBench, dict]:
+class Two(NamedTuple):
+    """A base and a source run of one tower, and a direction for each example."""
+
+    base: TowerRun
+    source: TowerRun
+    direction: torch.Tensor
+
+    def attribution(self, cells: list[Edit]) -> torch.Tensor:
+        return torch.from_numpy(estimate(self.base, self.source, cells, self.direction).attribution)
+
+    def moved(self, cells: list[Edit]) -> torch.Tensor:
+        found = margins(self.base, [*cells, Edit(tower=self.base.name).scaled(0.0)], self.direction)
+        return found[:-1] - found[-1]
+
+
+def two_of(tower: str, name: str, kind: Any = DualEncoder, *, keys: bool = True) -> Two:
     """A random model of two layers in double precision on some inputs that differ everywhere."""
     split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
     scenes = Scenes(World(n_pixels=4, n_labels=5), split)
@@ -31,6 +49,8 @@ def bench_of(tower: str, name: str, kind=DualEncoder) -> tuple[PatchBench, dict]
     model = kind.build(config, scenes.sizes, 0).double()
     for one in model.towers.values():
         one.cfg.dtype = torch.float64  # norms cast to it
+        for block in one.blocks:
+            block.attn.W_K.data *= float(keys)
     generator = torch.Generator().manual_seed(4)
     for key, weight in model.trainable().items():
         if ".b_" in key or key.endswith((".w", ".b")):
@@ -42,11 +62,9 @@ def bench_of(tower: str, name: str, kind=DualEncoder) -> tuple[PatchBench, dict]
     inputs = getattr(examples, tower)
     direction = torch.randn(N, SIZES["d_embed"], generator=generator, dtype=torch.float64)
     roles = {role: mask[rows[:N]] for role, mask in examples.roles[tower].items()}
-    return PatchBench(model, tower, (inputs.at(rows[:N]), inputs.at(rows[N:])), direction), roles
-
-
-def moved_by(bench: PatchBench, cells: list[Cell], roles: dict) -> torch.Tensor:
-    return bench.patched(cells, roles) - bench.base_margin
+    places = Places(occurs=examples.occurs[tower], roles=roles)
+    pair = (TowerRun(model, tower, inputs.at(part), places) for part in (rows[:N], rows[N:]))
+    return Two(*pair, direction)
 
 
 LINEAR = ("z", "v", "attn_out", "pattern")
@@ -56,11 +74,11 @@ LINEAR = ("z", "v", "attn_out", "pattern")
 @pytest.mark.parametrize("tower", ["image", "text"])
 def test_attribution_is_patching_where_the_margin_is_linear(tower: str):
     """And where it is not, behind a softmax, it differs."""
-    bench, roles = bench_of(tower, "minimal", Unscaled)
-    cells = [cell for cell in cells_of(range(1, 2), range(2), list(roles)) if not cell.full]
-    estimated, exact = attribution(bench, cells, roles), moved_by(bench, cells, roles)
+    two = two_of(tower, "minimal", Unscaled)
+    cells = [cell for cell in cells_of(two.source, [1]) if not is_full(cell)]
+    estimated, exact = two.attribution(cells), two.moved(cells)
     apart = (estimated - exact).abs().amax(1)
-    sites = np.array([cell.site for cell in cells])
+    sites = np.array([cell.what for cell in cells])
     for site in LINEAR:
         assert apart[sites == site].max() < 1e-9
         assert exact[sites == site].abs().max() > 1e-2
@@ -69,126 +87,110 @@ def test_attribution_is_patching_where_the_margin_is_linear(tower: str):
 
 
 def test_attribution_of_the_stream_is_patching_where_attention_is_constant():
-    bench, roles = bench_of("image", "minimal", Unscaled)
-    for block in bench.tower.blocks:
-        block.attn.W_K.data.zero_()  # all keys alike
-    bench = PatchBench(
-        bench.model, "image", (bench.base_tokens, bench.source_tokens), bench.direction
-    )
-    cells = [c for c in cells_of(range(2), range(2), list(roles)) if c.site in ("resid_pre", "v")]
-    exact = moved_by(bench, cells, roles)
-    torch.testing.assert_close(attribution(bench, cells, roles), exact, atol=1e-9, rtol=0)
+    two = two_of("image", "minimal", Unscaled, keys=False)
+    cells = [cell for cell in cells_of(two.source) if cell.what in ("resid_pre", "v")]
+    exact = two.moved(cells)
+    torch.testing.assert_close(two.attribution(cells), exact, atol=1e-9, rtol=0)
     assert exact.abs().max() > 1e-2
-    whole = Cell(site="resid_pre", layer=0, head=None, role=ALL)
-    target = bench.target_margin - bench.base_margin
-    torch.testing.assert_close(attribution(bench, [whole], roles)[0], target)
+    found = estimate(two.base, two.source, cells, two.direction)
+    whole = [i for i, cell in enumerate(cells) if is_full(cell)]
+    np.testing.assert_allclose(found.attribution[whole[0]], found.whole)
 
 
 @pytest.mark.parametrize("tower", ["image", "text"])
 def test_small_patches_move_the_margin_by_their_attribution(tower: str):
     """With norms, MLPs and a length: the ratio tends to 1; whole patches are another matter."""
-    bench, roles = bench_of(tower, "full")
-    cells = cells_of(range(2), range(2), list(roles))
-    estimated, whole = attribution(bench, cells, roles), moved_by(bench, cells, roles)
-    scale, source = estimated.abs().max(), bench.source
+    two = two_of(tower, "full")
+    cells = [cell for cell in cells_of(two.source) if cell.what != "attn_scores"]
+    estimated, whole = two.attribution(cells), two.moved(cells)
+    scale = estimated.abs().max()
     misses = []
     for t in (1e-2, 1e-4, 1e-6):
-        bench.source = {
-            name: base + t * apart_of(base, source[name]) for name, base in items(bench)
-        }
-        misses.append(float((moved_by(bench, cells, roles) / t - estimated).abs().max() / scale))
+        small = two.moved([cell.scaled(t) for cell in cells])
+        misses.append(float((small / t - estimated).abs().max() / scale))
     assert misses[0] > 10 * misses[1] > 100 * misses[2]
     assert misses[2] < 1e-5
     assert (whole - estimated).abs().max() / scale > 0.05
-
-
-def items(bench: PatchBench):
-    return bench.base.items()
-
-
-def apart_of(base: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-    return torch.where(base == source, 0.0, source - base)
 
 
 @pytest.mark.parametrize("tower", ["image", "text"])
 @torch.no_grad()
 def test_sign_and_size_by_plain_differences(tower: str):
     """Runs from the inputs, with entries moved one by one; no gradient and no mask of ours."""
-    bench, roles = bench_of(tower, "full")
-    cells = cells_of(range(2), range(2), list(roles))
-    step = 1e-4
-    _, source = bench.tower.run_with_cache(bench.source_tokens.values)
-    _, base = bench.tower.run_with_cache(bench.base_tokens.values)
+    two = two_of(tower, "full")
+    cells, step, run = cells_of(two.source), 1e-4, two.base
+    _, source = run.tower.run_with_cache(two.source.inputs.values)
+    _, base = run.tower.run_with_cache(run.inputs.values)
     picked = np.random.default_rng(0).choice(len(cells), 40, replace=False)
-    estimated = attribution(bench, [cells[i] for i in picked], roles)
+    estimated = two.attribution([cells[i] for i in picked])
     for i, row in zip(picked, estimated, strict=True):
         ends = []
         for sign in (step, -step):
 
             def move(activation, hook, cell=cells[i], sign=sign):
-                for where in entries(cell, roles, activation.shape[-1 if cell.query else 1]):
-                    change = source[cell.hook][where] - base[cell.hook][where]
+                n = activation.shape[-1 if query_of(cell) else 1]
+                for where in entries(cell, run.places.roles, n):
+                    change = source[hook_of(cell)][where] - base[hook_of(cell)][where]
                     if bool(torch.isfinite(change).all()):
                         activation[where] += sign * change
                 return activation
 
-            logits = bench.tower.run_with_hooks(
-                bench.base_tokens.values, fwd_hooks=[(cells[i].hook, move)]
+            logits = run.tower.run_with_hooks(
+                run.inputs.values, fwd_hooks=[(hook_of(cells[i]), move)]
             )
-            pooled = logits[torch.arange(N), bench.base_tokens.pool]
-            ends.append((pooled / pooled.norm(dim=-1, keepdim=True) * bench.direction).sum(-1))
+            pooled = logits[torch.arange(N), run.inputs.pool]
+            ends.append((pooled / pooled.norm(dim=-1, keepdim=True) * two.direction).sum(-1))
         torch.testing.assert_close((ends[0] - ends[1]) / (2 * step), row, atol=1e-6, rtol=1e-3)
     assert estimated.min() < -1e-3
     assert estimated.max() > 1e-3
 
 
-def entries(cell: Cell, roles: dict, n: int) -> list[tuple]:
+def entries(cell: Edit, roles: Any, n: int) -> list[tuple]:
     """The entries of an activation that a cell patches, one index each."""
 
     def places(example: int, role: str) -> list[int]:
         return [p for p in range(n) if role == ALL or roles[role][example, p]]
 
-    found = []
+    found, head = [], (cell.heads or (None,))[0]
     for example in range(N):
         for key in places(example, cell.role):
-            if cell.query is not None:
-                found += [(example, cell.head, q, key) for q in places(example, cell.query)]
+            if query := query_of(cell):
+                found += [(example, head, q, key) for q in places(example, query)]
             else:
-                found.append((example, key) if cell.head is None else (example, key, cell.head))
+                found.append((example, key) if head is None else (example, key, head))
     return found
 
 
 def test_masked_scores_leak_no_nan():
-    bench, roles = bench_of("text", "full")
-    cells = [c for c in cells_of(range(2), range(2), list(roles)) if c.site == "attn_scores"]
-    hook = cells[0].hook
-    assert torch.isnan(bench.source[hook] - bench.base[hook]).any()
-    estimated = attribution(bench, cells, roles)
+    two = two_of("text", "full")
+    cells = [cell for cell in cells_of(two.source) if cell.what == "attn_scores"]
+    hook = hook_of(cells[0])
+    assert torch.isnan(two.source.sites[hook] - two.base.sites[hook]).any()
+    estimated = two.attribution(cells)
     assert torch.isfinite(estimated).all()
-    later = [c.query == "SOT" and c.role == "EOT" for c in cells]
+    later = [cell.queries == "SOT" and cell.role == "EOT" for cell in cells]
     assert (estimated[later] == 0).all()
     assert (estimated[~torch.tensor(later)] != 0).any()
 
 
 def test_weights_and_inputs_are_left_alone():
-    bench, roles = bench_of("image", "full")
-    before = {name: weight.clone() for name, weight in bench.model.trainable().items()}
-    slopes = gradients(bench, ["blocks.0.hook_resid_pre", "blocks.1.attn.hook_z"])
-    assert list(slopes) == ["blocks.0.hook_resid_pre", "blocks.1.attn.hook_z"]
-    for name, weight in bench.model.trainable().items():
+    two = two_of("image", "full")
+    before = {name: weight.clone() for name, weight in two.base.model.trainable().items()}
+    names = ["blocks.0.hook_resid_pre", "blocks.1.attn.hook_z"]
+    assert list(gradient(two.base, two.direction, names)) == names
+    for name, weight in two.base.model.trainable().items():
         assert weight.grad is None
         assert torch.equal(weight, before[name])
-    assert not any(tensor.requires_grad for tensor in bench.base.values())
-    assert not any(point.fwd_hooks for point in bench.tower.hook_dict.values())
-    assert roles
+    assert not two.base.residual(0).requires_grad
+    assert not any(point.fwd_hooks for point in two.base.tower.hook_dict.values())
 
 
 def test_memory_bounds_the_examples_of_a_part():
     b32 = {"d_model": 768, "d_mlp": 3072, "n_heads": 12, "n_layers": 12, "attn_only": False}
     l14 = {"d_model": 1024, "d_mlp": 4096, "n_heads": 16, "n_layers": 24, "attn_only": False}
-    bench, _ = bench_of("image", "minimal")
-    assert part_size(bench.tower, 5) > 1000
+    tower = two_of("image", "minimal").base.tower
+    assert part_size(tower, 5) > 1000
     for shape, n_positions, examples in ((b32, 50, 10), (l14, 257, 1)):
         for name, value in shape.items():
-            setattr(bench.tower.cfg, name, value)
-        assert part_size(bench.tower, n_positions) == examples
+            setattr(tower.cfg, name, value)
+        assert part_size(tower, n_positions) == examples
