@@ -246,8 +246,7 @@ def save(obj: Any, folder: Path) -> None:
 
     `fields.json` holds the plain values and the tables, `arrays.safetensors` the arrays.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    Path(folder).mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {}
     plain = {f.name: _pack(getattr(obj, f.name), f.name, arrays) for f in dataclasses.fields(obj)}
     write_atomically(folder / "arrays.safetensors", save_arrays(arrays))
