@@ -255,7 +255,6 @@ def save(obj: Any, folder: Path) -> None:
 
 def load(cls: type[T], folder: Path) -> T:
     """Load what `save` wrote, as an equal dataclass."""
-    folder = Path(folder)
     try:
         arrays = load_arrays((folder / "arrays.safetensors").read_bytes())
     except SafetensorError as error:
