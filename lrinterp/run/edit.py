@@ -92,7 +92,7 @@ class Edit:
     heads: tuple[int, ...] | None = None
     """None: all heads."""
     queries: str = ALL
-    """Query rows of terms, attention and maps: `pooled`, `all`, or a role."""
+    """Query rows: `pooled` or `all`; of attention and maps also a role."""
     role: str = ALL
     """Positions of a site, keys of a map: a role of the examples, `pooled`, or `all`."""
     gauge: str = OWN
@@ -104,11 +104,13 @@ class Edit:
     """Of what is drawn at random."""
     source: "TowerRun | None" = field(default=None, repr=False)
     """Where a patch is taken from: a run of the same tower on as many inputs."""
-    vector: Float[Tensor, "..."] | None = field(default=None, repr=False, compare=False)
-    """What is added: as wide as the site."""
+    vector: Float[Tensor, "width"] | tuple[float, ...] | None = field(default=None, repr=False)
+    """What is added, as wide as the site; kept as plain numbers, so that Edits can be compared."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "what", NAMED.get(self.what, self.what))
+        if isinstance(self.vector, Tensor):
+            object.__setattr__(self, "vector", tuple(self.vector.tolist()))
         known = self.kinds
         if self.how not in known:
             raise ValueError(
@@ -121,6 +123,14 @@ class Edit:
             raise ValueError("source: a run to patch from goes with how='patch', and with it alone")
         if (self.how == "add") != (self.vector is not None):
             raise ValueError("vector: what to add goes with how='add', and with it alone")
+        self.check_place()
+
+    def check_place(self) -> None:
+        """Refuse what names no place, or one that is not there."""
+        if self.layers == () or self.heads == ():
+            raise ValueError("layers, heads: expected some, or None for all, got none")
+        if self.heads is not None and self.what in RESIDUAL_SITES:
+            raise ValueError(f"heads: {self.what} belongs to no head, got {self.heads}")
         if self.gauge in GAUGES and self.layers != (0,):
             raise ValueError(f"gauge: {self.gauge} is a split of the first layer's weights alone")
 

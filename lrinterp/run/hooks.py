@@ -209,7 +209,7 @@ def on_site(edit: Edit, part: Narrowed, layer: int) -> Callable[[Tensor, Any], T
     def change(activation: Tensor, hook: object) -> Tensor:
         wanted = torch.zeros_like(activation) if source is None else source
         if edit.vector is not None:
-            wanted = activation + edit.vector.to(activation)
+            wanted = activation + torch.as_tensor(edit.vector).to(activation)
         if edit.alpha != 1:
             wanted = activation + edit.alpha * (wanted - activation)
         return torch.where(mask, wanted, activation)

@@ -31,7 +31,8 @@ def pooled_rows(
         *(f"blocks.{k}.hook_resid_pre" for k in layers),
         f"blocks.{layers[-1]}.hook_resid_post",
     ]
-    found = torch.zeros(len(names), len(inputs), tower.cfg.d_model, device=pool.device)
+    shape = (len(names), len(inputs), tower.cfg.d_model)
+    found = torch.zeros(shape, dtype=tower.W_U.dtype, device=pool.device)
     causal = tower.cfg.attention_dir == "causal"
     for index in bar(pool.argsort(stable=True).split(batch_size)):
         some, kept = inputs.at(index), {}

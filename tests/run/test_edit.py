@@ -140,3 +140,16 @@ def test_a_site_has_a_hook(what, hook, made):
     edit = Edit(what=what, how="zero")
     assert edit.hook(1) == hook
     assert hook in made(2).towers["image"].tower.hook_dict
+
+
+def test_vectors_and_places_count_when_edits_are_compared():
+    one, other = (
+        Edit(what="resid_pre", how="add", vector=torch.full((4,), value)) for value in (1.0, 2.0)
+    )
+    assert one == Edit(what="resid_pre", how="add", vector=torch.ones(4))
+    assert len({one, other, one}) == 2
+    with pytest.raises(ValueError, match="resid_pre belongs to no head"):
+        Edit(what="resid_pre", how="zero", heads=(0,))
+    for nowhere in ({"layers": ()}, {"heads": ()}):
+        with pytest.raises(ValueError, match="expected some, or None for all"):
+            Edit(**nowhere)

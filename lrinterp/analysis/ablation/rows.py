@@ -5,7 +5,7 @@ pooled row of its only layer. The nine terms are asked of the pooled row of the 
 towers get a shorter list: there every row is seconds of work.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -177,8 +177,3 @@ def cells_of(ablation: Ablation, model: DualEncoder) -> dict[str, str]:
 def label_of(ablation: Ablation, model: DualEncoder) -> str:
     """The cells as one string."""
     return "/".join(cells_of(ablation, model).values())
-
-
-def listed(ablations: Sequence[Ablation], model: DualEncoder) -> list[str]:
-    """The labels of some ablations."""
-    return [label_of(ablation, model) for ablation in ablations]

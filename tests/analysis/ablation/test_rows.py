@@ -10,7 +10,6 @@ from lrinterp.analysis.ablation.rows import (
     cells_of,
     is_random,
     label_of,
-    listed,
     seeded,
 )
 from lrinterp.run import KINDS, Edit
@@ -26,7 +25,7 @@ def towers(image: int = 1, text: int = 1) -> Listed:
 
 def test_the_standard_table_holds_what_is_promised():
     found = towers()
-    labels = listed(found.standard(), found.model)
+    labels = [label_of(one, found.model) for one in found.standard()]
     assert len(set(labels)) == len(labels)
     first = "image/{}/{}/{}/{}/{}/0/pooled".format
     for union in ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP", "EP+PP+bP"):
@@ -56,7 +55,7 @@ def test_a_tower_of_one_layer_is_edited_in_its_pooled_row_alone():
 
 def test_a_deep_tower_is_edited_in_all_layers_in_each_and_in_its_heads():
     found = towers(3, 2)
-    labels = listed(found.standard(), found.model)
+    labels = [label_of(one, found.model) for one in found.standard()]
     assert len(set(labels)) == len(labels)
     gauges = {"all": "canonical, means", "0": "canonical", "1": "means", "2": "means"}
     place = "image/EP+PP+bP/{}/flatten/0/{}/{}/{}".format

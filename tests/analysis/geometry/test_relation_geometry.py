@@ -216,13 +216,7 @@ def test_one_pair_and_a_model_of_a_world(clip: DualEncoder, micro: DualEncoder):
 
 def test_pairs_come_from_what_stands_together_in_a_picture(micro_recording: Run, clip: DualEncoder):
     """Pictures of other nouns than the text of the world: only the labels matter."""
-    recording = Run(
-        clip,
-        micro_recording.examples,
-        micro_recording.inputs,
-        micro_recording.embeddings,
-        micro_recording.caches,
-    )
+    recording = Run(clip, micro_recording.examples, micro_recording.towers)
     result = relation_geometry(recording)
     assert result.free_text
     labels = micro_recording.examples.image_labels

@@ -47,9 +47,9 @@ def test_the_first_layer_is_that_of_the_weights():
     model, examples, _ = small(std_W_pos=0.5)
     tower, found = model.image, rows_of(model, examples)
     attn = tower.blocks[0].attn
-    cls = (tower.W_E[examples.image.values[0, 0]] + tower.W_pos[0]) @ attn.W_Q + attn.b_Q[:, None]
+    query = (tower.W_E[examples.image.values[0, 0]] + tower.W_pos[0]) @ attn.W_Q + attn.b_Q
     keys = tower.W_pos[1:] @ attn.W_K
-    expected = (keys @ cls.transpose(1, 2))[..., 0] / np.sqrt(8)
+    expected = torch.einsum("hpd,hd->hp", keys, query) / np.sqrt(8)
     rows = found[0, "raw", WHOLE]
     np.testing.assert_allclose(rows, expected.detach().numpy(), atol=1e-6)
     centred = rows - rows.mean(1, keepdims=True)
