@@ -190,12 +190,12 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
 
 
 def _nested(value: Any, options: tuple[Any, ...], where: str) -> Any:
-    """The dataclasses that plain dicts stand for, where a hint asks for them."""
+    """The dataclasses, or mappings to them or to tuples, that plain dicts stand for."""
     for option in options if isinstance(value, dict) else ():
         if dataclasses.is_dataclass(option):
             return from_plain(option, value, where)  # type: ignore[arg-type]
         inner = typing.get_args(option)[1:]
-        if inner and dataclasses.is_dataclass(inner[0]):
+        if inner and (dataclasses.is_dataclass(inner[0]) or typing.get_origin(inner[0]) is tuple):
             return {key: _coerce(item, inner[0], f"{where}.{key}") for key, item in value.items()}
     return value
 

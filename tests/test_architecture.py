@@ -180,8 +180,9 @@ def pickling_names(node: ast.AST) -> list[str]:
         return [n for n in full if n in PICKLING_CALLS or n.split(".")[0] in PICKLERS]
     if isinstance(node, ast.Attribute):
         return [n for n in (node.attr, ast.unparse(node)) if n in PICKLING_CALLS]
-    allows = isinstance(node, ast.keyword) and node.arg == "allow_pickle"
-    return ["allow_pickle"] if allows and ast.unparse(node.value) != "False" else []
+    if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+        return [] if ast.unparse(node.value) == "False" else ["allow_pickle"]
+    return []
 
 
 def is_long(module: Module) -> Iterator[str]:

@@ -130,7 +130,7 @@ def test_a_comparison_pairs_it_and_tests_its_primary_number():
     assert isinstance(differences, Differences)
     rows = differences.table.set_index(["checkpoint", "key"]).loc["no-gradient"]
     order, scale = rows.loc["toy_order"], rows.loc["toy_scale"]
-    assert order["primary"]
+    assert bool(order["primary"]) is True
     assert (order["analysis"], order["paired"], order["verdict"]) == ("toy", "yes", "differs")
     assert (scale["paired"], scale["verdict"]) == ("", "exact")
     gap = toy(pairs[1][1]).order - toy(pairs[0][1]).order

@@ -121,7 +121,7 @@ def test_other_pictures_are_not_paired_and_their_variances_add(knows: Measured, 
 def test_numbers_that_are_not_kept_by_picture_add_their_variances(
     table: pd.DataFrame, knows: Measured, knows_not: Measured
 ):
-    place = ("similarity_attribution", "image_margin")
+    place = ("similarity_attribution", "image_largest_value")
     assert knows.scalar(*place).sample is None
     check_added(row_of(table, place[1]), knows.scalar(*place), knows_not.scalar(*place))
 

@@ -150,6 +150,7 @@ def test_vectors_and_places_count_when_edits_are_compared():
     assert len({one, other, one}) == 2
     with pytest.raises(ValueError, match="resid_pre belongs to no head"):
         Edit(what="resid_pre", how="zero", heads=(0,))
-    for nowhere in ({"layers": ()}, {"heads": ()}):
-        with pytest.raises(ValueError, match="expected some, or None for all"):
-            Edit(**nowhere)
+    with pytest.raises(ValueError, match="expected some, or None for all"):
+        Edit(layers=())
+    with pytest.raises(ValueError, match="expected some, or None for all"):
+        Edit(heads=())

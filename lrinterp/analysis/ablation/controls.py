@@ -55,6 +55,8 @@ class Carriers:
     """The same without that of all heads."""
     pictures: Int[np.ndarray, "image"]
     """Those pictures."""
+    examples: str
+    """Their fingerprint."""
 
 
 def carriers(run: Run, listed: Listed) -> Carriers | None:
@@ -81,6 +83,7 @@ def carriers(run: Run, listed: Listed) -> Carriers | None:
         without=credit[judging],
         without_all=everything[judging],
         pictures=np.flatnonzero(judging),
+        examples=run.examples.at(np.flatnonzero(judging)).fingerprint,
     )
 
 

@@ -77,8 +77,8 @@ class TermAblation(Result):
     """Order accuracy of a guess."""
     credits: Mapping[str, Float[np.ndarray, "draw image"]]
     """By the label of an ablation: order credit of each picture, kept to pair ablations."""
-    named: Mapping[str, tuple[str, str | None]]
-    """By summary key: the label of an ablation, and of the one that is taken from it."""
+    named: Mapping[str, tuple[str, ...]]
+    """By summary key: the label of an ablation, and of one that is taken from it, if there is."""
     by_head: Mapping[str, Mapping[Place, str]]
     """By kind, flatten or exchange: the labels of the ablations of one head."""
     doses: Mapping[float, str]
@@ -146,7 +146,7 @@ class TermAblation(Result):
     def gaps(self) -> dict[str, Metric]:
         """By the key of a control with `_gap` behind it: measured minus what algebra predicts."""
         intact, found = self.credits[self.named[INTACT][0]][0], {}
-        for key, (label, _) in self.named.items():
+        for key, (label, *_) in self.named.items():
             wanted = predicted(key, intact, self.layers, self.labels.shape[1], self.chance)
             if wanted is not None and label in self.credits:
                 gap = self.credits[label] - wanted
@@ -159,8 +159,7 @@ class TermAblation(Result):
         if self.carriers is None:
             return {}
         units = self.units.at(self.carriers.pictures)
-        half = f"{self.pictures}, judging half"  # the pictures determine which half that is
-        about = {"unit": unit_of(self.focus), "examples": half}
+        about = {"unit": unit_of(self.focus), "examples": self.carriers.examples}
         without = Sample.mean(self.carriers.without[None], units)
         gap = self.carriers.without - self.carriers.without_all
         more = Sample.mean(gap[None], units, GAP)
@@ -256,7 +255,7 @@ def labels_of(listed: Listed) -> dict[str, Any]:
     exchange = {"how": "exchange", "what": ATTENTION}
     return {
         "named": {
-            key: (label(one), None if minus is None else label(minus))
+            key: tuple(label(ablation) for ablation in (one, minus) if ablation is not None)
             for key, (one, minus) in listed.named.items()
         },
         "by_head": {

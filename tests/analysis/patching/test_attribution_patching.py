@@ -63,8 +63,10 @@ def two_of(tower: str, name: str, kind: Any = DualEncoder, *, keys: bool = True)
     direction = torch.randn(N, SIZES["d_embed"], generator=generator, dtype=torch.float64)
     roles = {role: mask[rows[:N]] for role, mask in examples.roles[tower].items()}
     places = Places(occurs=examples.occurs[tower], roles=roles)
-    pair = (TowerRun(model, tower, inputs.at(part), places) for part in (rows[:N], rows[N:]))
-    return Two(*pair, direction)
+    base, source = (
+        TowerRun(model, tower, inputs.at(part), places) for part in (rows[:N], rows[N:])
+    )
+    return Two(base, source, direction)
 
 
 LINEAR = ("z", "v", "attn_out", "pattern")

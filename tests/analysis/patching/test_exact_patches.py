@@ -153,11 +153,11 @@ def random_pair(tower: str) -> tuple[TowerRun, TowerRun, torch.Tensor]:
         index = np.array([stated.index(pair) for pair in ([2, 3], [2, 4], [4, 3])])
         other = np.array([stated.index(pair) for pair in ([3, 2], [4, 2], [3, 4])])
         tokens = examples.text
-    inputs = [tokens.at(torch.from_numpy(i)) for i in (index, other)]
+    clean, corrupted = (tokens.at(torch.from_numpy(i)) for i in (index, other))
     roles = {name: mask[index] for name, mask in examples.roles[tower].items()}
     width = model.towers[tower].cfg.d_vocab_out
     direction = torch.randn(3, width, generator=torch.Generator().manual_seed(1))
-    return *runs_of(model, tower, *inputs, roles), direction
+    return *runs_of(model, tower, clean, corrupted, roles), direction
 
 
 def entries(one: Edit, run: TowerRun) -> list[tuple]:
