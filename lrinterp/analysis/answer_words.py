@@ -91,10 +91,10 @@ def carried(result: "Answer") -> str:
         return ""
     heads, order, _ = result.carriers.values()
     if heads.value == "none":
-        return " No set of image heads takes order away."
+        return " It is removed with no loss, so no image head is named."
     return (
-        f" Taken from {heads} alone, heads that were chosen on half of the labels, order on the "
-        f"other half is {order.phrase}."
+        f" Removed in {heads} alone, chosen on half of the labels, it leaves order at "
+        f"{order.phrase} on pairs of the other half."
     )
 
 

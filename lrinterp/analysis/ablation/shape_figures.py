@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = ["COURSES", "doses_figure", "exchange_figure", "shape_figure"]
 
+TIMES = "key-position multiplied by"
+"""Across the figure of doses."""
 COURSES = {
-    "order_intact": "as it is",
+    "order_intact": "intact",
     "order_reversed": "reversed, left for right",
-    "order_linear_only": "its straight line only",
-    "order_residual_only": "what the line leaves",
-    "order_residual_rescaled": "what the line leaves, as large as the term",
-    "order_placebo": "with a random row of its size subtracted",
+    "order_linear_only": "straight line only",
+    "order_residual_only": "residual of the line",
+    "order_residual_rescaled": "residual of the line, rescaled",
+    "order_placebo": "random row subtracted",
     "order_without_key_position": "removed",
-    "order_exchanged": "attention of the objects exchanged",
-    "order_equalised": "attention of the objects equalised",
+    "order_exchanged": "object attention exchanged",
+    "order_equalised": "object attention equalised",
 }
 """What becomes of key-position, or of the attention that it makes, by summary key."""
 
@@ -35,7 +37,7 @@ def shape_figure(result: "TermAblation") -> Figure:
     shown = table[["key-position", "order accuracy", "low", "high"]]
     told = (
         " In one layer some rows are algebra, and the table says what it predicts: reversing "
-        "shows the mirror image, exchanging the swapped picture, equalising a bag of objects."
+        "shows the mirror image, exchanging about the swapped picture, equalising a bag of objects."
         if result.layers == 1
         else " In several layers nothing here is algebra."
     )
@@ -44,7 +46,8 @@ def shape_figure(result: "TermAblation") -> Figure:
         title="Is it the slope that carries order, or any difference between positions?",
         how_to_read="Each bar is order accuracy with key-position of all layers changed as the "
         "label says, with its 95 % interval. If the slope carries order the straight line alone "
-        "keeps it, what the line leaves does not, and reversal turns it round; "
+        "keeps it, its residual (rescaled: at the size of the term) does not, and reversal turns "
+        "it round; "
         f"{result.chance:.2g} is chance." + told,
         plot=reference(bars(shown, x="order accuracy", y="key-position"), result.chance, "chance"),
         table=table,
@@ -70,9 +73,9 @@ def doses_figure(result: "TermAblation") -> Figure:
     rows = []
     for dose, values in by_dose(result.credits, result.doses):
         order = result.order(result.doses[dose])
-        rows.append({"times": dose, **order.plain(), "draws": len(values)})
+        rows.append({TIMES: dose, **order.plain(), "draws": len(values)})
     table = pd.DataFrame(rows).rename(columns={"value": "order accuracy"})
-    shown = table[["times", "order accuracy", "low", "high"]]
+    shown = table[[TIMES, "order accuracy", "low", "high"]]
     return Figure(
         key="doses",
         title="Order accuracy with more or less of key-position",
@@ -80,7 +83,11 @@ def doses_figure(result: "TermAblation") -> Figure:
         "intact, 0: removed, -1: turned round); up, order accuracy with its 95 % interval. Where "
         "key-position does not matter the line is flat; "
         f"{result.chance:.2g} is chance.",
-        plot=reference(lines(shown, x="times", y="order accuracy"), result.chance, "chance"),
+        plot=reference(
+            lines(shown, x=TIMES, y="order accuracy"),
+            result.chance,
+            "chance",
+        ),
         table=table,
     )
 

@@ -31,7 +31,7 @@ def test_every_course_stands_beside_what_algebra_predicts(result):
 
 def test_doses_go_from_wrong_to_right(result):
     table = doses_figure(result).table
-    assert table["times"].tolist() == [-1, -0.5, 0, 0.5, 1]
+    assert table["key-position multiplied by"].tolist() == [-1, -0.5, 0, 0.5, 1]
     assert table["order accuracy"].tolist() == [0, 0, 0.5, 1, 1]
 
 
