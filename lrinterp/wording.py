@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["MOST", "counted", "decimals", "plain_number", "signed"]
+__all__ = ["MOST", "counted", "decimals", "head_name", "head_place", "plain_number", "signed"]
 
 MOST = 6
 """Decimals; smaller numbers are written with a power of ten."""
@@ -11,6 +11,21 @@ MOST = 6
 def counted(n: int | None, thing: str) -> str:
     """A number of things, such as "1 label" or "1,200 pictures"."""
     return f"{n or 0:,} {thing}" + ("" if n == 1 else "s")
+
+
+def head_name(layer: int, head: int) -> str:
+    """A head as it is written in figures and tables: L0H2."""
+    return f"L{layer}H{head}"
+
+
+def head_place(name: str) -> tuple[int, int]:
+    """Layer and head of a head as it is written.
+
+    >>> head_place(head_name(3, 11))
+    (3, 11)
+    """
+    layer, _, head = name.removeprefix("L").partition("H")
+    return int(layer), int(head)
 
 
 def plain_number(value: float) -> str:

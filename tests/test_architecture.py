@@ -90,6 +90,22 @@ OTHERS = [*TESTS, *read_modules("analyses"), *read_modules(".ci")]
 
 Rule = Callable[[Module], Iterator[str]]
 
+
+def room_of(dotted: str) -> str:
+    """The part of `analysis` that a name is in: `lrinterp.analysis.terms.shares` is of `terms`."""
+    top, part, room = [*dotted.split("."), "", "", ""][:3]
+    return room if (top, part) == ("lrinterp", "analysis") else ""
+
+
+QUESTIONS = {
+    room_of(node.module or "")
+    for module in PACKAGE
+    if module.name == "lrinterp.analysis"
+    for node in module.tree.body
+    if isinstance(node, ast.ImportFrom)
+} - {""}
+"""What `analysis` gathers: each a file or a folder, with its words and figures beside a file."""
+
 # Rules of one module: each yields a line for each thing that breaks it.
 
 
@@ -146,6 +162,21 @@ def imports_relatively(module: Module) -> Iterator[str]:
     for node in module.nodes:
         if isinstance(node, ast.ImportFrom) and node.level:
             yield f"line {node.lineno}: a relative import"
+
+
+def asks_another(module: Module) -> Iterator[str]:
+    """A question reads another's Result by key, and shares code by way of what is no question."""
+    if module.part != "analysis" or module.name == "lrinterp.analysis":
+        return
+    own = question_of(room_of(module.name))
+    for line, target in imports(module):
+        if (other := question_of(room_of(target))) not in ("", own):
+            yield f"line {line}: {own or 'what questions share'} may not import {other}"
+
+
+def question_of(room: str) -> str:
+    """The question that a room is or stands beside: `answer_words` is of `answer`."""
+    return next((name for name in QUESTIONS if f"{room}_".startswith(f"{name}_")), "")
 
 
 def names_hooked_transformer(module: Module) -> Iterator[str]:
@@ -270,6 +301,8 @@ CONTROLS = [
     (imports_upwards, "lrinterp.study", "import lrinterp.novel", "lrinterp.novel"),
     (imports_upwards, "lrinterp.novel", "", "'novel' has no rank"),
     (imports_upwards, "lrinterp.stats.units", "import lrinterp.store", "lrinterp.store"),
+    (asks_another, "lrinterp.analysis.terms.a", "import lrinterp.analysis.ablation.b", "ablation"),
+    (asks_another, "lrinterp.analysis.subject", "import lrinterp.analysis.answer_words", "answer"),
     (imports_relatively, "lrinterp.axes", "from . import store", "relative"),
     (names_hooked_transformer, "lrinterp.cli", "from t import HookedTransformer", "line 1"),
     (names_hooked_transformer, "lrinterp.cli", "t.HookedTransformerConfig()", "line 1"),
@@ -290,6 +323,10 @@ ALLOWED = [
     (imports_upwards, "lrinterp.cli.a", "import lrinterp as lr\nimport lrinterp.cli.b"),
     (imports_upwards, "lrinterp.scenes.a", "import lrinterp.axes\nimport lrinterp.scenes.b"),
     (imports_upwards, "lrinterp", "from lrinterp.cli import main"),
+    (asks_another, "lrinterp.analysis", "import lrinterp.analysis.answer"),
+    (asks_another, "lrinterp.analysis.answer", "import lrinterp.analysis.answer_words"),
+    (asks_another, "lrinterp.analysis.answer", "import lrinterp.analysis.subject"),
+    (asks_another, "lrinterp.study", "import lrinterp.analysis.answer"),
     (names_hooked_transformer, "lrinterp.encoders.dual", "from t import HookedTransformer"),
     (names_plotly, "lrinterp.charts.draw", "import plotly.io"),
     (names_plotly, "lrinterp.report.page", "from plotly.offline import get_plotlyjs"),

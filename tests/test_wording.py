@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lrinterp.wording import counted, decimals, plain_number, signed
+from lrinterp.wording import counted, decimals, head_name, head_place, plain_number, signed
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,8 @@ def test_three_figures(value: float, expected: str):
 )
 def test_a_count_agrees_with_its_noun(n: int | None, expected: str):
     assert counted(n, "picture") == expected
+
+
+def test_a_head_s_name_gives_its_place_back():
+    assert head_name(0, 2) == "L0H2"
+    assert [head_place(head_name(*place)) for place in ((0, 2), (11, 10))] == [(0, 2), (11, 10)]

@@ -7,10 +7,9 @@ from typing import ClassVar, final
 
 import pandas as pd
 
-from lrinterp.analysis.ablation.term_ablation import CARRIERS, TEXT, TermAblation
-from lrinterp.analysis.accuracy import Accuracy
-from lrinterp.analysis.answer_words import GAIN, WITHOUT, sentence, side_words
-from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
+from lrinterp.analysis.answer_words import sentence, side_words
+from lrinterp.analysis.read import CARRIERS, GAIN, LABELS, TEXT, WITHOUT, has_gradient, number
+from lrinterp.analysis.subject import focus
 from lrinterp.grades import Grade, grade, phrase_of
 from lrinterp.metric import joined
 from lrinterp.result import Figure, Metric, NotApplicable, Result, Tile
@@ -161,7 +160,6 @@ class Answer(Result):
 
 
 ORDER = "unseen_pair_order"
-LABELS = "label_set_closed_without_key_position"
 NOTHING = Metric(value=None)
 UNTESTED = {
     False: "This model was not tested on pairs of held-out labels.",
@@ -197,29 +195,29 @@ DEEP = (
 def answer(
     recording: Run,
     *,
-    accuracy: Accuracy,
-    term_ablation: TermAblation,
-    positional_gradient: PositionalGradient,
+    accuracy: Result,
+    term_ablation: Result,
+    positional_gradient: Result,
 ) -> Answer:
     """Gather the four numbers that answer the question from three other results."""
     if not len(recording.examples):
         raise NotApplicable("no pictures were recorded")
-    name = PICTURES if positional_gradient.focus == PICTURES else "unseen_pair"
+    examples, fits = recording.examples, positional_gradient.metrics
+    name = PICTURES if focus(examples) == PICTURES else "unseen_pair"
     if order_of(name) not in accuracy.metrics:
         raise NotApplicable(f"the accuracy of these examples has no {order_of(name)}")
     key, order = order_of(name), accuracy.metrics[order_of(name)]
     ablated = {k: term_ablation.metrics.get(k, NOTHING) for k in (WITHOUT, TEXT, LABELS)}
     return Answer(
-        numbers=joined({key: order}, ablated, {GAIN: positional_gradient.metrics[GAIN]}),
-        chance=accuracy.chance,
-        span=number(positional_gradient.metrics["headline_span"]),
-        widest=positional_gradient.widest,
-        has_gradient=positional_gradient.has_gradient,
-        head=positional_gradient.headline_name,
-        layers=positional_gradient.layers,
+        numbers=joined({key: order}, ablated, {GAIN: fits[GAIN]}),
+        chance=examples.chance,
+        span=number(fits["headline_span"]),
+        widest=number(fits["widest_span"]),
+        has_gradient=has_gradient(fits),
+        head=str(fits["headline_head"].value),
+        layers=recording.model.image.cfg.n_layers,
         templates={
-            word: accuracy.metrics.get(f"{key}_{word}", order)
-            for word in recording.examples.templates
+            word: accuracy.metrics.get(f"{key}_{word}", order) for word in examples.templates
         },
         focus=name,
         carriers={k: term_ablation.metrics[k] for k in CARRIERS if k in term_ablation.metrics},
@@ -229,8 +227,3 @@ def answer(
 def order_of(name: str) -> str:
     """The key of order accuracy on a set of pictures."""
     return f"{name}_order"
-
-
-def number(scalar: Metric) -> float:
-    """The value of a scalar that is a number."""
-    return float(scalar.value)  # type: ignore[arg-type]

@@ -2,17 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from lrinterp.analysis.ablation.term_ablation import TEXT
+from lrinterp.analysis.read import GAIN, TEXT, WITHOUT
 from lrinterp.grades import SHORT, Grade
 from lrinterp.result import Metric
 
 if TYPE_CHECKING:
     from lrinterp.analysis.answer import Answer
 
-__all__ = ["GAIN", "WITHOUT", "sentence", "side_words"]
-
-WITHOUT = "order_without_key_position"
-GAIN = "right_object_attention_gain"
+__all__ = ["sentence", "side_words"]
 
 ABOVE: tuple[Grade, ...] = ("knows", "in part")
 KNOWS: dict[Grade, str] = {

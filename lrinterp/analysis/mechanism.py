@@ -10,16 +10,15 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Int
 
-from lrinterp.analysis.ablation.term_ablation import TermAblation
 from lrinterp.analysis.contrast import caption_of, clearest_template
-from lrinterp.analysis.subject import decomposable, focus, head_name
-from lrinterp.analysis.terms.attention_terms import AttentionTerms, adding_up
+from lrinterp.analysis.read import order_lost
+from lrinterp.analysis.subject import decomposable, focus, typical
 from lrinterp.axes import Pixels
 from lrinterp.charts import heatmap
 from lrinterp.decomposition import TERMS, split_terms
 from lrinterp.result import Attention, Check, Figure, Metric, NotApplicable, Result
 from lrinterp.run import Edit, Run, objects
-from lrinterp.wording import signed
+from lrinterp.wording import head_name, signed
 
 __all__ = ["Mechanism", "mechanism"]
 
@@ -49,7 +48,8 @@ class Mechanism(Result):
     pixels: Int[np.ndarray, "object"]
     mentions: Float[np.ndarray, "text_head mention"]
     """Attention of [EOT] to the objects of the true caption, in the order of mention."""
-    exactness: float
+    adding_up: tuple[Check, ...]
+    """The sum of the terms against the scores that the model itself computed."""
     layers: int
     """Layers of the image tower; the first is shown."""
 
@@ -62,11 +62,8 @@ class Mechanism(Result):
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """The margin of this picture, intact and ablated."""
-        intact, without = map(float, self.margins)
-        return {
-            "margin_intact": Metric(value=intact, n=1, estimator="exact"),
-            "margin_without_key_position": Metric(value=without, n=1, estimator="exact"),
-        }
+        numbers = (Metric(value=float(margin), n=1, estimator="exact") for margin in self.margins)
+        return dict(zip(("margin_intact", "margin_without_key_position"), numbers, strict=True))
 
     @property
     def finding(self) -> str:
@@ -104,8 +101,8 @@ class Mechanism(Result):
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """The sum of the terms against the scores that the model itself computed."""
-        return (adding_up(self.exactness),)
+        """Do the terms add up?"""
+        return self.adding_up
 
     def _attention(self) -> Iterator[dict[str, Any]]:
         for run, label in enumerate(RUNS):
@@ -185,9 +182,7 @@ FIRST = (
 )
 
 
-def mechanism(
-    recording: Run, *, attention_terms: AttentionTerms, term_ablation: TermAblation
-) -> Mechanism:
+def mechanism(recording: Run, *, attention_terms: Result, term_ablation: Result) -> Mechanism:
     """Take one picture apart: attention of the pooled token intact and without key-position.
 
     Attention without key-position is softmax(scores + delta) of the first layer, delta as in
@@ -219,14 +214,14 @@ def mechanism(
         squares=maps[0][ranked],
         pixels=read.image_pixels[0],
         mentions=mentions(recording, true),
-        exactness=attention_terms.error,
+        adding_up=attention_terms.checks,
         layers=recording.model.image.cfg.n_layers,
     )
 
 
-def by_order_lost(term_ablation: TermAblation, n_heads: int) -> list[int]:
+def by_order_lost(term_ablation: Result, n_heads: int) -> list[int]:
     """The heads of the first layer, the one whose key-position order needs most first."""
-    lost = {h: s.value for (layer, h), s in term_ablation.order_lost.items() if layer == 0}
+    lost = {h: s.value for (layer, h), s in order_lost(term_ablation).items() if layer == 0}
     return sorted(range(n_heads), key=lambda head: -float(lost.get(head) or 0))
 
 
@@ -245,13 +240,6 @@ def caption_side(mentions: Float[np.ndarray, "text_head mention"]) -> str:
         f"named first {mentions[head, 0]:.2f} of its attention and the one named last "
         f"{mentions[head, -1]:.2f}."
     )
-
-
-def typical(pixels: Int[np.ndarray, "image object"], n_pixels: int) -> int:
-    """The first picture whose objects lie nearest to evenly spread along the row."""
-    n_objects = pixels.shape[1]
-    wanted = (np.arange(n_objects) + 0.5) / n_objects * n_pixels - 0.5
-    return int(np.abs(pixels - wanted).sum(1).argmin())
 
 
 def margin(run: Run, true: int) -> float:

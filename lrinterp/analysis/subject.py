@@ -17,13 +17,19 @@ from lrinterp.scenes.natural import PICTURES
 from lrinterp.stats import Sample
 
 __all__ = [
+    "HELD_OUT",
+    "NEITHER",
     "SET_WORDS",
+    "SIDES",
+    "TRAINED",
     "decomposable",
     "focus",
-    "head_name",
+    "label_groups",
     "over_pictures",
     "random_twins",
     "relation_captions",
+    "sides_of",
+    "typical",
     "unit_of",
     "untrained",
 ]
@@ -39,6 +45,9 @@ SET_WORDS = {
     PICTURES: "pictures of the suite",
 }
 """The sets that mechanisms are measured on, the preferred one first."""
+SIDES = {"object": ("left", "right"), "half": ("left half", "right half")}
+"""The roles of both sides of a picture: where its objects are known, and where they are not."""
+TRAINED, HELD_OUT, NEITHER = "trained", "held out", "neither"
 
 
 def focus(examples: Examples) -> str:
@@ -50,6 +59,32 @@ def focus(examples: Examples) -> str:
         if name in examples.image_set:
             return name
     raise NotApplicable("no pictures of several objects were recorded")
+
+
+def sides_of(examples: Examples) -> str:
+    """Are the objects' places known, or halves alone? NotApplicable where neither is."""
+    for kind, roles in SIDES.items():
+        if set(roles) <= set(examples.roles["image"]):
+            return kind
+    raise NotApplicable("the examples do not say which positions are left and which are right")
+
+
+def label_groups(examples: Examples) -> tuple[str, ...]:
+    """By label: trained in pairs, held out of them, or neither, only ever seen alone."""
+    stated: dict[str, set[int]] = {}
+    for name, labels in zip(examples.caption_set, examples.caption_labels.tolist(), strict=True):
+        stated.setdefault(name, set()).update(labels)
+    trained = stated.get("seen_pair", set())
+    held_out = stated.get("unseen_pair", set()) | stated.get("mixed_pair", set())
+    group = dict.fromkeys(held_out, HELD_OUT) | dict.fromkeys(trained, TRAINED)
+    return tuple(group.get(label, NEITHER) for label in range(len(examples.label_words)))
+
+
+def typical(pixels: Int[np.ndarray, "image object"], n_pixels: int) -> int:
+    """The first picture whose objects lie nearest to evenly spread along the row."""
+    n_objects = pixels.shape[1]
+    wanted = (np.arange(n_objects) + 0.5) / n_objects * n_pixels - 0.5
+    return int(np.abs(pixels - wanted).sum(1).argmin())
 
 
 def unit_of(name: str) -> str:
@@ -87,16 +122,11 @@ def random_twins(model: DualEncoder, tower: str, seed: int) -> Iterator[DualEnco
     """Models of the same architecture that learnt nothing, as a null for one tower.
 
     Fresh ones where there is a recipe, else with the tower's weights in random order. 20 of towers
-    under 10^6 weights, 3 of larger ones.
+    under 10^6 weights, 3 of larger ones. `map` over them and one at a time is in memory.
     """
     weights = sum(parameter.numel() for parameter in model.towers[tower].parameters())
     for k in range(MANY_TWINS if weights < SMALL else FEW_TWINS):
         yield untrained(model, seed + k) or model.scrambled(tower, seed + k)
-
-
-def head_name(layer: int, head: int) -> str:
-    """A head as it is written in figures and tables: L0H2."""
-    return f"L{layer}H{head}"
 
 
 def as_index(values: Int[np.ndarray, "some"]) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lrinterp.analysis.gradient.positional_gradient import NO_GRADIENT
+from lrinterp.analysis.read import NO_GRADIENT
 
 __all__ = ["aligned", "breaking_of", "crossing"]
 

@@ -9,8 +9,7 @@ from typing import Any, ClassVar, final
 import pandas as pd
 from tqdm.auto import tqdm
 
-from lrinterp.analysis.gradient.positional_gradient import NO_GRADIENT
-from lrinterp.analysis.subject import head_name
+from lrinterp.analysis.read import NO_GRADIENT
 from lrinterp.comparison.breaking import aligned
 from lrinterp.comparison.dynamics_figures import curves, lags
 from lrinterp.comparison.following import FOLLOWED, Measure, check_scalars, measure_run
@@ -19,7 +18,7 @@ from lrinterp.comparison.naming import numbered, short_names
 from lrinterp.result import Figure, Metric, Result, Tile, records
 from lrinterp.stats import seed_interval
 from lrinterp.store import InputError
-from lrinterp.wording import counted, plain_number, signed
+from lrinterp.wording import counted, head_name, plain_number, signed
 
 __all__ = ["Dynamics", "dynamics", "dynamics_of"]
 

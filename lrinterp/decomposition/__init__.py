@@ -10,7 +10,7 @@ from lrinterp.decomposition.gauge import (
     in_gauge,
 )
 from lrinterp.decomposition.parts import along, key_parts, part_names, through_norm
-from lrinterp.decomposition.streams import MEANS, Split, Streams, centred_scale, gauges_at
+from lrinterp.decomposition.streams import MEANS, Split, Streams, centred_scale, gauge_of, gauges_at
 from lrinterp.decomposition.terms import (
     KEY_CONTENT,
     KEY_POSITION,
@@ -39,6 +39,7 @@ __all__ = [
     "centred_scale",
     "components",
     "embedding_in",
+    "gauge_of",
     "gauges_at",
     "groups_of",
     "in_gauge",

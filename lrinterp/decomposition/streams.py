@@ -20,7 +20,7 @@ from torch import Tensor
 from lrinterp.decomposition.gauge import GAUGES
 from lrinterp.encoders import Tower
 
-__all__ = ["MEANS", "Split", "Streams", "centred_scale", "gauges_at"]
+__all__ = ["MEANS", "Split", "Streams", "centred_scale", "gauge_of", "gauges_at"]
 
 MEANS = "means"
 """The gauge of layers above the first: position is a mean over inputs."""
@@ -52,6 +52,11 @@ class Split:
 def gauges_at(layer: int) -> tuple[str, ...]:
     """The gauges that a layer knows: those of the weights before the first, means above."""
     return GAUGES if layer == 0 else (MEANS,)
+
+
+def gauge_of(tower: Tower, layer: int) -> str:
+    """A layer's own gauge; behind a pre-norm, whose scale differs by input, the first has means."""
+    return MEANS if hasattr(tower, "ln_pre") else gauges_at(layer)[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,9 +136,10 @@ class DualEncoder(nn.Module):
         """
         generator = torch.Generator().manual_seed(seed)
         random = copy.deepcopy(self.towers[tower])
-        for weight in random.parameters():
-            order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
-            weight.copy_(weight.flatten()[order].view_as(weight))
+        for weight, own in zip(random.parameters(), self.towers[tower].parameters(), strict=True):
+            kind = torch.int32 if own.numel() < 2**31 else torch.int64  # half the memory
+            order = torch.randperm(own.numel(), generator=generator, dtype=kind).to(own.device)
+            torch.index_select(own.detach().flatten(), 0, order, out=weight.detach().view(-1))
         return self.with_tower(tower, random)
 
     def with_tower(self, name: str, tower: Tower) -> Self:

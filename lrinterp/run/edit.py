@@ -17,7 +17,7 @@ from lrinterp.decomposition import (
     KEY_POSITION,
     MEANS,
     TERMS,
-    gauges_at,
+    gauge_of,
 )
 from lrinterp.encoders import Tower
 
@@ -38,7 +38,6 @@ __all__ = [
     "SITES",
     "VP",
     "Edit",
-    "gauge_of",
 ]
 
 VP, ATTENTION, OWN = "VP", "attention", "own"
@@ -213,11 +212,6 @@ class Edit:
         if self.gauge != OWN:
             return self.gauge
         return ", ".join(dict.fromkeys(gauge_of(tower, layer) for layer in self.layers_of(tower)))
-
-
-def gauge_of(tower: Tower, layer: int) -> str:
-    """A layer's own gauge; behind a pre-norm, whose scale differs by input, the first has means."""
-    return MEANS if hasattr(tower, "ln_pre") else gauges_at(layer)[0]
 
 
 def _listed(numbers: tuple[int, ...] | None) -> str:

@@ -12,6 +12,7 @@ from lrinterp.decomposition import (
     GAUGES,
     TERMS,
     Split,
+    gauge_of,
     row_change,
     term_scores,
     through_ln1,
@@ -26,7 +27,6 @@ from lrinterp.run.edit import (
     RESIDUAL_SITES,
     SITES,
     Edit,
-    gauge_of,
 )
 from lrinterp.run.tower import Hook, Narrowed, TowerRun, resid_pre
 from lrinterp.store import InputError

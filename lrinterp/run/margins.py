@@ -62,10 +62,9 @@ def reaches(run: TowerRun, edit: Edit) -> bool:
         role = edit.role
     else:
         return True
-    if role in (ALL, POOLED):
-        return True
-    pool = run.inputs.pool
-    return bool(role_mask(role, run)[torch.arange(len(pool), device=pool.device), pool].any())
+    if role not in (ALL, POOLED, *run.places.roles):
+        role_mask(role, run)  # raises
+    return role in (ALL, POOLED) or role in run.pooled_roles
 
 
 def chunks(run: TowerRun, edits: Sequence[Edit], index: Sequence[int]) -> Iterator[list[int]]:

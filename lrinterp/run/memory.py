@@ -10,16 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrinterp.encoders import Tower
 from lrinterp.store import InputError
 
 if TYPE_CHECKING:
     from lrinterp.run.tower import TowerRun
 
-__all__ = ["BUDGET", "Sites", "keeping", "room"]
+__all__ = ["BUDGET", "Sites", "keeping", "part_size", "room"]
 
-BUDGET, MOST = 2**30, 2**32
-"""Bytes that the streams of one pass, or the sites inside its layers, may take in memory; and
-that all but attention maps may take."""
+BUDGET = 2**30
+"""Bytes that the streams of one pass, or the sites inside its layers, may take in memory."""
+PART_BYTES = 2**30
+"""What the activations of two runs and one backward pass may take, whatever the model."""
 TOGETHER = (
     ("attn.hook_attn_scores", "attn.hook_pattern"),
     ("attn.hook_z", "hook_mlp_out", "hook_attn_out"),
@@ -37,6 +39,20 @@ def room(shape: tuple[int, ...], like: Tensor, copies: int) -> Tensor:
     mapped = torch.from_numpy(np.memmap(file, dtype=dtype, mode="w+", shape=shape))
     weakref.finalize(mapped, file.close)
     return mapped
+
+
+def part_size(tower: Tower, n_positions: int) -> int:
+    """How many examples may be patched side by side within PART_BYTES; at least one.
+
+    Counted for each layer: six sites as wide as the stream and two maps, of both runs and as
+    gradients; and what the backward pass keeps, about fourteen streams, four MLPs and four maps.
+    ViT-B/32 patches 10 pairs at once, ViT-L/14 one.
+    """
+    cfg = tower.cfg
+    wide, maps = n_positions * cfg.d_model, cfg.n_heads * n_positions**2
+    mlp = 0 if cfg.attn_only else n_positions * (cfg.d_mlp or 0)
+    numbers = 3 * (6 * wide + 2 * maps) + 14 * wide + 4 * mlp + 4 * maps
+    return max(1, PART_BYTES // (4 * numbers * cfg.n_layers))
 
 
 class Sites(Mapping):  # bare, so that no type checker reads a site to see what it is
@@ -119,8 +135,7 @@ class Sites(Mapping):  # bare, so that no type checker reads a site to see what 
         size = sum(tensor.nbytes for tensor in self.inside.values())
         old = [name for name in self.inside if name not in found]
         for name in sorted(old, key=lambda name: not name.endswith(TOGETHER[0])):
-            limit = BUDGET if name.endswith(TOGETHER[0]) else MOST
-            if size > limit:
+            if size > BUDGET:
                 size -= self.inside.pop(name).nbytes
 
 

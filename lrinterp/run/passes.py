@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from lrinterp.axes import AnyInputs
-from lrinterp.encoders import DualEncoder, Tower
+from lrinterp.encoders import DualEncoder, Tower, batch_that_fits, positions
 from lrinterp.run.memory import keeping, room
 from lrinterp.run.places import Index
 
@@ -32,13 +32,25 @@ class Pass:
     name: str
     inputs: AnyInputs
     tower: Tower
-    n_layers: int
-    n_positions: int
-    batch_size: int
     progress: bool | None
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of the tower."""
+        return self.tower.cfg.n_layers
+
+    @property
+    def n_positions(self) -> int:
+        """Positions of the tower on these inputs."""
+        return positions(self.tower, self.inputs)
+
+    @property
+    def batch_size(self) -> int:
+        """Inputs of one forward pass."""
+        return batch_that_fits(self.tower, self.inputs)
 
     def parts(self, size: int | None = None) -> Iterator[tuple[slice, "TowerRun"]]:
         """The inputs in parts of a size, of a batch for None, in order."""

@@ -4,15 +4,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lrinterp.axes import Occurrence
 
-__all__ = ["Index", "Places"]
+__all__ = ["EVERY", "Index", "Places", "as_slice"]
 
 Index = slice | Int[Tensor, "_"]
 """Which of some inputs."""
+EVERY = slice(None)
+
+
+def as_slice(index: Index) -> Index:
+    """Inputs that follow one another as a slice, which takes views where an index copies."""
+    if isinstance(index, slice) or not len(index):
+        return index
+    start, n = int(index[0]), len(index)
+    follow = torch.equal(index, torch.arange(start, start + n, device=index.device))
+    return slice(start, start + n) if follow and start >= 0 else index
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -17,11 +17,11 @@ from transformer_lens import ActivationCache
 
 from lrinterp.axes import AnyInputs, Embeddings
 from lrinterp.decomposition import Streams, components
-from lrinterp.encoders import DualEncoder, Tower, batch_that_fits, positions
+from lrinterp.encoders import DualEncoder
 from lrinterp.run.edit import Edit
 from lrinterp.run.memory import Sites
 from lrinterp.run.passes import EMBEDDING, Hook, Pass, last_name, resid_pre
-from lrinterp.run.places import Index, Places
+from lrinterp.run.places import EVERY, Index, Places, as_slice
 from lrinterp.run.pooled import pooled_rows
 from lrinterp.store import InputError
 
@@ -41,35 +41,13 @@ class TowerRun(Pass):
         progress: bool | None = None,
     ) -> None:
         self.model, self.name, self.inputs = model, name, inputs.to(model.device)
+        self.tower = model.towers[name]
         self.places = places or Places()
         self.progress = progress
         """Show a bar where the pass takes long; None on a terminal alone."""
         self.kept: dict[str, Tensor] = {}
         self.edits: tuple[Edit, ...] = ()
         """What is changed in the tower; nothing in an intact run."""
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-    @property
-    def tower(self) -> Tower:
-        """The tower itself."""
-        return self.model.towers[self.name]
-
-    @property
-    def n_layers(self) -> int:
-        """Its layers."""
-        return self.tower.cfg.n_layers
-
-    @property
-    def n_positions(self) -> int:
-        """Its positions on these inputs."""
-        return positions(self.tower, self.inputs)
-
-    @property
-    def batch_size(self) -> int:
-        """Inputs of one forward pass."""
-        return batch_that_fits(self.tower, self.inputs)
 
     def parts(self, size: int | None = None) -> Iterator[tuple[slice, "TowerRun"]]:
         """The inputs in parts of a size, of a batch for None, in order."""
@@ -106,9 +84,14 @@ class TowerRun(Pass):
             self.kept |= self.run_pass()
         return self.kept[name]
 
-    def known(self, name: str) -> Tensor | None:
-        """A site that is there already, or None."""
-        return self.kept.get(name, self.sites.inside.get(name))
+    def taken(self, name: str, index: Index) -> Tensor:
+        """A tensor that the pass leaves, of some inputs."""
+        return self.kept_site(name)[index]
+
+    def known(self, name: str, index: Index = EVERY) -> Tensor | None:
+        """A site of some inputs where it is there already, or None."""
+        there = self.kept.get(name, self.sites.inside.get(name))
+        return None if there is None else there[index]
 
     def run_pass(self) -> dict[str, Tensor]:
         """The pass: streams of all layers and embeddings, memory-mapped where they are large."""
@@ -132,6 +115,13 @@ class TowerRun(Pass):
             cache=self.sites,
             clusters=self.numbers,
         )
+
+    @cached_property
+    def pooled_roles(self) -> frozenset[str]:
+        """The roles that the pooled position of any input plays."""
+        pool = self.inputs.pool.cpu()
+        rows, roles = torch.arange(len(pool)), self.places.roles
+        return frozenset(name for name, mask in roles.items() if mask[rows, pool].any())
 
     @property
     def numbers(self) -> Int[Tensor, "batch"] | None:
@@ -179,6 +169,7 @@ class Narrowed(TowerRun):
     """Some inputs of another run, whose numbers it shares."""
 
     def __init__(self, whole: TowerRun, index: Index, *, alone: bool = False) -> None:
+        index = as_slice(index)
         super().__init__(whole.model, whole.name, whole.inputs.at(index), whole.places.at(index))
         self.whole, self.index, self.alone = whole, index, alone
         self.edits = whole.edits
@@ -186,8 +177,14 @@ class Narrowed(TowerRun):
     def kept_site(self, name: str) -> Tensor:
         """The part of what the other run's pass leaves."""
         if name not in self.kept:
-            self.kept[name] = self.whole.kept_site(name)[self.index]
+            self.kept[name] = self.whole.taken(name, self.index)
         return self.kept[name]
+
+    def taken(self, name: str, index: Index) -> Tensor:
+        """Of what is not kept here nothing more than these inputs is copied."""
+        if name in self.kept:
+            return self.kept[name][index]
+        return self.whole.taken(name, self.joint(index))
 
     @cached_property
     def streams(self) -> Streams:
@@ -201,17 +198,24 @@ class Narrowed(TowerRun):
         """The part of the other run's."""
         return self.whole.pooled_streams[:, self.index]
 
-    def known(self, name: str) -> Tensor | None:
-        """The part of a site that either run has already."""
-        if (own := super().known(name)) is None and (whole := self.whole.known(name)) is not None:
-            own = self.kept[name] = whole[self.index]
+    def known(self, name: str, index: Index = EVERY) -> Tensor | None:
+        """The part of a site that either run has already; kept where all of these ask for it."""
+        own = super().known(name, index)
+        if own is None and (own := self.whole.known(name, self.joint(index))) is not None:
+            self.kept |= {name: own} if index is EVERY else {}
         return own
+
+    def joint(self, index: Index) -> Index:
+        """Some of these inputs, as the other run counts them."""
+        return composed(self.index, index, len(self.whole))
 
     def hooks_at(self, index: Index, inside: int | None = None) -> list[Hook]:
         """Those of the other run, for these inputs."""
-        return self.whole.hooks_at(composed(self.index, index, len(self.whole)), inside)
+        return self.whole.hooks_at(self.joint(index), inside)
 
 
 def composed(first: Index, then: Index, n: int) -> Index:
     """Some of some of n inputs."""
-    return first if then == slice(None) else torch.arange(n)[first][then]
+    if then is EVERY:
+        return first
+    return as_slice(torch.arange(n)[first][then])

@@ -5,6 +5,7 @@ kin leave units out in turn; over models `seed_interval` takes one number a seed
 promises is simulated in `analyses/coverage`.
 """
 
+from lrinterp.stats.agreement import FEWEST, agreement_of
 from lrinterp.stats.differences import Difference, Sample, added, difference
 from lrinterp.stats.intervals import (
     LEVEL,
@@ -22,6 +23,7 @@ from lrinterp.stats.units import Units
 __all__ = [
     "CORRELATION",
     "COSINE",
+    "FEWEST",
     "GAP",
     "LEVEL",
     "LINEAR",
@@ -34,6 +36,7 @@ __all__ = [
     "Scale",
     "Units",
     "added",
+    "agreement_of",
     "difference",
     "jackknife_interval",
     "mean_interval",

@@ -19,7 +19,6 @@ import torch
 
 from lrinterp.analysis.accuracy import key_of
 from lrinterp.analysis.gradient.headline import headline
-from lrinterp.analysis.subject import head_name
 from lrinterp.checkpoint import save_checkpoint, versions
 from lrinterp.decomposition import why_not
 from lrinterp.encoders import DualEncoder
@@ -30,6 +29,7 @@ from lrinterp.scenes import SETS, Examples, Scenes
 from lrinterp.scoring import METRICS, accuracy_rows, credits
 from lrinterp.study.design import dotted
 from lrinterp.training import Fitted, Plan, fit_many
+from lrinterp.wording import head_name
 
 __all__ = ["ABLATIONS", "measure", "run_stack"]
 

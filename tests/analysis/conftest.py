@@ -2,24 +2,37 @@
 pictures, and the micro-model.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from lrinterp import DualEncoder, Examples, Run, analyze, load_checkpoint, record
 from lrinterp.axes import Pixels, Tokens
 from lrinterp.encoders import ClipSpec, TowerSpec, build_clip
-from lrinterp.result import Result
+from lrinterp.result import Metric, Result
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 LAYOUT_STEP = 3
 """Every third layout of the held-out pairs is enough here, each with its swap."""
 FURTHER = 60
 """Pictures of each further set."""
+
+
+@pytest.fixture(scope="session")
+def losing() -> Callable[[Mapping[tuple[int, int], Metric]], Result]:
+    """Makes what others read of `term_ablation`: the order that each head's removal costs."""
+
+    def make(lost: Mapping[tuple[int, int], Metric]) -> Result:
+        rows = [{"layer": k, "head": h, **metric.plain()} for (k, h), metric in lost.items()]
+        return Mock(spec=Result, tables={"order_lost": pd.DataFrame(rows)})
+
+    return make
 
 
 def some_pictures(examples: Examples) -> Examples:

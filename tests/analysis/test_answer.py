@@ -8,13 +8,11 @@ import pytest
 
 from lrinterp import Scenes, Split, World, record
 from lrinterp.analysis import analyze
-from lrinterp.analysis.ablation.term_ablation import TEXT, TermAblation
-from lrinterp.analysis.accuracy import Accuracy
 from lrinterp.analysis.answer import Answer, answer
 from lrinterp.analysis.answer_words import BOTH, KNOWS, ONE
-from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
+from lrinterp.analysis.read import TEXT
 from lrinterp.grades import Grade
-from lrinterp.result import Metric, NotApplicable
+from lrinterp.result import Metric, NotApplicable, Result
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -209,32 +207,23 @@ def test_the_words_for_the_pictures_of_a_suite():
     assert "pixel" not in told
 
 
-def results_of(accuracy: dict[str, Metric], focus: str) -> dict[str, Any]:
-    """What `answer` needs, as its sources would say it."""
-    gradient = {"right_object_attention_gain": Metric(value=0.1), "headline_span": Metric(value=1)}
-    return {
-        "accuracy": Mock(spec=Accuracy, metrics=accuracy, chance=0.5),
-        "term_ablation": Mock(spec=TermAblation, metrics={}),
-        "positional_gradient": Mock(
-            spec=PositionalGradient,
-            metrics=gradient,
-            focus=focus,
-            has_gradient=True,
-            widest=1.0,
-            headline_name="L1H1",
-            layers=2,
-        ),
-    }
+def results_of(accuracy: dict[str, Metric]) -> dict[str, Any]:
+    """What `answer` needs, as its sources would say it: metrics by key and nothing else."""
+    values = {"right_object_attention_gain": 0.1, "headline_span": 1.0, "null_span": 0.2}
+    values |= {"widest_span": 1.0, "headline_head": "L1H1"}
+    gradient = {key: Metric(value=value) for key, value in values.items()}
+    sources = {"accuracy": accuracy, "term_ablation": {}, "positional_gradient": gradient}
+    return {name: Mock(spec=Result, metrics=metrics) for name, metrics in sources.items()}
 
 
 def test_natural_pictures_are_answered_from_their_own_order(photographs):
     recording = record(*photographs)
-    results = results_of({"pictures_order": Metric(value=0.75)}, "pictures")
+    results = results_of({"pictures_order": Metric(value=0.75)})
     found = answer(recording, **results)
     assert found.metrics["pictures_order"].value == 0.75
     assert found.metrics["order_without_key_position"].value is None
     assert (found.head, found.focus) == ("L1H1", "pictures")
-    none = results_of({"unseen_pair_order": Metric(value=None)}, "pictures")
+    none = results_of({"unseen_pair_order": Metric(value=None)})
     with pytest.raises(NotApplicable, match="has no pictures_order"):
         answer(recording, **none)
 

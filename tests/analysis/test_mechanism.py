@@ -7,11 +7,9 @@ import pytest
 
 from lrinterp import DualEncoder, Scenes, Split, World, preset, record
 from lrinterp.analysis import analyze
-from lrinterp.analysis.ablation.term_ablation import TermAblation
-from lrinterp.analysis.mechanism import Mechanism, mechanism, typical
-from lrinterp.analysis.terms.attention_terms import AttentionTerms
+from lrinterp.analysis.mechanism import Mechanism, mechanism
 from lrinterp.decomposition import TERMS
-from lrinterp.result import Metric, NotApplicable
+from lrinterp.result import Metric, NotApplicable, Result
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -85,14 +83,6 @@ def test_heads_come_by_the_order_they_cost(left_right_results):
     assert values == sorted(values, reverse=True)
 
 
-def test_the_picture_is_chosen_by_its_layout_alone():
-    pixels = np.array([[0, 1], [0, 9], [2, 7], [1, 7], [2, 7]])
-    assert typical(pixels, 10) == 2
-    thirds = np.array([[0, 1, 2], [1, 4, 7], [7, 8, 9]])
-    assert typical(thirds, 9) == 1
-    assert typical(np.array([[0, 2], [0, 1], [1, 2]]), 3) == 0
-
-
 def test_words_and_numbers_of_the_finding(micro_mechanism: Mechanism):
     weights = np.exp([12, 10, 10, 14]) / np.exp([12, 10, 10, 14]).sum()
     assert (
@@ -121,7 +111,7 @@ def test_what_the_text_tower_does_with_the_two_objects_by_hand(micro_recording):
     assert f"L0H0 of the text tower gives the object named first {first:.2f}" in result.finding
 
 
-def test_a_deep_tower_is_shown_in_its_first_layer():
+def test_a_deep_tower_is_shown_in_its_first_layer(losing):
     """Rows, terms and removal are those of layer 0, whatever the layers above do."""
     split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=3)
     scenes = Scenes(World(n_pixels=5, n_labels=4), split)
@@ -129,10 +119,8 @@ def test_a_deep_tower_is_shown_in_its_first_layer():
     model = DualEncoder.build(preset("full", **sizes, image_layers=2), scenes.sizes, 0)
     recording = record(model, scenes.examples(["unseen_pair"]))
     lost = {(0, 0): 0.1, (0, 1): 0.3, (1, 0): 0.9, (1, 1): 0.0}
-    ablation = Mock(
-        spec=TermAblation, order_lost={place: Metric(value=v) for place, v in lost.items()}
-    )
-    terms = Mock(spec=AttentionTerms, error=1e-7)
+    ablation = losing({place: Metric(value=v) for place, v in lost.items()})
+    terms = Mock(spec=Result, checks=())
     result = mechanism(recording, attention_terms=terms, term_ablation=ablation)
     assert result.heads == ("L0H1", "L0H0")
     assert "the image tower's first layer" in " ".join(result.caveats)
@@ -144,7 +132,7 @@ def test_a_deep_tower_is_shown_in_its_first_layer():
 
 def test_photographs_are_shown_elsewhere(photographs):
     recording = record(*photographs)
-    ablation, terms = Mock(spec=TermAblation), Mock(spec=AttentionTerms)
+    ablation, terms = Mock(spec=Result), Mock(spec=Result)
     with pytest.raises(NotApplicable, match="the towers read photographs; see over_picture"):
         mechanism(recording, attention_terms=terms, term_ablation=ablation)
 

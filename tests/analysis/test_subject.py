@@ -14,9 +14,11 @@ from lrinterp.analysis.subject import (
     as_index,
     decomposable,
     focus,
-    head_name,
+    label_groups,
     random_twins,
     relation_captions,
+    sides_of,
+    typical,
     untrained,
 )
 from lrinterp.result import NotApplicable
@@ -85,11 +87,45 @@ def test_random_twins_are_fresh_where_there_is_a_recipe_and_else_scrambled(micro
     assert len(list(random_twins(model, "text", 7))) == FEW_TWINS
 
 
-def test_names_and_indices():
-    assert head_name(0, 2) == "L0H2"
+def test_an_index_goes_to_torch_as_it_is():
     assert as_index(np.array([3, 1])).tolist() == [3, 1]
 
 
 def test_the_focus_does_not_depend_on_the_order_of_pictures(micro_examples):
     backwards = replace(micro_examples, image_set=micro_examples.image_set[::-1])
     assert focus(backwards) == "unseen_pair"
+
+
+def test_objects_halves_or_neither(photographs):
+    _, examples = photographs
+    halves = {"left": "left half", "right": "right half"}
+    assert sides_of(examples) == "object"
+    assert sides_of(renamed(examples, halves)) == "half"
+    with pytest.raises(NotApplicable, match="do not say which positions are left"):
+        sides_of(renamed(examples, {"left": "some"}))
+
+
+def renamed(examples, names: dict[str, str]):
+    """The pictures' roles under other names."""
+    roles = {names.get(name, name): mask for name, mask in examples.roles["image"].items()}
+    return replace(examples, roles={**examples.roles, "image": roles})
+
+
+def test_groups_of_labels_come_from_the_captions():
+    def groups(n_objects: int = 2, n_val: int = 2) -> tuple[str, ...]:
+        split = Split(n_pair=4, n_val=n_val, positions_per_label=2, layouts_per_pair=1)
+        world = World(n_pixels=4, n_labels=7, n_objects=n_objects)
+        return label_groups(Scenes(world, split).examples())
+
+    assert groups() == ("trained",) * 4 + ("held out",) * 2 + ("neither",)
+    # no pair of held-out labels, but mixed ones
+    assert groups(n_val=1) == ("trained",) * 4 + ("held out",) + ("neither",) * 2
+    assert groups(n_objects=3, n_val=3) == ("trained",) * 4 + ("held out",) * 3
+
+
+def test_the_picture_is_chosen_by_its_layout_alone():
+    pixels = np.array([[0, 1], [0, 9], [2, 7], [1, 7], [2, 7]])
+    assert typical(pixels, 10) == 2
+    thirds = np.array([[0, 1, 2], [1, 4, 7], [7, 8, 9]])
+    assert typical(thirds, 9) == 1
+    assert typical(np.array([[0, 2], [0, 1], [1, 2]]), 3) == 0

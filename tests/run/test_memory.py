@@ -5,8 +5,12 @@ import tempfile
 import pytest
 import torch
 
+from lrinterp import preset
+from lrinterp.encoders import DualEncoder
 from lrinterp.run import memory
-from lrinterp.run.memory import place_of, room
+from lrinterp.run.memory import part_size, place_of, room
+
+WRITTEN = ("attn.hook_z", "hook_mlp_out", "hook_attn_out")
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -52,9 +56,12 @@ def test_a_file_is_as_large_as_its_tensor_and_goes_with_it(monkeypatch, files):
 
 
 def test_attention_maps_are_forgotten_first(made, monkeypatch):
-    """Above the budget maps go, above the larger bound everything does; all come again."""
+    """Above the budget maps go, then everything does, the oldest first; all come again."""
     image = made(3, "full").towers["image"]
-    monkeypatch.setattr(memory, "BUDGET", 20_000)
+    image.sites.load(f"blocks.{layer}.{site}" for layer in range(3) for site in WRITTEN)
+    written = sum(tensor.nbytes for tensor in image.sites.inside.values())
+    image.sites.inside.clear()
+    monkeypatch.setattr(memory, "BUDGET", written)  # without a map
     expected = {}
     for layer in range(3):
         for site in ("attn.hook_pattern", "attn.hook_z"):
@@ -65,7 +72,7 @@ def test_attention_maps_are_forgotten_first(made, monkeypatch):
     assert not {layer for layer, site in kept if site == "attn.hook_pattern"}
     for name, value in expected.items():
         assert torch.equal(image.sites[name], value)
-    monkeypatch.setattr(memory, "MOST", 0)
+    monkeypatch.setattr(memory, "BUDGET", 0)
     assert torch.equal(image.sites["blocks.0.attn.hook_q"], image.cache["q", 0])
     assert {place_of(name)[1] for name in image.sites.inside} == {
         "attn.hook_q",
@@ -97,3 +104,15 @@ def test_sites_of_a_layer_are_made_together(made, monkeypatch):
 )
 def test_a_hook_has_a_layer_and_a_site(name, place):
     assert place_of(name) == place
+
+
+def test_memory_bounds_the_examples_of_a_part():
+    b32 = {"d_model": 768, "d_mlp": 3072, "n_heads": 12, "n_layers": 12, "attn_only": False}
+    l14 = {"d_model": 1024, "d_mlp": 4096, "n_heads": 16, "n_layers": 24, "attn_only": False}
+    config = preset("minimal", d_model=4, n_heads=2, d_head=2, d_embed=4)
+    tower = DualEncoder.build(config, {"image": (4, 6), "text": (9, 14)}, 0).image
+    assert part_size(tower, 5) > 1000
+    for shape, n_positions, examples in ((b32, 50, 10), (l14, 257, 1)):
+        for name, value in shape.items():
+            setattr(tower.cfg, name, value)
+        assert part_size(tower, n_positions) == examples

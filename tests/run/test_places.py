@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lrinterp.run import Places
+from lrinterp.run.places import as_slice
 
 
 @pytest.mark.parametrize("index", [slice(1, 3), torch.tensor([1, 2])])
@@ -25,3 +26,11 @@ def test_some_inputs_keep_their_own_clusters_and_roles(index):
 def test_nothing_known_stays_nothing():
     some = Places().at(torch.tensor([0]))
     assert (some.clusters, some.roles, some.occurs, some.grid) == (None, {}, None, None)
+
+
+def test_inputs_that_follow_one_another_are_a_slice():
+    assert as_slice(torch.tensor([2, 3, 4])) == slice(2, 5)
+    for index in ([2, 4, 5], [4, 3], [0, 0], [-2, -1], []):
+        chosen = torch.tensor(index, dtype=torch.long)
+        assert as_slice(chosen) is chosen
+    assert as_slice(slice(3)) == slice(3)

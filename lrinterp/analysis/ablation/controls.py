@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from lrinterp.analysis.ablation.rows import Ablation, Listed
-from lrinterp.analysis.subject import head_name
 from lrinterp.run import Run
 from lrinterp.scoring import order_credit
+from lrinterp.wording import head_name
 
 __all__ = ["Carriers", "carriers", "predicted"]
 

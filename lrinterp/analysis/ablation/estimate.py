@@ -16,12 +16,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lrinterp.analysis.ablation.rows import Listed, cells_of
-from lrinterp.analysis.patching.agreement import agreement_of
-from lrinterp.analysis.patching.attribution_patching import part_size
+from lrinterp.decomposition import gauge_of
 from lrinterp.run import Edit, Run, TowerRun, gradient
-from lrinterp.run.edit import gauge_of
 from lrinterp.run.hooks import term_change
-from lrinterp.stats import LINEAR, mean_interval
+from lrinterp.run.memory import part_size
+from lrinterp.stats import LINEAR, agreement_of, mean_interval
 
 __all__ = [
     "AGREEMENT",

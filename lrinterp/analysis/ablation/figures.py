@@ -5,10 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from lrinterp.analysis.subject import SET_WORDS, head_name
+from lrinterp.analysis.subject import SET_WORDS
 from lrinterp.charts import bars, reference, scatter
 from lrinterp.result import Figure, Metric, records
 from lrinterp.scenes.natural import PICTURES
+from lrinterp.wording import head_name
 
 __all__ = [
     "ablation_words",

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lrinterp.analysis.ablation.controls import by_dose
-from lrinterp.analysis.subject import head_name
 from lrinterp.charts import bars, lines, reference
 from lrinterp.result import Figure, Metric
+from lrinterp.wording import head_name
 
 if TYPE_CHECKING:
     from lrinterp.analysis.ablation.term_ablation import TermAblation

@@ -24,6 +24,7 @@ from lrinterp.analysis.ablation.measure import Runs, comparisons
 from lrinterp.analysis.ablation.rows import Ablation, Listed, label_of
 from lrinterp.analysis.ablation.shape_figures import doses_figure, exchange_figure, shape_figure
 from lrinterp.analysis.ablation.words import found, notes
+from lrinterp.analysis.read import CARRIERS, LABELS, LOST, WITHOUT, Place
 from lrinterp.analysis.subject import decomposable, focus, unit_of
 from lrinterp.encoders import Tower
 from lrinterp.metric import joined
@@ -33,12 +34,7 @@ from lrinterp.run.edit import ATTENTION
 from lrinterp.stats import GAP, SHARE, Sample, Scale, Units
 
 __all__ = [
-    "CARRIERS",
-    "INTACT",
-    "LABELS",
     "SUMMARISED",
-    "TEXT",
-    "WITHOUT",
     "TermAblation",
     "term_ablation",
 ]
@@ -49,18 +45,8 @@ MOST_WORK = 1e12
 """Multiplications that the draws of one ablation may take."""
 SUMMARISED = ("unseen_pair", "pictures")
 """Sets that a summary may speak of: held-out pairs, or pictures that nothing was trained on."""
-INTACT, WITHOUT = "order_intact", "order_without_key_position"
-LABELS = "label_set_closed_without_key_position"
-TEXT = "order_without_text_key_position"
-CARRIERS = (
-    "heads_that_carry_order",
-    "order_without_these_heads",
-    "order_without_these_heads_minus_without_all",
-)
+INTACT = "order_intact"
 NOTHING = Metric(value=None, n=0, n_units=0, estimator="mean")
-
-Place = tuple[int, int]
-"""Layer and head."""
 
 
 @final
@@ -188,6 +174,15 @@ class TermAblation(Result):
     def frame(self) -> pd.DataFrame:
         """The table."""
         return self.table
+
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """The table, and the order that each head's removal costs."""
+        lost = [
+            {"layer": layer, "head": head, **metric.plain()}
+            for (layer, head), metric in self.order_lost.items()
+        ]
+        return {"": self.table, LOST: pd.DataFrame(lost)}
 
     def figures(self) -> tuple[Figure, ...]:
         """Order under each ablation, controls of shape, the raw split, order by head and dose."""

@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING
 
 from lrinterp.analysis.ablation.figures import pictures_of
-from lrinterp.analysis.subject import head_name
 from lrinterp.grades import grade, phrase_of
 from lrinterp.result import Metric
-from lrinterp.wording import counted
+from lrinterp.wording import counted, head_name
 
 if TYPE_CHECKING:
     from lrinterp.analysis.ablation.term_ablation import TermAblation

@@ -9,13 +9,11 @@ import pandas as pd
 
 from lrinterp.analysis.alignment.rotation import (
     BOTH,
-    HELD_OUT,
     SHUFFLES,
-    TRAINED,
     Labels,
-    label_groups,
     label_vectors,
 )
+from lrinterp.analysis.subject import HELD_OUT, TRAINED, label_groups
 from lrinterp.charts import bars, heatmap
 from lrinterp.result import Figure, Metric, NotApplicable, Result, records
 from lrinterp.run import Run

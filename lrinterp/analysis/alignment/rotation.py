@@ -15,17 +15,15 @@ from jaxtyping import Float, Int
 from scipy.linalg import orthogonal_procrustes
 from torch import Tensor
 
+from lrinterp.analysis.subject import HELD_OUT, NEITHER, TRAINED
 from lrinterp.encoders import Tower
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples
 
 __all__ = [
     "BOTH",
-    "HELD_OUT",
     "SHUFFLES",
-    "TRAINED",
     "Labels",
-    "label_groups",
     "label_vectors",
     "partial_isometry",
 ]
@@ -34,23 +32,11 @@ SHUFFLES = 100
 ROUNDING = 1e-10
 """Part of the largest singular value below which a direction is rounding."""
 TIE = 1e-6
-TRAINED, HELD_OUT, NEITHER = "trained", "held out", "neither"
 DIRECTIONS = ("image to text", "text to image")
 BOTH = "both"
 
 Rows = Float[np.ndarray, "label d"]
 Square = Float[np.ndarray, "d d"]
-
-
-def label_groups(examples: Examples) -> tuple[str, ...]:
-    """By label: trained in pairs, held out of them, or neither, only ever seen alone."""
-    stated: dict[str, set[int]] = {}
-    for name, labels in zip(examples.caption_set, examples.caption_labels.tolist(), strict=True):
-        stated.setdefault(name, set()).update(labels)
-    trained = stated.get("seen_pair", set())
-    held_out = stated.get("unseen_pair", set()) | stated.get("mixed_pair", set())
-    group = dict.fromkeys(held_out, HELD_OUT) | dict.fromkeys(trained, TRAINED)
-    return tuple(group.get(label, NEITHER) for label in range(len(examples.label_words)))
 
 
 def label_vectors(

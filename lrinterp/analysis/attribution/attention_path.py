@@ -19,7 +19,6 @@ from einops import einsum
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lrinterp.analysis.attribution.margin_parts import at_pool, concatenated, length
 from lrinterp.axes import Embeddings
 from lrinterp.decomposition import (
     KEY_CONTENT,
@@ -30,6 +29,7 @@ from lrinterp.decomposition import (
     split_terms,
     total,
 )
+from lrinterp.decomposition.margin_parts import at_pool, concatenated, length
 from lrinterp.encoders import Tower
 from lrinterp.run import TowerRun
 

@@ -21,8 +21,8 @@ from lrinterp.analysis.attribution.rank_correlation import (
 )
 from lrinterp.analysis.attribution.rows import cell
 from lrinterp.analysis.contrast import Contrast
-from lrinterp.analysis.subject import head_name
 from lrinterp.stats import Interval, Units
+from lrinterp.wording import head_name
 
 __all__ = [
     "BOTH_ORDERS",

@@ -11,11 +11,12 @@ from lrinterp.analysis.attribution.attention_path import (
     chunk_size,
     why_no_path,
 )
-from lrinterp.analysis.attribution.margin_parts import MarginParts
 from lrinterp.analysis.contrast import Contrast
 from lrinterp.axes import Embeddings
 from lrinterp.decomposition import Streams, why_not
+from lrinterp.decomposition.margin_parts import MarginParts
 from lrinterp.run import TowerRun
+from lrinterp.run.memory import part_size
 
 __all__ = ["MISSED", "Apart", "all_apart"]
 
@@ -39,7 +40,8 @@ class Apart:
         if not why_no_path(run.tower):
             size = chunk_size(run, along)
             path = AttentionPath.joined(in_chunks(AttentionPath.of, run, along, size))
-        return cls(contrast, MarginParts.joined(in_chunks(MarginParts.of, run, along)), path)
+        parts = in_chunks(MarginParts.of, run, along, part_size(run.tower, run.n_positions))
+        return cls(contrast, MarginParts.joined(parts), path)
 
     def checked(self) -> dict[str, Any]:
         """How exactly the parts add up: to the margins of the model, and along the path."""
@@ -60,7 +62,7 @@ def in_chunks(
     of: Callable[[Streams, Embeddings], T],
     run: TowerRun,
     direction: Embeddings,
-    size: int | None = None,
+    size: int,
 ) -> list[T]:
     """What is made of some inputs and their directions, of a chunk at a time to bound memory."""
     return [of(part.streams, direction[some]) for some, part in run.parts(size)]

@@ -17,12 +17,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lrinterp.analysis.attribution.attention_path import AttentionPath
-from lrinterp.analysis.attribution.margin_parts import VALUE_PARTS, MarginParts
 from lrinterp.analysis.contrast import Contrast
-from lrinterp.analysis.subject import as_index, head_name, over_pictures
+from lrinterp.analysis.subject import as_index, over_pictures
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, TERMS
+from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
 from lrinterp.result import Metric
 from lrinterp.stats import LINEAR, Sample, Units, ratio_intervals
+from lrinterp.wording import head_name
 
 __all__ = [
     "ALL_HEADS",

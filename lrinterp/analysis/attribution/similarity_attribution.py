@@ -34,11 +34,12 @@ from lrinterp.analysis.attribution.words import (
     path_caveats,
 )
 from lrinterp.analysis.contrast import over_templates
-from lrinterp.analysis.subject import SET_WORDS, focus, head_name, unit_of
+from lrinterp.analysis.subject import SET_WORDS, focus, unit_of
 from lrinterp.metric import joined
 from lrinterp.result import Check, Figure, Metric, NotApplicable, Result, records
 from lrinterp.run import Run
 from lrinterp.scenes.examples import Swap
+from lrinterp.wording import head_name
 
 __all__ = ["SimilarityAttribution", "similarity_attribution"]
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from lrinterp.analysis.geometry.cosines import Points, apart
 from lrinterp.analysis.subject import relation_captions
@@ -173,8 +174,8 @@ def pairs_of(labels: Int[np.ndarray, "row object"], words: Sequence[str]) -> lis
     return [(row[0], row[-1]) for row in named if len(row) == 2 and row[0] != row[-1]]
 
 
-def recorded_grid(examples: Examples, seed: int) -> CaptionGrid:
-    """The captions of a world, where they name two objects and come in both templates.
+def recorded_grid(examples: Examples, seed: int) -> tuple[CaptionGrid, Int[Tensor, "caption"]]:
+    """The captions of a world, where they name two objects and come in both templates, and which.
 
     Raises NotApplicable where they do not, and where no two pairs have all four captions.
     """
@@ -189,14 +190,15 @@ def recorded_grid(examples: Examples, seed: int) -> CaptionGrid:
         if all(key in place for key in keys_of(pair))
     ]
     pairs = some_pairs(whole, seed)
-    index = [place[key] for pair in pairs for key in keys_of(pair)]
-    return CaptionGrid(
+    index = torch.tensor([place[key] for pair in pairs for key in keys_of(pair)])
+    grid = CaptionGrid(
         pairs=pairs,
         axes=("left_right",),
         templates=1,
-        texts=tuple(examples.caption_text[i] for i in index),
-        tokens=examples.text.at(torch.tensor(index)),
+        texts=tuple(examples.caption_text[i] for i in index.tolist()),
+        tokens=examples.text.at(index),
     )
+    return grid, index
 
 
 Key = tuple[str, str, str]

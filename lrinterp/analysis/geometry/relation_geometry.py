@@ -19,7 +19,7 @@ from lrinterp.analysis.geometry.words import found, notes
 from lrinterp.encoders import DualEncoder
 from lrinterp.metric import joined
 from lrinterp.result import Figure, Metric, NotApplicable, Result, records
-from lrinterp.run import Run
+from lrinterp.run import Run, TowerRun
 from lrinterp.stats import LINEAR, Sample, Units
 
 __all__ = ["KEYS", "RelationGeometry", "caption_geometry", "relation_geometry"]
@@ -185,7 +185,8 @@ def relation_geometry(
     if model.processor is None:
         if pairs is not None:
             raise NotApplicable("this model reads the captions of its world alone, no others")
-        return measured(model, recorded_grid(examples, seed), seed)
+        grid, index = recorded_grid(examples, seed)
+        return measured(recording.towers["text"].at(index), grid, seed)
     own = pairs_of(examples.image_labels, examples.label_words) if pairs is None else pairs
     return caption_geometry(model, own, seed=seed)
 
@@ -202,14 +203,13 @@ def caption_geometry(
     Cost: 36 captions a pair, at most 1,440; above that pairs are drawn with the seed.
     Raises what `caption_grid.free_grid` does.
     """
-    return measured(model, free_grid(model, pairs, seed), seed, progress=progress)
+    grid = free_grid(model, pairs, seed)
+    return measured(TowerRun(model, "text", grid.tokens, progress=progress), grid, seed)
 
 
-def measured(
-    model: DualEncoder, grid: CaptionGrid, seed: int, *, progress: bool | None = None
-) -> RelationGeometry:
-    """The Result of a grid of captions."""
-    table, sums = geometry(model, grid, seed, progress=progress)
+def measured(run: TowerRun, grid: CaptionGrid, seed: int) -> RelationGeometry:
+    """The Result of a text tower on the captions of a grid."""
+    model, (table, sums) = run.model, geometry(run, grid, seed)
     random = random_consistency(model, grid, seed)
     return RelationGeometry(
         table=table,

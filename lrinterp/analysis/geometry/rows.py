@@ -40,11 +40,8 @@ FIRST_SEED = 2000
 Streams = Float[Tensor, "layer caption d_model"]
 
 
-def pooled_streams(
-    model: DualEncoder, grid: CaptionGrid, *, progress: bool | None = None
-) -> Streams:
-    """The residual stream of the pooled position after each layer of the text tower."""
-    run = TowerRun(model, "text", grid.tokens, progress=progress)
+def pooled_streams(run: TowerRun) -> Streams:
+    """The residual stream of the pooled position after each layer."""
     return torch.stack([run.pooled(layer) for layer in range(1, run.n_layers + 1)])
 
 
@@ -59,15 +56,13 @@ def at_site(
     return stream.double().cpu().numpy()
 
 
-def geometry(
-    model: DualEncoder, grid: CaptionGrid, seed: int, *, progress: bool | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def geometry(run: TowerRun, grid: CaptionGrid, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every measure by layer, site and axis; and by object pair, for the last embedding, its sums.
 
     Measures: `cosines.cosines` and, for embeddings, `direction.direction`.
     Cost: one forward pass, and a tenth of a second a layer and axis.
     """
-    streams = pooled_streams(model, grid, progress=progress)
+    model, streams = run.model, pooled_streams(run)
     if not np.abs(at_site(model, streams[-1], EMBEDDING)).max() > SHORTEST:
         raise NotApplicable("the embeddings of all captions have no length")
     signs, apart = signs_of(len(grid.pairs), seed), grid.apart
@@ -91,14 +86,16 @@ def random_consistency(model: DualEncoder, grid: CaptionGrid, seed: int) -> tupl
 
     Cost: one forward pass of the axis' captions for each.
     """
-    own, found = grid.of_axis(grid.axes[0]), []
-    for twin in random_twins(model, "text", FIRST_SEED + seed):
-        stream = pooled_streams(twin, own, progress=False)[-1]
+    own = grid.of_axis(grid.axes[0])
+    signs = signs_of(len(own.pairs), seed, 0)
+
+    def consistency(twin: DualEncoder) -> float:
+        stream = pooled_streams(TowerRun(twin, "text", own.tokens, progress=False))[-1]
         [points] = own.by_axis(at_site(twin, stream, EMBEDDING)).values()
-        measure = direction(points, own.apart, signs_of(len(own.pairs), seed, 0))["consistency"]
-        top, bottom = measure.by_pair
-        found.append(float(top.sum() / bottom.sum()) if bottom.sum() > 0 else 0.0)
-    return tuple(found)
+        top, bottom = direction(points, own.apart, signs)["consistency"].by_pair
+        return float(top.sum() / bottom.sum()) if bottom.sum() > 0 else 0.0
+
+    return tuple(map(consistency, random_twins(model, "text", FIRST_SEED + seed)))
 
 
 def rows_of(found: Mapping[str, Measure], objects: Units) -> Iterator[dict[str, Any]]:

@@ -7,25 +7,12 @@ import torch
 from einops import einsum
 from jaxtyping import Float
 
-from lrinterp.analysis.gradient.headline import Place
-from lrinterp.analysis.subject import focus
-from lrinterp.result import NotApplicable
+from lrinterp.analysis.read import Place
+from lrinterp.analysis.subject import SIDES, focus, sides_of
 from lrinterp.run import Run
-from lrinterp.scenes import Examples
 from lrinterp.stats import COSINE, ratio_intervals
 
-__all__ = ["SIDES", "attention_gains", "gains_of", "sides_of"]
-
-SIDES = {"object": ("left", "right"), "half": ("left half", "right half")}
-"""The roles of both sides of a picture: where its objects are known, and where they are not."""
-
-
-def sides_of(examples: Examples) -> str:
-    """Are the objects' places known, or halves alone? NotApplicable where neither is."""
-    for kind, roles in SIDES.items():
-        if set(roles) <= set(examples.roles["image"]):
-            return kind
-    raise NotApplicable("the examples do not say which positions are left and which are right")
+__all__ = ["attention_gains", "gains_of"]
 
 
 def attention_gains(recording: Run) -> dict[Place, dict[str, Any]]:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lrinterp.analysis.gradient.fit import TERM_SETS, WHOLE
-from lrinterp.analysis.subject import SET_WORDS, head_name
+from lrinterp.analysis.subject import SET_WORDS
 from lrinterp.charts import bars, heatmap, lines
 from lrinterp.decomposition import gauges_at
 from lrinterp.result import Figure
+from lrinterp.wording import head_name
 
 if TYPE_CHECKING:
     from lrinterp.analysis.gradient.positional_gradient import PositionalGradient

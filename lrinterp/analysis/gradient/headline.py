@@ -5,15 +5,13 @@ from typing import Any
 
 from lrinterp.analysis.gradient.fit import WHOLE, tower_rows
 from lrinterp.analysis.gradient.plane_fit import fit_row
+from lrinterp.analysis.read import Place
 from lrinterp.result import Metric
 from lrinterp.run import Edit, Run
 from lrinterp.scoring import order_credit
 from lrinterp.stats import GAP, mean_interval
 
-__all__ = ["Place", "choose", "headline"]
-
-Place = tuple[int, int]
-"""Layer and head."""
+__all__ = ["choose", "headline"]
 
 
 def headline(run: Run) -> tuple[int, list[dict[str, Any]]]:

@@ -7,8 +7,7 @@ from typing import Any, ClassVar, final
 
 import pandas as pd
 
-from lrinterp.analysis.ablation.term_ablation import TermAblation
-from lrinterp.analysis.gradient.attention_gain import attention_gains, gains_of, sides_of
+from lrinterp.analysis.gradient.attention_gain import attention_gains, gains_of
 from lrinterp.analysis.gradient.figures import gradient_figures
 from lrinterp.analysis.gradient.fit import (
     WHOLE,
@@ -18,17 +17,19 @@ from lrinterp.analysis.gradient.fit import (
     tower_rows,
     untrained_null,
 )
-from lrinterp.analysis.gradient.headline import Place, choose
+from lrinterp.analysis.gradient.headline import choose
 from lrinterp.analysis.gradient.plane_fit import Grid, fit_plane, plane_slopes
-from lrinterp.analysis.gradient.words import NO_GRADIENT, found, notes
-from lrinterp.analysis.subject import decomposable, focus, head_name, over_pictures
+from lrinterp.analysis.gradient.words import found, notes
+from lrinterp.analysis.read import GAIN, Place, order_lost
+from lrinterp.analysis.subject import decomposable, focus, over_pictures, sides_of
 from lrinterp.axes import Pixels
 from lrinterp.decomposition import gauges_at
 from lrinterp.result import Figure, Metric, Result, records
 from lrinterp.run import Run
 from lrinterp.stats import COSINE, Sample
+from lrinterp.wording import head_name
 
-__all__ = ["NO_GRADIENT", "PositionalGradient", "positional_gradient"]
+__all__ = ["PositionalGradient", "positional_gradient"]
 
 
 @final
@@ -69,12 +70,6 @@ class PositionalGradient(Result):
     def headline_name(self) -> str:
         """The headline head as it is written: L0H2."""
         return head_name(self.headline_layer, self.headline)
-
-    @property
-    def has_gradient(self) -> bool:
-        """Does the headline span exceed both what counts as a gradient and its null?"""
-        row = self.headline_row
-        return row["span"] >= max(NO_GRADIENT, row["null_span"])
 
     @property
     def widest(self) -> float:
@@ -118,17 +113,18 @@ class PositionalGradient(Result):
             "headline_head": Metric(value=self.headline_name, estimator="name"),
             "headline_slope": Metric(value=row["slope"], estimator="slope"),
             "headline_span": Metric(value=row["span"], estimator="slope"),
+            "widest_span": Metric(value=self.widest, estimator="slope"),
             "headline_spearman": Metric(value=row["spearman"], estimator="correlation"),
             "null_slope": Metric(value=row["null_high"], estimator="slope"),
             "null_span": Metric(value=row["null_span"], estimator="slope"),
             **(down if self.grid[0] > 1 else {}),
-            "right_object_attention_gain": self.gain,
+            GAIN: self.gain,
         }
 
     @property
     def primary(self) -> str:
         """Key of the number that is tested between models."""
-        return "right_object_attention_gain"
+        return GAIN
 
     @property
     def finding(self) -> str:
@@ -150,7 +146,7 @@ class PositionalGradient(Result):
 
 
 def positional_gradient(
-    recording: Run, *, term_ablation: TermAblation, seed: int = 0
+    recording: Run, *, term_ablation: Result, seed: int = 0
 ) -> PositionalGradient:
     """Fit a plane to key-position over the patches, for each head of every layer.
 
@@ -171,7 +167,7 @@ def positional_gradient(
         else untrained_null(run, examples.grid)
     )
     fits = pd.DataFrame(list(fitted(rows, examples.grid, null, attention_gains(recording))))
-    (layer, head), chosen_by = choose(term_ablation.order_lost, steepness(rows, examples.grid))
+    (layer, head), chosen_by = choose(order_lost(term_ablation), steepness(rows, examples.grid))
     part, gained = examples.of(name), gains_of(recording, layer)[head]
     return PositionalGradient(
         table=fits.astype({"n": "Int64", "n_units": "Int64", **dict.fromkeys(DOWN, float)}),

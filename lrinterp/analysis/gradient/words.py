@@ -3,15 +3,14 @@
 from typing import TYPE_CHECKING
 
 from lrinterp.analysis.gradient.fit import ENOUGH, PERMUTATIONS, UNTRAINED_MODELS
+from lrinterp.analysis.read import NO_GRADIENT, has_gradient
 from lrinterp.wording import counted, signed
 
 if TYPE_CHECKING:
     from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 
-__all__ = ["NO_GRADIENT", "found", "notes"]
+__all__ = ["found", "notes"]
 
-NO_GRADIENT = 0.1
-"""Span in logits under which a head is said to have no gradient."""
 EXACT = "Slopes depend on weights alone and are exact for this model: they have no interval."
 ABOVE_EXACT = "Slopes are those of mean rows over the pictures: they have no interval."
 NORMED = (
@@ -51,7 +50,7 @@ def found(result: "PositionalGradient") -> str:
 def verdict(result: "PositionalGradient") -> str:
     """Which way the scores rise and by how much a step, or that they do not."""
     slope, flat = result.headline_row["slope"], result.grid[0] == 1
-    if not result.has_gradient:
+    if not has_gradient(result.metrics):
         return f"has no gradient{'' if flat else ' from left to right'} to speak of"
     step = result.unit if flat else f"column of {units(result)}"
     side = "right" if slope > 0 else "left"

@@ -16,8 +16,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lrinterp.analysis.alignment.rotation import label_groups
-from lrinterp.analysis.subject import as_index, random_twins, relation_captions
+from lrinterp.analysis.subject import as_index, label_groups, random_twins, relation_captions
 from lrinterp.encoders import DualEncoder
 from lrinterp.result import Metric, NotApplicable
 from lrinterp.run import TowerRun
@@ -132,12 +131,13 @@ def patterns_of(run: TowerRun, mentions: Mentions) -> list[Pattern]:
 
 def random_null(model: DualEncoder, mentions: Mentions, seed: int) -> float:
     """Largest |mean difference| over all heads of models of random weights."""
-    tokens, largest = mentions.examples.text, 0.0
-    for twin in random_twins(model, "text", FIRST_SEED + seed):
-        patterns = patterns_of(TowerRun(twin, "text", tokens), mentions)
+
+    def largest(twin: DualEncoder) -> float:
+        patterns = patterns_of(TowerRun(twin, "text", mentions.examples.text), mentions)
         gap = gap_of(mention_attention(patterns, mentions))
-        largest = max(largest, float(np.abs(gap.mean(-1)).max()))
-    return largest
+        return float(np.abs(gap.mean(-1)).max())
+
+    return max(map(largest, random_twins(model, "text", FIRST_SEED + seed)))
 
 
 def gap_of(

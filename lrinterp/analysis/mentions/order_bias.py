@@ -7,7 +7,6 @@ from typing import Any, ClassVar, final
 
 import pandas as pd
 
-from lrinterp.analysis.alignment.rotation import HELD_OUT
 from lrinterp.analysis.mentions.attention import (
     ALL,
     Mentions,
@@ -22,13 +21,13 @@ from lrinterp.analysis.mentions.attention import (
     random_null,
     sets_of,
 )
-from lrinterp.analysis.subject import head_name
+from lrinterp.analysis.subject import HELD_OUT
 from lrinterp.charts import bars, lines, reference
 from lrinterp.metric import joined
 from lrinterp.result import Figure, Metric, Result, records
 from lrinterp.run import Run
 from lrinterp.stats import Sample
-from lrinterp.wording import counted
+from lrinterp.wording import counted, head_name
 
 __all__ = ["OrderBias", "order_bias"]
 

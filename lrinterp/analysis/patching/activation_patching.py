@@ -13,13 +13,13 @@ from lrinterp.analysis.patching.agreement import agreement, scalars, words_of
 from lrinterp.analysis.patching.choice import MOST_WORK
 from lrinterp.analysis.patching.figures import patching_figures
 from lrinterp.analysis.patching.rows import EXACT, all_cells, patch, small
-from lrinterp.analysis.subject import focus, head_name, over_pictures
+from lrinterp.analysis.subject import focus, over_pictures
 from lrinterp.axes import Pixels
 from lrinterp.metric import joined
 from lrinterp.result import Check, Figure, Metric, NotApplicable, Result, finite_or_none, records
 from lrinterp.run import Run
 from lrinterp.run.edit import ALL
-from lrinterp.wording import signed
+from lrinterp.wording import head_name, signed
 
 __all__ = ["ActivationPatching", "activation_patching", "pairs_of"]
 

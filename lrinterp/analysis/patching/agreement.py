@@ -3,22 +3,18 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float
-from scipy.stats import rankdata
 
 from lrinterp.result import Metric, finite_or_none
+from lrinterp.stats import FEWEST, agreement_of
 
-__all__ = ["RANDOM", "STRONGEST", "agreement", "agreement_of", "compared", "scalars", "words_of"]
+__all__ = ["RANDOM", "STRONGEST", "agreement", "compared", "scalars", "words_of"]
 
 EVERY, RANDOM, STRONGEST = "every cell", "random sample", "strongest cells"
 SAMPLES = {EVERY: ("all",), RANDOM: ("random", "both"), STRONGEST: ("strongest", "both")}
 """What stands in the column `chosen` of the cells of each sample."""
 ANY_SITE = "all sites"
 COLUMNS = ["encoder", "cells", "site", "pearson", "spearman", "slope", "n"]
-FEWEST = 3
-"""Cells below which nothing can be said."""
 
 
 def compared(table: pd.DataFrame) -> pd.DataFrame:
@@ -49,33 +45,6 @@ def by_site(encoder: str, sample: str, part: pd.DataFrame) -> Iterator[dict[str,
         if site == ANY_SITE or len(rows) >= FEWEST:
             numbers = agreement_of(rows["effect"].to_numpy(float), rows["attribution"].to_numpy())
             yield {"encoder": encoder, "cells": sample, "site": site, **numbers}
-
-
-def agreement_of(
-    effect: Float[np.ndarray, "cell"], attribution: Float[np.ndarray, "cell"]
-) -> dict[str, Any]:
-    """Pearson, Spearman, slope through the origin, n; None where a column is constant.
-
-    >>> import numpy as np
-    >>> agreement_of(np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.25, 0.5]))["slope"]
-    0.5
-    """
-    ranks = rankdata(effect), rankdata(attribution)
-    squares = float(effect @ effect)
-    slope = float(effect @ attribution) / squares if squares else None
-    return {
-        "pearson": correlation(effect, attribution),
-        "spearman": correlation(*ranks),
-        "slope": slope if len(effect) >= FEWEST else None,
-        "n": len(effect),
-    }
-
-
-def correlation(x: Float[np.ndarray, "cell"], y: Float[np.ndarray, "cell"]) -> float | None:
-    """Pearson's r, or None."""
-    if len(x) < FEWEST or not np.ptp(x) or not np.ptp(y):
-        return None
-    return finite_or_none(float(np.corrcoef(x, y)[0, 1]))
 
 
 def scalars(rows: pd.DataFrame) -> dict[str, Metric]:

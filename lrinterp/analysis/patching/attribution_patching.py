@@ -18,14 +18,11 @@ from torch import Tensor
 
 from lrinterp.analysis.patching.cells import cell_sums, hook_of, per_entry
 from lrinterp.axes import Embeddings
-from lrinterp.encoders import Tower
 from lrinterp.run import Edit, TowerRun, gradient
 from lrinterp.run.margins import reaches
 
-__all__ = ["Estimate", "estimate", "part_size", "same"]
+__all__ = ["Estimate", "estimate", "same"]
 
-PART_BYTES = 2**30
-"""What the activations of two runs and one backward pass may take, whatever the model."""
 IDENTICAL = 1e-6
 
 
@@ -100,17 +97,3 @@ def same(base: TowerRun, source: TowerRun, cells: Sequence[Edit]) -> Bool[Tensor
         scale = own[torch.isfinite(own)].abs().max().clamp(min=1e-30)
         counts[hook] = per_entry(hook, (change.abs() / scale > IDENTICAL).to(own.dtype))
     return (cell_sums(counts, cells, base.places.roles) == 0).all(-1)
-
-
-def part_size(tower: Tower, n_positions: int) -> int:
-    """How many examples may be patched side by side within PART_BYTES; at least one.
-
-    Counted for each layer: six sites as wide as the stream and two maps, of both runs and as
-    gradients; and what the backward pass keeps, about fourteen streams, four MLPs and four maps.
-    ViT-B/32 patches 10 pairs at once, ViT-L/14 one.
-    """
-    cfg = tower.cfg
-    wide, maps = n_positions * cfg.d_model, cfg.n_heads * n_positions**2
-    mlp = 0 if cfg.attn_only else n_positions * (cfg.d_mlp or 0)
-    numbers = 3 * (6 * wide + 2 * maps) + 14 * wide + 4 * mlp + 4 * maps
-    return max(1, PART_BYTES // (4 * numbers * cfg.n_layers))

@@ -11,10 +11,10 @@ import pandas as pd
 
 from lrinterp.analysis.patching.agreement import RANDOM, STRONGEST, compared
 from lrinterp.analysis.patching.cells import HEAD_SITES, RESIDUAL_SITES
-from lrinterp.analysis.subject import head_name
 from lrinterp.charts import diagonal, heatmap, scatter
 from lrinterp.result import Figure, records
 from lrinterp.run.edit import MAP_SITES
+from lrinterp.wording import head_name
 
 __all__ = ["patching_figures"]
 

@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from lrinterp.analysis.contrast import Contrast
-from lrinterp.analysis.patching.attribution_patching import Estimate, estimate, part_size
+from lrinterp.analysis.patching.attribution_patching import Estimate, estimate
 from lrinterp.run import Edit, margins
+from lrinterp.run.memory import part_size
 
 __all__ = ["DIRECTIONS", "estimates", "exactly"]
 

@@ -15,10 +15,10 @@ from einops import rearrange
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
-from lrinterp.analysis.attribution.margin_parts import MarginParts
-from lrinterp.analysis.gradient.headline import Place
+from lrinterp.analysis.read import Place
 from lrinterp.axes import Embeddings
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, MEANS, term_scores
+from lrinterp.decomposition.margin_parts import MarginParts
 from lrinterp.encoders import Preprocessing
 from lrinterp.run import TowerRun
 

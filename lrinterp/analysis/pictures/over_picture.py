@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, UInt8
 
-from lrinterp.analysis.gradient.headline import Place
-from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.analysis.pictures.figures import map_table, notes, picture_figures, seen
 from lrinterp.analysis.pictures.maps import (
     as_pictures,
@@ -20,10 +18,12 @@ from lrinterp.analysis.pictures.maps import (
     read_in_last_layer,
 )
 from lrinterp.analysis.pictures.pair import Pair
-from lrinterp.analysis.subject import decomposable, head_name
+from lrinterp.analysis.read import Place
+from lrinterp.analysis.subject import decomposable
 from lrinterp.axes import Pixels
 from lrinterp.result import Figure, Metric, NotApplicable, Result
 from lrinterp.run import Run
+from lrinterp.wording import head_name, head_place
 
 __all__ = ["OverPicture", "over_picture"]
 
@@ -105,7 +105,7 @@ class OverPicture(Result):
         return picture_figures(self)
 
 
-def over_picture(recording: Run, *, positional_gradient: PositionalGradient) -> OverPicture:
+def over_picture(recording: Run, *, positional_gradient: Result) -> OverPicture:
     """Lay attention, terms and attribution over one photograph and its mirror image.
 
     The photograph is chosen by its layout alone, see `Pair`. Maps: CLS's attention in the headline
@@ -125,7 +125,7 @@ def over_picture(recording: Run, *, positional_gradient: PositionalGradient) -> 
     pair = Pair.of(recording)
     read = read_in_last_layer(pair.run, pair.direction)
     gradient = by_gradient(pair.run, pair.direction)
-    place = (positional_gradient.headline_layer, positional_gradient.headline)
+    place = head_place(str(positional_gradient.metrics["headline_head"].value))
     maps = {
         **looked_at(pair, place, tower.cfg.n_layers - 1),
         (f"read by layer {tower.cfg.n_layers - 1}", "cosine"): read,

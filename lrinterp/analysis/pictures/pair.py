@@ -9,9 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from lrinterp.analysis.contrast import caption_of, clearest_template, swapped
-from lrinterp.analysis.gradient.attention_gain import SIDES, sides_of
-from lrinterp.analysis.mechanism import typical
-from lrinterp.analysis.subject import as_index, focus
+from lrinterp.analysis.subject import SIDES, as_index, focus, sides_of, typical
 from lrinterp.axes import Embeddings
 from lrinterp.result import NotApplicable
 from lrinterp.run import Run, TowerRun

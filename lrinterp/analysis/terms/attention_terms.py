@@ -20,7 +20,7 @@ from lrinterp.run import Run
 from lrinterp.stats import Sample
 from lrinterp.wording import counted
 
-__all__ = ["AttentionTerms", "adding_up", "attention_terms"]
+__all__ = ["AttentionTerms", "attention_terms"]
 
 EXACT = 1e-4
 """Error of the sum beyond which the terms are not those of the scores: float32 in deep towers."""
@@ -159,13 +159,8 @@ class AttentionTerms(Result):
     @property
     def checks(self) -> tuple[Check, ...]:
         """The sum of the terms against the scores that the model itself computed."""
-        return (adding_up(self.error),)
-
-
-def adding_up(error: float) -> Check:
-    """The check that the terms add up to the scores."""
-    what = "sum of the terms minus the cached scores, as a share of the largest score"
-    return Check(key="reconstruction", what=what, value=error, bound=EXACT)
+        what = "sum of the terms minus the cached scores, as a share of the largest score"
+        return (Check(key="reconstruction", what=what, value=self.error, bound=EXACT),)
 
 
 LONE = (

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from lrinterp.analysis.subject import head_name
 from lrinterp.analysis.terms.part_shares import BIAS, PARTS, grouped
 from lrinterp.analysis.terms.shares import NINE, SPLIT
 from lrinterp.charts import heatmap
 from lrinterp.decomposition import TERMS
 from lrinterp.result import Attention, Figure, records
+from lrinterp.wording import head_name
 
 __all__ = ["deep_figures", "rows_figure", "shares_figure", "text_figure"]
 

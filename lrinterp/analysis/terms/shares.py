@@ -10,7 +10,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from lrinterp.analysis.subject import focus, head_name, relation_captions
+from lrinterp.analysis.subject import focus, relation_captions
 from lrinterp.axes import Inputs
 from lrinterp.decomposition import (
     KEY_CONTENT,
@@ -25,6 +25,7 @@ from lrinterp.decomposition import (
 from lrinterp.encoders import Tower
 from lrinterp.run import Run, TowerRun
 from lrinterp.stats import Sample, Units, ratio_intervals
+from lrinterp.wording import head_name
 
 __all__ = [
     "NINE",

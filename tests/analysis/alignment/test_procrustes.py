@@ -15,7 +15,6 @@ from lrinterp.analysis.alignment.procrustes import Procrustes, procrustes
 from lrinterp.analysis.alignment.rotation import (
     SHUFFLES,
     Labels,
-    label_groups,
     label_tokens,
     label_vectors,
     partial_isometry,
@@ -236,16 +235,6 @@ def test_moving_a_vector_between_token_and_position_changes_the_raw_cosine_alone
     columns = ["raw_centred_cosine", "aligned_cosine", "span_share", "ceiling"]
     np.testing.assert_allclose(after[columns], before[columns], atol=1e-4)
     assert (after["raw_cosine"] - before["raw_cosine"]).abs().max() > 0.05
-
-
-def test_groups_come_from_the_captions():
-    groups = label_groups(small().examples)
-    assert groups == ("trained",) * 4 + ("held out",) * 2 + ("neither",)
-    alone = small(split={"n_val": 1})  # no pair of held-out labels, but mixed ones
-    assert label_groups(alone.examples) == ("trained",) * 4 + ("held out",) + ("neither",) * 2
-    assert means_of(procrustes(alone))["n"] == 1
-    three = small({"n_objects": 3}, {"n_val": 3})
-    assert label_groups(three.examples) == ("trained",) * 4 + ("held out",) * 3
 
 
 @pytest.mark.parametrize(

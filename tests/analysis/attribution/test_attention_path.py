@@ -11,10 +11,10 @@ from torch import Tensor
 from lrinterp import DualEncoder, Edit, Scenes, Split, World, preset, record
 from lrinterp.analysis.attribution import attention_path as path_module
 from lrinterp.analysis.attribution.attention_path import AttentionPath, ScoreSpace, why_no_path
-from lrinterp.analysis.attribution.margin_parts import VALUE_PARTS, MarginParts
 from lrinterp.analysis.attribution.margins_apart import Apart
 from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.decomposition import TERMS, embedding_in
+from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
 from lrinterp.run import under
 
 pytestmark = pytest.mark.usefixtures("one_thread")

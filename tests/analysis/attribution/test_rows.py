@@ -12,7 +12,6 @@ from torch import Tensor
 from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.attribution import rows as rows_module
 from lrinterp.analysis.attribution.attention_path import AttentionPath
-from lrinterp.analysis.attribution.margin_parts import VALUE_PARTS, MarginParts
 from lrinterp.analysis.attribution.margins_apart import all_apart
 from lrinterp.analysis.attribution.rows import (
     WAYS,
@@ -23,6 +22,7 @@ from lrinterp.analysis.attribution.rows import (
 )
 from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.decomposition import TERMS
+from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
 from lrinterp.stats import LINEAR, mean_interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")

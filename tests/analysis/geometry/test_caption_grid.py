@@ -149,7 +149,8 @@ def test_the_captions_of_a_world_with_both_templates():
     split = Split(n_pair=3, n_val=2, positions_per_label=2, layouts_per_pair=1)
     world = World(n_pixels=3, n_labels=6, template="both")
     examples = Scenes(world, split).examples()
-    grid = recorded_grid(examples, 0)
+    grid, index = recorded_grid(examples, 0)
+    assert grid.texts == tuple(examples.caption_text[i] for i in index.tolist())
     assert len(grid.pairs) == 15
     assert torch.equal(grid.tokens.ids[:, 0], torch.full((60,), 1))
     assert grid.texts[:4] == (

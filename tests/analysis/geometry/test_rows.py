@@ -15,6 +15,7 @@ from lrinterp.analysis.geometry.rows import (
     pooled_streams,
 )
 from lrinterp.encoders import DualEncoder, preset
+from lrinterp.run import TowerRun
 from lrinterp.scenes import Scenes, Split, World
 
 
@@ -22,7 +23,7 @@ from lrinterp.scenes import Scenes, Split, World
 def grid() -> CaptionGrid:
     split = Split(n_pair=3, n_val=2, positions_per_label=2, layouts_per_pair=1)
     world = World(n_pixels=3, n_labels=6, template="both")
-    return recorded_grid(Scenes(world, split).examples(), 0)
+    return recorded_grid(Scenes(world, split).examples(), 0)[0]
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,18 @@ def model() -> DualEncoder:
     ).double()
 
 
+def text_run(model: DualEncoder, grid: CaptionGrid) -> TowerRun:
+    return TowerRun(model, "text", grid.tokens, progress=False)
+
+
 def test_the_last_embedding_is_the_models_own(model: DualEncoder, grid: CaptionGrid):
-    streams = pooled_streams(model, grid, progress=False)
+    streams = pooled_streams(text_run(model, grid))
     last = at_site(model, streams[-1], EMBEDDING)
     np.testing.assert_allclose(last, model.embed_all("text", grid.tokens).numpy(), atol=1e-12)
 
 
 def test_each_stream_is_what_the_layer_leaves(model: DualEncoder, grid: CaptionGrid):
-    streams = pooled_streams(model, grid, progress=False)
+    streams = pooled_streams(text_run(model, grid))
     _, cache = model.text.run_with_cache(grid.tokens.ids)
     rows = torch.arange(len(grid.tokens))
     for layer in range(2):
@@ -52,7 +57,7 @@ def test_each_stream_is_what_the_layer_leaves(model: DualEncoder, grid: CaptionG
 
 
 def test_rows_by_layer_site_and_relation(model: DualEncoder, grid: CaptionGrid):
-    table, sums = geometry(model, grid, 0, progress=False)
+    table, sums = geometry(text_run(model, grid), grid, 0)
     assert set(zip(table["layer"], table["site"], strict=True)) == {
         (layer, site) for layer in (0, 1) for site in (EMBEDDING, RESIDUAL)
     }
@@ -63,7 +68,7 @@ def test_rows_by_layer_site_and_relation(model: DualEncoder, grid: CaptionGrid):
     np.testing.assert_allclose(made.to_numpy(float), known.to_numpy(float))
     assert len(sums) == len(last) * len(grid.pairs)
     assert last["p"].notna().sum() == last["null_95"].notna().sum() == 3
-    again, _ = geometry(model, grid, 0, progress=False)
+    again, _ = geometry(text_run(model, grid), grid, 0)
     assert again.equals(table)
 
 

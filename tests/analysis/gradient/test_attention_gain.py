@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from lrinterp import record
-from lrinterp.analysis.gradient.attention_gain import attention_gains, sides_of
-from lrinterp.result import NotApplicable
+from lrinterp.analysis.gradient.attention_gain import attention_gains
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -16,14 +15,6 @@ def renamed(examples, names: dict[str, str]):
     """The pictures' roles under other names."""
     roles = {names.get(name, name): mask for name, mask in examples.roles["image"].items()}
     return replace(examples, roles={**examples.roles, "image": roles})
-
-
-def test_objects_halves_or_neither(photographs):
-    _, examples = photographs
-    assert sides_of(examples) == "object"
-    assert sides_of(renamed(examples, {"left": "left half", "right": "right half"})) == "half"
-    with pytest.raises(NotApplicable, match="do not say which positions are left"):
-        sides_of(renamed(examples, {"left": "some"}))
 
 
 def test_gains_by_layer_and_head_against_a_loop(photographs):

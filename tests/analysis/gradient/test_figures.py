@@ -1,13 +1,11 @@
 """Maps lie as the picture does; lines are those of the headline's layer."""
 
 from typing import Any
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from lrinterp import record
-from lrinterp.analysis.ablation.term_ablation import TermAblation
 from lrinterp.analysis.gradient.figures import gradient_figures
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, positional_gradient
 from lrinterp.result import Figure, Metric
@@ -26,11 +24,10 @@ def traces(figure: Figure) -> Any:
 
 
 @pytest.fixture
-def on_patches(photographs) -> PositionalGradient:
+def on_patches(photographs, losing) -> PositionalGradient:
     """The gradient of head L1H0, whose removal costs most."""
     needed = {(1, 0): Metric(value=0.2, low=0.1, high=0.3)}
-    ablation = Mock(spec=TermAblation, order_lost=needed)
-    return positional_gradient(record(*photographs), term_ablation=ablation)
+    return positional_gradient(record(*photographs), term_ablation=losing(needed))
 
 
 def test_the_map_has_the_picture_s_orientation(on_patches: PositionalGradient):
@@ -61,8 +58,7 @@ def test_gains_of_all_heads(on_patches: PositionalGradient):
     assert {"low", "high"} <= set(figure.table)
 
 
-def test_a_row_of_pixels_keeps_its_lines_and_bars(micro_recording):
+def test_a_row_of_pixels_keeps_its_lines_and_bars(micro_recording, losing):
     needed = {(0, 0): Metric(value=0.2, low=0.1, high=0.3)}
-    ablation = Mock(spec=TermAblation, order_lost=needed)
-    result = positional_gradient(micro_recording, term_ablation=ablation)
+    result = positional_gradient(micro_recording, term_ablation=losing(needed))
     assert [f.key for f in gradient_figures(result)] == ["rows-canonical", "rows-raw", "gain"]

@@ -5,16 +5,17 @@ from dataclasses import replace
 from unittest.mock import Mock
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from lrinterp import DualEncoder, Examples, Scenes, Split, World, load_checkpoint, preset, record
-from lrinterp.analysis.ablation.term_ablation import TermAblation, term_ablation
+from lrinterp.analysis.ablation.term_ablation import term_ablation
 from lrinterp.analysis.gradient.fit import UNTRAINED_MODELS, LayerRows, tower_rows
 from lrinterp.analysis.gradient.plane_fit import slopes
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, positional_gradient
 from lrinterp.axes import Tokens
-from lrinterp.result import Metric
+from lrinterp.result import Metric, Result
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -22,13 +23,13 @@ WHOLE = "EP+PP+bP"
 COLUMNS = "encoder layer head term gauge slope span r2 spearman null_high null_span null".split()
 
 
-def ablation_with(order_lost: Mapping[tuple[int, int], tuple[float, float]]) -> TermAblation:
+def ablation_with(order_lost: Mapping[tuple[int, int], tuple[float, float]]) -> Result:
     """A result whose heads each lost so much order, by the ends of its interval."""
-    lost = {
-        place: Metric(value=sum(ends) / 2, low=ends[0], high=ends[1])
-        for place, ends in order_lost.items()
-    }
-    return Mock(spec=TermAblation, order_lost=lost)
+    rows = [
+        {"layer": layer, "head": head, "value": sum(ends) / 2, "low": ends[0], "high": ends[1]}
+        for (layer, head), ends in order_lost.items()
+    ]
+    return Mock(spec=Result, tables={"order_lost": pd.DataFrame(rows)})
 
 
 def gradient_of(recording) -> PositionalGradient:

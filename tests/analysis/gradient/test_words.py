@@ -15,14 +15,14 @@ def result(**changes: Any) -> PositionalGradient:
     row = {"slope": -0.5, "span": 3.0, "spearman": -0.9, "null_span": 0.4}
     row |= {"slope_y": 0.25, "span_y": 1.5, "null_span_y": 0.3}
     gain = Metric(value=0.1, low=0.05, high=0.15, n=64, n_units=5)
+    spans = {"headline_span": Metric(value=3.0), "null_span": Metric(value=0.4)}
     fields = {
         "headline_row": row,
-        "metrics": {"right_object_attention_gain": gain},
+        "metrics": {"right_object_attention_gain": gain, **spans},
         "grid": (7, 7),
         "unit": "patch",
         "side": "object",
         "null": "permuted",
-        "has_gradient": True,
         "headline_name": "L3H1",
         "headline_layer": 3,
         "headline_by": "its removal costs most order",
@@ -50,7 +50,8 @@ def test_a_row_is_spoken_of_by_pixels():
 
 
 def test_nothing_is_called_nothing_and_halves_are_halves():
-    text = found(result(has_gradient=False, side="half"))
+    flat = {**result().metrics, "headline_span": Metric(value=0.05)}
+    text = found(result(metrics=flat, side="half"))
     assert "has no gradient from left to right to speak of" in text
     assert "Attention to the right half minus attention to the left half" in text
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lrinterp import DualEncoder, Edit, Scenes, Split, World, preset
-from lrinterp.analysis.patching.attribution_patching import estimate, part_size, same
+from lrinterp.analysis.patching.attribution_patching import estimate, same
 from lrinterp.analysis.patching.cells import cells_of, hook_of, is_full, query_of
 from lrinterp.run import Places, TowerRun, gradient, margins
 from lrinterp.run.edit import ALL
@@ -189,14 +189,3 @@ def test_weights_and_inputs_are_left_alone():
         assert torch.equal(weight, before[name])
     assert not two.base.residual(0).requires_grad
     assert not any(point.fwd_hooks for point in two.base.tower.hook_dict.values())
-
-
-def test_memory_bounds_the_examples_of_a_part():
-    b32 = {"d_model": 768, "d_mlp": 3072, "n_heads": 12, "n_layers": 12, "attn_only": False}
-    l14 = {"d_model": 1024, "d_mlp": 4096, "n_heads": 16, "n_layers": 24, "attn_only": False}
-    tower = two_of("image", "minimal").base.tower
-    assert part_size(tower, 5) > 1000
-    for shape, n_positions, examples in ((b32, 50, 10), (l14, 257, 1)):
-        for name, value in shape.items():
-            setattr(tower.cfg, name, value)
-        assert part_size(tower, n_positions) == examples

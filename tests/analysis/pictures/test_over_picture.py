@@ -13,10 +13,9 @@ import pytest
 
 import lrinterp.store as store
 from lrinterp import DualEncoder, Examples, Run, load_checkpoint, record
-from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.analysis.pictures.over_picture import OverPicture, over_picture
 from lrinterp.encoders import Preprocessing, Processor
-from lrinterp.result import NotApplicable
+from lrinterp.result import Metric, NotApplicable, Result
 from lrinterp.scenes.natural import compose, read_relations
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -26,9 +25,9 @@ PREPROCESSING = Preprocessing(
 )
 
 
-def gradient(layer: int, head: int) -> PositionalGradient:
+def gradient(layer: int, head: int) -> Result:
     """All that is read of it: the headline head."""
-    return Mock(spec=PositionalGradient, headline=head, headline_layer=layer)
+    return Mock(spec=Result, metrics={"headline_head": Metric(value=f"L{layer}H{head}")})
 
 
 def recorded(model: DualEncoder, examples: Examples) -> Run:

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from lrinterp import DualEncoder, FitConfig, Scenes, Split, World, fit, preset, record
-from lrinterp.analysis.attribution.margin_parts import VALUE_PARTS, MarginParts
 from lrinterp.analysis.contrast import Contrast, contrasts
-from lrinterp.decomposition import along
-from lrinterp.run.edit import gauge_of
+from lrinterp.decomposition import along, gauge_of
+from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -28,16 +28,11 @@ from einops import einsum
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lrinterp.analysis.subject import head_name
 from lrinterp.axes import Embeddings
-from lrinterp.decomposition import (
-    Streams,
-    centred_scale,
-    part_names,
-    through_ln1,
-    through_norm,
-)
-from lrinterp.run.edit import gauge_of
+from lrinterp.decomposition.parts import part_names, through_norm
+from lrinterp.decomposition.streams import Streams, centred_scale, gauge_of
+from lrinterp.decomposition.terms import through_ln1
+from lrinterp.wording import head_name
 
 __all__ = ["VALUE_PARTS", "MarginParts", "at_pool", "concatenated", "length"]
 
