@@ -68,6 +68,11 @@ MEANS = "at depth position is a mean that now leaves out the picture's own label
 ROUNDING = "the order of sums in single precision"
 TIE = "a margin of 0 but for rounding: one picture in 1,800, or one of 12 draws, changes sides"
 
+PATH = "attribution takes every depth by one path: parts by head, role and key, groups, patches"
+PAIRED = "numbers of one model and another on the same pictures are paired now"
+READ = "numbers that one analysis reads of another by key"
+MOVED = "checks of sums, which were words among the caveats"
+
 KEYS = (
     "order_reversed order_linear_only order_residual_only order_residual_rescaled order_exchanged "
     "order_equalised *_gap order_without_both_key_position heads_that_carry_order "
@@ -81,6 +86,40 @@ DEEP_PARTS = (
     "positional_gradient/* over_picture/* term_ablation/summary/* term_ablation/*layers=[!0]*"
 ).split()
 """What rests on position in their later layers."""
+
+
+PATHS = {
+    "added": (
+        "table(*)/row",
+        "summary/*_margin_by_*",
+        "figures/parts-*",
+        "figures/roles-*",
+        "figures/patches",
+        "figures/pixels",
+        "figures/pixels/table(*)/row",
+        "caveats/*",
+    ),
+    "missing": (
+        "table(*)/row",
+        "figures/roles-*/table(*)/row",
+        "figures/heads-*",
+        "figures/patches-*",
+        "figures/pixels/table(*)/row",
+        "caveats/*",
+    ),
+    "text": (
+        "finding",
+        "caveats/*",
+        "figures/roles-*/title",
+        "figures/roles-*/how_to_read",
+        "figures/pixels/how_to_read",
+        "summary/*_largest_contribution/value",
+    ),
+    "number": ("summary/*_largest_value/*",),
+}
+"""What the one path of attribution names, draws and chooses otherwise."""
+PAIRS = ("image margin", "text margin", "bias head", "first head")
+ENDS = ("added", "missing")
 
 
 def at_depth(kind: str, *parts: str) -> list[str]:
@@ -104,7 +143,23 @@ WANTED = [
     *(Meant(f"added compare/*/differences/summary/{k}*", CONTROLS) for k in SPACED),
     *(Meant(f"added compare/*/differences/*quantity={k} checkpoint=*", CONTROLS) for k in SPACED),
     Meant("number compare/*/differences/*order placebo*", MEANS),
-    Meant("added */results/*/checks", "checks of sums, which were words among the caveats"),
+    Meant("added */results/*/checks", MOVED),
+    Meant("missing */mechanism/caveats/*", MOVED),
+    *(
+        Meant(f"{kind} */similarity_attribution/{part}", PATH)
+        for kind, parts in PATHS.items()
+        for part in parts
+    ),
+    Meant("text compare/*/differences/summary/* largest contribution, *", PATH),
+    Meant("number compare/*/differences/summary/* largest value, *", PATH),
+    *(Meant(f"{k} compare/*/differences/*largest contribution checkpoint=*", PATH) for k in ENDS),
+    Meant("added */positional_gradient/summary/widest_span", READ),
+    Meant("added compare/*/differences/*widest span*", READ),
+    Meant("added */term_ablation/tables", READ),
+    *(Meant(f"number compare/*/differences/summary/{k}*, two minus one/*", PAIRED) for k in PAIRS),
+    *(Meant(f"{k} compare/*/differences/*primary=* difference_n=*", PAIRED) for k in ENDS),
+    Meant("text compare/*/differences/caveats/*", PAIRED),
+    Meant("number compare/*/numbers-minus/*key=order_placebo*", MEANS),
     Meant("number */mechanism/*/logits", ROUNDING, 2e-6),
     Meant("number no-gradient/*/term_ablation/*", TIE, 2e-3),
     Meant("number triple/*/term_ablation/*", TIE, 2e-3),
