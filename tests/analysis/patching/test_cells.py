@@ -14,9 +14,8 @@ from lrinterp.analysis.patching.cells import (
 )
 from lrinterp.axes import Tokens
 from lrinterp.encoders import DualEncoder, build_tower, tower_from_plain
-from lrinterp.run import TowerRun
+from lrinterp.run import Places, TowerRun
 from lrinterp.run.edit import ALL, MAP_SITES
-from lrinterp.run.tower import Places
 
 N, POS, HEADS, WIDTH = 3, 5, 2, 4
 

@@ -9,9 +9,8 @@ import torch
 from lrinterp import DualEncoder, InputError, Scenes, Split, World, preset
 from lrinterp.analysis.patching.cells import cells_of, hook_of, layer_of, query_of, same
 from lrinterp.axes import Tokens
-from lrinterp.run import Edit, TowerRun, margins, under
+from lrinterp.run import Edit, Places, TowerRun, margins, under
 from lrinterp.run.edit import ALL, MAP_SITES
-from lrinterp.run.tower import Places
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
