@@ -120,6 +120,10 @@ class Edit:
             raise ValueError("source: a run to patch from goes with how='patch', and with it alone")
         if (self.how == "add") != (self.vector is not None):
             raise ValueError("vector: what to add goes with how='add', and with it alone")
+        self.check_place()
+
+    def check_place(self) -> None:
+        """Refuse what names no place, or one that is not there."""
         if self.layers == () or self.heads == ():
             raise ValueError("layers, heads: expected some, or None for all, got none")
         if self.heads is not None and self.what in RESIDUAL_SITES:
@@ -207,8 +211,7 @@ class Edit:
 
     def split_name(self, tower: Tower) -> str:
         """The splits of its layers by name, such as `canonical`, or `canonical, means` above."""
-        layers = self.layers_of(tower)
-        return ", ".join(dict.fromkeys(self.gauge_at(tower, layer) for layer in layers))
+        return ", ".join(dict.fromkeys(self.gauge_at(tower, k) for k in self.layers_of(tower)))
 
 
 def _listed(numbers: tuple[int, ...] | None) -> str:
