@@ -15,8 +15,7 @@ import torch
 
 import lrinterp as lr
 from lrinterp.analysis.contrast import Contrast, contrasts
-from lrinterp.analysis.patching.attribution_patching import same
-from lrinterp.analysis.patching.cells import cells_of, hook_of
+from lrinterp.analysis.patching.cells import cells_of, hook_of, same
 from lrinterp.run import Edit, TowerRun, margins
 from lrinterp.run.hooks import site_mask
 

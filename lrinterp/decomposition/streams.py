@@ -82,8 +82,8 @@ class Streams:
     def residual(self, layer: int) -> Residual:
         """What a layer reads; for `n_layers`, what the last one leaves."""
         last = self.tower.cfg.n_layers
-        name = f"blocks.{last - 1}.hook_resid_post" if layer == last else resid_pre(layer)
-        return self.cache[name]
+        name = f"{last - 1}.hook_resid_post" if layer == last else f"{layer}.hook_resid_pre"
+        return self.cache[f"blocks.{name}"]
 
     def split(self, layer: int, gauge: str) -> Split:
         """The stream before a layer in a gauge of that layer; `means` works at any."""
@@ -177,8 +177,3 @@ def centred_scale(
 ) -> Float[Tensor, "batch pos"]:
     """The scale by which a norm divides each position."""
     return (residual.var(-1, unbiased=False) + eps).sqrt()
-
-
-def resid_pre(layer: int) -> str:
-    """The hook of what a layer reads."""
-    return f"blocks.{layer}.hook_resid_pre"

@@ -60,7 +60,11 @@ def score_terms(
     mask lets a key be seen.
     Source: arXiv 2601.12809, section 4; LayerNorm as in Elhage et al. 2021.
     """
-    return split_terms(tower, 0, embedded(tokens, embedding), tokens.pool, pooled=pooled)
+    E = embedding.W_E[tokens.ids]
+    P = embedding.W_pos[: tokens.ids.shape[1]].expand_as(E)
+    return split_terms(
+        tower, 0, Split(E, P, torch.zeros_like(E[:1, :1])), tokens.pool, pooled=pooled
+    )
 
 
 @torch.no_grad()
@@ -69,12 +73,8 @@ def split_terms(
 ) -> TermScores:
     """The nine terms of the scores of any layer, from a split of the stream that it reads."""
     attn, read = tower.blocks[layer].attn, through_ln1(tower, layer, split)
-    keys = [_project(read.content, attn.W_K), _project(read.position, attn.W_K)]
-    keys.append((_project(read.constant, attn.W_K) + attn.b_K).expand_as(keys[0]))
-    if pooled:
-        read = read.at(pool)
-    queries = [_project(read.content, attn.W_Q), _project(read.position, attn.W_Q)]
-    queries.append((_project(read.constant, attn.W_Q) + attn.b_Q).expand_as(queries[0]))
+    queries = _projections(read.at(pool) if pooled else read, attn.W_Q, attn.b_Q)
+    keys = _projections(read, attn.W_K, attn.b_K)
     scale = tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0
     return torch.stack([einsum(q, k, _SCORES) / scale for q in queries for k in keys])
 
@@ -117,13 +117,6 @@ def total(terms: TermScores, names: Iterable[str]) -> Float[Tensor, "batch head 
     return terms[index].sum(0)
 
 
-def embedded(tokens: Tokens, embedding: Embedding) -> Split:
-    """Token and position embedding as the split that the first layer reads."""
-    E = embedding.W_E[tokens.ids]
-    P = embedding.W_pos[: tokens.ids.shape[1]].expand_as(E)
-    return Split(E, P, torch.zeros_like(E[:1, :1]))
-
-
 def through_ln1(tower: Tower, layer: int, split: Split) -> Split:
     """What the attention of a layer reads: its norm at fixed scale, the norm's bias constant."""
     if tower.cfg.normalization_type is None:
@@ -135,6 +128,14 @@ def through_ln1(tower: Tower, layer: int, split: Split) -> Split:
     if not hasattr(norm, "w"):
         return Split(content, position, constant)
     return Split(content * norm.w, position * norm.w, constant * norm.w + norm.b)
+
+
+def _projections(
+    split: Split, W: Float[Tensor, "head d_model d_head"], bias: Float[Tensor, "head d_head"]
+) -> list[Float[Tensor, "batch pos head d_head"]]:
+    """Queries or keys by what they are made of, in the order E, P, b."""
+    content, position = _project(split.content, W), _project(split.position, W)
+    return [content, position, (_project(split.constant, W) + bias).expand_as(content)]
 
 
 _SCORES = "batch query head d, batch key head d -> batch head query key"

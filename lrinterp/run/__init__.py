@@ -1,10 +1,9 @@
 """Runs of a model on examples, intact and under edits."""
 
 from lrinterp.run.edit import KINDS, RANDOM, SITES, Edit
-from lrinterp.run.edited import under
 from lrinterp.run.folder import fingerprint
 from lrinterp.run.hooks import InputIndependent, knows_objects, objects
-from lrinterp.run.margins import gradient, margins
+from lrinterp.run.margins import gradient, margins, under
 from lrinterp.run.places import Places
 from lrinterp.run.run import Run, load_recording, record
 from lrinterp.run.tower import TowerRun

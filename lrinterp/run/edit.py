@@ -110,11 +110,9 @@ class Edit:
         object.__setattr__(self, "what", NAMED.get(self.what, self.what))
         if isinstance(self.vector, Tensor):
             object.__setattr__(self, "vector", tuple(self.vector.tolist()))
-        known = self.kinds
-        if self.how not in known:
-            raise ValueError(
-                f"how: expected one of {', '.join(known)} of {self.what}, got {self.how!r}"
-            )
+        if self.how not in self.kinds:
+            known = ", ".join(self.kinds)
+            raise ValueError(f"how: expected one of {known} of {self.what}, got {self.how!r}")
         if self.gauge not in (OWN, MEANS, *GAUGES):
             expected = ", ".join((OWN, MEANS, *GAUGES))
             raise ValueError(f"gauge: expected one of {expected}, got {self.gauge!r}")
@@ -185,7 +183,7 @@ class Edit:
         n, layers = tower.cfg.n_layers, self.layers_of(tower)
         everywhere = None if n > 1 and layers == tuple(range(n)) else layers
         only = n == 1 and self.queries == ALL and self.what not in SITES
-        gauge = gauge_of(tower, 0) if self.gauge == OWN and layers == (0,) else self.gauge
+        gauge = self.gauge_at(tower, 0) if layers == (0,) else self.gauge
         rows = POOLED if only else self.queries
         return replace(self, layers=everywhere, queries=rows, gauge=gauge)
 
@@ -207,11 +205,13 @@ class Edit:
             "queries": self.queries,
         }
 
+    def gauge_at(self, tower: Tower, layer: int) -> str:
+        """The gauge of one of its layers by name."""
+        return gauge_of(tower, layer) if self.gauge == OWN else self.gauge
+
     def split_name(self, tower: Tower) -> str:
         """The splits of its layers by name, such as `canonical`, or `canonical, means` above."""
-        if self.gauge != OWN:
-            return self.gauge
-        return ", ".join(dict.fromkeys(gauge_of(tower, layer) for layer in self.layers_of(tower)))
+        return ", ".join(dict.fromkeys(self.gauge_at(tower, k) for k in self.layers_of(tower)))
 
 
 def _listed(numbers: tuple[int, ...] | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,19 +20,9 @@ __all__ = ["fingerprint", "match_hooks", "open_folder", "save_folder"]
 INPUTS, INDEX = "inputs", "recording.json"
 
 
-@runtime_checkable
-class HasTowers(Protocol):
-    """A run of several towers."""
-
-    @property
-    def towers(self) -> Mapping[str, TowerRun]:
-        """By name."""
-        ...
-
-
-def match_hooks(run: HasTowers, names: Sequence[str], tower: str) -> list[str]:
+def match_hooks(runs: Mapping[str, TowerRun], names: Sequence[str], tower: str) -> list[str]:
     """The hooks of one tower that some names ask for; a name no tower knows is an InputError."""
-    towers = {name: one.tower for name, one in run.towers.items()}
+    towers = {name: run.tower for name, run in runs.items()}
     for name in names:
         if not any(hooks_of(towers[t], t, name) for t in towers):
             known = [hook for t in towers for hook in towers[t].hook_dict]

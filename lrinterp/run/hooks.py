@@ -12,7 +12,6 @@ from lrinterp.decomposition import (
     GAUGES,
     TERMS,
     Split,
-    gauge_of,
     row_change,
     term_scores,
     through_ln1,
@@ -22,7 +21,6 @@ from lrinterp.run.edit import (
     ALL,
     ATTENTION,
     HEAD_SITES,
-    OWN,
     POOLED,
     RESIDUAL_SITES,
     SITES,
@@ -79,12 +77,11 @@ def on_terms(edit: Edit, part: Narrowed, layer: int) -> Iterator[Hook]:
     The values lose position centred over keys, also in the raw gauge: only what differs between
     keys is told from content.
     """
-    gauge = gauge_of(part.tower, layer) if edit.gauge == OWN else edit.gauge
-    intact = part.streams.apart(layer, gauge)
+    intact = part.streams.apart(layer, edit.gauge_at(part.tower, layer))
     centred = part.streams.apart(layer, "canonical") if edit.gauge in GAUGES else intact
     heads, read = heads_of(edit, part)[:, None, None], {}
     pool = part.inputs.pool if edit.queries == POOLED else None
-    rows = query_mask(edit, part)[:, None, :, None]
+    rows = role_mask(edit.queries, part)[:, None, :, None]
 
     def stream(activation: Tensor, hook: object) -> None:
         read["stream"] = activation
@@ -151,13 +148,10 @@ def resampled(edit: Edit, part: Narrowed, layer: int, rows: Rows) -> Rows:
     if edit.queries != POOLED:
         raise ValueError("queries: resample knows the pooled row alone")
     whole, index = part.whole, part.index
-    gauge = gauge_of(part.tower, layer) if edit.gauge == OWN else edit.gauge
-    own = term_scores(
-        part.tower, layer, whole.streams.split(layer, gauge), edit.terms, whole.inputs.pool
-    )
-    order = torch.randperm(
-        len(own), generator=torch.Generator().manual_seed(DONOR_SEED + edit.seed)
-    )
+    split = whole.streams.split(layer, edit.gauge_at(part.tower, layer))
+    own = term_scores(part.tower, layer, split, edit.terms, whole.inputs.pool)
+    generator = torch.Generator().manual_seed(DONOR_SEED + edit.seed)
+    order = torch.randperm(len(own), generator=generator)
     donors = own[order.to(own.device)]
     if (donors - own).abs().max() <= 1e-6 * own.abs().max():
         raise InputIndependent(
@@ -172,7 +166,7 @@ def resampled(edit: Edit, part: Narrowed, layer: int, rows: Rows) -> Rows:
 def on_attention(edit: Edit, part: TowerRun) -> Callable[[Tensor, object], Tensor]:
     """Moves weight between the objects; the masses of overlapping positions stay."""
     masks, heads = object_masks(part), heads_of(edit, part)
-    rows = query_mask(edit, part)
+    rows = role_mask(edit.queries, part)
 
     def change(pattern: Tensor, hook: object) -> Tensor:
         mass = einsum(pattern, masks, "n head q key, object n key -> object n head q")
@@ -235,13 +229,8 @@ def site_mask(edit: Edit, part: TowerRun) -> Bool[Tensor, "batch ..."]:
     heads = heads_of(edit, part)
     if edit.what in HEAD_SITES:
         return (key[:, :, None] & heads)[..., None]
-    query = query_mask(edit, part)
+    query = role_mask(edit.queries, part)
     return heads[:, None, None] & (query[:, :, None] & key[:, None])[:, None]
-
-
-def query_mask(edit: Edit, part: TowerRun) -> Bool[Tensor, "batch query"]:
-    """The query rows of an edit."""
-    return role_mask(edit.queries, part)
 
 
 def role_mask(role: str, part: TowerRun) -> Bool[Tensor, "batch pos"]:

@@ -1,4 +1,7 @@
-"""Margins under many edits: of one tower, along one direction for each example.
+"""A tower under edits, and margins under many: along one direction for each example.
+
+A run under edits has the interface of an intact one and other numbers; it runs from the first
+layer that is edited, on the stream of the intact run.
 
 Edits of sites in one layer run together, as many as fit, from the stream of their layer on; one
 that cannot reach the pooled position is not run at all. All others run one after the other, and
@@ -14,16 +17,56 @@ from torch import Tensor
 
 from lrinterp.axes import Embeddings
 from lrinterp.run.edit import ALL, MAP_SITES, POOLED, SITES, Edit
-from lrinterp.run.edited import under
-from lrinterp.run.hooks import on_site, role_mask, site_mask, source_of
+from lrinterp.run.hooks import edit_hooks, on_site, role_mask, site_mask, source_of
 from lrinterp.run.memory import keeping
-from lrinterp.run.tower import Narrowed, TowerRun
+from lrinterp.run.places import Index
+from lrinterp.run.tower import Hook, Narrowed, TowerRun, resid_pre
 from lrinterp.store import InputError
 
-__all__ = ["CELL_EXAMPLES", "gradient", "margins", "reaches"]
+__all__ = ["CELL_EXAMPLES", "Edited", "gradient", "margins", "reaches", "under"]
 
 CELL_EXAMPLES = 256
 """Edits x examples of one forward pass: small enough for the cache, large enough to share cost."""
+
+
+class Edited(TowerRun):
+    """Some inputs of an intact run, with some edits of its tower."""
+
+    def __init__(self, base: TowerRun, edits: tuple[Edit, ...]) -> None:
+        super().__init__(base.model, base.name, base.inputs, base.places)
+        self.base, self.own, self.edits = base, edits, (*base.edits, *edits)
+        self.first = min(layer for edit in edits for layer in edit.layers_of(base.tower))
+
+    def run_pass(self) -> dict[str, Tensor]:
+        """From the first edited layer on."""
+        return self.gathered(self.first, self.base.residual(self.first))
+
+    def kept_site(self, name: str) -> Tensor:
+        """What the pass leaves; streams below the first edited layer are those of the base."""
+        below = [resid_pre(layer) for layer in range(self.first)]
+        return self.base.kept_site(name) if name in below else super().kept_site(name)
+
+    def hooks_at(self, index: Index, inside: int | None = None) -> list[Hook]:
+        """The hooks of all edits, in their order; the base has made its own below the first."""
+        part, done = self.base.at(index), self.first if inside is None else inside
+        own = [hook for edit in self.own for hook in edit_hooks(edit, part, inside)]
+        return [*self.base.hooks_at(index, done), *own]
+
+
+def under(base: TowerRun, *edits: Edit) -> TowerRun:
+    """A tower under some edits at once; the run itself for none.
+
+    Raises ValueError for an edit of another tower, and what `Edit` and its hooks raise.
+    """
+    if wrong := [edit.tower for edit in edits if edit.tower != base.name]:
+        raise ValueError(f"tower: expected {base.name}, got {wrong[0]}")
+    if isinstance(base, Edited):
+        return under(base.base, *base.edits, *edits)
+    if not edits:
+        return base
+    run = Edited(base, edits)
+    torch.no_grad()(run.hooks_at)(slice(0, 1))  # whatever is wrong with an edit is said now
+    return run
 
 
 @torch.no_grad()

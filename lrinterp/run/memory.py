@@ -84,13 +84,10 @@ class Sites(Mapping):  # bare, so that no type checker reads a site to see what 
         layer, site = place_of(name)
         if layer is None:
             return self.outside(name)
-        if site == "hook_resid_pre":
-            return self.run.residual(layer)
-        if site == "hook_resid_post":
-            return self.run.residual(layer + 1)
-        if name not in self.inside:
-            group = next((group for group in TOGETHER if site in group), (site,))
-            self.load([f"blocks.{layer}.{one}" for one in group])
+        if site in ("hook_resid_pre", "hook_resid_post"):
+            return self.run.residual(layer + (site == "hook_resid_post"))
+        group = next((group for group in TOGETHER if site in group), (site,))
+        self.load([f"blocks.{layer}.{one}" for one in group])
         if name not in self.inside:
             raise InputError(
                 f"hook {name!r} of the {self.run.name} tower never fires in this model"
@@ -102,29 +99,29 @@ class Sites(Mapping):  # bare, so that no type checker reads a site to see what 
         asked = [n for n in names if n in self.known and n not in self.inside]
         for layer in sorted({number for n in asked if (number := place_of(n)[0]) is not None}):
             own = [n for n in asked if place_of(n)[0] == layer]
-            self.keep(self.layer(layer, own))
-
-    def layer(self, layer: int, names: list[str]) -> dict[str, Tensor]:
-        """Some sites of one layer; InputError for a hook that never fires."""
-        parts: list[dict[str, Tensor]] = []
-        for some, part in self.run.parts():
-            start = self.run.residual(layer)[some]
-            parts.append(fired(part, names, layer, start))
-        optional = {n for n in names if n.endswith(("hook_mlp_out", "hook_attn_out"))}
-        if silent := [n for n in names if n not in parts[0] and n not in optional]:
-            raise InputError(
-                f"hook {silent[0]!r} of the {self.run.name} tower never fires in this model"
-            )
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+            found = self.made(own, layer)
+            rarely = ("hook_mlp_out", "hook_attn_out")
+            if silent := [n for n in own if n not in found and not n.endswith(rarely)]:
+                raise InputError(
+                    f"hook {silent[0]!r} of the {self.run.name} tower never fires in this model"
+                )
+            self.keep(found)
 
     def outside(self, name: str) -> Tensor:
         """What is made of the inputs before the first layer, or of the weights."""
-        if name not in self.inside:
-            parts = [fired(part, [name], 0, None) for _, part in self.run.parts()]
-            if name not in parts[0]:
-                raise InputError(f"hook {name!r} of the {self.run.name} tower is not kept")
-            self.keep({name: torch.cat([part[name] for part in parts])})
-        return self.inside[name]
+        found = self.made([name], None)
+        if name not in found:
+            raise InputError(f"hook {name!r} of the {self.run.name} tower is not kept")
+        self.keep(found)
+        return found[name]
+
+    def made(self, names: list[str], layer: int | None) -> dict[str, Tensor]:
+        """What some hooks of one layer see, or of what comes before the first, of all inputs."""
+        parts = []
+        for some, part in self.run.parts():
+            start = None if layer is None else self.run.residual(layer)[some]
+            parts.append(fired(part, names, layer or 0, start))
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def keep(self, found: Mapping[str, Tensor]) -> None:
         """Keep some sites, and forget the oldest where all would exceed the budget.

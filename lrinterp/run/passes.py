@@ -1,20 +1,20 @@
-"""One gradient-free pass of a tower: streams of all layers and embeddings, batch by batch."""
+"""Passes of a tower without gradient: batch by batch, with what the hooks of edits change."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from lrinterp.axes import AnyInputs
 from lrinterp.encoders import DualEncoder, Tower, batch_that_fits, positions
-from lrinterp.run.memory import keeping, room
-from lrinterp.run.places import Index
-
-if TYPE_CHECKING:
-    from lrinterp.run.tower import TowerRun
+from lrinterp.run.edit import Edit
+from lrinterp.run.memory import keeping
+from lrinterp.run.places import EVERY, Index, Places
 
 __all__ = ["EMBEDDING", "Hook", "Pass", "last_name", "resid_pre"]
 
@@ -28,11 +28,23 @@ PATIENCE = 2
 class Pass:
     """What runs: a tower, its inputs, and the hooks of edits."""
 
-    model: DualEncoder
-    name: str
-    inputs: AnyInputs
-    tower: Tower
-    progress: bool | None
+    def __init__(
+        self,
+        model: DualEncoder,
+        name: str,
+        inputs: AnyInputs,
+        places: Places | None = None,
+        *,
+        progress: bool | None = None,
+    ) -> None:
+        self.model, self.name, self.inputs = model, name, inputs.to(model.device)
+        self.tower = model.towers[name]
+        self.places = places or Places()
+        self.progress = progress
+        """Show a bar where the pass takes long; None on a terminal alone."""
+        self.kept: dict[str, Tensor] = {}
+        self.edits: tuple[Edit, ...] = ()
+        """What is changed in the tower; nothing in an intact run."""
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -52,30 +64,12 @@ class Pass:
         """Inputs of one forward pass."""
         return batch_that_fits(self.tower, self.inputs)
 
-    def parts(self, size: int | None = None) -> Iterator[tuple[slice, "TowerRun"]]:
-        """The inputs in parts of a size, of a batch for None, in order."""
-        raise NotImplementedError
-
     def bar(self, batches: Iterable[Any]) -> Iterable[Any]:
         """The batches of a pass behind a progress bar, where it takes longer than PATIENCE."""
         hidden = None if self.progress is None else not self.progress
         total = -(-len(self) // self.batch_size)
         options = {"unit": "batch", "total": total, "delay": PATIENCE, "disable": hidden}
         return tqdm(batches, desc=self.name, leave=False, **options)
-
-    @torch.no_grad()
-    def gathered(self, first: int, start: Tensor | None) -> dict[str, Tensor]:
-        """Streams and embeddings from a layer on; from the inputs themselves for start None."""
-        names = [resid_pre(layer) for layer in range(first, self.n_layers)]
-        names.append(last_name(self.tower))
-        stores: dict[str, Tensor] = {}
-        for some, part in self.bar(self.parts()):
-            for name, value in part.streamed(names, first, None if start is None else start[some]):
-                if name not in stores:
-                    shape = (len(self), *value.shape[1:])
-                    stores[name] = room(shape, value, len(names))
-                stores[name][some] = value
-        return stores or self.empty(names)
 
     def streamed(
         self, names: Sequence[str], first: int, start: Tensor | None
@@ -103,9 +97,29 @@ class Pass:
     @contextmanager
     def hooked(self, more: Sequence[Hook] = (), *, inside: int | None = None) -> Iterator[None]:
         """Inside, the run's own hooks and some more are on; leaving restores the tower always."""
-        own = self.hooks_at(slice(None), inside)
-        with self.tower.hooks(fwd_hooks=[*own, *more]):
+        with self.tower.hooks(fwd_hooks=[*self.hooks_at(EVERY, inside), *more]):
             yield
+
+    @cached_property
+    @torch.no_grad()
+    def pooled_streams(self) -> Float[Tensor, "layer batch d_model"]:
+        """The pooled position before every layer and behind the last. Cost: a pass of its own.
+
+        Words are read in the order of their length, and under a causal mask only as far as the
+        longest of a batch is pooled: what stands behind changes nothing.
+        """
+        cfg, pool = self.tower.cfg, self.inputs.pool
+        names = [*map(resid_pre, range(cfg.n_layers)), last_name(self.tower)]
+        shape = (len(names), len(self), cfg.d_model)
+        found = torch.zeros(shape, dtype=self.tower.W_U.dtype, device=pool.device)
+        for index in self.bar(pool.argsort(stable=True).split(self.batch_size)):
+            some, kept = self.inputs.at(index), {}
+            with self.tower.hooks(fwd_hooks=[(name, keeping(kept)) for name in names]):
+                end = int(some.pool.max()) + 1 if cfg.attention_dir == "causal" else None
+                self.tower(some.values[:, :end], stop_at_layer=cfg.n_layers)
+            rows = torch.arange(len(index), device=pool.device)
+            found[:, index] = torch.stack([kept[name][rows, some.pool] for name in names])
+        return found
 
     def empty(self, names: Sequence[str]) -> dict[str, Tensor]:
         """What the pass leaves of no inputs."""

@@ -22,9 +22,8 @@ from lrinterp.decomposition import Streams
 from lrinterp.encoders import DualEncoder, PatchTower, Tower, positions
 from lrinterp.metric import Metric
 from lrinterp.run.edit import Edit
-from lrinterp.run.edited import under
 from lrinterp.run.folder import match_hooks, open_folder, save_folder
-from lrinterp.run.margins import gradient, margins
+from lrinterp.run.margins import gradient, margins, under
 from lrinterp.run.places import Places
 from lrinterp.run.tower import TowerRun
 from lrinterp.scenes import Examples
@@ -167,7 +166,7 @@ class Run:
         One memory-mapped .npy file each, in batches, so that memory stays bounded.
         """
         save_folder(
-            Path(folder), self.towers, {t: match_hooks(self, names, t) for t in self.towers}
+            Path(folder), self.towers, {t: match_hooks(self.towers, names, t) for t in self.towers}
         )
 
 
@@ -190,7 +189,7 @@ def record(
     if not len(examples):
         raise InputError("no pictures to record: every set that was asked for is empty")
     run = Run(model, examples, towers_of(model, examples, progress=progress))
-    wanted = {name: match_hooks(run, names, name) for name in run.towers}
+    wanted = {name: match_hooks(run.towers, names, name) for name in run.towers}
     if folder is None:
         return run
     save_folder(Path(folder), run.towers, wanted)

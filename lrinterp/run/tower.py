@@ -9,20 +9,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from transformer_lens import ActivationCache
 
-from lrinterp.axes import AnyInputs, Embeddings
+from lrinterp.axes import Embeddings
 from lrinterp.decomposition import Streams, components
-from lrinterp.encoders import DualEncoder
-from lrinterp.run.edit import Edit
-from lrinterp.run.memory import Sites
+from lrinterp.run.memory import Sites, room
 from lrinterp.run.passes import EMBEDDING, Hook, Pass, last_name, resid_pre
-from lrinterp.run.places import EVERY, Index, Places, as_slice
-from lrinterp.run.pooled import pooled_rows
+from lrinterp.run.places import EVERY, Index, as_slice
 from lrinterp.store import InputError
 
 __all__ = ["Hook", "Index", "Narrowed", "TowerRun", "last_name", "resid_pre"]
@@ -30,24 +26,6 @@ __all__ = ["Hook", "Index", "Narrowed", "TowerRun", "last_name", "resid_pre"]
 
 class TowerRun(Pass):
     """A tower and its inputs; streams, embeddings and activations come when asked for."""
-
-    def __init__(
-        self,
-        model: DualEncoder,
-        name: str,
-        inputs: AnyInputs,
-        places: "Places | None" = None,
-        *,
-        progress: bool | None = None,
-    ) -> None:
-        self.model, self.name, self.inputs = model, name, inputs.to(model.device)
-        self.tower = model.towers[name]
-        self.places = places or Places()
-        self.progress = progress
-        """Show a bar where the pass takes long; None on a terminal alone."""
-        self.kept: dict[str, Tensor] = {}
-        self.edits: tuple[Edit, ...] = ()
-        """What is changed in the tower; nothing in an intact run."""
 
     def parts(self, size: int | None = None) -> Iterator[tuple[slice, "TowerRun"]]:
         """The inputs in parts of a size, of a batch for None, in order."""
@@ -73,11 +51,6 @@ class TowerRun(Pass):
         rows = torch.arange(len(self), device=self.inputs.pool.device)
         return self.residual(layer)[rows, self.inputs.pool]
 
-    @cached_property
-    def pooled_streams(self) -> Float[Tensor, "layer batch d_model"]:
-        """The pooled position before every layer and behind the last, see `pooled_rows`."""
-        return pooled_rows(self.tower, self.inputs, self.bar, self.batch_size)
-
     def kept_site(self, name: str) -> Tensor:
         """A tensor that the pass leaves."""
         if name not in self.kept:
@@ -97,6 +70,20 @@ class TowerRun(Pass):
         """The pass: streams of all layers and embeddings, memory-mapped where they are large."""
         return self.gathered(0, None)
 
+    @torch.no_grad()
+    def gathered(self, first: int, start: Tensor | None) -> dict[str, Tensor]:
+        """Streams and embeddings from a layer on; from the inputs themselves for start None."""
+        names = [resid_pre(layer) for layer in range(first, self.n_layers)]
+        names.append(last_name(self.tower))
+        stores: dict[str, Tensor] = {}
+        for some, part in self.bar(self.parts()):
+            for name, value in part.streamed(names, first, None if start is None else start[some]):
+                if name not in stores:
+                    shape = (len(self), *value.shape[1:])
+                    stores[name] = room(shape, value, len(names))
+                stores[name][some] = value
+        return stores or self.empty(names)
+
     # What is made from it
 
     @cached_property
@@ -104,7 +91,7 @@ class TowerRun(Pass):
         """The streams, split into content and position; see `lrinterp.decomposition.streams`."""
         if self.places.occurs is None:
             raise InputError(f"the {self.name} run does not know which positions tokens occur at")
-        n = self.n_positions
+        n, own = self.n_positions, self.places.clusters
         place = torch.arange(n, device=self.inputs.pool.device)
         bidirectional = self.tower.cfg.attention_dir == "bidirectional"
         return Streams(
@@ -113,7 +100,7 @@ class TowerRun(Pass):
             of_position=components(self.places.occurs)[1][:n].to(place.device),
             seen=(place <= self.inputs.pool[:, None]) | bidirectional,
             cache=self.sites,
-            clusters=self.numbers,
+            clusters=None if own is None else torch.from_numpy(own.copy()).to(place.device),
         )
 
     @cached_property
@@ -122,14 +109,6 @@ class TowerRun(Pass):
         pool = self.inputs.pool.cpu()
         rows, roles = torch.arange(len(pool)), self.places.roles
         return frozenset(name for name, mask in roles.items() if mask[rows, pool].any())
-
-    @property
-    def numbers(self) -> Int[Tensor, "batch"] | None:
-        """The clusters, where the inputs are."""
-        clusters = self.places.clusters
-        if clusters is None:
-            return None
-        return torch.from_numpy(np.ascontiguousarray(clusters)).to(self.inputs.pool.device)
 
     @cached_property
     def sites(self) -> Sites:
@@ -207,15 +186,10 @@ class Narrowed(TowerRun):
 
     def joint(self, index: Index) -> Index:
         """Some of these inputs, as the other run counts them."""
-        return composed(self.index, index, len(self.whole))
+        if index is EVERY:
+            return self.index
+        return as_slice(torch.arange(len(self.whole))[self.index][index])
 
     def hooks_at(self, index: Index, inside: int | None = None) -> list[Hook]:
         """Those of the other run, for these inputs."""
         return self.whole.hooks_at(self.joint(index), inside)
-
-
-def composed(first: Index, then: Index, n: int) -> Index:
-    """Some of some of n inputs."""
-    if then is EVERY:
-        return first
-    return as_slice(torch.arange(n)[first][then])

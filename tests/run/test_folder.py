@@ -35,7 +35,7 @@ def recorded(run: Run, folder: Path, names: Sequence[str] = NAMES) -> Run:
 def assert_equal(one: Run, other: Run) -> None:
     for tower in one.towers:
         assert torch.equal(one.embeddings[tower], other.embeddings[tower])
-        for name in match_hooks(one, NAMES, tower):
+        for name in match_hooks(one.towers, NAMES, tower):
             torch.testing.assert_close(one.site(tower, name), other.site(tower, name))
 
 
@@ -54,7 +54,7 @@ def assert_equal(one: Run, other: Run) -> None:
 def test_wildcards_and_towers(run, names, image, text):
     for tower, layers in (("image", image), ("text", text)):
         expected = [f"blocks.{layer}.attn.hook_pattern" for layer in layers]
-        assert match_hooks(run, names, tower) == expected
+        assert match_hooks(run.towers, names, tower) == expected
 
 
 @pytest.mark.parametrize(

@@ -84,13 +84,13 @@ def test_attention_maps_are_forgotten_first(made, monkeypatch):
 def test_sites_of_a_layer_are_made_together(made, monkeypatch):
     """One layer's work gives scores and pattern, another queries, keys and values."""
     image, work = made(2).towers["image"], []
-    layer = memory.Sites.layer
+    made_of = memory.Sites.made
     monkeypatch.setattr(
-        memory.Sites, "layer", lambda self, *asked: work.append(asked) or layer(self, *asked)
+        memory.Sites, "made", lambda self, *asked: work.append(asked) or made_of(self, *asked)
     )
     for site in ("pattern", "attn_scores", "q", "k", "v", "pattern"):
         assert image.cache[site, 1].isfinite().all()
-    assert [number for number, _ in work] == [1, 1]
+    assert [number for _, number in work] == [1, 1]
 
 
 @pytest.mark.parametrize(

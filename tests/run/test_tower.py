@@ -154,7 +154,6 @@ def test_streams_need_to_know_which_positions_belong_together(made):
         assert bare.streams
     known = TowerRun(whole.model, "text", whole.inputs, Places(occurs=whole.places.occurs))
     assert known.streams.clusters is None
-    assert known.numbers is None
 
 
 def test_a_bar_shows_for_what_takes_long(made, monkeypatch, capsys):

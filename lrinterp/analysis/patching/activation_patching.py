@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 
 from lrinterp.analysis.contrast import Contrast, contrasts
-from lrinterp.analysis.patching.agreement import agreement, scalars, words_of
-from lrinterp.analysis.patching.choice import MOST_WORK
+from lrinterp.analysis.patching.agreement import NUMBERS, agreement, scalars, words_of
 from lrinterp.analysis.patching.figures import patching_figures
-from lrinterp.analysis.patching.rows import EXACT, all_cells, patch, small
+from lrinterp.analysis.patching.rows import EXACT, MOST_WORK, patch, work_of
 from lrinterp.analysis.subject import focus, over_pictures
 from lrinterp.axes import Pixels
 from lrinterp.metric import joined
-from lrinterp.result import Check, Figure, Metric, NotApplicable, Result, finite_or_none, records
+from lrinterp.result import Check, Figure, Metric, NotApplicable, Result, records
 from lrinterp.run import Run
 from lrinterp.run.edit import ALL
 from lrinterp.wording import head_name, signed
@@ -39,9 +38,6 @@ class ActivationPatching(Result):
     `known`: 0 or 1 by construction. `chosen`: why it was patched (all, strongest, random, both).
     """
     examples: int
-    asked: int = 64
-    """The most pairs that were asked for."""
-    focus: str
     template: str = ""
     """The relation word of the captions, where there are several templates."""
     mirrored: bool = False
@@ -86,42 +82,35 @@ class ActivationPatching(Result):
         text = "; ".join(parts)
         said = f", captions that say “{self.template}”" if self.template else ""
         found = f"{text[0].upper()}{text[1:]} (denoising, {self.examples} pairs of pictures{said})."
-        return f"{found} {self._sampled()}".strip()
-
-    def _sampled(self) -> str:
-        """What was estimated, where not every cell was patched."""
         if self.table["exact"].all():
-            return ""
-        return f"Most cells are estimated by attribution ({words_of(agreement(self.table))})."
+            return found
+        agreed = words_of(agreement(self.table))
+        return f"{found} Most cells are estimated by attribution ({agreed})."
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """Effects, roles, the check, and what attribution is."""
+        """Effects, roles, the check, what attribution is, and how cells were chosen."""
+        exact = self.table["exact"].all()
+        n_chosen = (~self.table["chosen"].isin(["all", "none"])).sum()
+        sampled = (
+            f"Patching every cell would take too long, so {n_chosen} were patched exactly: those "
+            "of the largest attribution, and a random sample of all. Only the sample says how good "
+            "attribution is elsewhere. Of a picture and its reverse one is the clean run."
+        )
         return (
             "Effect = (patched - base) / (target - base), a ratio of means; 1 restores (denoising) "
             "or destroys (noising) the whole margin. Effects of cells do not add up.",
             MIRRORED if self.mirrored else SWAPPED,
             "Checked every time: patching the residual stream at all positions gives 1 in both "
             f"directions (largest error here {self.metrics['full_patch_error'].value:.0e}"
-            f"{'' if self.table['exact'].all() else '; of large towers before the last layer'}).",
+            f"{'' if exact else '; of large towers before the last layer'}).",
             "Attribution estimates each effect to first order: slope of the margin at the base "
             "run times the change of the activation. It misses what a saturated softmax hides, "
             f"and bends. Against exact patching: {words_of(agreement(self.table))} (Pearson's r, "
             "Spearman's rho, slope through the origin; 1 is full agreement, 0 none; cells known "
             "by construction left out).",
-            *self._chosen(),
+            *(() if exact else (sampled,)),
             *self.notes,
-        )
-
-    def _chosen(self) -> tuple[str, ...]:
-        """How cells were chosen, where not all of them were patched."""
-        if self.table["exact"].all():
-            return ()
-        runs = self.table[~self.table["chosen"].isin(["all", "none"])]
-        return (
-            f"Patching every cell would take too long, so {len(runs)} were patched exactly: those "
-            "of the largest attribution, and a random sample of all. Only the sample says how good "
-            "attribution is elsewhere. Of a picture and its reverse one is the clean run.",
         )
 
     def frame(self) -> pd.DataFrame:
@@ -131,7 +120,7 @@ class ActivationPatching(Result):
     def overview(self) -> pd.DataFrame:
         """The agreement of attribution and exact patching by tower, sample and site."""
         rows = agreement(self.table)
-        numbers = {name: rows[name].map(two_digits) for name in ("pearson", "spearman", "slope")}
+        numbers = {name: rows[name].map(two_digits) for name in NUMBERS}
         return rows.assign(**numbers).astype(str) if len(rows) else rows
 
     def figures(self) -> tuple[Figure, ...]:
@@ -185,17 +174,14 @@ def activation_patching(
         if reason := contrast.why_not():
             notes.append(reason)
         else:
-            found = patch(contrast, all_cells(contrast), seed=seed, most_work=most_work)
-            rows += found.rows
-            if found.strongest is not None:
-                effects[contrast.tower] = over_pictures(pictures, found.strongest)
+            found, strongest = patch(contrast, seed=seed, most_work=most_work)
+            rows += found
+            effects[contrast.tower] = over_pictures(pictures, strongest)
     if not rows:
         raise NotApplicable(" ".join(notes))
     return ActivationPatching(
         table=pd.DataFrame(rows).astype({"head": "Int64", "effect": float}),
         examples=int(rows[0]["n"]),
-        asked=examples,
-        focus=focus(recording.examples),
         template=pairs[0].template if len(recording.examples.templates) > 1 else "",
         mirrored=isinstance(recording.inputs["image"], Pixels),
         notes=tuple(notes),
@@ -212,14 +198,13 @@ def pairs_of(
     with denoising and noising exchanged.
     """
     pairs = contrasts(recording, examples, seed)
-    if all(small(contrast, most_work) for contrast in pairs):
+    if all(work_of(contrast) <= most_work for contrast in pairs):
         return pairs
     scenes = recording.examples.image_scene[pairs[0].pictures]
     once = np.sort(np.unique(scenes, return_index=True)[1])
     return [contrast.at(once) for contrast in pairs] if len(once) > 1 else pairs
 
 
-def two_digits(value: float | None) -> str:
+def two_digits(value: float) -> str:
     """A correlation or slope as it stands in a table."""
-    value = finite_or_none(value)
-    return "–" if value is None else signed(value, 2)
+    return "–" if pd.isna(value) else signed(value, 2)

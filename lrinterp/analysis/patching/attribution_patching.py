@@ -8,22 +8,22 @@ patching of some cells before leaning on it. Sources: Nanda 2023 ("Attribution p
 patching at industrial scale"); Syed et al. (arXiv 2310.10348); Kramár et al. (arXiv 2403.00745).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
 
-from lrinterp.analysis.patching.cells import cell_sums, hook_of, per_entry
+from lrinterp.analysis.contrast import Contrast
+from lrinterp.analysis.patching.cells import apart, cell_sums, same
 from lrinterp.axes import Embeddings
 from lrinterp.run import Edit, TowerRun, gradient
 from lrinterp.run.margins import reaches
+from lrinterp.run.memory import part_size
 
-__all__ = ["Estimate", "estimate", "same"]
+__all__ = ["DIRECTIONS", "Estimate", "by_part", "estimate", "estimates"]
 
-IDENTICAL = 1e-6
+DIRECTIONS: tuple[str, ...] = ("denoising", "noising")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,16 +38,6 @@ class Estimate:
     reaches: Bool[np.ndarray, "cell"]
     """A path leads from there to the pooled position."""
 
-    @classmethod
-    def joined(cls, parts: Sequence["Estimate"]) -> "Estimate":
-        """One estimate of the examples of several."""
-        return cls(
-            whole=np.concatenate([part.whole for part in parts]),
-            attribution=np.concatenate([part.attribution for part in parts], axis=1),
-            same=np.all([part.same for part in parts], axis=0),
-            reaches=np.any([part.reaches for part in parts], axis=0),
-        )
-
     @property
     def zero(self) -> Bool[np.ndarray, "cell"]:
         """Cells whose effect is 0 by construction."""
@@ -59,6 +49,31 @@ class Estimate:
         return self.attribution.sum(1) / self.whole.sum()
 
 
+def by_part(contrast: Contrast) -> Iterator[tuple[slice, Contrast, str]]:
+    """Parts of the examples that fit into memory whatever the model, each in both directions."""
+    size = part_size(contrast.clean.tower, contrast.clean.n_positions)
+    for start in range(0, len(contrast.clean), size):
+        some = slice(start, start + size)
+        part = contrast.at(some)
+        yield from ((some, part, direction) for direction in DIRECTIONS)
+
+
+def estimates(contrast: Contrast, cells: Sequence[Edit]) -> dict[str, Estimate]:
+    """Estimates of some cells by direction. Cost: two passes forward and back of each input."""
+    parts: dict[str, list[Estimate]] = {direction: [] for direction in DIRECTIONS}
+    for _, part, direction in by_part(contrast):
+        parts[direction].append(estimate(*part.pair(direction), cells, part.direction))
+    return {
+        direction: Estimate(
+            whole=np.concatenate([part.whole for part in own]),
+            attribution=np.concatenate([part.attribution for part in own], axis=1),
+            same=np.all([part.same for part in own], axis=0),
+            reaches=np.any([part.reaches for part in own], axis=0),
+        )
+        for direction, own in parts.items()
+    }
+
+
 def estimate(
     base: TowerRun, source: TowerRun, cells: Sequence[Edit], direction: Embeddings
 ) -> Estimate:
@@ -66,34 +81,15 @@ def estimate(
 
     Cost: one forward and one backward pass of the base from the first layer on, however many cells.
     """
-    hooks = list(dict.fromkeys(hook_of(cell) for cell in cells))
-    changes = apart(base, source, hooks)
-    slopes = gradient(base, direction, hooks)
-    moved = {hook: per_entry(hook, slopes[hook] * changes[hook]) for hook in hooks}
-    alike = same(base, source, cells).cpu().numpy()
+    changes = apart(base, source, cells)
+    slopes = gradient(base, direction, list(changes))
+    moved = {hook: slopes[hook] * change for hook, change in changes.items()}
     sums = cell_sums(moved, cells, base.places.roles).cpu().numpy()
     start, end = (run.along(run.residual(run.n_layers), direction) for run in (base, source))
+    alike = same(base, source, cells).cpu().numpy()
     return Estimate(
         whole=(end - start).cpu().numpy(),
         attribution=np.where(alike[:, None], 0.0, sums),
         same=alike,
         reaches=np.array([reaches(base, cell) for cell in cells]),
     )
-
-
-def apart(
-    base: TowerRun, source: TowerRun, hooks: Sequence[str]
-) -> dict[str, Float[Tensor, "example ..."]]:
-    """Source minus base by hook; 0 where both are masked."""
-    start, end = base.values(hooks), source.values(hooks)
-    return {h: torch.where(start[h] == end[h], 0.0, end[h] - start[h]) for h in hooks}
-
-
-def same(base: TowerRun, source: TowerRun, cells: Sequence[Edit]) -> Bool[Tensor, "cell"]:
-    """For each cell: does no entry differ by over a millionth of the largest of its site?"""
-    counts, hooks = {}, list(dict.fromkeys(hook_of(cell) for cell in cells))
-    for hook, change in apart(base, source, hooks).items():
-        own = base.sites[hook]
-        scale = own[torch.isfinite(own)].abs().max().clamp(min=1e-30)
-        counts[hook] = per_entry(hook, (change.abs() / scale > IDENTICAL).to(own.dtype))
-    return (cell_sums(counts, cells, base.places.roles) == 0).all(-1)

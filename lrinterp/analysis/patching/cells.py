@@ -4,7 +4,7 @@ A cell is a site, a layer, a head and a role of positions, as an `Edit` that pat
 overlap, so cells may too.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from einops import einsum
@@ -17,45 +17,46 @@ from lrinterp.run.edit import ALL, MAP_SITES
 __all__ = [
     "HEAD_SITES",
     "RESIDUAL_SITES",
-    "Roles",
+    "apart",
     "cell_sums",
     "cells_of",
-    "head_of",
     "hook_of",
     "is_full",
     "layer_of",
-    "per_entry",
     "query_of",
+    "same",
 ]
-
-Roles = Mapping[str, Bool[Tensor, "example pos"]]
 
 RESIDUAL_SITES = ("resid_pre", "attn_out")
 HEAD_SITES = ("q", "k", "v", "z")
 """Sites that are patched; an MLP's output is in the next layer's stream."""
+IDENTICAL = 1e-6
 
 
-def cells_of(source: TowerRun, layers: Iterable[int] | None = None) -> list[Edit]:
-    """Every cell of some layers, all for None, patched from a run.
+def cells_of(source: TowerRun) -> list[Edit]:
+    """Every cell of a tower by layer, patched from a run.
 
     Residual sites by role, head sites by head and role, maps by head, query role and key role.
     """
-    heads, roles = range(source.tower.cfg.n_heads), list(source.places.roles)
-    cells = []
-    for layer in range(source.n_layers) if layers is None else layers:
-        place = {"how": "patch", "tower": source.name, "layers": (layer,), "source": source}
-        for site in RESIDUAL_SITES:
-            cells += [Edit(what=site, role=role, **place) for role in (*roles, ALL)]
-        for site in HEAD_SITES:
-            cells += [Edit(what=site, heads=(h,), role=r, **place) for h in heads for r in roles]
-        for site in MAP_SITES:
-            cells += [
-                Edit(what=site, heads=(head,), role=key, queries=query, **place)
-                for head in heads
-                for query in roles
-                for key in roles
-            ]
-    return cells
+    heads, roles = [(head,) for head in range(source.tower.cfg.n_heads)], list(source.places.roles)
+    places = {
+        RESIDUAL_SITES: [{"role": role} for role in (*roles, ALL)],
+        HEAD_SITES: [{"heads": head, "role": role} for head in heads for role in roles],
+        MAP_SITES: [
+            {"heads": head, "queries": query, "role": key}
+            for head in heads
+            for query in roles
+            for key in roles
+        ],
+    }
+    shared = {"how": "patch", "tower": source.name, "source": source}
+    return [
+        Edit(what=site, layers=(layer,), **place, **shared)
+        for layer in range(source.n_layers)
+        for sites, own in places.items()
+        for site in sites
+        for place in own
+    ]
 
 
 def hook_of(cell: Edit) -> str:
@@ -69,11 +70,6 @@ def layer_of(cell: Edit) -> int:
     return cell.layers[0]
 
 
-def head_of(cell: Edit) -> int | None:
-    """The head of a cell; None of a residual site."""
-    return cell.heads[0] if cell.heads else None
-
-
 def query_of(cell: Edit) -> str | None:
     """The query role of a cell of a map, whose `role` is the key's; None of other sites."""
     return cell.queries if cell.what in MAP_SITES else None
@@ -84,40 +80,55 @@ def is_full(cell: Edit) -> bool:
     return cell.what == "resid_pre" and cell.role == ALL
 
 
-def per_entry(hook: str, values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Numbers of an activation summed over its width; an entry of a map has none."""
-    return values if hook.endswith(MAP_SITES) else values.sum(-1)
+def apart(
+    base: TowerRun, source: TowerRun, cells: Sequence[Edit]
+) -> dict[str, Float[Tensor, "example ..."]]:
+    """Source minus base by the hooks of some cells; 0 where both are masked."""
+    hooks = list(dict.fromkeys(hook_of(cell) for cell in cells))
+    start, end = base.values(hooks), source.values(hooks)
+    return {h: torch.where(start[h] == end[h], 0.0, end[h] - start[h]) for h in hooks}
+
+
+def same(base: TowerRun, source: TowerRun, cells: Sequence[Edit]) -> Bool[Tensor, "cell"]:
+    """For each cell: does no entry differ by over a millionth of the largest of its site?"""
+    differ = {}
+    for hook, change in apart(base, source, cells).items():
+        own = base.sites[hook]
+        scale = own[torch.isfinite(own)].abs().max().clamp(min=1e-30)
+        differ[hook] = (change.abs() / scale > IDENTICAL).to(own.dtype)
+    return (cell_sums(differ, cells, base.places.roles) == 0).all(-1)
 
 
 def cell_sums(
-    values: Mapping[str, Float[Tensor, "..."]], cells: Sequence[Edit], roles: Roles
+    values: Mapping[str, Float[Tensor, "example ..."]],
+    cells: Sequence[Edit],
+    roles: Mapping[str, Bool[Tensor, "example pos"]],
 ) -> Float[Tensor, "cell example"]:
     """Numbers of each example summed over the entries of each cell, in double precision.
 
-    `values` by hook, as from `per_entry`: [example pos] of a residual site, [example pos head] of
-    a head site, [example head query key] of a map. Cost: one product with the masks of the roles
-    for each hook, however many cells it has.
+    `values` by hook, shaped as the activations. Cost: one product with the masks of the roles for
+    each hook, however many cells it has.
     """
-    like = next(iter(values.values()))
-    masks = [mask.to(like.device) for mask in roles.values()]
-    stacked = torch.stack([*masks, torch.ones_like(masks[0])]).double()
-    place = {name: i for i, name in enumerate((*roles, ALL))}
-    tables = {hook: role_sums(values[hook].double(), stacked) for hook in values}
-    sums = []
-    for cell in cells:
-        table, query, head = tables[hook_of(cell)], query_of(cell), head_of(cell)
-        by_role = (table if query is None else table[place[query]])[place[cell.role]]
-        sums.append(by_role if head is None else by_role[head])
-    return torch.stack(sums)
+    device = next(iter(values.values())).device
+    masks = torch.stack(list(roles.values())).to(device)
+    masks = torch.cat([masks, torch.ones_like(masks[:1])]).double()
+    place: dict[str | None, int] = {None: 0} | {name: i for i, name in enumerate((*roles, ALL))}
+    tables = {hook: role_sums(hook, values[hook], masks) for hook in values}
+    return torch.stack(
+        [
+            tables[hook_of(cell)][place[query_of(cell)], place[cell.role], (cell.heads or (0,))[0]]
+            for cell in cells
+        ]
+    )
 
 
 def role_sums(
-    values: Float[Tensor, "example ..."], masks: Float[Tensor, "role example pos"]
-) -> Float[Tensor, "..."]:
-    """Sums by role, by role and head, or by query role, key role and head; examples last."""
-    if values.ndim == 2:
-        return einsum(values, masks, "n pos, role n pos -> role n")
-    if values.ndim == 3:
-        return einsum(values, masks, "n pos head, role n pos -> role head n")
-    keys = einsum(values, masks, "n head query key, role n key -> role n head query")
-    return einsum(keys, masks, "key n head pos, query n pos -> query key head n")
+    hook: str, values: Float[Tensor, "example ..."], masks: Float[Tensor, "role example pos"]
+) -> Float[Tensor, "query key head example"]:
+    """Sums by query role (one without queries), key role and head (one without heads)."""
+    if hook.endswith(MAP_SITES):
+        keys = einsum(values.double(), masks, "n head query key, role n key -> role n head query")
+        return einsum(keys, masks, "key n head pos, query n pos -> query key head n")
+    sums = values.sum(-1).double()
+    by_head = sums if sums.ndim == 3 else sums[..., None]
+    return einsum(by_head, masks, "n pos head, role n pos -> role head n")[None]

@@ -24,6 +24,8 @@ DEEP = 2
 """Layers above which cells are drawn layer by layer."""
 SHOWN_SITES = ("z", "v")
 """What deep towers show of their heads: what they write, and the values they read."""
+POOLED = {"image": "CLS", "text": "EOT"}
+"""The role that embeddings are read from."""
 ESTIMATED = (
     " Most cells were not patched: there the colour is the estimate by attribution, and the text "
     "on hovering says which."
@@ -51,123 +53,117 @@ def patching_figures(table: pd.DataFrame, *, mirrored: bool) -> Iterator[Figure]
     )
     for encoder in dict.fromkeys(table["encoder"]):
         part = drawn[drawn["encoder"] == encoder]
+        zero = (MIRRORS if encoder == "image" else WORDS) if mirrored else LAYOUTS
         if part["layer"].max() < DEEP:
             yield sites_figure(encoder, part)
-            yield maps_figure(encoder, part, mirrored=mirrored)
+            yield maps_figure(encoder, part, zero)
         else:
             yield streams_figure(encoder, part)
             yield heads_figure(encoder, part)
-            yield deep_maps_figure(encoder, part, mirrored=mirrored)
+            yield deep_maps_figure(encoder, part, zero)
         if len(both := compared(table[table["encoder"] == encoder])):
             yield agreement_figure(encoder, both)
-
-
-def hidden(part: pd.DataFrame) -> list[str]:
-    """The columns that hovering shows besides the cell itself."""
-    return ["identical"] if part["exact"].all() else ["identical", "how"]
-
-
-def estimated(part: pd.DataFrame) -> str:
-    """What a reader must know of cells that were not patched."""
-    return "" if part["exact"].all() else ESTIMATED
-
-
-def what_is_zero(encoder: str, *, mirrored: bool) -> str:
-    """What no effect on attention means, which depends on what clean and corrupted share."""
-    if not mirrored:
-        return LAYOUTS
-    return MIRRORS if encoder == "image" else WORDS
-
-
-def pooled(encoder: str) -> str | None:
-    """The role that embeddings are read from."""
-    return {"image": "CLS", "text": "EOT"}.get(encoder)
 
 
 def sites_figure(encoder: str, part: pd.DataFrame) -> Figure:
     """Residual sites and heads by role, a row for each."""
     part = part[~part["site"].isin(MAP_SITES)]
-    places = part.assign(place=[place_of(row) for row in records(part)])
-    shown = places[["role", "place", "effect", "direction", *hidden(part)]]
-    return Figure(
-        key=f"sites-{encoder}",
-        title=f"Patching the {encoder} tower: residual stream and heads",
-        how_to_read="Each cell is the part of the margin that follows when this activation is "
-        "taken from the other run, by position role; 1 is all of it, 0 none." + estimated(part),
-        plot=heatmap(shown, x="role", y="place", z="effect", facet="direction", ends=ENDS),
-        table=part.drop(columns="how"),
+    return effects_figure(
+        f"sites-{encoder}",
+        f"Patching the {encoder} tower: residual stream and heads",
+        "Each cell is the part of the margin that follows when this activation is taken from the "
+        "other run, by position role; 1 is all of it, 0 none.",
+        part,
+        part.assign(place=[place_of(row) for row in records(part)]),
+        ("role", "place", "direction"),
     )
 
 
-def maps_figure(encoder: str, part: pd.DataFrame, *, mirrored: bool) -> Figure:
+def maps_figure(encoder: str, part: pd.DataFrame, zero: str) -> Figure:
     """Attention of the pooled query by head and key role."""
-    part = part[(part["direction"] == "denoising") & part["site"].isin(MAP_SITES)]
-    rows = part[part["query"] == pooled(encoder)]
-    shown = rows.assign(
-        head=[head_name(r["layer"], r["head"]) for r in records(rows)], key_role=rows["role"]
-    )[["key_role", "head", "effect", "site", *hidden(part)]]
-    return Figure(
-        key=f"maps-{encoder}",
-        title=f"Patching the {encoder} tower: attention of {pooled(encoder)}, denoising",
-        how_to_read=f"Each cell is the part of the margin restored when one head's attention "
-        f"from {pooled(encoder)} to one role is taken from the clean run. "
-        f"{what_is_zero(encoder, mirrored=mirrored)} All query roles are in the table."
-        + estimated(part),
-        plot=heatmap(shown, x="key_role", y="head", z="effect", facet="site", ends=ENDS),
-        table=part.drop(columns="how"),
+    part, pooled = part[is_denoised(part, MAP_SITES)], POOLED.get(encoder)
+    rows = part[part["query"] == pooled]
+    names = [head_name(row["layer"], row["head"]) for row in records(rows)]
+    return effects_figure(
+        f"maps-{encoder}",
+        f"Patching the {encoder} tower: attention of {pooled}, denoising",
+        f"Each cell is the part of the margin restored when one head's attention from {pooled} to "
+        f"one role is taken from the clean run. {zero} All query roles are in the table.",
+        part,
+        rows.assign(head=names, key_role=rows["role"]),
+        ("key_role", "head", "site"),
     )
 
 
 def streams_figure(encoder: str, part: pd.DataFrame) -> Figure:
     """Residual sites by layer and role."""
     part = part[part["site"].isin(RESIDUAL_SITES)]
-    shown = part.assign(panel=part["site"] + ", " + part["direction"])
-    shown = shown[["layer", "role", "effect", "panel", *hidden(part)]]
-    return Figure(
-        key=f"sites-{encoder}",
-        title=f"Patching the {encoder} tower: residual stream by layer",
-        how_to_read="Each cell is the part of the margin that follows when the residual stream "
-        "before a layer (resid_pre) or what its attention writes (attn_out) is taken from the "
-        "other run, by layer (across) and position role (down); 1 is all of it, 0 none."
-        + estimated(part),
-        plot=heatmap(shown, x="layer", y="role", z="effect", facet="panel", ends=ENDS),
-        table=part.drop(columns="how"),
+    return effects_figure(
+        f"sites-{encoder}",
+        f"Patching the {encoder} tower: residual stream by layer",
+        "Each cell is the part of the margin that follows when the residual stream before a layer "
+        "(resid_pre) or what its attention writes (attn_out) is taken from the other run, by layer "
+        "(across) and position role (down); 1 is all of it, 0 none.",
+        part,
+        part.assign(panel=part["site"] + ", " + part["direction"]),
+        ("layer", "role", "panel"),
     )
 
 
 def heads_figure(encoder: str, part: pd.DataFrame) -> Figure:
     """Outputs and values of every head by layer and role."""
-    part = part[part["site"].isin(HEAD_SITES) & (part["direction"] == "denoising")]
-    rows = part[part["site"].isin(SHOWN_SITES)].sort_values(
-        "site", key=lambda site: site.map(SHOWN_SITES.index), kind="stable"
-    )
-    shown = rows.assign(panel=rows["site"] + " at " + rows["role"])
-    shown = shown[["layer", "head", "effect", "panel", *hidden(part)]]
-    return Figure(
-        key=f"heads-{encoder}",
-        title=f"Patching the {encoder} tower: heads by layer, denoising",
-        how_to_read="Each cell is the part of the margin restored when the output (z) or the "
-        "values (v) of one head, by layer (across) and head (down), are taken from the clean run "
-        "at the positions of one role; 1 is all of it, 0 none. Queries, keys and the other "
-        "direction are in the table." + estimated(part),
-        plot=heatmap(shown, x="layer", y="head", z="effect", facet="panel", ends=ENDS),
-        table=part.drop(columns="how"),
+    part = part[is_denoised(part, HEAD_SITES)]
+    rows = pd.concat([part[part["site"] == site] for site in SHOWN_SITES])
+    return effects_figure(
+        f"heads-{encoder}",
+        f"Patching the {encoder} tower: heads by layer, denoising",
+        "Each cell is the part of the margin restored when the output (z) or the values (v) of one "
+        "head, by layer (across) and head (down), are taken from the clean run at the positions of "
+        "one role; 1 is all of it, 0 none. Queries, keys and the other direction are in the table.",
+        part,
+        rows.assign(panel=rows["site"] + " at " + rows["role"]),
+        ("layer", "head", "panel"),
     )
 
 
-def deep_maps_figure(encoder: str, part: pd.DataFrame, *, mirrored: bool) -> Figure:
+def deep_maps_figure(encoder: str, part: pd.DataFrame, zero: str) -> Figure:
     """Attention of the pooled query by layer, head and key role."""
-    part = part[(part["direction"] == "denoising") & (part["query"] == pooled(encoder))]
-    shown = part[part["site"] == "pattern"].assign(panel="to " + part["role"])
-    shown = shown[["layer", "head", "effect", "panel", *hidden(part)]]
+    pooled = POOLED.get(encoder)
+    part = part[is_denoised(part, MAP_SITES) & (part["query"] == pooled)]
+    return effects_figure(
+        f"maps-{encoder}",
+        f"Patching the {encoder} tower: attention of {pooled}, denoising",
+        f"Each cell is the part of the margin restored when the attention of one head from "
+        f"{pooled} to one role, by layer (across) and head (down), is taken from the clean run. "
+        f"{zero} Scores before the softmax are in the table.",
+        part,
+        part[part["site"] == "pattern"].assign(panel="to " + part["role"]),
+        ("layer", "head", "panel"),
+    )
+
+
+def is_denoised(part: pd.DataFrame, sites: tuple[str, ...]) -> pd.Series:
+    """Rows of some sites, patched from the clean run."""
+    return part["site"].isin(sites) & (part["direction"] == "denoising")
+
+
+def effects_figure(
+    key: str,
+    title: str,
+    text: str,
+    part: pd.DataFrame,
+    shown: pd.DataFrame,
+    axes: tuple[str, str, str],
+) -> Figure:
+    """Effects over two columns in panels by a third; `part` is the table, `shown` what is drawn."""
+    exact, (x, y, facet) = part["exact"].all(), axes
+    hidden = ["identical"] if exact else ["identical", "how"]
+    columns = shown[[x, y, "effect", facet, *hidden]]
     return Figure(
-        key=f"maps-{encoder}",
-        title=f"Patching the {encoder} tower: attention of {pooled(encoder)}, denoising",
-        how_to_read=f"Each cell is the part of the margin restored when the attention of one head "
-        f"from {pooled(encoder)} to one role, by layer (across) and head (down), is taken from "
-        f"the clean run. {what_is_zero(encoder, mirrored=mirrored)} Scores before the softmax are "
-        "in the table." + estimated(part),
-        plot=heatmap(shown, x="layer", y="head", z="effect", facet="panel", ends=ENDS),
+        key=key,
+        title=title,
+        how_to_read=text if exact else text + ESTIMATED,
+        plot=heatmap(columns, x=x, y=y, z="effect", facet=facet, ends=ENDS),
         table=part.drop(columns="how"),
     )
 
@@ -195,6 +191,5 @@ def agreement_figure(encoder: str, both: pd.DataFrame) -> Figure:
 
 def place_of(row: Mapping[str, Any]) -> str:
     """A residual site or a head's site in words, such as "L0H3 z"."""
-    if row["head"] is None:
-        return f"L{row['layer']} {row['site']}"
-    return f"{head_name(row['layer'], row['head'])} {row['site']}"
+    layer, head = row["layer"], row["head"]
+    return f"{f'L{layer}' if head is None else head_name(layer, head)} {row['site']}"

@@ -1,26 +1,43 @@
-"""The effects of patches as rows of one long table, exact or estimated, checked where full."""
+"""The effects of patches as rows of one long table, exact or estimated, checked where full.
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+Where there are too many cells for all to be patched, the strongest by attribution are, which a
+reader asks about, and a sample. The strongest say little of how good attribution is elsewhere,
+because they were chosen by it; the random sample says that without bias.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from lrinterp.analysis.contrast import Contrast
-from lrinterp.analysis.patching.attribution_patching import Estimate
-from lrinterp.analysis.patching.cells import cells_of, head_of, hook_of, is_full, layer_of, query_of
-from lrinterp.analysis.patching.choice import MOST_WORK, choose, work_of
-from lrinterp.analysis.patching.runs import estimates, exactly
-from lrinterp.run import Edit
+from lrinterp.analysis.patching.attribution_patching import (
+    DIRECTIONS,
+    Estimate,
+    by_part,
+    estimates,
+)
+from lrinterp.analysis.patching.cells import cells_of, hook_of, is_full, layer_of, query_of
+from lrinterp.run import Edit, margins
 from lrinterp.stats import Interval, Sample, ratio_intervals
 
-__all__ = ["EXACT", "all_cells", "check_full", "patch", "small"]
+__all__ = ["EXACT", "MOST_WORK", "check_full", "choose", "exactly", "patch", "work_of"]
 
 EXACT = 1e-5
 """What a full patch may miss, as a share of the margin."""
 ROUNDING = 1e-7
 """What a mean margin may miss in float32; it counts where margins lie close together."""
+MOST_WORK = 1e12
+"""Multiplications up to which every cell is patched: about half a minute on two cores."""
+STRONGEST = 8
+"""Cells of each tower and direction, and the strongest head output where it is not among them."""
+RANDOM = 12
+"""Cells of each tower and direction that are drawn at random from all that could matter."""
+CHOSEN = np.array(["none", "strongest", "random", "both"])
+
+Moved = Float[np.ndarray, "cell example"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,110 +50,117 @@ class Plan:
     runs: Bool[np.ndarray, "cell"]
     """Cells that are run."""
 
-    @property
-    def exact(self) -> Bool[np.ndarray, "cell"]:
-        """Cells whose effect is exact: run, or 0 by construction."""
-        return self.runs | self.estimate.zero
-
-
-class Patched(NamedTuple):
-    """What patching some cells of a tower found."""
-
-    rows: list[dict[str, Any]]
-    """Effects in both directions, with intervals over labels."""
-    strongest: Sample | None
-    """What the head output of largest denoising effect restores, and the whole margin, by example;
-    None without such a cell."""
-
 
 def patch(
-    contrast: Contrast, cells: Sequence[Edit], *, seed: int = 0, most_work: float = MOST_WORK
-) -> Patched:
-    """Patch some cells in both directions."""
-    every = small(contrast, most_work)
+    contrast: Contrast, *, seed: int = 0, most_work: float = MOST_WORK
+) -> tuple[list[dict[str, Any]], Sample]:
+    """Patch the cells of a tower in both directions: a row for each, with intervals over labels.
+
+    And what the head output of largest denoising effect restores, with the whole margin, by
+    example.
+    """
+    cells, every = cells_of(contrast.clean), work_of(contrast) <= most_work
     plans = {
-        direction: plan(cells, found, every=every, rng=np.random.default_rng((seed, k)))
+        direction: plan(cells, found, None if every else np.random.default_rng((seed, k)))
         for k, (direction, found) in enumerate(estimates(contrast, cells).items())
     }
-    runs = {d: [cells[i] for i in np.flatnonzero(own.runs).tolist()] for d, own in plans.items()}
-    moved = exactly(contrast, runs)
-    found = {d: intervals(contrast, own, moved[d]) for d, own in plans.items()}
+    moved = exactly(contrast, cells, {direction: own.runs for direction, own in plans.items()})
     rows = [
         {"encoder": contrast.tower, **row}
         for direction, own in plans.items()
-        for row in rows_of(direction, cells, own, found[direction])
+        for row in rows_of(contrast, direction, cells, own, moved[direction])
     ]
-    own, effects = plans["denoising"], found["denoising"]
-    heads = {i: abs(effects[i].value or 0) for i in effects if cells[i].what == "z"}
-    if not heads:
-        return Patched(rows, None)
-    top = gained(own, moved["denoising"])[max(heads, key=heads.__getitem__)]
-    return Patched(rows, Sample(top=top[None], bottom=own.estimate.whole, units=contrast.units))
+    gained = moved["denoising"]
+    heads = [i for i, cell in enumerate(cells) if cell.what == "z"]
+    top = gained[max(heads, key=lambda i: abs(gained[i].sum()))]
+    whole = plans["denoising"].estimate.whole
+    return rows, Sample(top=top[None], bottom=whole, units=contrast.units)
 
 
-def small(contrast: Contrast, most_work: float) -> bool:
-    """Can every cell be patched within so many multiplications?"""
-    run = contrast.clean
-    return work_of(run.tower, all_cells(contrast), len(run), run.n_positions) <= most_work
+def work_of(contrast: Contrast) -> float:
+    """Multiplications of patching each cell of a tower exactly, once in each direction.
+
+    Formula: 2 x cells x examples x layers from the cell's own on x positions x weights of a layer.
+    """
+    run, cfg = contrast.clean, contrast.clean.tower.cfg
+    d_mlp = 0 if cfg.attn_only else cfg.d_mlp or 0
+    weights = 4 * cfg.d_model * cfg.n_heads * cfg.d_head + 2 * cfg.d_model * d_mlp
+    layers = sum(cfg.n_layers - layer_of(cell) for cell in cells_of(run))
+    return 2.0 * layers * len(run) * run.n_positions * weights
 
 
-def all_cells(contrast: Contrast) -> list[Edit]:
-    """Every cell of a tower."""
-    return cells_of(contrast.clean)
-
-
-def plan(cells: Sequence[Edit], found: Estimate, *, every: bool, rng: np.random.Generator) -> Plan:
-    """All cells that can have an effect, or the chosen ones and the cheapest full patch."""
+def plan(cells: Sequence[Edit], found: Estimate, rng: np.random.Generator | None) -> Plan:
+    """All cells that can have an effect or, with a generator, some and the cheapest full patch."""
     full = np.array([is_full(cell) for cell in cells])
-    if every:
+    if rng is None:
         return Plan(estimate=found, chosen=["all"] * len(cells), runs=~found.zero)
     chosen = choose(found.share, cells, ~found.zero & ~full, rng)
-    last = max(layer_of(cell) for cell in cells)
-    checked = full & np.array([layer_of(cell) == last for cell in cells])
+    layers = np.array([layer_of(cell) for cell in cells])
+    checked = full & (layers == layers.max())
     return Plan(estimate=found, chosen=chosen, runs=checked | (np.array(chosen) != "none"))
 
 
-def intervals(
-    contrast: Contrast, own: Plan, moved: Float[np.ndarray, "run example"]
-) -> dict[int, Interval]:
-    """Ratios of means by cell, for those whose effect is exact."""
-    index = np.flatnonzero(own.exact)
-    found = ratio_intervals(gained(own, moved)[index], own.estimate.whole, contrast.units)
-    return dict(zip(index.tolist(), found, strict=True))
+def choose(
+    attribution: Float[np.ndarray, "cell"],
+    cells: Sequence[Edit],
+    open_cells: Bool[np.ndarray, "cell"],
+    rng: np.random.Generator,
+) -> list[str]:
+    """For each cell "strongest", "random", "both" or "none"; only open cells can be chosen.
+
+    The strongest are the largest of either sign. The sample is drawn without replacement from all
+    open cells, the strongest included, each as likely as any other.
+    """
+    index, every = np.flatnonzero(open_cells), np.arange(len(cells))
+    top = index[np.argsort(-np.abs(attribution[index]), kind="stable")]
+    heads = [i for i in top if cells[i].what == "z"]
+    drawn = rng.choice(index, size=min(RANDOM, len(index)), replace=False)
+    strongest = np.isin(every, [*top[:STRONGEST], *heads[:1]])
+    return CHOSEN[strongest + 2 * np.isin(every, drawn)].tolist()
 
 
-def gained(own: Plan, moved: Float[np.ndarray, "run example"]) -> Float[np.ndarray, "cell example"]:
-    """How far the margin of each example moves by cell; 0 for those that were not run."""
-    every = np.zeros_like(own.estimate.attribution)
-    every[own.runs] = moved
-    return every
+def exactly(
+    contrast: Contrast, cells: Sequence[Edit], runs: Mapping[str, Bool[np.ndarray, "cell"]]
+) -> dict[str, Moved]:
+    """By direction: how far the margin of each example moves by cell; 0 for those not run."""
+    moved = {direction: np.zeros((len(cells), len(contrast.clean))) for direction in DIRECTIONS}
+    for some, part, direction in by_part(contrast):
+        base, source = part.pair(direction)
+        own = [replace(cells[i], source=source) for i in np.flatnonzero(runs[direction]).tolist()]
+        source.values(hook_of(cell) for cell in own)
+        gained = margins(base, own, part.direction) - part.margin_of(base)
+        moved[direction][runs[direction], some] = gained.cpu().numpy()
+    return moved
 
 
 def rows_of(
-    direction: str, cells: Sequence[Edit], own: Plan, found: dict[int, Interval]
+    contrast: Contrast, direction: str, cells: Sequence[Edit], own: Plan, moved: Moved
 ) -> Iterator[dict[str, Any]]:
     """One row a cell; raises RuntimeError where a full patch does not reach its target."""
-    whole = own.estimate.whole
-    counts = {"n": len(whole), "n_units": max(i.n_units for i in found.values())}
-    for i, (cell, share) in enumerate(zip(cells, own.estimate.share.tolist(), strict=True)):
-        interval = found.get(i, Interval(value=None))
-        if is_full(cell) and interval.value is not None:
-            check_full(cell, interval.value, direction, float(whole.mean()))
+    found, whole = own.estimate, own.estimate.whole
+    exact = np.flatnonzero(own.runs | found.zero)
+    effects = ratio_intervals(moved[exact], whole, contrast.units)
+    by_cell = dict(zip(exact.tolist(), effects, strict=True))
+    counts = {"n": len(whole), "n_units": max(effect.n_units for effect in effects)}
+    for i, (cell, share) in enumerate(zip(cells, found.share.tolist(), strict=True)):
+        effect = by_cell.get(i, Interval(value=None))
+        if is_full(cell) and effect.value is not None:
+            check_full(cell, effect.value, direction, float(whole.mean()))
         yield {
             "site": cell.what,
             "layer": layer_of(cell),
-            "head": head_of(cell),
+            "head": cell.heads[0] if cell.heads else None,
             "query": query_of(cell),
             "role": cell.role,
             "direction": direction,
-            "effect": interval.value,
-            "low": interval.low,
-            "high": interval.high,
+            "effect": effect.value,
+            "low": effect.low,
+            "high": effect.high,
             "attribution": share,
-            "exact": i in found,
+            "exact": i in by_cell,
             "chosen": own.chosen[i],
-            "known": bool(own.estimate.zero[i]) or is_full(cell),
-            "identical": bool(own.estimate.same[i]),
+            "known": bool(found.zero[i]) or is_full(cell),
+            "identical": bool(found.same[i]),
             **counts,
         }
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from lrinterp import DualEncoder, Edit, Scenes, Split, World, preset
-from lrinterp.analysis.patching.attribution_patching import estimate, same
-from lrinterp.analysis.patching.cells import cells_of, hook_of, is_full, query_of
+from lrinterp.analysis.patching.attribution_patching import estimate
+from lrinterp.analysis.patching.cells import cells_of, hook_of, is_full, layer_of, query_of, same
 from lrinterp.run import Places, TowerRun, gradient, margins
 from lrinterp.run.edit import ALL
 
@@ -79,7 +79,7 @@ def test_attribution_is_patching_where_the_margin_is_linear(tower: str):
     count as the same, and have an estimate of 0.
     """
     two = two_of(tower, "minimal", Unscaled)
-    cells = [cell for cell in cells_of(two.source, [1]) if not is_full(cell)]
+    cells = [cell for cell in cells_of(two.source) if layer_of(cell) == 1 and not is_full(cell)]
     alike = same(two.base, two.source, cells)
     cells = [cell for cell, is_same in zip(cells, alike, strict=True) if not is_same]
     estimated, exact = two.attribution(cells), two.moved(cells)

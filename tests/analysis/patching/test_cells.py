@@ -8,17 +8,14 @@ from lrinterp.analysis.patching.cells import (
     RESIDUAL_SITES,
     cell_sums,
     cells_of,
-    head_of,
     hook_of,
     is_full,
-    per_entry,
     query_of,
 )
 from lrinterp.axes import Tokens
 from lrinterp.encoders import DualEncoder, build_tower, tower_from_plain
-from lrinterp.run import TowerRun
+from lrinterp.run import Places, TowerRun
 from lrinterp.run.edit import ALL, MAP_SITES
-from lrinterp.run.tower import Places
 
 N, POS, HEADS, WIDTH = 3, 5, 2, 4
 
@@ -35,13 +32,15 @@ def source_of(n: int, pos: int, heads: int, layers: int, roles: dict) -> TowerRu
 
 def test_cells_of_a_layer_and_their_hooks():
     none = torch.zeros(N, POS, dtype=torch.bool)
-    cells = cells_of(source_of(N, POS, HEADS, 2, {"CLS": none, "left": none}), [1])
+    every = cells_of(source_of(N, POS, HEADS, 2, {"CLS": none, "left": none}))
+    cells = [cell for cell in every if cell.layers == (1,)]
+    assert every[-len(cells) :] == cells
     sites = (*RESIDUAL_SITES, *HEAD_SITES, *MAP_SITES)
     assert [sum(cell.what == site for cell in cells) for site in sites] == [3, 3, 4, 4, 4, 4, 8, 8]
     assert {hook_of(cell) for cell in cells if cell.what == "z"} == {"blocks.1.attn.hook_z"}
     assert {hook_of(c) for c in cells if c.what == "attn_out"} == {"blocks.1.hook_attn_out"}
     [full] = [cell for cell in cells if is_full(cell)]
-    assert (full.what, full.layers, full.role, head_of(full)) == ("resid_pre", (1,), ALL, None)
+    assert (full.what, full.layers, full.role, full.heads) == ("resid_pre", (1,), ALL, None)
 
 
 def test_sums_over_overlapping_roles_entry_by_entry():
@@ -53,20 +52,20 @@ def test_sums_over_overlapping_roles_entry_by_entry():
     shapes["pattern"] = (N, HEADS, POS, POS)
     cells = [c for c in cells_of(source_of(N, POS, HEADS, 1, roles)) if c.what in shapes]
     whole = {hook_of(c): torch.randn(shapes[c.what], generator=generator) for c in cells}
-    sums = cell_sums({hook: per_entry(hook, x) for hook, x in whole.items()}, cells, roles)
+    sums = cell_sums(whole, cells, roles)
     masks = {**roles, ALL: torch.ones_like(one)}
     for cell, row in zip(cells, sums, strict=True):
         for n in range(N):
-            values, total = whole[hook_of(cell)][n], 0.0
+            values, total, head = whole[hook_of(cell)][n], 0.0, (cell.heads or (None,))[0]
             for p in range(POS):
                 for q in range(POS) if query_of(cell) else [None]:
                     asked = q is None or masks[str(query_of(cell))][n, q]
                     if not (masks[cell.role][n, p] and asked):
                         continue
                     if q is not None:
-                        total += float(values[head_of(cell), q, p])
-                    elif head_of(cell) is None:
+                        total += float(values[head, q, p])
+                    elif head is None:
                         total += float(values[p].sum())
                     else:
-                        total += float(values[p, head_of(cell)].sum())
+                        total += float(values[p, head].sum())
             assert row[n].item() == pytest.approx(total, abs=1e-5)

@@ -7,12 +7,10 @@ import pytest
 import torch
 
 from lrinterp import DualEncoder, InputError, Scenes, Split, World, preset
-from lrinterp.analysis.patching.attribution_patching import same
-from lrinterp.analysis.patching.cells import cells_of, head_of, hook_of, query_of
+from lrinterp.analysis.patching.cells import cells_of, hook_of, layer_of, query_of, same
 from lrinterp.axes import Tokens
-from lrinterp.run import Edit, TowerRun, margins, under
+from lrinterp.run import Edit, Places, TowerRun, margins, under
 from lrinterp.run.edit import ALL, MAP_SITES
-from lrinterp.run.tower import Places
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -167,7 +165,7 @@ def entries(one: Edit, run: TowerRun) -> list[tuple]:
         whole, roles = range(run.n_positions), run.places.roles
         return [p for p in whole if role == ALL or roles[role][example, p]]
 
-    found, head = [], head_of(one)
+    found, head = [], (one.heads or (None,))[0]
     for example in range(len(run)):
         for key in wanted(example, one.role):
             if query := query_of(one):
@@ -237,7 +235,7 @@ def test_patches_made_together_equal_those_made_one_by_one():
     """Also where doses or sources differ, which no single choice of entries can make."""
     base, source, direction = random_pair("text")
     again = source.at(slice(None))
-    cells = [one for one in cells_of(source, [1]) if one.what in ("z", "pattern")]
+    cells = [one for one in cells_of(source) if layer_of(one) == 1 and one.what in ("z", "pattern")]
     mixed = [one.scaled(0.5) if i % 2 else one for i, one in enumerate(cells)]
     mixed += [cell(again, "q", role, head=0) for role in base.places.roles]
     mixed += [cell(source, "q", role, head=0) for role in base.places.roles]

@@ -6,9 +6,10 @@ import torch
 
 from lrinterp import Examples, Run, record
 from lrinterp.analysis.contrast import Contrast, contrasts
-from lrinterp.analysis.patching import runs as patch_runs
-from lrinterp.analysis.patching.rows import all_cells, patch
-from lrinterp.analysis.patching.runs import DIRECTIONS, estimates, exactly
+from lrinterp.analysis.patching import attribution_patching as in_parts
+from lrinterp.analysis.patching.attribution_patching import DIRECTIONS, estimates
+from lrinterp.analysis.patching.cells import cells_of
+from lrinterp.analysis.patching.rows import exactly, patch
 from lrinterp.axes import Pixels, Tokens
 from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
 from lrinterp.run import Edit
@@ -100,7 +101,7 @@ def test_a_picture_and_its_mirror_image_are_patched(natural: Run, k: int):
     else:
         assert (clean != corrupted).sum(1).tolist() == [1] * len(clean)
         assert (clean != corrupted)[contrast.roles["relation"]].all()
-    rows = patch(contrast, all_cells(contrast)).rows
+    rows, _ = patch(contrast)
     full = [r["effect"] for r in rows if r["site"] == "resid_pre" and r["role"] == "all"]
     np.testing.assert_allclose(full, np.ones(4), atol=1e-4)
     assert np.isfinite([row["attribution"] for row in rows]).all()
@@ -109,12 +110,12 @@ def test_a_picture_and_its_mirror_image_are_patched(natural: Run, k: int):
 @pytest.mark.parametrize("k", [0, 1])
 def test_parts_do_not_matter(natural: Run, k: int, monkeypatch: pytest.MonkeyPatch):
     contrast = contrasts(natural, 5, 0)[k]
-    cells = all_cells(contrast)
-    some = dict.fromkeys(DIRECTIONS, cells[::7])
-    whole, moved = estimates(contrast, cells), exactly(contrast, some)
-    monkeypatch.setattr(patch_runs, "part_size", lambda *_: 2)
-    parts = list(patch_runs.parts_of(contrast))
-    assert [len(part.pictures) for part in parts] == [2, 2, 1]
+    cells = cells_of(contrast.clean)
+    some = {direction: np.arange(len(cells)) % 7 == 0 for direction in DIRECTIONS}
+    whole, moved = estimates(contrast, cells), exactly(contrast, cells, some)
+    monkeypatch.setattr(in_parts, "part_size", lambda *_: 2)
+    sizes = [len(part.pictures) for _, part, way in in_parts.by_part(contrast) if way == "noising"]
+    assert sizes == [2, 2, 1]
     again = estimates(contrast, cells)
     for direction, one in whole.items():
         other = again[direction]
@@ -124,9 +125,10 @@ def test_parts_do_not_matter(natural: Run, k: int, monkeypatch: pytest.MonkeyPat
         assert (other.reaches == one.reaches).all()
         assert one.same.any()
         assert not one.same.all()
-    for direction, values in exactly(contrast, some).items():
+    for direction, values in exactly(contrast, cells, some).items():
         np.testing.assert_allclose(values, moved[direction], atol=1e-6)
-        assert np.abs(values).max() > 1e-3
+        assert np.abs(values[some[direction]]).max() > 1e-3
+        assert (values[~some[direction]] == 0).all()
 
 
 def test_directions_are_each_others_reverse(natural: Run):
@@ -138,9 +140,11 @@ def test_directions_are_each_others_reverse(natural: Run):
 
 def test_no_examples_of_one_direction_are_run_without_cells(natural: Run):
     contrast = contrasts(natural, 4, 0)[0]
-    cell = head_output(contrast)
-    moved = exactly(contrast, {"denoising": [cell], "noising": []})
+    runs = {"denoising": np.array([True]), "noising": np.array([False])}
+    moved = exactly(contrast, [head_output(contrast)], runs)
     assert {direction: values.shape for direction, values in moved.items()} == {
         "denoising": (1, 4),
-        "noising": (0, 4),
+        "noising": (1, 4),
     }
+    assert (moved["denoising"] != 0).all()
+    assert (moved["noising"] == 0).all()
