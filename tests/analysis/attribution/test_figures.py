@@ -10,7 +10,6 @@ import pytest
 from lrinterp.analysis.attribution.figures import (
     direct_figures,
     margin_figure,
-    part_label,
     path_figures,
 )
 from lrinterp.analysis.attribution.similarity_attribution import (
@@ -94,7 +93,8 @@ def test_bars_are_the_largest_parts_by_magnitude():
     largest = parts["value"].abs().sort_values(ascending=False)[:12]
     np.testing.assert_allclose(np.abs(bar.x), largest)
     assert len(figure.table) == len(parts) == LAYERS * (HEADS + 1)
-    named = {part_label(row): row["value"] for row in parts.to_dict("records")}
+    beside = parts["head"] == "direct path"
+    named = dict(zip(parts["head"].mask(beside, parts["part"]), parts["value"], strict=True))
     assert [named[label] for label in bar.y] == pytest.approx(list(bar.x))
 
 
