@@ -49,13 +49,16 @@ Row = Float[Tensor, "example head key"]
 def why_no_path(tower: Tower) -> str | None:
     """Why a tower's margin is no function of one layer's scores, or None where it is."""
     cfg = tower.cfg
-    if cfg.n_layers != 1:
-        return f"it has {cfg.n_layers} layers, and attention of one layer moves that of the next"
-    if not cfg.attn_only:
-        return "it has an MLP, which no sum over heads and keys describes"
-    if cfg.normalization_type is not None or hasattr(tower, "ln_pre"):
-        return f"its normalization ({cfg.normalization_type}) scales each key and the sum"
-    return None
+    reasons = {
+        f"it has {cfg.n_layers} layers, and attention of one layer moves that of the next": (
+            cfg.n_layers != 1
+        ),
+        "it has an MLP, which no sum over heads and keys describes": not cfg.attn_only,
+        f"its normalization ({cfg.normalization_type}) scales each key and the sum": (
+            cfg.normalization_type is not None or hasattr(tower, "ln_pre")
+        ),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
 
 
 @dataclass(frozen=True)
@@ -112,18 +115,14 @@ class ScoreSpace:
         v = self.embedding(attention)
         return (v * self.direction).sum(-1) / length(v)[:, 0]
 
+    @torch.enable_grad()
     def gradient(self, along: float) -> Row:
         """Derivative of the margin by each score, |v| free, at a point of the path.
 
-        With u = v / |v|: dm/dv = (w - (w . u) u) / |v|, then the derivative of the softmax. Sums
-        to 0 over the keys of a head.
+        Sums to 0 over the keys of a head.
         """
-        attention = self.attention(along)
-        v = self.embedding(attention)
-        unit = v / length(v)
-        across = self.direction - (self.direction * unit).sum(-1, keepdim=True) * unit
-        by_weight = einsum(self.values, across / length(v), "n head key e, n e -> n head key")
-        return attention * (by_weight - (attention * by_weight).sum(-1, keepdim=True))
+        scores = (along * self.terms.sum(0)).detach().requires_grad_()
+        return torch.autograd.grad(self.margin(self.softmax(scores)).sum(), scores)[0]
 
     def integrated(self, nodes: int) -> Float[Tensor, "term example head"]:
         """Integrated gradients of each term by Gauss and Legendre's rule.
@@ -195,8 +194,7 @@ class AttentionPath:
     @property
     def completeness(self) -> float:
         """Largest error of the terms' sum."""
-        error = self.by_term.sum((0, 2)) - (self.margin - self.uniform)
-        return float(np.abs(error).max())
+        return float(np.abs(self.by_term.sum((0, 2)) - (self.margin - self.uniform)).max())
 
 
 def summed(terms: Any, names: Sequence[str]) -> Any:

@@ -20,7 +20,7 @@ from lrinterp.charts import Chart, bars, heatmap, lines, scatter
 from lrinterp.decomposition import TERMS
 from lrinterp.result import Figure
 
-__all__ = ["NO_MARGIN", "direct_figures", "margin_figure", "path_figures"]
+__all__ = ["NO_MARGIN", "margin_figure", "table_figures"]
 
 LARGEST, ROLED, MOST_POINTS = 12, 8, 400
 """Parts with a bar, heads whose roles are drawn, points of a panel."""
@@ -33,28 +33,22 @@ MARGIN = "margin (cosine)"
 HELD = "the scale of the last norm, the length of the embedding and all attention held"
 
 
-def direct_figures(table: pd.DataFrame, what: str, grid: tuple[int, int]) -> list[Figure]:
-    """The direct parts of every tower, and where in the picture they are read."""
+def table_figures(table: pd.DataFrame, what: str, grid: tuple[int, int]) -> list[Figure]:
+    """The direct parts of every tower, where in the picture they are read, and the path."""
     figures = []
     for encoder in table[table["kind"] == PART]["encoder"].unique():
         own = table[table["encoder"] == encoder]
-        figures.append(parts_figure(own, encoder, what))
-        if len(whole_heads(own)) > ROLED:
-            figures.append(heads_figure(own, encoder, what))
-        figures.append(roles_figure(own, encoder, what))
-    patches = table[table["kind"] == PATCH]
+        many = len(whole_heads(own)) > ROLED
+        figures += [parts_figure(own, encoder, what)]
+        figures += [heads_figure(own, encoder, what)] if many else []
+        figures += [roles_figure(own, encoder, what)]
+    patches, through = (table[table["kind"] == kind] for kind in (PATCH, THROUGH))
     objects = patches[patches["role"] != NONE]
     if len(objects):
         figures.append(pixels_figure(objects))
     elif len(patches):
         figures.append(patches_figure(patches, what, grid))
-    return figures
-
-
-def path_figures(table: pd.DataFrame) -> list[Figure]:
-    """What moves the margin through attention, where a tower has such a path."""
-    part = table[table["kind"] == THROUGH]
-    return [split_figure(part), terms_figure(part)] if len(part) else []
+    return [*figures, *([split_figure(through), terms_figure(through)] if len(through) else [])]
 
 
 def parts_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
@@ -186,12 +180,12 @@ def margin_figure(pictures: pd.DataFrame, head: str, prefers: str, seed: int = 0
     """Margin against the attention that one head gives the object on the side it prefers."""
     other = {"right": "left", "left": "right"}[prefers]
     across = f"attention, {prefers}-hand minus {other}-hand object"
-    names = pictures["picture"].to_numpy()
     parts = []
     for view in list(views(pictures, head, prefers))[:2]:
-        kept = np.sort(np.random.default_rng(seed).permutation(len(view.gain))[:MOST_POINTS])
-        points = {"picture": names[view.rows], across: view.gain, MARGIN: view.margin}
-        parts.append(pd.DataFrame(points).iloc[kept].assign(view=view.name))
+        kept = np.sort(np.random.default_rng(seed).permutation(len(view.frame))[:MOST_POINTS])
+        points = view.frame.iloc[kept].join(pictures["picture"]).assign(view=view.name)
+        parts.append(points.rename(columns={"gain": across, "margin": MARGIN}))
+    shown = pd.concat(parts)[["picture", across, MARGIN, "view"]]
     return Figure(
         key="pictures",
         title=f"Margin of each picture against the preference of {head}",
@@ -200,7 +194,7 @@ def margin_figure(pictures: pd.DataFrame, head: str, prefers: str, seed: int = 0
         f"object minus that of the {other}-hand one, up the margin in units of cosine, below 0 "
         "where the wrong caption wins; labels alone may make the points of the first panel rise "
         "or fall, those of the second do so only where the preference goes with the margin.",
-        plot=scatter(pd.concat(parts), x=across, y=MARGIN, facet="view", exponent=True),
+        plot=scatter(shown, x=across, y=MARGIN, facet="view", exponent=True),
         table=pictures,
     )
 

@@ -46,23 +46,26 @@ Values = Float[np.ndarray, "example"]
 Members = Int[np.ndarray, "example"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class View:
-    """Gains and margins that are ranked, all together or each group by itself."""
+    """What is ranked, all together or each group by itself."""
 
     name: str
-    gain: Values
-    margin: Values
-    groups: Members
+    frame: pd.DataFrame
+    """Gain, margin and group of each example; its index is the first picture."""
     units: Units
-    rows: Members
-    """The first picture of each example."""
+
+    @property
+    def ranked(self) -> tuple[Values, Values, Members]:
+        """Gains, margins and groups."""
+        return tuple(self.frame[name].to_numpy() for name in ("gain", "margin", "group"))  # type: ignore[return-value]
 
     def rho(self) -> Interval:
         """Spearman's rho, its mean over groups in the view within them."""
+        gain, margin, groups = self.ranked
         if self.name == WITHIN:
-            return within_interval(self.gain, self.margin, self.groups, self.units)
-        return rank_interval(self.gain, self.margin, self.units)
+            return within_interval(gain, margin, groups, self.units)
+        return rank_interval(gain, margin, self.units)
 
 
 def picture_table(
@@ -96,16 +99,15 @@ def picture_table(
 
 def views(pictures: pd.DataFrame, head: str, prefers: str) -> Iterator[View]:
     """The three views of one head's gain, which counts towards the side that it prefers."""
-    turned = pictures[head] if prefers == "right" else -pictures[head]
-    both = {"gain": turned.to_numpy(float), "margin": pictures["margin"].to_numpy(float)}
+    gain = pictures[head] if prefers == "right" else -pictures[head]
+    frame = pd.DataFrame({"gain": gain, "margin": pictures["margin"], "group": 0})
+    twin, order = pictures["twin"].to_numpy(int), pd.factorize(pictures["order"], sort=True)[0]
+    one = np.flatnonzero(twin > np.arange(len(twin)))
+    mean = (frame.iloc[one] + frame.iloc[twin[one]].to_numpy()) / 2
     units = Units.of_labels(pictures.filter(regex="^label ").to_numpy(int))
-    order, twin = pd.factorize(pictures["order"], sort=True)[0], pictures["twin"].to_numpy(int)
-    rows, whole = np.arange(len(twin)), np.zeros_like(order)
-    one = np.flatnonzero(twin > rows)
-    mean = {name: (x[one] + x[twin[one]]) / 2 for name, x in both.items()}
-    yield View(name=OVERALL, groups=whole, units=units, rows=rows, **both)
-    yield View(name=BOTH_ORDERS, groups=whole[one], units=units.at(one), rows=one, **mean)
-    yield View(name=WITHIN, groups=order, units=units, rows=rows, **both)
+    yield View(OVERALL, frame, units)
+    yield View(BOTH_ORDERS, mean.assign(group=0), units.at(one))
+    yield View(WITHIN, frame.assign(group=order), units)
 
 
 def correlations(
@@ -120,9 +122,8 @@ def correlations(
     for suffix, table in {"": pictures, FLATTENED: flattened}.items():
         found |= {view.name + suffix: view.rho() for view in views(table, head, prefers)}
     for view in views(pictures, head, prefers):
-        null = shuffled_high(view.gain, view.margin, view.groups, seed=seed)
-        counts = {"n": len(view.gain), "n_units": view.units.n}
-        found[view.name + PERMUTED] = Interval(value=null, **counts)
+        null, counts = shuffled_high(*view.ranked, seed=seed), (len(view.frame), view.units.n)
+        found[view.name + PERMUTED] = Interval(value=null, n=counts[0], n_units=counts[1])
     for part, interval in found.items():
         yield {"encoder": "image", **cell("correlation", head, part=part), **vars(interval)}
 

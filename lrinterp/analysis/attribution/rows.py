@@ -126,14 +126,12 @@ def own_roles(contrast: Contrast) -> Mapping[str, Bool[Tensor, "example key"]]:
     return {name: own[name].cpu()[chosen] for name in contrast.roles}
 
 
-def whole_and_groups(parts: MarginParts) -> Iterator[Summand]:
+def whole_and_groups(parts: MarginParts) -> list[Summand]:
     """The margin, and what each group of parts adds to it."""
-    yield cell("margin", part=WHOLE), parts.margin
-    of_part = [group_and_part(name, parts)[0] for name in parts.names]
-    for group in GROUPS:
-        if group in of_part:
-            chosen = [own == group for own in of_part]
-            yield cell(GROUPED, part=group), parts.parts[chosen].sum(0)
+    of_part = np.array([group_and_part(name, parts)[0] for name in parts.names])
+    groups = [group for group in GROUPS if group in of_part]
+    added = [(cell(GROUPED, part=g), parts.parts[of_part == g].sum(0)) for g in groups]
+    return [(cell("margin", part=WHOLE), parts.margin), *added]
 
 
 def summands(parts: MarginParts, masks: Masks, pooled: str) -> Iterator[Summand]:
@@ -155,22 +153,26 @@ def summands(parts: MarginParts, masks: Masks, pooled: str) -> Iterator[Summand]
 def by_role(parts: MarginParts, masks: Masks) -> Iterator[Summand]:
     """What each head reads from each role by part of the value; of weak heads from all keys."""
     most = max(1, MOST_BY_ROLE // (len(masks) * len(VALUE_PARTS)))
-    divided = set(strongest(parts)[:most])
+    divided = strongest(parts)[:most]
+    everywhere = {ALL_KEYS: np.ones_like(parts.seen)}
     for k, head in enumerate(parts.heads):
-        keys = parts.by_key[:, k]
-        read = {r: einsum(keys, m, "value n key, n key -> value n") for r, m in masks.items()}
-        for role, values in (read if head in divided else {ALL_KEYS: keys.sum(-1)}).items():
-            for part, value in zip(VALUE_PARTS, values, strict=True):
-                yield cell(DIRECT, head, role, part), value
+        for role, mask in (masks if head in divided else everywhere).items():
+            read = einsum(parts.by_key[:, k], mask, "value n key, n key -> value n")
+            for part, values in zip(VALUE_PARTS, read, strict=True):
+                yield cell(DIRECT, head, role, part), values
 
 
-def added(path: AttentionPath) -> Iterator[Summand]:
+def added(path: AttentionPath) -> list[Summand]:
     """The margin without what key-position does, and what is added first, last and on average."""
-    yield cell("margin", part=UNIFORM), path.uniform
-    yield cell("margin", part=FLAT), path.flat_margin
-    for part, ways in zip(SPLIT, path.added, strict=True):
-        for way, values in zip(WAYS, ways, strict=True):
-            yield cell(way, ALL_HEADS, part=part), values
+    return [
+        (cell("margin", part=UNIFORM), path.uniform),
+        (cell("margin", part=FLAT), path.flat_margin),
+        *(
+            (cell(way, ALL_HEADS, part=part), values)
+            for part, ways in zip(SPLIT, path.added, strict=True)
+            for way, values in zip(WAYS, ways, strict=True)
+        ),
+    ]
 
 
 def through_attention(path: AttentionPath) -> Iterator[Summand]:
@@ -198,12 +200,11 @@ def patch_rows(one: Apart, masks: Masks) -> Iterator[dict[str, Any]]:
     keys = {ALL_HEADS: read.sum(0)}
     keys |= {head: read[k] for k, head in enumerate(parts.heads) if head in heads}
     for role, mask in places.items():
-        for pixel in range(1, patches + 1):
-            if len(here := np.flatnonzero(mask[:, pixel])):
-                named = [
-                    (cell(PATCH, h, role, VALUE, pixel), x[here, pixel]) for h, x in keys.items()
-                ]
-                yield from mean_rows(named, one.contrast.units.at(here))
+        for pixel in np.flatnonzero(mask.any(0)[1:]) + 1:
+            here = np.flatnonzero(mask[:, pixel])
+            places_of = {head: cell(PATCH, head, role, VALUE, int(pixel)) for head in keys}
+            named = [(place, keys[head][here, pixel]) for head, place in places_of.items()]
+            yield from mean_rows(named, one.contrast.units.at(here))
 
 
 def mean_rows(named: Iterable[Summand], units: Units) -> Iterator[dict[str, Any]]:

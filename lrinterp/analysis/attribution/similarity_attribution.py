@@ -8,7 +8,7 @@ from typing import Any, ClassVar, final
 import pandas as pd
 
 from lrinterp.analysis.attribution.attention_path import COMPLETE, summed
-from lrinterp.analysis.attribution.figures import direct_figures, margin_figure, path_figures
+from lrinterp.analysis.attribution.figures import margin_figure, table_figures
 from lrinterp.analysis.attribution.margin_pictures import (
     BOTH_ORDERS,
     FLATTENED,
@@ -118,8 +118,7 @@ class SimilarityAttribution(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """Parts, heads, roles and places; through attention where there is a path; by picture."""
-        direct = direct_figures(self.table, SET_WORDS[self.focus], self.grid)
-        figures = [*direct, *path_figures(self.table)]
+        figures = table_figures(self.table, SET_WORDS[self.focus], self.grid)
         if self.head:
             figures.append(margin_figure(self.pictures, self.head, self.prefers))
         return tuple(figures)
@@ -166,10 +165,9 @@ def similarity_attribution(
         own = margin_rows(one)
         rows += own
         measured = joined(measured, margin_metrics(one, own))
-    seen: dict[str, Any] = {"pictures": pd.DataFrame(), "head": "", "prefers": ""}
-    if "image" in found and found["image"].path:
-        seen, more = by_picture(found["image"], seed)
-        rows += more
+    seen, more = by_picture(found.get("image"), seed)
+    rows += more
+    if more:
         unit = unit_of(focus(recording.examples))
         measured = joined(measured, spearman(more, seen["head"], unit))
     templates = recording.examples.templates
@@ -185,9 +183,13 @@ def similarity_attribution(
     )
 
 
-def by_picture(image: Apart, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Margins beside the attention of one head, as fields, and the rows of their correlations."""
-    path: Any = image.path
+def by_picture(image: Apart | None, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Margins beside the attention of one head, as fields, and the rows of their correlations.
+
+    Of the image tower where its margin has a path of attention, else nothing.
+    """
+    if not image or not (path := image.path):
+        return {"pictures": pd.DataFrame(), "head": "", "prefers": ""}, []
     by_position = summed(path.by_term, KEY_POSITION).mean(0)
     head = head_name(0, int(abs(by_position).argmax()))
     pictures = picture_table(image.contrast, path.margin, path.attention)

@@ -81,10 +81,9 @@ class AttentionTerms(Result):
         """The split of the image tower, and the exactness of the sum."""
         what = "The nine terms add up" if not self.deep else "Nine terms and key parts add up"
         exact = f"{what} to the cached scores to {self.error:.0e} of their largest."
-        split, summary = "image_key_position_share", self.metrics
-        if split not in summary:
+        if self.primary not in self.metrics:
             return exact
-        position, content = summary[split], summary["image_key_content_share"]
+        position, content = self.metrics[self.primary], self.metrics["image_key_content_share"]
         if position.value is None:
             return f"All scores of the image tower's pooled row are equal. {exact}"
         where = ", first layer," if self.layers["image"] > 1 else ""
@@ -98,9 +97,8 @@ class AttentionTerms(Result):
     def _last(self) -> str:
         """Position and the strongest part in the last layer of a deep image tower."""
         layer = self.layers["image"] - 1
-        parts = self.table[(self.table["split"] == PARTS) & self.table["head"].isna()]
-        parts = parts[(parts["encoder"] == "image") & (parts["layer"] == layer)]
-        parts = parts.dropna(subset=["value"])
+        wanted = f"split == '{PARTS}' and encoder == 'image' and layer == {layer} and head.isna()"
+        parts = self.table.query(wanted).dropna(subset=["value"])
         if not layer or parts.empty:
             return ""
         best = records(parts.sort_values("value"))[-1]

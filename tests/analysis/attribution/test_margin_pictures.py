@@ -85,11 +85,11 @@ def test_both_orders_are_averaged_once():
     pictures = pictures_with(labels=1, layouts=1)
     pictures.loc[0, "twin"] = pictures.loc[LAYOUTS, "twin"] = -1  # a picture without its swap
     overall, both, within = views(pictures, "L0H0", "right")
-    assert len(overall.gain) == len(within.gain) == len(pictures)
-    assert len(both.gain) == len(pictures) / 2 - 1
-    for row, gain in zip(both.rows, both.gain, strict=True):
+    assert len(overall.frame) == len(within.frame) == len(pictures)
+    assert len(both.frame) == len(pictures) / 2 - 1
+    for row, gain in both.frame["gain"].items():
         assert gain == pytest.approx(pictures["L0H0"][[row, row + LAYOUTS]].mean())
-    assert len(np.unique(within.groups)) == 2 * N_PAIRS
+    assert len(within.frame["group"].unique()) == 2 * N_PAIRS
 
 
 def test_a_gain_is_the_attention_to_all_positions_of_a_role(left_right):
