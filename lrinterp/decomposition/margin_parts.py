@@ -98,13 +98,13 @@ def reading(streams: Streams, direction: Embeddings) -> tuple[Pooled, dict[str, 
     last = at_pool(streams.residual(tower.cfg.n_layers), streams).double()
     W_U, b_U = tower.unembed.W_U.double(), tower.unembed.b_U.double()
     norm: Any = tower.ln_final if tower.cfg.normalization_type else None
-    bias = getattr(norm, "b", None)
+    weight, bias = (getattr(norm, name, None) for name in ("w", "b"))
     read, scale = last, torch.ones_like(last[:, :1])
     if norm is not None:
         scale = centred_scale(last[:, None], tower.cfg.eps)
         read = (last - last.mean(-1, keepdim=True)) / scale
-    if bias is not None:
-        read = read * norm.w.double() + bias.double()
+    if weight is not None and bias is not None:
+        read = read * weight.double() + bias.double()
     v = read @ W_U + b_U
     along = direction.double() / length(v)
     back = along @ W_U.T

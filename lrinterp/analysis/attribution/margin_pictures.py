@@ -136,7 +136,7 @@ def rank_interval(x: Values, y: Values, units: Units) -> Interval:
     """
     pairs = pd.DataFrame({"x": np.round(x, ROUNDING), "y": np.round(y, ROUNDING)})
     return statistic_interval(
-        lambda kept: float(pairs[kept].corr("spearman").loc["x", "y"]), units, scale=CORRELATION
+        lambda kept: float(pairs[kept].corr("spearman").to_numpy()[0, 1]), units, scale=CORRELATION
     )
 
 

@@ -200,7 +200,7 @@ def patch_rows(one: Apart, masks: Masks) -> Iterator[dict[str, Any]]:
     keys = {ALL_HEADS: read.sum(0)}
     keys |= {head: read[k] for k, head in enumerate(parts.heads) if head in heads}
     for role, mask in places.items():
-        for pixel in np.flatnonzero(mask.any(0)[1:]) + 1:
+        for pixel in np.flatnonzero(mask[:, 1:].any(0)) + 1:
             here = np.flatnonzero(mask[:, pixel])
             places_of = {head: cell(PATCH, head, role, VALUE, int(pixel)) for head in keys}
             named = [(place, keys[head][here, pixel]) for head, place in places_of.items()]

@@ -87,7 +87,7 @@ def test_both_orders_are_averaged_once():
     overall, both, within = views(pictures, "L0H0", "right")
     assert len(overall.frame) == len(within.frame) == len(pictures)
     assert len(both.frame) == len(pictures) / 2 - 1
-    for row, gain in both.frame["gain"].items():
+    for row, gain in zip(both.frame.index.to_numpy(), both.frame["gain"], strict=True):
         assert gain == pytest.approx(pictures["L0H0"][[row, row + LAYOUTS]].mean())
     assert len(within.frame["group"].unique()) == 2 * N_PAIRS
 
