@@ -19,8 +19,8 @@ Not for norms that are no linear map at fixed scale: `why_not` of the decomposit
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from lrinterp.decomposition.streams import Streams, centred_scale, gauge_of
 from lrinterp.decomposition.terms import through_ln1
 from lrinterp.wording import head_name
 
-__all__ = ["VALUE_PARTS", "MarginParts", "at_pool", "concatenated", "length"]
+__all__ = ["VALUE_PARTS", "MarginParts", "at_pool", "length"]
 
 VALUE_PARTS = ("E", "P", "b")
 """What a value vector is made of: content, position, biases."""
@@ -42,8 +42,8 @@ SHORTEST = 1e-12
 """Below this length an embedding is not divided by it, as in torch's `normalize`."""
 
 Pooled = Float[Tensor, "example d_model"]
+Example = Float[Tensor, "example"]
 ByKey = Float[Tensor, "value head example key"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,22 +71,17 @@ class MarginParts:
         """
         cfg = streams.tower.cfg
         layers = range(cfg.n_layers)
-        reading = Reading.of(streams, direction)
-        by_key = [read_from_keys(streams, layer, reading.u) for layer in layers]
-        rows = written(streams, by_key, reading.u)
+        u, constants, margin = reading(streams, direction)
+        by_key = [read_from_keys(streams, layer, u) for layer in layers]
+        rows = written(streams, by_key, u)
         return cls(
-            names=(*part_names(streams.tower, len(layers)), *reading.constants),
+            names=(*part_names(streams.tower, len(layers)), *constants),
             heads=tuple(head_name(layer, head) for layer in layers for head in range(cfg.n_heads)),
-            margin=reading.margin.cpu().numpy(),
-            parts=torch.stack([*rows, *reading.constants.values()]).cpu().numpy(),
+            margin=margin.cpu().numpy(),
+            parts=torch.stack([*rows, *constants.values()]).cpu().numpy(),
             by_key=torch.cat(by_key, dim=1).cpu().numpy(),
             seen=streams.seen.cpu().numpy(),
         )
-
-    @classmethod
-    def joined(cls, chunks: Sequence["MarginParts"]) -> "MarginParts":
-        """Chunks of inputs as one."""
-        return concatenated(chunks, margin=0, parts=1, by_key=2, seen=0)
 
     @property
     def whole(self) -> Float[np.ndarray, "example"]:
@@ -94,37 +89,28 @@ class MarginParts:
         return self.parts.sum(0)
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What turns a last stream into margins: u, and what is added behind the stream."""
+def reading(streams: Streams, direction: Embeddings) -> tuple[Pooled, dict[str, Example], Example]:
+    """What turns last streams into margins: u, and what is added behind them; and the margins.
 
-    u: Pooled
-    constants: dict[str, Float[Tensor, "example"]]
-    margin: Float[Tensor, "example"]
-
-    @classmethod
-    def of(cls, streams: Streams, direction: Embeddings) -> "Reading":
-        """For the last stream at the pooled position, norm scale and |v| those of each example."""
-        tower = streams.tower
-        last = at_pool(streams.residual(tower.cfg.n_layers), streams).double()
-        W_U, b_U = tower.unembed.W_U.double(), tower.unembed.b_U.double()
-        norm: Any = tower.ln_final if tower.cfg.normalization_type else None
-        weight, bias = (getattr(norm, name, None) for name in ("w", "b"))
-        read, scale = last, torch.ones_like(last[:, :1])
-        if norm is not None:
-            scale = centred_scale(last[:, None], tower.cfg.eps)
-            read = (last - last.mean(-1, keepdim=True)) / scale
-        if weight is not None and bias is not None:
-            read = read * weight.double() + bias.double()
-        v = read @ W_U + b_U
-        along = direction.double() / length(v)
-        back = along @ W_U.T
-        constants = {} if bias is None else {"ln_final.b": back @ bias.double()}
-        return cls(
-            u=through_norm(norm, back[:, None])[:, 0] / scale,
-            constants=constants | {"b_U": along @ b_U},
-            margin=(v * along).sum(-1),
-        )
+    For the last stream at the pooled position, norm scale and |v| those of each example.
+    """
+    tower = streams.tower
+    last = at_pool(streams.residual(tower.cfg.n_layers), streams).double()
+    W_U, b_U = tower.unembed.W_U.double(), tower.unembed.b_U.double()
+    norm: Any = tower.ln_final if tower.cfg.normalization_type else None
+    weight, bias = (getattr(norm, name, None) for name in ("w", "b"))
+    read, scale = last, torch.ones_like(last[:, :1])
+    if norm is not None:
+        scale = centred_scale(last[:, None], tower.cfg.eps)
+        read = (last - last.mean(-1, keepdim=True)) / scale
+    if weight is not None and bias is not None:
+        read = read * weight.double() + bias.double()
+    v = read @ W_U + b_U
+    along = direction.double() / length(v)
+    back = along @ W_U.T
+    constants = {} if bias is None else {"ln_final.b": back @ bias.double()}
+    u = through_norm(norm, back[:, None])[:, 0] / scale
+    return u, constants | {"b_U": along @ b_U}, (v * along).sum(-1)
 
 
 def read_from_keys(streams: Streams, layer: int, u: Pooled) -> ByKey:
@@ -142,16 +128,11 @@ def read_from_keys(streams: Streams, layer: int, u: Pooled) -> ByKey:
     )
     bias = einsum(attn.b_V.double(), back, "head d, n head d -> head n")
     values = torch.stack([content, position, constant + bias[..., None]])
-    return values * attention(streams, layer).transpose(0, 1)
+    pattern = streams.cache[f"blocks.{layer}.attn.hook_pattern"].transpose(1, 2)
+    return values * at_pool(pattern, streams).double().transpose(0, 1)
 
 
-def attention(streams: Streams, layer: int) -> Float[Tensor, "example head key"]:
-    """The attention of the pooled query."""
-    pattern = streams.cache[f"blocks.{layer}.attn.hook_pattern"]
-    return pattern[torch.arange(len(pattern), device=pattern.device), :, streams.pool].double()
-
-
-def written(streams: Streams, by_key: Sequence[ByKey], u: Pooled) -> list[Float[Tensor, "example"]]:
+def written(streams: Streams, by_key: Sequence[ByKey], u: Pooled) -> list[Example]:
     """The parts of the last stream along u, in the order of `part_names`."""
     tower = streams.tower
     first = streams.split(0, "canonical").at(streams.pool)
@@ -166,7 +147,9 @@ def written(streams: Streams, by_key: Sequence[ByKey], u: Pooled) -> list[Float[
     return rows
 
 
-def at_pool(stream: Float[Tensor, "example pos d_model"], streams: Streams) -> Pooled:
+def at_pool(
+    stream: Float[Tensor, "example pos *rest"], streams: Streams
+) -> Float[Tensor, "example *rest"]:
     """The pooled position of each example."""
     return stream[torch.arange(len(stream), device=stream.device), streams.pool]
 
@@ -174,9 +157,3 @@ def at_pool(stream: Float[Tensor, "example pos d_model"], streams: Streams) -> P
 def length(v: Float[Tensor, "example d_embed"]) -> Float[Tensor, "example 1"]:
     """|v|, kept away from 0."""
     return v.norm(dim=-1, keepdim=True).clamp(min=SHORTEST)
-
-
-def concatenated(chunks: Sequence[T], **axes: int) -> T:
-    """Dataclasses of examples as one: arrays by name joined along an axis, the rest the first's."""
-    arrays = {n: np.concatenate([getattr(c, n) for c in chunks], axis) for n, axis in axes.items()}
-    return replace(chunks[0], **arrays)  # type: ignore[type-var]

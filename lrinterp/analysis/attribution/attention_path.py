@@ -11,12 +11,13 @@ says why another tower has none. `margin_parts` takes towers of any depth apart 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from einops import einsum
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lrinterp.axes import Embeddings
@@ -29,11 +30,11 @@ from lrinterp.decomposition import (
     split_terms,
     total,
 )
-from lrinterp.decomposition.margin_parts import at_pool, concatenated, length
+from lrinterp.decomposition.margin_parts import at_pool, length
 from lrinterp.encoders import Tower
 from lrinterp.run import TowerRun
 
-__all__ = ["AttentionPath", "ScoreSpace", "chunk_size", "why_no_path"]
+__all__ = ["COMPLETE", "AttentionPath", "ScoreSpace", "chunk_size", "summed", "why_no_path"]
 
 NODES = (32, 64, 128, 256)
 """Points of the path; the next number is tried where the last leaves too large an error."""
@@ -48,13 +49,16 @@ Row = Float[Tensor, "example head key"]
 def why_no_path(tower: Tower) -> str | None:
     """Why a tower's margin is no function of one layer's scores, or None where it is."""
     cfg = tower.cfg
-    if cfg.n_layers != 1:
-        return f"it has {cfg.n_layers} layers, and attention of one layer moves that of the next"
-    if not cfg.attn_only:
-        return "it has an MLP, which no sum over heads and keys describes"
-    if cfg.normalization_type is not None or hasattr(tower, "ln_pre"):
-        return f"its normalization ({cfg.normalization_type}) scales each key and the sum"
-    return None
+    reasons = {
+        f"it has {cfg.n_layers} layers, and attention of one layer moves that of the next": (
+            cfg.n_layers != 1
+        ),
+        "it has an MLP, which no sum over heads and keys describes": not cfg.attn_only,
+        f"its normalization ({cfg.normalization_type}) scales each key and the sum": (
+            cfg.normalization_type is not None or hasattr(tower, "ln_pre")
+        ),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
 
 
 @dataclass(frozen=True)
@@ -111,23 +115,14 @@ class ScoreSpace:
         v = self.embedding(attention)
         return (v * self.direction).sum(-1) / length(v)[:, 0]
 
-    def alone(self, terms: Sequence[str]) -> Float[Tensor, "example"]:
-        """The margin where some terms make the scores, all others left out."""
-        kept = [TERMS.index(term) for term in terms]
-        return self.margin(self.softmax(self.terms[kept].sum(0)))
-
+    @torch.enable_grad()
     def gradient(self, along: float) -> Row:
         """Derivative of the margin by each score, |v| free, at a point of the path.
 
-        With u = v / |v|: dm/dv = (w - (w . u) u) / |v|, then the derivative of the softmax. Sums
-        to 0 over the keys of a head.
+        Sums to 0 over the keys of a head.
         """
-        attention = self.attention(along)
-        v = self.embedding(attention)
-        unit = v / length(v)
-        across = self.direction - (self.direction * unit).sum(-1, keepdim=True) * unit
-        by_weight = einsum(self.values, across / length(v), "n head key e, n e -> n head key")
-        return attention * (by_weight - (attention * by_weight).sum(-1, keepdim=True))
+        scores = (along * self.terms.sum(0)).detach().requires_grad_()
+        return torch.autograd.grad(self.margin(self.softmax(scores)).sum(), scores)[0]
 
     def integrated(self, nodes: int) -> Float[Tensor, "term example head"]:
         """Integrated gradients of each term by Gauss and Legendre's rule.
@@ -155,7 +150,8 @@ class AttentionPath:
     alone: Float[np.ndarray, "side example"]
     """The margin with key-position, and with key-content, alone in the scores."""
     by_term: Float[np.ndarray, "term example head"]
-    nodes: int
+    nodes: Int[np.ndarray, "example"]
+    """Points of the path."""
 
     @classmethod
     def of(cls, streams: Streams, direction: Embeddings) -> "AttentionPath":
@@ -167,29 +163,22 @@ class AttentionPath:
         space = ScoreSpace.of(streams, direction)
         attention, flat = space.attention(), space.softmax(space.terms.sum(0) - space.flattened)
         whole, uniform = space.margin(attention), space.margin(space.attention(0.0))
-        by_term, nodes = space.integrated(NODES[0]), NODES[0]
-        for more in NODES[1:]:
+        for nodes in NODES:
+            by_term = space.integrated(nodes)
             if (by_term.sum((0, 2)) - (whole - uniform)).abs().max() < COMPLETE:
                 break
-            by_term, nodes = space.integrated(more), more
+        alone = [summed(space.terms, side) for side in (KEY_POSITION, KEY_CONTENT)]
         arrays = {
             "margin": whole,
             "uniform": uniform,
             "attention": attention,
             "flat_margin": space.margin(flat),
             "flat_attention": flat,
-            "alone": torch.stack([space.alone(side) for side in (KEY_POSITION, KEY_CONTENT)]),
+            "alone": torch.stack([space.margin(space.softmax(scores)) for scores in alone]),
             "by_term": by_term,
+            "nodes": torch.full_like(whole, nodes, dtype=torch.long),
         }
-        return cls(**{name: x.cpu().numpy() for name, x in arrays.items()}, nodes=nodes)
-
-    @classmethod
-    def joined(cls, chunks: Sequence["AttentionPath"]) -> "AttentionPath":
-        """Chunks of inputs as one."""
-        by_example = ("margin", "uniform", "attention", "flat_margin", "flat_attention")
-        axes = dict.fromkeys(by_example, 0) | {"alone": 1, "by_term": 1}
-        whole = concatenated(chunks, **axes)
-        return replace(whole, nodes=max(chunk.nodes for chunk in chunks))
+        return cls(**{name: x.cpu().numpy() for name, x in arrays.items()})
 
     @property
     def added(self) -> Float[np.ndarray, "side when example"]:
@@ -203,18 +192,17 @@ class AttentionPath:
         return np.stack([first, last, (first + last) / 2], axis=1)
 
     @property
-    def key_position(self) -> Float[np.ndarray, "example head"]:
-        """What key-position makes of each margin through each head's attention."""
-        return self.by_term[[TERMS.index(term) for term in KEY_POSITION]].sum(0)
-
-    @property
     def completeness(self) -> float:
         """Largest error of the terms' sum."""
-        error = self.by_term.sum((0, 2)) - (self.margin - self.uniform)
-        return float(np.abs(error).max())
+        return float(np.abs(self.by_term.sum((0, 2)) - (self.margin - self.uniform)).max())
+
+
+def summed(terms: Any, names: Sequence[str]) -> Any:
+    """The sum of some of the nine terms, which are the first axis."""
+    return terms[[TERMS.index(name) for name in names]].sum(0)
 
 
 def chunk_size(run: TowerRun, direction: Embeddings) -> int:
     """Inputs whose values at every key fit into the memory that a chunk may take."""
-    heads = run.tower.cfg.n_heads
-    return max(1, MOST_NUMBERS // (3 * run.n_positions * heads * direction.shape[1]))
+    values = run.n_positions * run.tower.cfg.n_heads * direction.shape[1]
+    return max(1, MOST_NUMBERS // (3 * values))

@@ -1,7 +1,5 @@
 """The parts of a margin as a reader sees them: bars, maps, lines and points from one long table."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -18,51 +16,47 @@ from lrinterp.analysis.attribution.rows import (
     THROUGH,
     VALUE,
 )
-from lrinterp.charts import bars, heatmap, lines, scatter
+from lrinterp.charts import Chart, bars, heatmap, lines, scatter
 from lrinterp.decomposition import TERMS
 from lrinterp.result import Figure
 
-__all__ = ["NO_MARGIN", "direct_figures", "margin_figure", "part_label", "path_figures"]
+__all__ = ["NO_MARGIN", "margin_figure", "table_figures"]
 
 LARGEST, ROLED, MOST_POINTS = 12, 8, 400
 """Parts with a bar, heads whose roles are drawn, points of a panel."""
 NO_MARGIN = 1e-3
 """A mean margin, in units of cosine, that is too small to tell orders apart."""
+IN_WORDS = {ALL_HEADS: "all heads"}
+"""Heads as they stand at an axis, where that is not their name."""
 FACETS = {"E": "content E", "P": "position P", "b": "bias b"}
 MARGIN = "margin (cosine)"
 HELD = "the scale of the last norm, the length of the embedding and all attention held"
 
 
-def direct_figures(table: pd.DataFrame, what: str, grid: tuple[int, int]) -> list[Figure]:
-    """The direct parts of every tower, and where in the picture they are read."""
+def table_figures(table: pd.DataFrame, what: str, grid: tuple[int, int]) -> list[Figure]:
+    """The direct parts of every tower, where in the picture they are read, and the path."""
     figures = []
     for encoder in table[table["kind"] == PART]["encoder"].unique():
         own = table[table["encoder"] == encoder]
-        figures.append(parts_figure(own, encoder, what))
-        if len(whole_heads(own)) > ROLED:
-            figures.append(heads_figure(own, encoder, what))
-        figures.append(roles_figure(own, encoder, what))
-    patches = table[table["kind"] == PATCH]
+        many = len(whole_heads(own)) > ROLED
+        figures += [parts_figure(own, encoder, what)]
+        figures += [heads_figure(own, encoder, what)] if many else []
+        figures += [roles_figure(own, encoder, what)]
+    patches, through = (table[table["kind"] == kind] for kind in (PATCH, THROUGH))
     objects = patches[patches["role"] != NONE]
     if len(objects):
         figures.append(pixels_figure(objects))
     elif len(patches):
         figures.append(patches_figure(patches, what, grid))
-    return figures
-
-
-def path_figures(table: pd.DataFrame) -> list[Figure]:
-    """What moves the margin through attention, where a tower has such a path."""
-    part = table[table["kind"] == THROUGH]
-    return [split_figure(part), terms_figure(part)] if len(part) else []
+    return [*figures, *([split_figure(through), terms_figure(through)] if len(through) else [])]
 
 
 def parts_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
     """The largest parts with their intervals."""
     parts = own[own["kind"] == PART]
     kept = parts.loc[parts["value"].abs().sort_values(ascending=False).index[:LARGEST]]
-    shown = kept.assign(part=[part_label(row) for row in kept.to_dict("records")])
-    shown = shown.rename(columns={"value": MARGIN})
+    names = kept["head"].where(kept["head"] != DIRECT_PATH, kept["part"])
+    shown = drawn(kept.assign(part=names), "part", MARGIN, "low", "high")
     return Figure(
         key=f"parts-{encoder}",
         title=f"What writes the margin of the {encoder} tower: the largest parts",
@@ -71,7 +65,7 @@ def parts_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
         f"interval, {HELD}; these are the {len(kept)} largest of {len(parts)} parts, which add up "
         "to the margin together; a part that does not tell the true order from its swap has an "
         "interval that holds 0, which a few of so many miss by chance.",
-        plot=bars(shown[["part", MARGIN, "low", "high"]], x=MARGIN, y="part", exponent=True),
+        plot=bars(shown, x=MARGIN, y="part", exponent=True),
         table=parts,
     )
 
@@ -117,9 +111,7 @@ def roles_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
 def patches_figure(patches: pd.DataFrame, what: str, grid: tuple[int, int]) -> Figure:
     """What is read from each patch, as a map of the picture."""
     place = patches["pixel"].astype(int) - 1
-    shown = patches.assign(
-        row=place // grid[1] + 1, column=place % grid[1] + 1, head=heads_in_words(patches)
-    )
+    shown = patches.assign(row=place // grid[1] + 1, column=place % grid[1] + 1)
     return Figure(
         key="patches",
         title="Where in the picture the heads read it",
@@ -135,8 +127,8 @@ def patches_figure(patches: pd.DataFrame, what: str, grid: tuple[int, int]) -> F
 
 def pixels_figure(objects: pd.DataFrame) -> Figure:
     """What is read from the objects by the pixel they stand at."""
-    shown = objects.assign(object=objects["role"], head=heads_in_words(objects))
-    shown = shown.rename(columns={"value": MARGIN})
+    named = objects.assign(object=objects["role"])
+    shown = drawn(named, "pixel", MARGIN, "low", "high", "object", "head")
     return Figure(
         key="pixels",
         title="What is read from an object by where it stands, attention held",
@@ -145,14 +137,7 @@ def pixels_figure(objects: pd.DataFrame) -> Figure:
         "that it stands at, one panel for all heads together and for each of the strongest; "
         "without a preference for places the lines lie flat, and for a head that plays no part at "
         "0.",
-        plot=lines(
-            shown[["pixel", MARGIN, "low", "high", "object", "head"]],
-            x="pixel",
-            y=MARGIN,
-            by="object",
-            facet="head",
-            exponent=True,
-        ),
+        plot=lines(shown, x="pixel", y=MARGIN, by="object", facet="head", exponent=True),
         table=objects,
     )
 
@@ -160,9 +145,9 @@ def pixels_figure(objects: pd.DataFrame) -> Figure:
 def split_figure(through: pd.DataFrame) -> Figure:
     """Key-position and key-content through the attention of each head."""
     part = through[through["part"].isin(tuple(SPLIT))]
-    heads = zip(part["encoder"], heads_in_words(part), strict=True)
-    shown = part.assign(head=[f"{encoder} tower, {head}" for encoder, head in heads])
-    shown = shown.rename(columns={"value": MARGIN, "part": "scores"})
+    heads = part["encoder"] + " tower, " + part["head"].replace(IN_WORDS)
+    named = part.assign(scores=part["part"], head=heads)
+    shown = drawn(named, "scores", "head", MARGIN, "low", "high")
     return Figure(
         key="split",
         title="What moves the margin through attention: where a key stands, and what it is",
@@ -170,13 +155,7 @@ def split_figure(through: pd.DataFrame) -> Figure:
         "interval, that key-position (EP+PP+bP) or key-content (EE+PE+bE) makes by way of one "
         "head's attention on the path from uniform attention to the model's own; a head whose "
         "attention does not matter to order is at 0.",
-        plot=bars(
-            shown[["scores", "head", MARGIN, "low", "high"]],
-            x=MARGIN,
-            y="head",
-            facet="scores",
-            exponent=True,
-        ),
+        plot=bars(shown, x=MARGIN, y="head", facet="scores", exponent=True),
         table=part,
     )
 
@@ -184,8 +163,7 @@ def split_figure(through: pd.DataFrame) -> Figure:
 def terms_figure(through: pd.DataFrame) -> Figure:
     """The nine terms through the attention of each head."""
     part = through[through["part"].isin(TERMS)]
-    towers = [f"{name} tower" for name in part["encoder"]]
-    shown = part.assign(head=heads_in_words(part), tower=towers, term=part["part"])
+    shown = part.assign(tower=part["encoder"] + " tower", term=part["part"])
     return Figure(
         key="terms",
         title="The same by term of the scores, canonical gauge",
@@ -202,12 +180,12 @@ def margin_figure(pictures: pd.DataFrame, head: str, prefers: str, seed: int = 0
     """Margin against the attention that one head gives the object on the side it prefers."""
     other = {"right": "left", "left": "right"}[prefers]
     across = f"attention, {prefers}-hand minus {other}-hand object"
-    names = pictures["picture"].to_numpy()
     parts = []
     for view in list(views(pictures, head, prefers))[:2]:
-        kept = np.sort(np.random.default_rng(seed).permutation(len(view.gain))[:MOST_POINTS])
-        points = {"picture": names[view.rows], across: view.gain, MARGIN: view.margin}
-        parts.append(pd.DataFrame(points).iloc[kept].assign(view=view.name))
+        kept = np.sort(np.random.default_rng(seed).permutation(len(view.frame))[:MOST_POINTS])
+        points = view.frame.iloc[kept].join(pictures["picture"]).assign(view=view.name)
+        parts.append(points.rename(columns={"gain": across, "margin": MARGIN}))
+    shown = pd.concat(parts)[["picture", across, MARGIN, "view"]]
     return Figure(
         key="pictures",
         title=f"Margin of each picture against the preference of {head}",
@@ -216,29 +194,23 @@ def margin_figure(pictures: pd.DataFrame, head: str, prefers: str, seed: int = 0
         f"object minus that of the {other}-hand one, up the margin in units of cosine, below 0 "
         "where the wrong caption wins; labels alone may make the points of the first panel rise "
         "or fall, those of the second do so only where the preference goes with the margin.",
-        plot=scatter(pd.concat(parts), x=across, y=MARGIN, facet="view", exponent=True),
+        plot=scatter(shown, x=across, y=MARGIN, facet="view", exponent=True),
         table=pictures,
     )
 
 
-def margin_map(part: pd.DataFrame, *, x: str, y: str, facet: str | None = None) -> Any:
+def drawn(part: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The columns that are drawn, the value named and heads in words."""
+    return part.rename(columns={"value": MARGIN}).replace({"head": IN_WORDS})[[*columns]]
+
+
+def margin_map(part: pd.DataFrame, *, x: str, y: str, facet: str | None = None) -> Chart:
     """A heatmap of margins on a scale that shows no colour where there is none."""
-    shown = part.rename(columns={"value": MARGIN})
+    shown = drawn(part, x, y, MARGIN, "low", "high", *([facet] if facet else []))
     top = max(NO_MARGIN, float(shown[MARGIN].abs().max()))
-    columns = [x, y, MARGIN, "low", "high", *([facet] if facet else [])]
-    return heatmap(shown[columns], x=x, y=y, z=MARGIN, facet=facet, ends=(-top, top))
+    return heatmap(shown, x=x, y=y, z=MARGIN, facet=facet, ends=(-top, top))
 
 
 def whole_heads(own: pd.DataFrame) -> pd.DataFrame:
     """The heads among the parts, each as a whole."""
     return own[(own["kind"] == PART) & (own["part"] == VALUE)]
-
-
-def heads_in_words(part: pd.DataFrame) -> list[str]:
-    """Heads as they stand at an axis."""
-    return ["all heads" if head == ALL_HEADS else head for head in part["head"]]
-
-
-def part_label(row: dict[Any, Any]) -> str:
-    """A part by one name: the head, or what else it is."""
-    return row["part"] if row["head"] == DIRECT_PATH else row["head"]

@@ -3,6 +3,7 @@
 In a model that has learnt labels alone, margin and attention both change sign when the objects
 are swapped, and so go together over all pictures, or against each other. Two views are free of
 that: the mean of both orders, and one order at a time, where only the layout differs.
+Pictures that share a label are no independent draws: intervals leave out whole labels.
 """
 
 from collections.abc import Iterator
@@ -14,14 +15,9 @@ import pandas as pd
 from einops import einsum
 from jaxtyping import Float, Int
 
-from lrinterp.analysis.attribution.rank_correlation import (
-    rank_interval,
-    shuffled_high,
-    within_interval,
-)
 from lrinterp.analysis.attribution.rows import cell
 from lrinterp.analysis.contrast import Contrast
-from lrinterp.stats import Interval, Units
+from lrinterp.stats import CORRELATION, COSINE, Interval, Units, mean_interval, statistic_interval
 from lrinterp.wording import head_name
 
 __all__ = [
@@ -29,48 +25,51 @@ __all__ = [
     "FLATTENED",
     "OVERALL",
     "PERMUTED",
-    "SIGNS",
     "WITHIN",
     "View",
     "correlations",
     "picture_table",
+    "rank_interval",
+    "shuffled_high",
     "views",
+    "within_groups",
+    "within_interval",
 ]
 
 OVERALL, BOTH_ORDERS, WITHIN = "over all pictures", "both orders averaged", "within label pairs"
 PERMUTED, FLATTENED = ", margins permuted", ", key-position flattened"
-SIGNS = {"right": 1, "left": -1}
-"""What a gain is multiplied with to count towards a side."""
+SHUFFLES = 1000
+ROUNDING = 6
+"""Decimals that are ranked; what differs beyond them is rounding and counts as tied."""
+
+Values = Float[np.ndarray, "example"]
+Members = Int[np.ndarray, "example"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class View:
-    """Gains and margins that are ranked, all together or each group by itself."""
+    """What is ranked, all together or each group by itself."""
 
     name: str
-    gain: Float[np.ndarray, "example"]
-    margin: Float[np.ndarray, "example"]
-    groups: Int[np.ndarray, "example"]
+    frame: pd.DataFrame
+    """Gain, margin and group of each example; its index is the first picture."""
     units: Units
-    rows: Int[np.ndarray, "example"]
-    """The first picture of each example."""
+
+    @property
+    def ranked(self) -> tuple[Values, Values, Members]:
+        """Gains, margins and groups."""
+        return tuple(self.frame[name].to_numpy() for name in ("gain", "margin", "group"))  # type: ignore[return-value]
 
     def rho(self) -> Interval:
         """Spearman's rho, its mean over groups in the view within them."""
-        ranked = (self.gain, self.margin)
+        gain, margin, groups = self.ranked
         if self.name == WITHIN:
-            return within_interval(*ranked, self.groups, self.units)
-        return rank_interval(*ranked, self.units)
-
-    def null(self, seed: int) -> float | None:
-        """95 % quantile of |rho| when margins change places, within their groups."""
-        return shuffled_high(self.gain, self.margin, self.groups, seed=seed)
+            return within_interval(gain, margin, groups, self.units)
+        return rank_interval(gain, margin, self.units)
 
 
 def picture_table(
-    contrast: Contrast,
-    margin: Float[np.ndarray, "picture"],
-    attention: Float[np.ndarray, "picture head key"],
+    contrast: Contrast, margin: Values, attention: Float[np.ndarray, "example head key"]
 ) -> pd.DataFrame:
     """Each picture: what it shows, its labels in order, margin and gain by head.
 
@@ -79,13 +78,13 @@ def picture_table(
     where it was not drawn.
     """
     examples = contrast.recording.examples.at(contrast.pictures)
-    pixels = examples.image_pixels
     words = [[examples.label_words[k] for k in row] for row in examples.image_labels.tolist()]
     places = [
         ", ".join(f"{word} {pixel + 1}" for word, pixel in zip(*row, strict=True))
-        for row in zip(words, pixels.tolist(), strict=True)
+        for row in zip(words, examples.image_pixels.tolist(), strict=True)
     ]
-    right, left = (attention_to(contrast, attention, side) for side in ("right", "left"))
+    right, left = (contrast.roles[side].cpu().numpy().astype(float) for side in ("right", "left"))
+    gains = einsum(attention, right - left, "picture head key, picture key -> head picture")
     return pd.DataFrame(
         {
             "picture": places,
@@ -93,34 +92,22 @@ def picture_table(
             **{f"label {k}": labels for k, labels in enumerate(examples.image_labels.T)},
             "twin": examples.image_twin,
             "margin": margin,
-            **{head_name(0, head): gain for head, gain in enumerate(right - left)},
+            **{head_name(0, head): gain for head, gain in enumerate(gains)},
         }
     )
 
 
-def attention_to(
-    contrast: Contrast, attention: Float[np.ndarray, "picture head key"], role: str
-) -> Float[np.ndarray, "head picture"]:
-    """What each head gives to all positions of a role together."""
-    mask = contrast.roles[role].cpu().numpy().astype(attention.dtype)
-    return einsum(attention, mask, "picture head key, picture key -> head picture")
-
-
 def views(pictures: pd.DataFrame, head: str, prefers: str) -> Iterator[View]:
     """The three views of one head's gain, which counts towards the side that it prefers."""
-    gain = SIGNS[prefers] * pictures[head].to_numpy(float)
-    margin = pictures["margin"].to_numpy(float)
-    labels = [name for name in pictures if str(name).startswith("label ")]
-    units = Units.of_labels(pictures[labels].to_numpy(int))
-    order = np.unique(pictures["order"], return_inverse=True)[1]
-    twin = pictures["twin"].to_numpy(int)
+    gain = pictures[head] if prefers == "right" else -pictures[head]
+    frame = pd.DataFrame({"gain": gain, "margin": pictures["margin"], "group": 0})
+    twin, order = pictures["twin"].to_numpy(int), pd.factorize(pictures["order"], sort=True)[0]
     one = np.flatnonzero(twin > np.arange(len(twin)))
-    both = {"gain": gain, "margin": margin}
-    mean = {name: (x[one] + x[twin[one]]) / 2 for name, x in both.items()}
-    whole, rows = np.zeros_like(order), np.arange(len(order))
-    yield View(name=OVERALL, groups=whole, units=units, rows=rows, **both)
-    yield View(name=BOTH_ORDERS, groups=whole[one], units=units.at(one), rows=one, **mean)
-    yield View(name=WITHIN, groups=order, units=units, rows=rows, **both)
+    mean = (frame.iloc[one] + frame.iloc[twin[one]].to_numpy()) / 2
+    units = Units.of_labels(pictures.filter(regex="^label ").to_numpy(int))
+    yield View(OVERALL, frame, units)
+    yield View(BOTH_ORDERS, mean.assign(group=0), units.at(one))
+    yield View(WITHIN, frame.assign(group=order), units)
 
 
 def correlations(
@@ -131,15 +118,63 @@ def correlations(
     Permuted: the 95 % quantile of |rho| when margins change places at random (within label pairs
     in that view). Flattened: the same statistic in the model without key-position.
     """
+    found = {}
     for suffix, table in {"": pictures, FLATTENED: flattened}.items():
-        for view in views(table, head, prefers):
-            yield {**correlation(head, view.name + suffix), **vars(view.rho())}
+        found |= {view.name + suffix: view.rho() for view in views(table, head, prefers)}
     for view in views(pictures, head, prefers):
-        null = {"value": view.null(seed), "low": None, "high": None}
-        counts = {"n": len(view.gain), "n_units": view.units.n}
-        yield {**correlation(head, view.name + PERMUTED), **null, **counts}
+        null, counts = shuffled_high(*view.ranked, seed=seed), (len(view.frame), view.units.n)
+        found[view.name + PERMUTED] = Interval(value=null, n=counts[0], n_units=counts[1])
+    for part, interval in found.items():
+        yield {"encoder": "image", **cell("correlation", head, part=part), **vars(interval)}
 
 
-def correlation(head: str, part: str) -> dict[str, Any]:
-    """The identifying columns of a row."""
-    return {"encoder": "image", **cell("correlation", head, part=part)}
+def rank_interval(x: Values, y: Values, units: Units) -> Interval:
+    """Spearman's rho with a 95 % interval from a jackknife over units.
+
+    Ranks are made anew without each unit; ties get their mean rank. None where x or y is constant;
+    without ends where a single unit, or a rest in which one is constant, leaves none.
+    """
+    pairs = pd.DataFrame({"x": np.round(x, ROUNDING), "y": np.round(y, ROUNDING)})
+    return statistic_interval(
+        lambda kept: float(pairs[kept].corr("spearman").to_numpy()[0, 1]), units, scale=CORRELATION
+    )
+
+
+def within_interval(x: Values, y: Values, groups: Members, units: Units) -> Interval:
+    """Mean over groups of rho within each, over units that each hold whole groups, or share them.
+
+    n counts the groups in which rho is defined.
+    """
+    rho = within_groups(x, y, groups)
+    first = np.unique(groups, return_index=True)[1]
+    known = np.isfinite(rho)
+    return mean_interval(rho[known], units.at(first[known]), scale=COSINE)
+
+
+def within_groups(x: Values, y: Values, groups: Members) -> Float[np.ndarray, "group"]:
+    """Spearman's rho in each group, in the order of their numbers; nan where one is constant."""
+    return np.bincount(groups, weights=unit_ranks(x, groups) * unit_ranks(y, groups))
+
+
+def shuffled_high(x: Values, y: Values, groups: Members, *, seed: int = 0) -> float | None:
+    """The null: 95 % quantile of |mean over groups of rho| when y changes places in its groups.
+
+    One group permutes all pictures. None where rho is defined in no group.
+    """
+    order = np.argsort(groups, kind="stable")
+    one, other = (unit_ranks(values, groups)[order] for values in (x, y))
+    member, rng = groups[order], np.random.default_rng(seed)
+    n_known = np.unique(member[np.isfinite(one * other)]).size
+    if not n_known:
+        return None
+    one, other = np.nan_to_num(one), np.nan_to_num(other)
+    shuffled = (other[np.lexsort((rng.random(len(one)), member))] for _ in range(SHUFFLES))
+    return float(np.quantile(np.abs([one @ y / n_known for y in shuffled]), 0.95))
+
+
+def unit_ranks(values: Values, groups: Members) -> Values:
+    """Ranks within each group, centred and of length 1; nan where a group is constant."""
+    ranks = pd.Series(np.round(values, ROUNDING)).groupby(groups).rank()
+    centred = ranks - ranks.groupby(groups).transform("mean")
+    lengths = (centred**2).groupby(groups).transform("sum") ** 0.5
+    return (centred / lengths.where(lengths > 0)).to_numpy()

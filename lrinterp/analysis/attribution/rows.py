@@ -16,11 +16,13 @@ from einops import einsum
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lrinterp.analysis.attribution.attention_path import AttentionPath
+from lrinterp.analysis.attribution.attention_path import AttentionPath, summed
+from lrinterp.analysis.attribution.margins_apart import Apart
 from lrinterp.analysis.contrast import Contrast
-from lrinterp.analysis.subject import as_index, over_pictures
+from lrinterp.analysis.subject import as_index, over_pictures, unit_of
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, TERMS
 from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
+from lrinterp.metric import joined
 from lrinterp.result import Metric
 from lrinterp.stats import LINEAR, Sample, Units, ratio_intervals
 from lrinterp.wording import head_name
@@ -30,24 +32,19 @@ __all__ = [
     "ALL_KEYS",
     "DIRECT",
     "DIRECT_PATH",
-    "FLAT",
-    "GROUPED",
     "GROUPS",
     "NONE",
     "PART",
     "PATCH",
     "SPLIT",
     "THROUGH",
-    "UNIFORM",
     "VALUE",
     "WAYS",
-    "WHOLE",
     "cell",
+    "largest",
     "margin_metrics",
     "margin_rows",
-    "own_roles",
     "role_masks",
-    "strongest",
     "summands",
 ]
 
@@ -59,14 +56,18 @@ GROUPS = ("heads", "MLPs", "embedding", "biases")
 ALL_HEADS, DIRECT_PATH, NONE = "all", "direct path", "-"
 WHOLE, UNIFORM, FLAT = "whole", "uniform attention", "key-position flattened"
 VALUE, ALL_KEYS = "value", "all keys"
-KEYS = {("margin", WHOLE): "margin", ("margin", FLAT): "margin_without_key_position"}
-KEYS |= {
-    (way, part): f"margin_by_{part.replace('-', '_')}_{end}"
-    for way, end in zip(WAYS, ("first", "last", "shapley"), strict=True)
-    for part in SPLIT
+KEYS = {
+    ("margin", WHOLE): "margin",
+    ("margin", FLAT): "margin_without_key_position",
+    **{
+        (way, part): f"margin_by_{part.replace('-', '_')}_{end}"
+        for way, end in zip(WAYS, ("first", "last", "shapley"), strict=True)
+        for part in SPLIT
+    },
+    **{(GROUPED, group): f"margin_by_{group.lower()}" for group in GROUPS},
 }
-KEYS |= {(GROUPED, group): f"margin_by_{group.lower()}" for group in GROUPS}
 """The ends of summary keys, by kind and part of the row."""
+ERRORS = ("reconstruction_error", "relative_error", "completeness_error")
 ELSEWHERE, SEVERAL = "elsewhere", "several roles"
 NO_OBJECT = ("CLS", "background", ELSEWHERE, SEVERAL)
 MOST_BY_ROLE, MOST_BY_PATCH = 2400, 600
@@ -74,40 +75,50 @@ MOST_BY_ROLE, MOST_BY_PATCH = 2400, 600
 BY_PATCH = 4
 """The strongest heads whose patches are told apart."""
 
-Cell = dict[str, Any]
-Summand = tuple[Cell, Float[np.ndarray, "example"]]
+Summand = tuple[dict[str, Any], Float[np.ndarray, "example"]]
 Masks = dict[str, Bool[np.ndarray, "example key"]]
-Roles = Mapping[str, Bool[Tensor, "example key"]]
 
 
-def margin_rows(
-    contrast: Contrast, parts: MarginParts, path: AttentionPath | None
-) -> Iterator[dict[str, Any]]:
+def margin_rows(one: Apart) -> list[dict[str, Any]]:
     """All rows of one tower."""
-    masks = role_masks(own_roles(contrast), parts)
-    pooled = pooled_role(contrast, masks)
-    named = [*summands(parts, masks, pooled), *(through_attention(path) if path else ())]
-    rows = [*mean_rows(named, contrast.units), *patch_rows(contrast, parts, masks)]
-    yield from ({"encoder": contrast.tower, **row} for row in rows)
+    masks = role_masks(own_roles(one.contrast), one.parts)
+    named = summands(one.parts, masks, pooled_role(one.contrast, masks))
+    through = through_attention(one.path) if one.path else ()
+    rows = [*mean_rows([*named, *through], one.contrast.units), *patch_rows(one, masks)]
+    return [{"encoder": one.contrast.tower, **row} for row in rows]
 
 
-def margin_metrics(
-    contrast: Contrast, parts: MarginParts, path: AttentionPath | None
-) -> dict[str, Metric]:
-    """By summary key: the margin, and what makes it, with their samples."""
-    pictures = contrast.recording.examples.at(contrast.pictures)
-    named = [*whole_and_groups(parts), *(added(path) if path else ())]
+def margin_metrics(one: Apart, rows: Iterable[dict[str, Any]]) -> dict[str, Metric]:
+    """By summary key: the margin and what makes it, the largest part, and the errors."""
+    pictures = one.contrast.recording.examples.at(one.contrast.pictures)
+    named = [*whole_and_groups(one.parts), *(added(one.path) if one.path else ())]
     values = {(name["kind"], name["part"]): row for name, row in named}
-    return {
-        f"{contrast.tower}_{end}": over_pictures(
-            pictures, Sample.mean(values[place][None], contrast.units, LINEAR)
-        )
+    found = {
+        end: over_pictures(pictures, Sample.mean(values[place][None], one.contrast.units, LINEAR))
         for place, end in KEYS.items()
         if place in values
     }
+    most, unit = largest(rows), unit_of(pictures.image_set[0])
+    place = f"{most['head']} {most['role']} {most['part']}"
+    chosen = {
+        "largest_contribution": Metric(value=place, estimator="name"),
+        "largest_value": Metric.of(most, estimator="mean", unit=unit),
+    }
+    errors = {
+        name: Metric(value=one.errors[name], n=one.errors["n"])
+        for name in ERRORS
+        if one.errors[name] is not None
+    }
+    named = joined(found, chosen, errors)
+    return {f"{one.contrast.tower}_{end}": metric for end, metric in named.items()}
 
 
-def own_roles(contrast: Contrast) -> Roles:
+def largest(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The direct contribution of largest magnitude, by head, role and part."""
+    return max((r for r in rows if r["kind"] == DIRECT), key=lambda row: abs(row["value"]))
+
+
+def own_roles(contrast: Contrast) -> Mapping[str, Bool[Tensor, "example key"]]:
     """The roles of the clean pictures alone: a contrast marks what plays a role in either."""
     if contrast.tower != "image":
         return contrast.roles
@@ -115,93 +126,85 @@ def own_roles(contrast: Contrast) -> Roles:
     return {name: own[name].cpu()[chosen] for name in contrast.roles}
 
 
-def whole_and_groups(parts: MarginParts) -> Iterator[Summand]:
+def whole_and_groups(parts: MarginParts) -> list[Summand]:
     """The margin, and what each group of parts adds to it."""
-    yield cell("margin", part=WHOLE), parts.margin
-    for group in GROUPS:
-        chosen = [group_of(name, parts) == group for name in parts.names]
-        if any(chosen):
-            yield cell(GROUPED, part=group), parts.parts[chosen].sum(0)
+    of_part = np.array([group_and_part(name, parts)[0] for name in parts.names])
+    groups = [group for group in GROUPS if group in of_part]
+    added = [(cell(GROUPED, part=g), parts.parts[of_part == g].sum(0)) for g in groups]
+    return [(cell("margin", part=WHOLE), parts.margin), *added]
 
 
 def summands(parts: MarginParts, masks: Masks, pooled: str) -> Iterator[Summand]:
     """What each row of the sum is, and its value for each example."""
     yield from whole_and_groups(parts)
+    beside: dict[str, Any] = {}
     for name, values in zip(parts.names, parts.parts, strict=True):
-        place = (name, NONE, VALUE) if name in parts.heads else (DIRECT_PATH, pooled, name)
-        yield cell(PART, *place), values
+        group, part = group_and_part(name, parts)
+        if group == "heads":
+            yield cell(PART, name, part=part), values
+        else:
+            yield cell(PART, DIRECT_PATH, pooled, name), values
+            beside[part] = beside.get(part, 0) + values
     yield from by_role(parts, masks)
-    for part, values in beside(parts).items():
+    for part, values in beside.items():
         yield cell(DIRECT, DIRECT_PATH, pooled, part), values
 
 
 def by_role(parts: MarginParts, masks: Masks) -> Iterator[Summand]:
     """What each head reads from each role by part of the value; of weak heads from all keys."""
     most = max(1, MOST_BY_ROLE // (len(masks) * len(VALUE_PARTS)))
-    divided = set(strongest(parts)[:most])
+    divided = strongest(parts)[:most]
+    everywhere = {ALL_KEYS: np.ones_like(parts.seen)}
     for k, head in enumerate(parts.heads):
-        keys = parts.by_key[:, k]
-        read = {r: einsum(keys, m, "value n key, n key -> value n") for r, m in masks.items()}
-        for role, values in (read if head in divided else {ALL_KEYS: keys.sum(-1)}).items():
-            for part, value in zip(VALUE_PARTS, values, strict=True):
-                yield cell(DIRECT, head, role, part), value
+        for role, mask in (masks if head in divided else everywhere).items():
+            read = einsum(parts.by_key[:, k], mask, "value n key, n key -> value n")
+            for part, values in zip(VALUE_PARTS, read, strict=True):
+                yield cell(DIRECT, head, role, part), values
 
 
-def beside(parts: MarginParts) -> dict[str, Float[np.ndarray, "example"]]:
-    """What reaches the margin beside the heads: E, P, b_O of all layers, each MLP, b_U, ..."""
-    found: dict[str, Any] = {}
-    for name, values in zip(parts.names, parts.parts, strict=True):
-        if name not in parts.heads:
-            part = "b_O" if name.endswith(" b_O") else {"embed": "E", "pos": "P"}.get(name, name)
-            found[part] = found.get(part, 0) + values
-    return found
-
-
-def added(path: AttentionPath) -> Iterator[Summand]:
+def added(path: AttentionPath) -> list[Summand]:
     """The margin without what key-position does, and what is added first, last and on average."""
-    yield cell("margin", part=UNIFORM), path.uniform
-    yield cell("margin", part=FLAT), path.flat_margin
-    for part, ways in zip(SPLIT, path.added, strict=True):
-        for way, values in zip(WAYS, ways, strict=True):
-            yield cell(way, ALL_HEADS, part=part), values
+    return [
+        (cell("margin", part=UNIFORM), path.uniform),
+        (cell("margin", part=FLAT), path.flat_margin),
+        *(
+            (cell(way, ALL_HEADS, part=part), values)
+            for part, ways in zip(SPLIT, path.added, strict=True)
+            for way, values in zip(WAYS, ways, strict=True)
+        ),
+    ]
 
 
 def through_attention(path: AttentionPath) -> Iterator[Summand]:
     """What scores make of the margin: added first, last and on average, and along the path."""
     yield from added(path)
     for part, terms in (SPLIT | {term: (term,) for term in TERMS}).items():
-        moved = path.by_term[[TERMS.index(term) for term in terms]].sum(0)
+        moved = summed(path.by_term, terms)
         yield cell(THROUGH, ALL_HEADS, part=part), moved.sum(-1)
         for head, values in enumerate(moved.T):
             yield cell(THROUGH, head_name(0, head), part=part), values
 
 
-def patch_rows(contrast: Contrast, parts: MarginParts, masks: Masks) -> Iterator[dict[str, Any]]:
+def patch_rows(one: Apart, masks: Masks) -> Iterator[dict[str, Any]]:
     """What all heads, and the strongest, read from each patch; `pixel` counts patches from 1.
 
     Over all pictures, and for an object that stands at one patch over those where it is this one.
     """
-    patches = prod(contrast.recording.examples.grid)
-    if contrast.tower != "image" or parts.seen.shape[1] != patches + 1:
+    patches, parts = prod(one.contrast.recording.examples.grid), one.parts
+    if one.contrast.tower != "image" or parts.seen.shape[1] != patches + 1:
         return
-    places = {NONE: np.ones_like(parts.seen)} | objects(masks)
+    objects = {r: m for r, m in masks.items() if r not in NO_OBJECT and m.sum(1).max() == 1}
+    places = {NONE: np.ones_like(parts.seen)} | objects
     most = min(BY_PATCH, max(1, MOST_BY_PATCH // (patches * len(places)) - 1))
     heads, read = strongest(parts)[:most], parts.by_key.sum(0)
     keys = {ALL_HEADS: read.sum(0)}
     keys |= {head: read[k] for k, head in enumerate(parts.heads) if head in heads}
     for role, mask in places.items():
-        for pixel in range(1, patches + 1):
-            if len(here := np.flatnonzero(mask[:, pixel])):
-                named = [
-                    (cell(PATCH, h, role, VALUE, pixel), x[here, pixel]) for h, x in keys.items()
-                ]
-                yield from mean_rows(named, contrast.units.at(here))
-
-
-def objects(masks: Masks) -> Masks:
-    """The roles of objects that stand at one position each."""
-    found = {name: mask for name, mask in masks.items() if name not in NO_OBJECT}
-    return {name: mask for name, mask in found.items() if mask.sum(1).max() == 1}
+        for pixel in np.flatnonzero(mask[:, 1:].any(0)) + 1:
+            here = np.flatnonzero(mask[:, pixel])
+            places_of = {head: cell(PATCH, head, role, VALUE, int(pixel)) for head in keys}
+            named = [(place, keys[head][here, pixel]) for head, place in places_of.items()]
+            yield from mean_rows(named, one.contrast.units.at(here))
 
 
 def mean_rows(named: Iterable[Summand], units: Units) -> Iterator[dict[str, Any]]:
@@ -217,16 +220,18 @@ def strongest(parts: MarginParts) -> list[str]:
     return sorted(means, key=lambda name: -means[name])
 
 
-def group_of(name: str, parts: MarginParts) -> str:
-    """The group of a part: heads, MLPs, embedding (with position) or biases."""
+def group_and_part(name: str, parts: MarginParts) -> tuple[str, str]:
+    """The group of a part (`GROUPS`), and what it is called among the direct parts."""
     if name in parts.heads:
-        return "heads"
+        return "heads", VALUE
     if name.endswith(" mlp"):
-        return "MLPs"
-    return "embedding" if name in ("embed", "pos") else "biases"
+        return "MLPs", name
+    if name in ("embed", "pos"):
+        return "embedding", {"embed": "E", "pos": "P"}[name]
+    return "biases", "b_O" if name.endswith(" b_O") else name
 
 
-def role_masks(roles: Roles, parts: MarginParts) -> Masks:
+def role_masks(roles: Mapping[str, Bool[Tensor, "example key"]], parts: MarginParts) -> Masks:
     """Where each role stands, so that none of the attended keys is lost and none counts twice.
 
     Keys without a role are `elsewhere`, those with more than one (a patch that both objects
@@ -248,6 +253,6 @@ def pooled_role(contrast: Contrast, masks: Masks) -> str:
 
 def cell(
     kind: str, head: str = NONE, role: str = NONE, part: str = NONE, pixel: int | None = None
-) -> Cell:
+) -> dict[str, Any]:
     """The identifying columns of a row."""
     return {"kind": kind, "head": head, "role": role, "part": part, "pixel": pixel}

@@ -1,14 +1,14 @@
 """Which heads, positions and parts of the value vectors make the margin?"""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, final
 
 import pandas as pd
 
-from lrinterp.analysis.attribution.attention_path import COMPLETE
-from lrinterp.analysis.attribution.figures import direct_figures, margin_figure, path_figures
+from lrinterp.analysis.attribution.attention_path import COMPLETE, summed
+from lrinterp.analysis.attribution.figures import margin_figure, table_figures
 from lrinterp.analysis.attribution.margin_pictures import (
     BOTH_ORDERS,
     FLATTENED,
@@ -19,22 +19,11 @@ from lrinterp.analysis.attribution.margin_pictures import (
     picture_table,
 )
 from lrinterp.analysis.attribution.margins_apart import MISSED, Apart, all_apart
-from lrinterp.analysis.attribution.rows import (
-    DIRECT,
-    margin_metrics,
-    margin_rows,
-)
-from lrinterp.analysis.attribution.words import (
-    BOTH_TEMPLATES,
-    SAME_MEAN,
-    correlated_caveat,
-    correlation_words,
-    direct_caveats,
-    finding_words,
-    path_caveats,
-)
+from lrinterp.analysis.attribution.rows import largest, margin_metrics, margin_rows
+from lrinterp.analysis.attribution.words import BOTH_TEMPLATES, caveats_of, finding_of
 from lrinterp.analysis.contrast import over_templates
 from lrinterp.analysis.subject import SET_WORDS, focus, unit_of
+from lrinterp.decomposition import KEY_POSITION
 from lrinterp.metric import joined
 from lrinterp.result import Check, Figure, Metric, NotApplicable, Result, records
 from lrinterp.run import Run
@@ -43,9 +32,13 @@ from lrinterp.wording import head_name
 
 __all__ = ["SimilarityAttribution", "similarity_attribution"]
 
-CHECKS = {"relative_error": float, "completeness_error": float, "nodes": "Int64"}
-"""Columns that may hold nothing."""
-ERRORS = ("reconstruction_error", "relative_error", "completeness_error")
+MAY_BE_EMPTY = {"relative_error": float, "completeness_error": float, "nodes": "Int64"}
+"""Columns of errors that may hold nothing."""
+CHECKS = {
+    "reconstruction": ("sum of the parts minus the margin of the model", MISSED),
+    "completeness": ("sum through attention minus what attention changes", COMPLETE),
+}
+"""What is computed twice, and how large a difference is let pass."""
 SPEARMAN = {
     "margin_gain": OVERALL,
     "both_orders": BOTH_ORDERS,
@@ -76,7 +69,7 @@ class SimilarityAttribution(Result):
     """By encoder: reconstruction error, the same relative to the largest margin, completeness error
     and points of the path (none at depth), n."""
     measured: Mapping[str, Metric]
-    """By summary key: the margins and what makes them, with their samples."""
+    """By tower: margin, its split, largest contribution, errors; the correlations."""
     pictures: pd.DataFrame
     """By picture: margin, and for each head the attention of the right-hand object minus that of
     the left-hand one; empty without the image tower."""
@@ -95,38 +88,10 @@ class SimilarityAttribution(Result):
         """The table rows with some columns as given."""
         return [row for row in records(self.table) if wanted.items() <= row.items()]
 
-    def largest(self, encoder: str) -> dict[str, Any]:
-        """The direct contribution of largest magnitude, by head, role and part."""
-        return max(self.rows(encoder=encoder, kind=DIRECT), key=lambda row: abs(row["value"]))
-
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """By tower: margin, its split, largest contribution, errors; the correlations."""
-        towers = [self._of_tower(check) for check in records(self.errors)]
-        return joined(*towers, self._correlations() if self.head else {})
-
-    def _of_tower(self, check: dict[str, Any]) -> dict[str, Metric]:
-        encoder, largest = check["encoder"], self.largest(check["encoder"])
-        place = f"{largest['head']} {largest['role']} {largest['part']}"
-        own = {key: m for key, m in self.measured.items() if key.startswith(f"{encoder}_")}
-        chosen = {
-            f"{encoder}_largest_contribution": Metric(value=place, estimator="name"),
-            f"{encoder}_largest_value": Metric.of(
-                largest, estimator="mean", unit=unit_of(self.focus)
-            ),
-        }
-        errors = {
-            f"{encoder}_{error}": Metric(value=check[error], n=check["n"])
-            for error in ERRORS
-            if check[error] is not None
-        }
-        return joined(own, chosen, errors)
-
-    def _correlations(self) -> dict[str, Metric]:
-        about = {"estimator": "correlation", "unit": unit_of(self.focus)}
-        rho = {row["part"]: Metric.of(row, **about) for row in self.rows(kind="correlation")}
-        head = {"spearman_head": Metric(value=self.head, estimator="name")}
-        return joined(head, {f"spearman_{key}": rho[part] for key, part in SPEARMAN.items()})
+        return self.measured
 
     @property
     def primary(self) -> str:
@@ -136,20 +101,15 @@ class SimilarityAttribution(Result):
     @property
     def finding(self) -> str:
         """The split and the largest contribution of the first tower, and the correlations."""
-        encoder, found = self.errors["encoder"].tolist()[0], self.metrics
-        more = correlation_words(found, self.head, self.prefers) if self.head else ""
-        return finding_words(found, encoder, self.largest(encoder), more)
+        encoder = self.errors["encoder"].tolist()[0]
+        most = largest(self.rows(encoder=encoder))
+        return finding_of(self.metrics, encoder, most, self.head, self.prefers)
 
     @property
     def caveats(self) -> tuple[str, ...]:
         """What is held, what is a choice, and what a correlation is."""
         worst = self.errors.max(numeric_only=True)
-        said = [*direct_caveats(worst["reconstruction_error"], worst["relative_error"])]
-        if self.errors["nodes"].notna().any():
-            said += path_caveats(worst["completeness_error"], int(worst["nodes"]))
-        said.append(SAME_MEAN[self.swap])
-        if self.head:
-            said.append(correlated_caveat(self.metrics, self.head, self.prefers))
+        said = caveats_of(worst, self.metrics, self.swap, self.head, self.prefers)
         return (*said, *self.notes)
 
     def frame(self) -> pd.DataFrame:
@@ -158,8 +118,7 @@ class SimilarityAttribution(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """Parts, heads, roles and places; through attention where there is a path; by picture."""
-        direct = direct_figures(self.table, SET_WORDS[self.focus], self.grid)
-        figures = [*direct, *path_figures(self.table)]
+        figures = table_figures(self.table, SET_WORDS[self.focus], self.grid)
         if self.head:
             figures.append(margin_figure(self.pictures, self.head, self.prefers))
         return tuple(figures)
@@ -167,20 +126,17 @@ class SimilarityAttribution(Result):
     @property
     def checks(self) -> tuple[Check, ...]:
         """By tower: the parts against the model's margin, and the completeness of the path."""
-        return tuple(check for row in records(self.errors) for check in checks_of(row))
-
-
-def checks_of(row: dict[str, Any]) -> Iterator[Check]:
-    """The errors of one tower as checks; one without a path has no completeness."""
-    bounds = {"reconstruction": MISSED, "completeness": COMPLETE}
-    what = {
-        "reconstruction": "sum of the parts minus the margin of the model",
-        "completeness": "sum through attention minus what attention changes",
-    }
-    for name, bound in bounds.items():
-        if (value := row[f"{name}_error"]) is not None:
-            said = f"{row['encoder']} tower: {what[name]}, in units of cosine"
-            yield Check(key=f"{row['encoder']}_{name}", what=said, value=value, bound=bound)
+        return tuple(
+            Check(
+                key=f"{row['encoder']}_{name}",
+                what=f"{row['encoder']} tower: {what}, in units of cosine",
+                value=row[f"{name}_error"],
+                bound=bound,
+            )
+            for row in records(self.errors)
+            for name, (what, bound) in CHECKS.items()
+            if row[f"{name}_error"] is not None  # a tower without a path has no completeness
+        )
 
 
 def similarity_attribution(
@@ -201,47 +157,50 @@ def similarity_attribution(
     tower is such a sum (positions that are not added, a norm other than LayerNorm). Cost: about
     3 s for 900 pictures of one layer; at depth one forward pass.
     """
-    pairs = over_templates(recording, examples, seed)
-    found, checks, notes = all_apart(pairs)
+    found, notes = all_apart(over_templates(recording, examples, seed))
     if not found:
         raise NotApplicable(" ".join(notes))
-    rows = [row for one in found.values() for row in margin_rows(one.contrast, one.parts, one.path)]
-    seen = by_picture(found.get("image"), seed)
+    rows, measured = [], {}
+    for one in found.values():
+        own = margin_rows(one)
+        rows += own
+        measured = joined(measured, margin_metrics(one, own))
+    seen, more = by_picture(found.get("image"), seed)
+    rows += more
+    if more:
+        unit = unit_of(focus(recording.examples))
+        measured = joined(measured, spearman(more, seen["head"], unit))
+    templates = recording.examples.templates
     return SimilarityAttribution(
-        table=pd.DataFrame([*rows, *seen.rows]).astype(
-            dict.fromkeys(("pixel", "n", "n_units"), "Int64")
-        ),
-        errors=pd.DataFrame(checks).astype(CHECKS),
-        measured=joined(
-            *(margin_metrics(one.contrast, one.parts, one.path) for one in found.values())
-        ),
-        pictures=seen.pictures,
-        head=seen.head,
-        prefers=seen.prefers,
+        table=pd.DataFrame(rows).astype(dict.fromkeys(("pixel", "n", "n_units"), "Int64")),
+        errors=pd.DataFrame([one.errors for one in found.values()]).astype(MAY_BE_EMPTY),
+        measured=measured,
+        **seen,
         focus=focus(recording.examples),
         swap=recording.examples.caption_swap,
         grid=recording.examples.grid,
-        notes=(*notes, *([BOTH_TEMPLATES] if len(recording.examples.templates) > 1 else [])),
+        notes=(*notes, *([BOTH_TEMPLATES] if len(templates) > 1 else [])),
     )
 
 
-@dataclass(frozen=True)
-class ByPicture:
-    """Margins beside the attention of one head, and the rows of their correlations."""
+def by_picture(image: Apart | None, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Margins beside the attention of one head, as fields, and the rows of their correlations.
 
-    pictures: pd.DataFrame = field(default_factory=pd.DataFrame)
-    head: str = ""
-    prefers: str = ""
-    rows: tuple[dict[str, Any], ...] = ()
-
-
-def by_picture(image: Apart | None, seed: int) -> ByPicture:
-    """Of the image tower where its margin has a path of attention, else nothing."""
+    Of the image tower where its margin has a path of attention, else nothing.
+    """
     if not image or not (path := image.path):
-        return ByPicture()
-    head = head_name(0, int(abs(path.key_position.mean(0)).argmax()))
+        return {"pictures": pd.DataFrame(), "head": "", "prefers": ""}, []
+    by_position = summed(path.by_term, KEY_POSITION).mean(0)
+    head = head_name(0, int(abs(by_position).argmax()))
     pictures = picture_table(image.contrast, path.margin, path.attention)
     flattened = picture_table(image.contrast, path.flat_margin, path.flat_attention)
     prefers = "right" if pictures[head].mean() >= 0 else "left"
     rows = correlations(pictures, flattened, head, prefers, seed)
-    return ByPicture(pictures, head, prefers, tuple(rows))
+    return {"pictures": pictures, "head": head, "prefers": prefers}, list(rows)
+
+
+def spearman(rows: list[dict[str, Any]], head: str, unit: str) -> dict[str, Metric]:
+    """The head, and the correlations by summary key."""
+    rho = {row["part"]: Metric.of(row, estimator="correlation", unit=unit) for row in rows}
+    named = {f"spearman_{key}": rho[part] for key, part in SPEARMAN.items()}
+    return {"spearman_head": Metric(value=head, estimator="name"), **named}

@@ -3,20 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from lrinterp.analysis.attribution.figures import NO_MARGIN
 from lrinterp.analysis.attribution.rows import DIRECT_PATH, GROUPS
 from lrinterp.result import Metric
 from lrinterp.wording import counted, plain_number
 
-__all__ = [
-    "BOTH_TEMPLATES",
-    "SAME_MEAN",
-    "correlated_caveat",
-    "correlation_words",
-    "direct_caveats",
-    "finding_words",
-    "path_caveats",
-]
+__all__ = ["BOTH_TEMPLATES", "SAME_MEAN", "caveats_of", "finding_of"]
 
 BOTH_TEMPLATES = (
     "Both templates count alike: image margins are means over them, and text examples are the "
@@ -40,8 +34,10 @@ SAME_MEAN = {
 Found = Mapping[str, Metric]
 
 
-def finding_words(found: Found, encoder: str, largest: Mapping[str, Any], more: str) -> str:
-    """What makes the margin of one tower; `more` follows where there is a margin."""
+def finding_of(
+    found: Found, encoder: str, largest: Mapping[str, Any], head: str, prefers: str
+) -> str:
+    """What makes the margin of one tower, and how margins go with the attention of a head."""
     margin = found[f"{encoder}_margin"]
     thing = {"image": "picture"}.get(encoder, "caption-picture pair")
     where = f"{counted(margin.n, thing)}, {counted(margin.n_units, 'label')}"
@@ -54,7 +50,7 @@ def finding_words(found: Found, encoder: str, largest: Mapping[str, Any], more: 
     return (
         f"The mean {encoder} margin of {margin.phrase} ({where}) is {read(largest)}, "
         f"{found[f'{encoder}_largest_value'].phrase}; all together, directly, "
-        f"{written(found, encoder)}.{ways(found, encoder)}{more}"
+        f"{written(found, encoder)}.{ways(found, encoder)}{correlated(found, head, prefers)}"
     )
 
 
@@ -88,14 +84,29 @@ def ways(found: Found, encoder: str) -> str:
     )
 
 
-def correlation_words(found: Found, head: str, prefers: str) -> str:
-    """How margins go with the attention of one head."""
+def correlated(found: Found, head: str, prefers: str) -> str:
+    """How margins go with the attention of one head, where there is one."""
+    if not head:
+        return ""
     within, both = (found[f"spearman_{key}"] for key in ("within_pairs", "both_orders"))
     other = {"right": "left", "left": "right"}[prefers]
     return (
         f" Margins go with the attention that {head} gives the {prefers}-hand object "
         f"over the {other}-hand one by a rank correlation of {within.phrase} within label "
         f"pairs, and of {both.phrase} over all with both orders averaged."
+    )
+
+
+def caveats_of(
+    worst: pd.Series, found: Found, swap: str, head: str, prefers: str
+) -> tuple[str, ...]:
+    """What is held, what is a choice, and what a correlation is; `worst` are the largest errors."""
+    path = not pd.isna(worst["nodes"])
+    return (
+        *direct_caveats(worst["reconstruction_error"], worst["relative_error"]),
+        *(path_caveats(worst["completeness_error"], int(worst["nodes"])) if path else ()),
+        SAME_MEAN[swap],
+        *([correlated_caveat(found, head, prefers)] if head else []),
     )
 
 

@@ -10,11 +10,21 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from lrinterp.analysis.subject import decomposable, focus, over_pictures, relation_captions
+from lrinterp.analysis.subject import decomposable, over_pictures, relation_captions
 from lrinterp.analysis.terms.figures import deep_figures, rows_figure, shares_figure, text_figure
-from lrinterp.analysis.terms.part_shares import PARTS, few_rows, part_shares
-from lrinterp.analysis.terms.shares import NINE, SPLIT, Part, mean_rows, shares, split_samples
-from lrinterp.decomposition import GAUGES, gauges_at
+from lrinterp.analysis.terms.shares import (
+    NINE,
+    PARTS,
+    SPLIT,
+    Part,
+    few_rows,
+    mean_rows,
+    nine_covariances,
+    nine_terms,
+    part_shares,
+    share_rows,
+)
+from lrinterp.decomposition import GAUGES, TERMS, gauges_at
 from lrinterp.result import Check, Figure, Metric, NotApplicable, Result, records
 from lrinterp.run import Run
 from lrinterp.stats import Sample
@@ -43,40 +53,23 @@ class AttentionTerms(Result):
     words: tuple[str, ...]
     """The words of that caption."""
     error: float
-    n_examples: int
     normed: bool
     """Does LayerNorm scale the keys of a tower?"""
     layers: Mapping[str, int]
     """By tower: how many layers it has."""
     notes: tuple[str, ...]
     measured: Mapping[str, Metric]
-    """The split of the image tower's first and last layer with its samples, by summary key."""
+    """The reconstruction error and the split of the image tower's first and last layer."""
 
     @property
     def deep(self) -> bool:
         """Has a tower more than one layer?"""
         return max(self.layers.values()) > 1
 
-    def of_image(self, layer: int) -> dict[str, Metric]:
-        """The identified split of a layer of the image tower, all heads, by term."""
-        rows = self.table[(self.table["encoder"] == "image") & self.table["head"].isna()]
-        rows = rows[(rows["layer"] == layer) & rows["term"].isin(list(SPLIT))]
-        rows = rows[rows["gauge"] == gauges_at(layer)[0]]
-        return {row["term"]: Metric.of(row) for row in records(rows)}
-
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """The reconstruction error and the split of the image tower's first and last layer."""
-        error = Metric(value=self.error, n=self.n_examples, estimator="exact")
-        found = {"reconstruction_error": error}
-        last = self.layers["image"] - 1
-        for place, layer in {"image": 0, "image_last": last}.items():
-            split = self.of_image(layer) if place == "image" or layer else {}
-            for name, term in zip(("key_content", "key_position"), SPLIT, strict=True):
-                if term in split:
-                    key = f"{place}_{name}_share"
-                    found[key] = self.measured.get(key, split[term])
-        return found
+        return self.measured
 
     @property
     def primary(self) -> str:
@@ -88,10 +81,9 @@ class AttentionTerms(Result):
         """The split of the image tower, and the exactness of the sum."""
         what = "The nine terms add up" if not self.deep else "Nine terms and key parts add up"
         exact = f"{what} to the cached scores to {self.error:.0e} of their largest."
-        split, summary = "image_key_position_share", self.metrics
-        if split not in summary:
+        if self.primary not in self.metrics:
             return exact
-        position, content = summary[split], summary["image_key_content_share"]
+        position, content = self.metrics[self.primary], self.metrics["image_key_content_share"]
         if position.value is None:
             return f"All scores of the image tower's pooled row are equal. {exact}"
         where = ", first layer," if self.layers["image"] > 1 else ""
@@ -105,9 +97,8 @@ class AttentionTerms(Result):
     def _last(self) -> str:
         """Position and the strongest part in the last layer of a deep image tower."""
         layer = self.layers["image"] - 1
-        parts = self.table[(self.table["split"] == PARTS) & self.table["head"].isna()]
-        parts = parts[(parts["encoder"] == "image") & (parts["layer"] == layer)]
-        parts = parts.dropna(subset=["value"])
+        wanted = f"split == '{PARTS}' and encoder == 'image' and layer == {layer} and head.isna()"
+        parts = self.table.query(wanted).dropna(subset=["value"])
         if not layer or parts.empty:
             return ""
         best = records(parts.sort_values("value"))[-1]
@@ -190,8 +181,8 @@ def attention_terms(recording: Run) -> AttentionTerms:
     the gauge `means`. Source: arXiv 2601.12809, section 4; arXiv 2310.04861 for means. Raises
     NotApplicable where neither tower can be split.
     """
-    tables, rows, notes, measured = [], [], [], {}
-    n_examples = 0
+    tables, rows, notes, measured, n = [], [], [], {}, 0
+    by_head = few_rows(recording.model)
     for tower in recording.model.towers:
         try:
             decomposable(recording, tower)
@@ -199,61 +190,69 @@ def attention_terms(recording: Run) -> AttentionTerms:
             notes.append(f"{reason}.")
             continue
         part = Part.of(recording, tower)
-        n_examples += len(part.inputs)
-        for layer in range(part.model.cfg.n_layers):
-            found, means, split = layer_shares(part, layer)
+        n += len(part.run)
+        for layer in range(part.run.n_layers):
+            found, means, split = layer_shares(part, layer, by_head=by_head)
             tables += found
             rows += means
-            if tower == "image":
-                measured |= in_summary(part, layer, split)
+            measured |= split
     if not tables:
         raise NotApplicable(notes[0])
     table = pd.DataFrame(tables).astype({"head": "Int64"})
+    error = float(table["reconstruction_error"].max())
+    exact = Metric(value=error, n=n, estimator="exact")
     return AttentionTerms(
         table=table,
         rows=pd.DataFrame(rows),
         **one_caption(recording),
-        error=float(table["reconstruction_error"].max()),
-        n_examples=n_examples,
+        error=error,
         normed=any(t.cfg.normalization_type is not None for t in recording.model.towers.values()),
         layers={name: tower.cfg.n_layers for name, tower in recording.model.towers.items()},
         notes=tuple(notes),
-        measured=measured,
+        measured={"reconstruction_error": exact} | measured,
     )
 
 
-def in_summary(part: Part, layer: int, split: Mapping[str, Sample]) -> dict[str, Metric]:
-    """By summary key: the split of a layer of the image tower, if it is the first or the last."""
-    if layer not in (0, part.model.cfg.n_layers - 1):
-        return {}
-    place = "image_last" if layer else "image"
-    pictures = part.recording.of(focus(part.recording.examples)).examples
-    return {
-        f"{place}_{name}_share": over_pictures(pictures, sample) for name, sample in split.items()
-    }
-
-
 def layer_shares(
-    part: Part, layer: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Sample]]:
-    """All shares of one layer, each row with the layer's reconstruction error, and its mean rows.
+    part: Part, layer: int, *, by_head: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Metric]]:
+    """Shares of one layer with its reconstruction error, mean rows, and what is in the summary.
 
-    In a tower of one layer the parts of a key are no more than its content and position. Third:
-    the samples of the split over all heads, in the layer's first gauge.
+    In a tower of one layer the parts of a key are no more than its content and position.
     """
-    found, rows, errors, split = [], [], [], {}
+    deep = part.run.n_layers > 1
+    written, error = part_shares(part, layer, by_head=deep and by_head)
+    found, means, errors, split = [], [], [error], {}
     for gauge in gauges_at(layer):
-        terms, error = part.measured(layer, gauge)
-        found += list(shares(part, terms, layer, gauge))
-        rows += list(mean_rows(part, terms, layer, gauge))
+        terms, error = nine_terms(part, layer, gauge)
+        values, variance = nine_covariances(part, terms)
+        place = {"encoder": part.run.name, "layer": layer, "gauge": gauge, "split": NINE}
+        found += share_rows([*TERMS, *SPLIT], values, variance, part.units, **place)
+        means += mean_rows(part, terms, layer, gauge)
         errors.append(error)
-        split = split or split_samples(part, terms)
-    deep = part.model.cfg.n_layers > 1
-    by_head = deep and few_rows(part.recording.model)
-    written, error = part_shares(part, layer, by_head=by_head)
-    worst = max(error, *errors)
+        split = split or in_summary(part, layer, values, variance)
     found += written if deep else []
-    return [{**row, "reconstruction_error": worst} for row in found], rows, split
+    return [{**row, "reconstruction_error": max(errors)} for row in found], means, split
+
+
+def in_summary(
+    part: Part,
+    layer: int,
+    values: Float[np.ndarray, "name example head"],
+    variance: Float[np.ndarray, "example head"],
+) -> dict[str, Metric]:
+    """By summary key: the split of the image tower's first or last layer over all heads."""
+    if part.run.name != "image" or layer not in (0, part.run.n_layers - 1):
+        return {}
+    whole, found = variance.sum(-1), {}
+    for side, top in zip(("key_content", "key_position"), values[-2:].sum(-1), strict=True):
+        sample = Sample(top=top[None], bottom=whole, units=part.units)
+        found[f"{'image_last' if layer else 'image'}_{side}_share"] = (
+            over_pictures(part.examples, sample)
+            if whole.sum() > 0
+            else Metric(value=None, n=len(whole), n_units=part.units.n)
+        )
+    return found
 
 
 def one_caption(recording: Run) -> dict[str, Any]:

@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from lrinterp.analysis.terms.part_shares import BIAS, PARTS, grouped
-from lrinterp.analysis.terms.shares import NINE, SPLIT
-from lrinterp.charts import heatmap
+from lrinterp.analysis.terms.shares import BIAS, NINE, PARTS, SPLIT
+from lrinterp.charts import Chart, heatmap
 from lrinterp.decomposition import TERMS
 from lrinterp.result import Attention, Figure, records
 from lrinterp.wording import head_name
@@ -17,13 +16,15 @@ SHARE = "share of variance"
 POSITION = list(SPLIT)[1]
 MOST_LAYERS = 4
 """Layers up to which every part has a column of its own."""
+OF_LAYER = {r"^(L\d+)(H\d+| b_O)$": r"\1 heads", " mlp$": " MLP"}
+"""The parts of one layer's attention as one: L3H1 and L3 b_O are L3 heads, L3 mlp is L3 MLP."""
 CONVENTION = "Layer 0 in the canonical gauge, layers above it by means over the examples."
 
 
 def shares_figure(nine: pd.DataFrame, gauge: str, *, deep: bool) -> Figure:
     """The nine terms by head of the first layer, in one gauge."""
     part = nine[(nine["gauge"] == gauge) & nine["term"].isin(TERMS)].dropna(subset=["head"])
-    shown = with_towers(part).assign(head=head_names(part))
+    places = zip(part["layer"].tolist(), part["head"].tolist(), strict=True)
     return Figure(
         key=f"shares-{gauge}",
         title="Share of the attention scores by term, "
@@ -31,7 +32,7 @@ def shares_figure(nine: pd.DataFrame, gauge: str, *, deep: bool) -> Figure:
         how_to_read="One row a head, one column a term (first letter: query, second: key; E "
         "token, P position, b bias); a cell is the term's share of the variance of the pooled "
         "row's scores, 0 where the term does nothing.",
-        plot=heatmap(shown, x="term", y="head", z=SHARE, facet="encoder", ends=(-1.0, 1.0)),
+        plot=share_map(part, x="term", y="head", head=[head_name(*place) for place in places]),
         table=part.rename(columns={"value": "share"}),
     )
 
@@ -45,14 +46,13 @@ def deep_figures(table: pd.DataFrame) -> tuple[Figure, ...]:
 def layers_figure(nine: pd.DataFrame) -> Figure:
     """The nine terms by layer, over all heads."""
     part = nine[nine["head"].isna() & nine["term"].isin(TERMS)]
-    shown = with_towers(part).assign(layer=layer_names(part))
     return Figure(
         key="layers",
         title="Share of the attention scores by layer and term, all heads",
         how_to_read="One row a layer, one column a term (first letter: query, second: key; E "
         "content, P position, b constant); a cell is the term's share of the variance of the "
         f"pooled row's scores, 0 where the term does nothing. {CONVENTION}",
-        plot=heatmap(shown, x="term", y="layer", z=SHARE, facet="encoder", ends=(-1.0, 1.0)),
+        plot=share_map(part, x="term", y="layer"),
         table=part.rename(columns={"value": "share"}),
     )
 
@@ -60,16 +60,13 @@ def layers_figure(nine: pd.DataFrame) -> Figure:
 def heads_figure(nine: pd.DataFrame) -> Figure:
     """Key-position by layer and head."""
     part = nine[nine["term"] == POSITION].dropna(subset=["head"])
-    shown = with_towers(part).assign(
-        layer=layer_names(part), head=[f"H{head}" for head in part["head"]]
-    )
     return Figure(
         key="heads",
         title="Key-position in the attention scores, by layer and head",
         how_to_read="One row a layer, one column a head; a cell is the share of the variance of "
         "the head's pooled row that comes from where the key is, 0 for a head that does not look "
         f"at positions. {CONVENTION}",
-        plot=heatmap(shown, x="head", y="layer", z=SHARE, facet="encoder", ends=(-1.0, 1.0)),
+        plot=share_map(part, x="head", y="layer", head=[f"H{head}" for head in part["head"]]),
         table=part.rename(columns={"value": "share"}),
     )
 
@@ -78,10 +75,11 @@ def parts_figure(parts: pd.DataFrame) -> Figure:
     """Who wrote the keys of each layer; the heads of a layer together where layers are many."""
     part = parts[parts["head"].isna()]
     together = part["layer"].max() >= MOST_LAYERS
-    named = part.assign(part=[grouped(t) if together else t for t in part["term"]])
-    written = named.groupby(["encoder", "layer", "part"], sort=False)["value"].sum(min_count=1)
-    names = dict.fromkeys(row["part"] for row in sorted(records(named), key=lambda r: r["layer"]))
-    order = [*(name for name in names if name != BIAS), BIAS]
+    named = part.assign(part=part["term"].replace(OF_LAYER if together else {}, regex=True))
+    names = named.sort_values("layer", kind="stable")["part"].unique()
+    written = named.groupby(["encoder", "layer", "part"])["value"].sum(min_count=1).unstack("part")
+    in_order = written[[*names[names != BIAS], BIAS]]
+    shown = in_order.reset_index().melt(["encoder", "layer"])
     return Figure(
         key="parts",
         title="Who wrote the keys: share of the attention scores by earlier component, all heads",
@@ -89,25 +87,15 @@ def parts_figure(parts: pd.DataFrame) -> Figure:
         f"{' (heads of a layer together, with its output bias)' if together else ''}; a cell is "
         "the component's share of the variance of the pooled row's scores, 0 where it tells no "
         "key from another, blank where it comes later.",
-        plot=heatmap(in_columns(written, order), x="part", y="layer", z=SHARE, facet="encoder"),
+        plot=share_map(shown, x="part", y="layer", ends=None),
         table=part.rename(columns={"value": "share", "term": "part"}),
     )
-
-
-def in_columns(written: pd.Series, order: list[str]) -> pd.DataFrame:
-    """A cell for every tower, layer and column, so that columns stand in their order."""
-    places = sorted({place[:2] for place in written.index.tolist()})
-    cells = [(*place, name) for place in places for name in order]
-    values = [written.get(cell, float("nan")) for cell in cells]
-    shown = pd.DataFrame(cells, columns=["encoder", "layer", "part"]).assign(value=values)
-    return with_towers(shown).assign(layer=layer_names(shown))
 
 
 def rows_figure(rows: pd.DataFrame, nine: pd.DataFrame) -> Figure:
     """Mean rows of the image tower, of the layer whose scores owe most to position."""
     layer = layer_of_position(nine)
     part = rows.query("gauge != 'raw' and encoder == 'image' and layer == @layer")
-    shown = part.rename(columns={"value": "logits"})
     gauge = "canonical gauge" if layer == 0 else "position by means over the pictures"
     grid = any("," in name for name in part["position"])
     patches = " (row, column of the patch, from the top left)" if grid else ""
@@ -124,7 +112,13 @@ def rows_figure(rows: pd.DataFrame, nine: pd.DataFrame) -> Figure:
         how_to_read="Mean score in logits that the pooled token gives to each key position"
         f"{patches}{chosen}, centred along the row and averaged over pictures; a head without "
         f"positional preference reads 0 in key-position.{content}",
-        plot=heatmap(shown, x="position", y="head", z="logits", facet="part"),
+        plot=heatmap(
+            part.rename(columns={"value": "logits"}),
+            x="position",
+            y="head",
+            z="logits",
+            facet="part",
+        ),
         table=part,
     )
 
@@ -147,15 +141,7 @@ def text_figure(
         "attentionHeadNames": heads,
         "maskUpperTri": True,
     }
-    query, key = np.indices(pattern.shape[1:]).reshape(2, -1)
-    table = pd.DataFrame(
-        {
-            "head": np.repeat(heads, query.size),
-            "query": np.tile(np.array(words)[query], len(heads)),
-            "key": np.tile(np.array(words)[key], len(heads)),
-            "attention": pattern.reshape(-1),
-        }
-    )
+    places = pd.MultiIndex.from_product([heads, words, words], names=["head", "query", "key"])
     return Figure(
         key="text",
         title=f"Attention of the text tower on “{' '.join(words[1:-1])}”"
@@ -165,22 +151,21 @@ def text_figure(
         "the caption's embedding is read from. Choose a head to enlarge it, hover to read a "
         "value.",
         plot=Attention(component="AttentionHeads", props=props),
-        table=table,
+        table=places.to_frame(index=False).assign(attention=pattern.reshape(-1)),
     )
 
 
-def with_towers(part: pd.DataFrame) -> pd.DataFrame:
-    """A table as it is drawn: `encoder` in words, the value named."""
-    towers = [f"{name} tower" for name in part["encoder"]]
-    return part.assign(encoder=towers).rename(columns={"value": SHARE})
-
-
-def head_names(part: pd.DataFrame) -> list[str]:
-    """The heads of a table's rows as they are written."""
-    places = zip(part["layer"], part["head"], strict=True)
-    return [head_name(int(layer), int(head)) for layer, head in places]
-
-
-def layer_names(part: pd.DataFrame) -> list[str]:
-    """The layers of a table's rows as they are written."""
-    return [f"L{layer}" for layer in part["layer"]]
+def share_map(
+    part: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    ends: tuple[float, float] | None = (-1.0, 1.0),
+    **shown: list[str],
+) -> Chart:
+    """Shares by tower; `shown` are columns in other words, towers and layers at an axis always."""
+    named = {"encoder": [f"{name} tower" for name in part["encoder"]], **shown}
+    if y == "layer":
+        named["layer"] = [f"L{layer}" for layer in part["layer"]]
+    frame = part.assign(**named).rename(columns={"value": SHARE})
+    return heatmap(frame, x=x, y=y, z=SHARE, facet="encoder", ends=ends)

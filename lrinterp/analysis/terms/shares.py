@@ -1,4 +1,10 @@
-"""Shares of score terms on the pooled row of one tower, and how exactly the terms add up."""
+"""Shares of the attention scores on the pooled row of one tower, and how exactly they add up.
+
+The scores are divided in two ways: by the nine terms, which ask whether a score comes from what
+stands at a key or from where it stands, and by key parts, which ask who wrote it there (embed, pos,
+each earlier head, MLP and bias; the query is whole). In a tower of one layer key parts say nothing
+new.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,58 +12,62 @@ from typing import Any
 
 import numpy as np
 import torch
-from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lrinterp.analysis.subject import focus, relation_captions
-from lrinterp.axes import Inputs
 from lrinterp.decomposition import (
     KEY_CONTENT,
     KEY_POSITION,
     TERMS,
-    Groups,
-    Split,
-    Streams,
-    groups_of,
+    key_parts,
+    part_names,
     split_terms,
 )
-from lrinterp.encoders import Tower
+from lrinterp.encoders import DualEncoder
 from lrinterp.run import Run, TowerRun
-from lrinterp.stats import Sample, Units, ratio_intervals
+from lrinterp.scenes import Examples
+from lrinterp.stats import Units, ratio_intervals
 from lrinterp.wording import head_name
 
 __all__ = [
+    "BIAS",
     "NINE",
+    "PARTS",
     "SPLIT",
     "Part",
-    "chunks",
+    "few_rows",
     "mean_rows",
+    "nine_covariances",
+    "nine_terms",
+    "part_shares",
     "share_rows",
-    "shares",
-    "split_samples",
 ]
 
 SPLIT = {"+".join(KEY_CONTENT): KEY_CONTENT, "+".join(KEY_POSITION): KEY_POSITION}
 """What the inputs identify: all that depends on the key's content, and on its position."""
-NINE = "nine terms"
-"""The way of dividing the scores that this module is about."""
-ROUNDING = 1e-9
+NINE, PARTS = "nine terms", "key parts"
+"""The ways of dividing the scores."""
+BIAS = "bias"
+"""What the norm's bias and b_K add; the last of the key parts."""
+ROUNDING, SMALLEST = 1e-9, 1e-30
 """Part of the variance below which a covariance is rounding: that of terms constant in a row."""
 CHUNK = 64
 """Examples whose full attention maps are divided at once."""
+MOST_ROWS = 2000
+"""Table rows up to which key parts are also given by head."""
 
-PooledTerms = Float[Tensor, "term batch head 1 key"]
+Scores = Float[Tensor, "name example head key"]
+Covariances = Float[np.ndarray, "name example head"]
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One tower with the examples its terms are measured on, and their clusters."""
+    """One tower on the inputs that its scores are divided on, and their clusters."""
 
-    recording: Run
     run: TowerRun
+    examples: Examples
     units: Units
-    groups: Groups
 
     @classmethod
     def of(cls, recording: Run, tower: str) -> "Part":
@@ -65,136 +75,108 @@ class Part:
         examples = recording.examples
         if tower == "image":
             some = recording.of(focus(examples))
-            run, units = some.towers[tower], some.examples.image_units
-        else:
-            index = relation_captions(examples)
-            run = recording.towers[tower].of(torch.from_numpy(index))
-            units = examples.caption_units.at(index)
-        groups = groups_of(run.tower, run.inputs, examples.occurs[tower])
-        return cls(recording, run, units, groups)
-
-    @property
-    def tower(self) -> str:
-        """Its name."""
-        return self.run.name
-
-    @property
-    def model(self) -> Tower:
-        """The tower itself."""
-        return self.run.tower
-
-    @property
-    def inputs(self) -> Inputs:
-        """What it reads."""
-        return self.run.inputs
-
-    @property
-    def streams(self) -> Streams:
-        """Its streams."""
-        return self.run.streams
-
-    def terms(self, gauge: str, layer: int = 0) -> PooledTerms:
-        """The nine terms of the pooled rows of a layer, in a gauge that the layer knows."""
-        return split_terms(self.model, layer, self.streams.split(layer, gauge), self.inputs.pool)
-
-    def cached(self, layer: int) -> Float[Tensor, "batch head query key"]:
-        """The scores of a layer."""
-        return self.run.cache["attn_scores", layer]
-
-    def measured(self, layer: int, gauge: str) -> tuple[PooledTerms, float]:
-        """The nine terms of the pooled rows, and how far the sum of all rows' is off.
-
-        The error is the largest difference from the recorded scores where a key is seen, relative
-        to their largest. Both come from one product of queries and keys.
-        """
-        cached, split = self.cached(layer), self.streams.split(layer, gauge)
-        occurs = self.recording.examples.occurs[self.tower]
-        seen = groups_of(self.model, self.inputs, occurs, pooled=False).seen[:, None]
-        valid = seen.expand_as(cached) & torch.isfinite(cached)
-        rows, apart = [], 0.0
-        for some in chunks(len(self.inputs), CHUNK):
-            pool = self.inputs.pool[some]
-            terms = split_terms(self.model, layer, _some(split, some), pool, pooled=False)
-            difference = (terms.sum(0) - cached[some])[valid[some]]
-            apart = max(apart, float(difference.abs().max()))
-            picked = terms[:, torch.arange(len(pool)), :, pool]
-            rows.append(rearrange(picked, "batch term head key -> term batch head 1 key"))
-        largest = float(cached[valid].abs().max().clamp(min=1e-30))
-        return torch.cat(rows, dim=1), apart / largest
+            return cls(some.towers[tower], some.examples, some.examples.image_units)
+        index = relation_captions(examples)
+        run = recording.towers[tower].of(torch.from_numpy(index))
+        return cls(run, examples, examples.caption_units.at(index))
 
 
-def chunks(n: int, size: int) -> Iterator[slice]:
-    """Slices that cover n examples."""
-    return (slice(start, start + size) for start in range(0, n, size))
+def nine_terms(part: Part, layer: int, gauge: str) -> tuple[Scores, float]:
+    """The nine terms of the pooled rows, and how far the sum of all rows' is off.
+
+    The error is the largest difference from the recorded scores where a key is seen, relative
+    to their largest. Both come from one product of queries and keys.
+    """
+    cached = part.run.cache["attn_scores", layer]
+    valid = part.run.streams.seen[:, None, None] & cached.isfinite()
+    pooled, apart = [], 0.0
+    for some, run in part.run.parts(CHUNK):
+        split, pool = run.streams.split(layer, gauge), run.inputs.pool
+        terms = split_terms(run.tower, layer, split, pool, pooled=False)
+        apart = max(apart, largest((terms.sum(0) - cached[some])[valid[some]]))
+        pooled.append(terms[:, torch.arange(len(pool)), :, pool])
+    return torch.cat(pooled).movedim(1, 0), apart / max(largest(cached[valid]), SMALLEST)
 
 
-def shares(part: Part, terms: PooledTerms, layer: int, gauge: str) -> Iterator[dict[str, Any]]:
-    """Rows of shares: nine terms and the identified split, by head and over all heads."""
-    values, variance = covariances(part, terms)
-    place = {"encoder": part.tower, "layer": layer, "gauge": gauge, "split": NINE}
-    heads = (*range(variance.shape[1]), None)
-    for row in share_rows([*TERMS, *SPLIT], values, variance, part.units, heads):
-        yield {**place, **row}
+def part_shares(part: Part, layer: int, *, by_head: bool) -> tuple[list[dict[str, Any]], float]:
+    """Rows of shares of the key parts of a layer, and the error of their sum.
+
+    As `share_rows`, and the error as in `nine_terms`, of the pooled rows. embed and pos are divided
+    in the canonical gauge.
+    """
+    run = part.run
+    cached = run.cache["attn_scores", layer][torch.arange(len(run)), :, run.inputs.pool]
+    valid = run.streams.seen[:, None].expand_as(cached)
+    written = ("attn.hook_z", "hook_mlp_out")
+    run.sites.load(f"blocks.{below}.{site}" for below in range(layer) for site in written)
+    found, apart = [], 0.0
+    for some, chunk in run.parts(CHUNK):
+        scores = key_parts(chunk.streams, layer)
+        apart = max(apart, largest((scores.sum(0) - cached[some])[valid[some]]))
+        found.append(covariances(scores, chunk.streams.seen))
+    values = np.concatenate(found, axis=1)
+    names = [*part_names(run.tower, layer), BIAS]
+    place = {"encoder": run.name, "layer": layer, "gauge": "canonical", "split": PARTS}
+    rows = share_rows(names, values, values.sum(0), part.units, by_head=by_head, **place)
+    return list(rows), apart / max(largest(cached[valid]), SMALLEST)
 
 
-def covariances(
-    part: Part, terms: PooledTerms
-) -> tuple[Float[np.ndarray, "name example head"], Float[np.ndarray, "example head"]]:
-    """Covariance of each term, then of both sides of the split, with the scores; their variance."""
-    centred = _centre(part, terms)
-    whole = centred.sum(0)
-    covariance = (centred * whole).sum((-1, -2)).cpu().double().numpy()
-    split = [covariance[[TERMS.index(t) for t in group]].sum(0) for group in SPLIT.values()]
-    return np.concatenate([covariance, np.stack(split)]), covariance.sum(0)
+def largest(numbers: Tensor) -> float:
+    """The largest magnitude."""
+    return float(numbers.abs().max())
 
 
-def split_samples(part: Part, terms: PooledTerms) -> dict[str, Sample]:
-    """The shares of key-content and key-position over all heads, by example; empty if all are 0."""
-    values, variance = covariances(part, terms)
-    kept = without_rounding(values, variance)[len(TERMS) :].sum(-1)
-    bottom = variance.sum(-1)
-    if not bottom.sum() > 0:
-        return {}
-    return {
-        name: Sample(top=top[None], bottom=bottom, units=part.units)
-        for name, top in zip(("key_content", "key_position"), kept, strict=True)
-    }
+def centred(scores: Scores, seen: Bool[Tensor, "example key"]) -> Scores:
+    """Scores minus their row mean over seen keys; zero where unseen."""
+    weight = seen[:, None].to(scores.dtype)
+    mean = (scores * weight).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True)
+    return (scores - mean) * weight
+
+
+def covariances(scores: Scores, seen: Bool[Tensor, "example key"]) -> Covariances:
+    """Covariance of each summand with the whole score over seen keys, 0 where it is rounding."""
+    summands = centred(scores, seen)
+    found = (summands * summands.sum(0)).sum(-1).cpu().double().numpy()
+    return np.where(np.abs(found) < ROUNDING * found.sum(0), 0.0, found)
+
+
+def nine_covariances(
+    part: Part, terms: Scores
+) -> tuple[Float[np.ndarray, "row example head"], Float[np.ndarray, "example head"]]:
+    """`covariances` of the nine terms, then of both sides of the split, and the variance."""
+    found = covariances(terms, part.run.streams.seen)
+    split = [found[[TERMS.index(t) for t in group]].sum(0) for group in SPLIT.values()]
+    return np.concatenate([found, split]), found.sum(0)
 
 
 def share_rows(
     names: Sequence[str],
-    covariance: Float[np.ndarray, "name example head"],
+    covariance: Covariances,
     variance: Float[np.ndarray, "example head"],
     units: Units,
-    heads: Sequence[int | None],
+    *,
+    by_head: bool = True,
+    **place: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Share of each name by head, None for all heads together, with intervals over labels.
+    """Share of each name, by head where asked and over all heads (None), with intervals.
 
-    share = sum over examples of cov(part, whole) / sum of var(whole); `covariance` holds those of
-    each example, summed over the keys of its row.
+    share = sum over examples of cov(part, whole) / sum of var(whole), centred within the row over
+    seen keys; intervals leave out labels. `place` goes into every row.
     """
-    kept = without_rounding(covariance, variance)
-    for head in heads:
-        cov, var = (x.sum(-1) if head is None else x[..., head] for x in (kept, variance))
+    heads = range(variance.shape[1]) if by_head else ()
+    for head in (*heads, None):
+        cov, var = (x.sum(-1) if head is None else x[..., head] for x in (covariance, variance))
         for name, interval in zip(names, ratio_intervals(cov, var, units), strict=True):
-            yield {"head": head, "term": name, **vars(interval)}
+            yield {**place, "head": head, "term": name, **vars(interval)}
 
 
-def without_rounding(
-    covariance: Float[np.ndarray, "name example head"], variance: Float[np.ndarray, "example head"]
-) -> Float[np.ndarray, "name example head"]:
-    """Covariances, 0 where they are rounding."""
-    return np.where(np.abs(covariance) < ROUNDING * variance, 0.0, covariance)
-
-
-def mean_rows(part: Part, terms: PooledTerms, layer: int, gauge: str) -> Iterator[dict[str, Any]]:
+def mean_rows(part: Part, terms: Scores, layer: int, gauge: str) -> Iterator[dict[str, Any]]:
     """The mean pooled row of key-content and key-position, centred, by head and position."""
-    centred = _centre(part, terms)
-    names = position_names(part, centred.shape[-1])
+    means = centred(terms, part.run.streams.seen).mean(1)
+    names = position_names(part, means.shape[-1])
     for label, group in zip(("key-content", "key-position"), SPLIT.values(), strict=True):
-        mean = centred[[TERMS.index(t) for t in group]].sum(0).mean(0)[:, 0]
-        for head, row in enumerate(mean.tolist()):
-            place = {"encoder": part.tower, "layer": layer, "head": head_name(layer, head)}
+        for head, row in enumerate(means[[TERMS.index(t) for t in group]].sum(0).tolist()):
+            place = {"encoder": part.run.name, "layer": layer, "head": head_name(layer, head)}
             for name, value in zip(names, row, strict=False):
                 yield {**place, "gauge": gauge, "part": label, "position": name, "value": value}
 
@@ -204,21 +186,22 @@ def position_names(part: Part, length: int) -> list[str]:
 
     Of a text those that every caption has, of a grid of patches row and column.
     """
-    if part.tower == "text":
-        return [str(key) for key in range(int(part.inputs.pool.min()) + 1)]
-    rows, columns = part.recording.examples.grid
+    if part.run.name == "text":
+        return [str(key) for key in range(int(part.run.inputs.pool.min()) + 1)]
+    rows, columns = part.examples.grid
     if rows == 1:
         return ["CLS", *map(str, range(1, length))]
     return ["CLS", *(f"{i + 1},{j + 1}" for i in range(rows) for j in range(columns))]
 
 
-def _some(split: Split, some: slice) -> Split:
-    parts = (split.content, split.position, split.constant)
-    return Split(*(part.expand_as(split.content)[some] for part in parts))
-
-
-def _centre(part: Part, terms: PooledTerms) -> PooledTerms:
-    """Terms minus their row mean over seen keys; zero where unseen."""
-    seen = part.groups.seen[:, None].to(terms.dtype)
-    mean = (terms * seen).sum(-1, keepdim=True) / seen.sum(-1, keepdim=True)
-    return (terms - mean) * seen
+def few_rows(model: DualEncoder) -> bool:
+    """Are the key parts of all layers few enough to be given by head?"""
+    return (
+        sum(
+            (len(part_names(tower, layer)) + 1) * (tower.cfg.n_heads + 1)
+            for tower in model.towers.values()
+            if tower.cfg.n_layers > 1
+            for layer in range(tower.cfg.n_layers)
+        )
+        <= MOST_ROWS
+    )

@@ -8,10 +8,8 @@ import pandas as pd
 import pytest
 
 from lrinterp.analysis.attribution.figures import (
-    direct_figures,
     margin_figure,
-    part_label,
-    path_figures,
+    table_figures,
 )
 from lrinterp.analysis.attribution.similarity_attribution import (
     SimilarityAttribution,
@@ -71,13 +69,13 @@ def test_every_figure_is_explained_in_one_sentence(result: SimilarityAttribution
 
 
 def test_many_heads_have_a_map_and_many_rows_of_patches_another():
-    figures = direct_figures(planted(), "held-out pairs", GRID)
+    figures = table_figures(planted(), "held-out pairs", GRID)
     keys = ["parts-image", "heads-image", "roles-image", "patches"]
     assert [figure.key for figure in figures] == keys
     assert all(explained(figure) for figure in figures)
     text = planted().query("kind != 'direct by patch'").assign(encoder="text")
-    assert len(direct_figures(text, "held-out pairs", GRID)) == 3
-    assert direct_figures(text[text["kind"] == "direct"], "held-out pairs", GRID) == []
+    assert len(table_figures(text, "held-out pairs", GRID)) == 3
+    assert table_figures(text[text["kind"] == "direct"], "held-out pairs", GRID) == []
 
 
 def test_objects_have_a_line_each_across_the_pixels(result: SimilarityAttribution):
@@ -88,19 +86,20 @@ def test_objects_have_a_line_each_across_the_pixels(result: SimilarityAttributio
 
 def test_bars_are_the_largest_parts_by_magnitude():
     table = planted()
-    figure = direct_figures(table, "held-out pairs", GRID)[0]
+    figure = table_figures(table, "held-out pairs", GRID)[0]
     [bar] = drawn(figure).data
     parts = table[table["kind"] == "direct by part"]
     largest = parts["value"].abs().sort_values(ascending=False)[:12]
     np.testing.assert_allclose(np.abs(bar.x), largest)
     assert len(figure.table) == len(parts) == LAYERS * (HEADS + 1)
-    named = {part_label(row): row["value"] for row in parts.to_dict("records")}
+    beside = parts["head"] == "direct path"
+    named = dict(zip(parts["head"].mask(beside, parts["part"]), parts["value"], strict=True))
     assert [named[label] for label in bar.y] == pytest.approx(list(bar.x))
 
 
 def test_every_head_stands_in_its_layer():
     table = planted()
-    [cells] = drawn(direct_figures(table, "held-out pairs", GRID)[1]).data
+    [cells] = drawn(table_figures(table, "held-out pairs", GRID)[1]).data
     parts = table[(table["kind"] == "direct by part") & (table["part"] == "value")]
     for row in parts.to_dict("records"):
         layer, head = row["head"].split("H")
@@ -110,7 +109,7 @@ def test_every_head_stands_in_its_layer():
 
 def test_roles_of_the_strongest_heads_and_patches_on_their_grid():
     table = planted()
-    _, _, roles, patches = direct_figures(table, "held-out pairs", GRID)
+    _, _, roles, patches = table_figures(table, "held-out pairs", GRID)
     parts = table[(table["kind"] == "direct by part") & (table["part"] == "value")]
     order = parts.loc[parts["value"].abs().sort_values(ascending=False).index, "head"]
     content, *_ = drawn(roles).data
@@ -127,8 +126,9 @@ def test_roles_of_the_strongest_heads_and_patches_on_their_grid():
 
 def test_a_model_without_margin_shows_no_colour(result: SimilarityAttribution):
     faint = planted().assign(value=lambda t: 1e-9 * t["value"])
-    figures = direct_figures(faint, "held-out pairs", GRID)[1:]
-    figures.append(path_figures(result.table.assign(value=1e-9 * result.table["value"]))[1])
+    figures = table_figures(faint, "held-out pairs", GRID)[1:]
+    path = result.table[result.table["kind"] == "through attention"]
+    figures.append(table_figures(path.assign(value=1e-9 * path["value"]), "pairs", GRID)[1])
     for figure in figures:
         assert drawn(figure).layout.coloraxis.cmax == 1e-3
 

@@ -1,10 +1,13 @@
-"""Margins beside gains, and the confound of labels that two of the views are free of."""
+"""Margins beside gains, the confound of labels that two of the views are free of, and rank
+correlations against scipy and plain loops, with nulls and positive controls.
+"""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr, t
 
 from lrinterp.analysis.attribution.margin_pictures import (
     BOTH_ORDERS,
@@ -14,9 +17,14 @@ from lrinterp.analysis.attribution.margin_pictures import (
     WITHIN,
     correlations,
     picture_table,
+    rank_interval,
+    shuffled_high,
     views,
+    within_groups,
+    within_interval,
 )
 from lrinterp.analysis.contrast import contrasts
+from lrinterp.stats import COSINE, Units, mean_interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -77,11 +85,11 @@ def test_both_orders_are_averaged_once():
     pictures = pictures_with(labels=1, layouts=1)
     pictures.loc[0, "twin"] = pictures.loc[LAYOUTS, "twin"] = -1  # a picture without its swap
     overall, both, within = views(pictures, "L0H0", "right")
-    assert len(overall.gain) == len(within.gain) == len(pictures)
-    assert len(both.gain) == len(pictures) / 2 - 1
-    for row, gain in zip(both.rows, both.gain, strict=True):
+    assert len(overall.frame) == len(within.frame) == len(pictures)
+    assert len(both.frame) == len(pictures) / 2 - 1
+    for row, gain in zip(both.frame.index.to_numpy(), both.frame["gain"], strict=True):
         assert gain == pytest.approx(pictures["L0H0"][[row, row + LAYOUTS]].mean())
-    assert len(np.unique(within.groups)) == 2 * N_PAIRS
+    assert len(within.frame["group"].unique()) == 2 * N_PAIRS
 
 
 def test_a_gain_is_the_attention_to_all_positions_of_a_role(left_right):
@@ -115,3 +123,117 @@ def test_pictures_are_named_with_their_gains(left_right):
         if row["twin"] >= 0:
             assert table["order"][row["twin"]] == ", ".join(words[::-1])
     assert (table["twin"] >= 0).any()
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.asarray(spearmanr(x, y))[0])
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(3)
+
+
+def test_rho_without_each_unit_against_scipy(rng: np.random.Generator):
+    """The jackknife on log((1 + rho) / (1 - rho)), less its bias, ranked anew each time."""
+    groups = rng.permutation(np.repeat([4, 9, 2, 30, 7], 8))
+    x = rng.integers(0, 8, size=40).astype(float)  # with ties
+    y = x + rng.normal(size=40) * 4
+    got = rank_interval(x, y, Units.of_groups(groups))
+    assert got.value == pytest.approx(spearman(x, y))
+    assert (got.n, got.n_units) == (40, 5)
+    left = [spearman(x[groups != g], y[groups != g]) for g in np.unique(groups)]
+    z = np.log((1 + np.array(left)) / (1 - np.array(left)))
+    centre = 5 * np.log((1 + spearman(x, y)) / (1 - spearman(x, y))) - 4 * z.mean()
+    half = t.ppf(0.975, 4) * np.sqrt(((z - z.mean()) ** 2).sum())
+    ends = (centre - half) / 2, (centre + half) / 2
+    assert (got.low, got.high) == pytest.approx(tuple(np.tanh(ends)))
+
+
+def test_a_label_is_left_out_with_all_its_pairs(rng: np.random.Generator):
+    labels = np.array([[a, b] for a in range(5) for b in range(5) if a != b])
+    x, y = rng.normal(size=(2, 20))
+    got = rank_interval(x, x + y, Units.of_labels(labels))
+    assert got.n_units == 5
+    assert -1 <= got.low < got.high <= 1  # type: ignore[operator]
+    moved = x.copy()
+    moved[(labels == 3).any(1)] *= -1
+    assert rank_interval(moved, x + y, Units.of_labels(labels)) != got
+
+
+def test_agreement_and_its_opposite(rng: np.random.Generator):
+    x, groups = rng.normal(size=30), np.repeat(np.arange(6), 5)
+    units = Units.of_groups(groups)
+    same, opposite = (rank_interval(x, y, units) for y in (np.exp(x), -(x**3)))
+    assert same.value == same.high == pytest.approx(1)
+    assert opposite.value == opposite.low == pytest.approx(-1)
+    assert opposite.high == pytest.approx(-0.99)  # beyond that a few units cannot tell
+    assert within_groups(x, np.exp(x), groups) == pytest.approx(np.ones(6))
+
+
+def test_what_has_no_ranks_has_no_correlation(rng: np.random.Generator):
+    x, groups = rng.normal(size=8), np.repeat([0, 1], 4)
+    units = Units.of_groups(groups)
+    for flat in (np.zeros(8), 1 + 1e-9 * rng.normal(size=8)):  # rounding is no difference
+        assert rank_interval(x, flat, units).value is None
+        assert np.isnan(within_groups(x, flat, groups)).all()
+        assert within_interval(x, flat, groups, units).value is None
+        assert shuffled_high(x, flat, groups) is None
+    nothing = np.zeros(0)
+    found = rank_interval(nothing, nothing, Units.of_groups(nothing.astype(int)))
+    assert (found.value, found.n, found.n_units) == (None, 0, 0)
+
+
+def test_one_unit_has_no_ends(rng: np.random.Generator):
+    x, y = rng.normal(size=(2, 9))
+    found = rank_interval(x, y, Units.of_groups(np.ones(9, dtype=int)))
+    assert found.value == pytest.approx(spearman(x, y))
+    assert (found.low, found.high) == (None, None)
+
+
+def test_within_groups_is_the_mean_of_what_scipy_says_of_each(rng: np.random.Generator):
+    groups, members = np.repeat(np.arange(6), 7), np.repeat([0, 0, 1, 1, 2, 2], 7)
+    order = rng.permutation(42)
+    groups, members = groups[order], members[order]
+    x, y = rng.normal(size=(2, 42))
+    x[groups == 3] = 5  # constant: rho is not defined there
+    each = [spearman(x[groups == g], y[groups == g]) for g in (0, 1, 2, 4, 5)]
+    got = within_groups(x, y, groups)
+    assert got[[0, 1, 2, 4, 5]] == pytest.approx(each)
+    assert np.isnan(got[3])
+    expected = mean_interval(
+        np.array(each), Units.of_groups(np.array([0, 0, 1, 2, 2])), scale=COSINE
+    )
+    interval = within_interval(x, y, groups, Units.of_groups(members))
+    assert (interval.value, interval.low) == pytest.approx((expected.value, expected.low))
+    assert (interval.n, interval.n_units) == (5, 3)
+
+
+def test_levels_of_groups_do_not_count_within_them(rng: np.random.Generator):
+    """Groups whose means go together, and whose members do not: high over all, null within."""
+    groups = np.repeat(np.arange(10), 40)
+    x, y = 10 * groups + rng.normal(size=(2, 400))
+    assert spearman(x, y) > 0.9
+    assert abs(within_groups(x, y, groups).mean()) < 0.1
+
+
+def test_the_null_is_that_of_independent_ranks(rng: np.random.Generator):
+    """Over all: sd 1 / sqrt(n - 1). Within g groups of m: 1 / sqrt(g (m - 1)) of their mean."""
+    x, y = rng.normal(size=(2, 400))
+    whole, groups = np.zeros(400, dtype=int), rng.permutation(np.repeat(np.arange(10), 40))
+    assert shuffled_high(x, y, whole) == pytest.approx(1.96 / np.sqrt(399), rel=0.1)
+    assert shuffled_high(x, y, groups) == pytest.approx(1.96 / np.sqrt(390), rel=0.1)
+
+
+def test_shuffling_keeps_to_the_groups():
+    """Pairs that are alike within a group leave nothing to shuffle there, and much over all."""
+    groups = np.repeat(np.arange(20), 2)
+    x = np.tile([0.0, 1.0], 20)
+    assert shuffled_high(x, x, groups) == pytest.approx(0.4, abs=0.11)  # of 20 coins
+    assert shuffled_high(groups * 1.0, groups * 1.0, groups) is None
+
+
+def test_the_seed_alone_decides(rng: np.random.Generator):
+    x, y = rng.normal(size=(2, 40))
+    nulls = [shuffled_high(x, y, np.repeat(np.arange(8), 5), seed=seed) for seed in (0, 0, 1)]
+    assert nulls[0] == nulls[1] != nulls[2]

@@ -1,7 +1,7 @@
 """Rows of the table against plain loops: sums of each kind, roles, patches, one layer and three."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.attribution import rows as rows_module
-from lrinterp.analysis.attribution.attention_path import AttentionPath
-from lrinterp.analysis.attribution.margins_apart import all_apart
+from lrinterp.analysis.attribution.margins_apart import Apart, all_apart
 from lrinterp.analysis.attribution.rows import (
     WAYS,
     margin_metrics,
@@ -22,7 +21,7 @@ from lrinterp.analysis.attribution.rows import (
 )
 from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.decomposition import TERMS
-from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
+from lrinterp.decomposition.margin_parts import VALUE_PARTS
 from lrinterp.stats import LINEAR, mean_interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -31,21 +30,16 @@ TOWERS = ("image", "text")
 SUMS = ("direct", "direct by part", "direct by group")
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Apart):
     """One tower, taken apart."""
-
-    contrast: Contrast
-    parts: MarginParts
-    path: AttentionPath | None
 
     @property
     def table(self) -> pd.DataFrame:
-        return pd.DataFrame(list(margin_rows(self.contrast, self.parts, self.path)))
+        return pd.DataFrame(margin_rows(self))
 
 
 def cases(run: Run, n: int) -> dict[str, Case]:
-    found, _, _ = all_apart(contrasts(run, n, 0))
+    found, _ = all_apart(contrasts(run, n, 0))
     return {name: Case(one.contrast, one.parts, one.path) for name, one in found.items()}
 
 
@@ -242,7 +236,7 @@ GROUPS = tuple(f"margin_by_{name}" for name in ("heads", "mlps", "embedding", "b
 @pytest.mark.parametrize("tower", TOWERS)
 def test_numbers_are_those_of_the_rows_and_remember_their_pictures(every, tower: str):
     case = every[tower]
-    measured = margin_metrics(case.contrast, case.parts, case.path)
+    measured = margin_metrics(case, margin_rows(case))
     found = {key.removeprefix(f"{tower}_"): number for key, number in measured.items()}
     rows = {(row["kind"], row["part"]): row for row in case.table.to_dict("records")}
     margin, row = found["margin"], rows["margin", "whole"]

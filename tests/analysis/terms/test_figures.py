@@ -35,7 +35,7 @@ def written(layers: int) -> pd.DataFrame:
     rows = []
     for layer in range(layers):
         below = [name for k in range(layer) for name in (f"L{k}H0", f"L{k} b_O", f"L{k} mlp")]
-        for name in ("embed", "pos", *below, "bias"):
+        for name in ("embed", "pos", "ln_pre.b", *below, "bias"):
             place = {"encoder": "image", "layer": layer, "head": None, "term": name}
             rows.append({**place, "value": 0.25})
     return pd.DataFrame(rows)
@@ -56,10 +56,10 @@ def test_the_layer_that_owes_most_to_position():
 def test_few_layers_show_every_part_and_many_show_sums():
     few = traces(parts_figure(written(3)))[0]
     parts = ["L0H0", "L0 b_O", "L0 mlp", "L1H0", "L1 b_O", "L1 mlp"]
-    assert list(few.x) == ["embed", "pos", *parts, "bias"]
+    assert list(few.x) == ["embed", "pos", "ln_pre.b", *parts, "bias"]
     assert list(few.y) == ["L0", "L1", "L2"]
     many = traces(parts_figure(written(6)))[0]
-    assert list(many.x)[:4] == ["embed", "pos", "L0 heads", "L0 MLP"]
+    assert list(many.x)[:5] == ["embed", "pos", "ln_pre.b", "L0 heads", "L0 MLP"]
     assert list(many.x)[-1] == "bias"
-    assert many.z[5].tolist()[2:4] == [0.5, 0.25]  # a head and its output bias are one
-    assert pd.isna(many.z[0]).tolist() == [False, False, *[True] * 10, False]
+    assert many.z[5].tolist()[3:5] == [0.5, 0.25]  # a head and its output bias are one
+    assert pd.isna(many.z[0]).tolist() == [*[False] * 3, *[True] * 10, False]

@@ -1,30 +1,43 @@
-"""Ratios of covariances with intervals, the error of the sum, and the names of positions."""
+"""Ratios of covariances with intervals, errors of sums, names of positions, and who wrote the keys:
+shares against a loop over parts, planted writers.
+"""
+
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from lrinterp import record
-from lrinterp.analysis.terms.shares import Part, chunks, position_names, share_rows
+from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset, record
+from lrinterp.analysis.terms.shares import (
+    BIAS,
+    Part,
+    few_rows,
+    nine_terms,
+    part_shares,
+    position_names,
+    share_rows,
+)
 from lrinterp.axes import Tokens
-from lrinterp.decomposition import embedding_in, score_terms
+from lrinterp.decomposition import embedding_in, part_names, score_terms
 from lrinterp.stats import Units
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_shares_are_ratios_of_sums_with_intervals_over_units():
-    covariance = np.array([[[1.0], [2.0], [3.0], [0.0]], [[0.0], [0.0], [1e-12], [1.0]]])
+    covariance = np.array([[[1.0], [2.0], [3.0], [0.0]], [[0.0], [0.0], [0.0], [1.0]]])
     variance = covariance.sum(0)
     units = Units.of_groups(np.array([0, 0, 1, 1]))
-    rows = list(share_rows(["a", "b"], covariance, variance, units, (0, None)))
+    rows = list(share_rows(["a", "b"], covariance, variance, units, layer=2))
     assert [(row["head"], row["term"]) for row in rows] == [
         (0, "a"),
         (0, "b"),
         (None, "a"),
         (None, "b"),
     ]
+    assert {row["layer"] for row in rows} == {2}
     assert rows[0]["value"] == pytest.approx(6 / 7)
     half = stats.t.ppf(0.975, 1) * np.hypot(1 / 8, 1 / 8)  # 3 / 4 and 1 without either unit
     assert (rows[0]["low"], rows[0]["high"]) == pytest.approx((6 / 7 - half, 6 / 7 + half))
@@ -34,12 +47,11 @@ def test_shares_are_ratios_of_sums_with_intervals_over_units():
 def test_terms_of_the_first_layer_are_those_of_the_weights(left_right):
     part = Part.of(left_right, "text")
     for gauge in ("canonical", "raw"):
-        space = embedding_in(part.model, left_right.examples.occurs["text"], gauge)
-        assert isinstance(part.inputs, Tokens)
-        expected = score_terms(part.model, part.inputs, space)
-        seen = part.streams.seen[:, None, None].expand_as(expected[0])
-        found, _ = part.measured(0, gauge)
-        torch.testing.assert_close(found[:, seen], part.terms(gauge)[:, seen], atol=1e-4, rtol=1e-4)
+        space = embedding_in(part.run.tower, left_right.examples.occurs["text"], gauge)
+        assert isinstance(part.run.inputs, Tokens)
+        expected = score_terms(part.run.tower, part.run.inputs, space)[:, :, :, 0]
+        seen = part.run.streams.seen[:, None].expand_as(expected[0])
+        found, _ = nine_terms(part, 0, gauge)
         torch.testing.assert_close(found[:, seen], expected[:, seen], atol=1e-4, rtol=1e-4)
 
 
@@ -48,15 +60,10 @@ def test_the_error_sees_one_wrong_number_in_any_chunk(
 ):
     part = Part.of(micro_recording, "image")
     monkeypatch.setattr("lrinterp.analysis.terms.shares.CHUNK", 4)
-    assert part.measured(0, "canonical")[1] < 1e-6
+    assert nine_terms(part, 0, "canonical")[1] < 1e-6
     part.run.sites["blocks.0.attn.hook_attn_scores"][-1, 1, 2, 3] += 6
-    largest = float(part.cached(0).abs().max())
-    assert part.measured(0, "raw")[1] == pytest.approx(6 / largest, rel=1e-4)
-
-
-def test_chunks_cover_everything_once():
-    found = [i for some in chunks(10, 4) for i in range(10)[some]]
-    assert found == list(range(10))
+    largest = float(part.run.cache["attn_scores", 0].abs().max())
+    assert nine_terms(part, 0, "raw")[1] == pytest.approx(6 / largest, rel=1e-4)
 
 
 def test_positions_are_counted_from_one_behind_cls(micro_recording, photographs):
@@ -66,3 +73,96 @@ def test_positions_are_counted_from_one_behind_cls(micro_recording, photographs)
     names = position_names(grid, 13)
     assert names[:6] == ["CLS", "1,1", "1,2", "1,3", "1,4", "2,1"]
     assert len(names) == 13
+
+
+def small(**changes) -> tuple[DualEncoder, Examples]:
+    """Two random layers with norms and biases."""
+    split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
+    scenes = Scenes(World(n_pixels=4, n_labels=5), split)
+    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
+    config = preset("full", **sizes, image_layers=2, text_layers=2, **changes)
+    model = DualEncoder.build(config, scenes.sizes, 0)
+    generator = torch.Generator().manual_seed(4)
+    for weight in model.trainable().values():
+        weight.data += 0.3 * torch.randn(weight.shape, generator=generator)
+    return model, scenes.examples(["unseen_pair"])
+
+
+@pytest.mark.parametrize("tower", ["image", "text"])
+def test_shares_against_a_loop_over_recorded_parts(tower: str):
+    """Each part by its own hook, in float64, one example and head at a time."""
+    model, examples = small()
+    part = Part.of(record(model, examples), tower)
+    rows, error = part_shares(part, 1, by_head=True)
+    found = {(row["head"], row["term"]): row["value"] for row in rows}
+    assert error < 1e-5
+    network, values = model.towers[tower], part.run.inputs.values
+    network.set_use_attn_result(True)
+    with torch.no_grad():
+        _, cache = network.run_with_cache(values)
+    network.set_use_attn_result(False)
+    result = cache["blocks.0.attn.hook_result"].double()
+    written = {
+        "L0H0": result[:, :, 0],
+        "L0H1": result[:, :, 1],
+        "L0 mlp": cache["blocks.0.hook_mlp_out"].double(),
+    }
+    x = cache["blocks.1.hook_resid_pre"].double()
+    block: Any = network.blocks[1]
+    w, W_K = (v.detach().double() for v in (block.ln1.w, block.attn.W_K[1]))
+    scale = (x.var(-1, unbiased=False, keepdim=True) + network.cfg.eps).sqrt()
+    covariance = dict.fromkeys(written, 0.0)
+    variance = 0.0
+    for n, pool in enumerate(part.run.inputs.pool.tolist()):
+        whole = cache["blocks.1.attn.hook_attn_scores"][n, 1, pool].double()
+        seen = range(pool + 1) if tower == "text" else range(len(whole))
+        query = cache["blocks.1.attn.hook_q"][n, pool, 1].double()
+        centred = whole[list(seen)] - whole[list(seen)].mean()
+        variance += float(centred @ centred)
+        for name, piece in written.items():
+            read = (piece[n] - piece[n].mean(-1, keepdim=True)) / scale[n] * w
+            scores = (read @ W_K @ query / 2)[list(seen)]
+            covariance[name] += float((scores - scores.mean()) @ centred)
+    for name, value in covariance.items():
+        assert found[1, name] == pytest.approx(value / variance, abs=1e-4)
+
+
+def test_shares_sum_to_one_by_head_and_over_all():
+    model, examples = small()
+    rows, _ = part_shares(Part.of(record(model, examples), "image"), 1, by_head=True)
+    for head in (0, 1, None):
+        own = [row["value"] for row in rows if row["head"] == head]
+        assert len(own) == len(part_names(model.image, 1)) + 1
+        assert sum(own) == pytest.approx(1, abs=1e-5)
+        assert rows[0]["n_units"] == 3
+    assert {row["value"] for row in rows if row["term"] == BIAS} == {0}
+
+
+def test_a_head_that_writes_nothing_has_no_share_and_the_one_that_writes_all_has_it():
+    model, examples = small(normalization="none")
+    block = model.image.blocks[0]
+    block.attn.W_O.data[0] = 0
+    block.mlp.W_out.data[:] = 0
+    block.attn.W_O.data[1] *= 100
+    rows, _ = part_shares(Part.of(record(model, examples), "image"), 1, by_head=False)
+    share = {row["term"]: row["value"] for row in rows}
+    assert share["L0H0"] == share["L0 mlp"] == 0
+    assert share["L0H1"] > 0.8
+
+
+def test_many_rows_are_left_to_all_heads_together():
+    model, _ = small()
+    assert few_rows(model)
+    model.image.cfg.n_heads = 500  # only counted
+    assert not few_rows(model)
+
+
+def test_rows_of_few_examples_are_those_of_all(monkeypatch: pytest.MonkeyPatch):
+    model, examples = small()
+    part = Part.of(record(model, examples), "text")
+    whole, error = part_shares(part, 1, by_head=False)
+    monkeypatch.setattr("lrinterp.analysis.terms.shares.CHUNK", 7)
+    pieces, again = part_shares(part, 1, by_head=False)
+    first, second = ([row["value"] for row in rows] for rows in (whole, pieces))
+    np.testing.assert_allclose(first, second, atol=1e-6)
+    assert again == pytest.approx(error, rel=1)
