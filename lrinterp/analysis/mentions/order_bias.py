@@ -58,7 +58,7 @@ class OrderBias(Result):
     chosen_on: str
     measured_on: str
     null: float
-    """Largest |difference| over the heads of untrained models; None without a recipe."""
+    """Largest |difference| over the heads of untrained models."""
     last: str
     """The role of the last mention: second, or third of three objects."""
     samples: Mapping[str, Sample]
@@ -94,11 +94,8 @@ class OrderBias(Result):
 
     def part(self, head: str | None, name: str, template: str = ALL) -> Metric:
         """One number of the bias head or the first head; without a value for None."""
-        return (
-            Metric(value=None)
-            if head is None
-            else self.of(self.samples[f"{head}/{template}/{name}"])
-        )
+        sample = self.samples.get(f"{head}/{template}/{name}")
+        return Metric(value=None) if sample is None else self.of(sample)
 
     def same_sign(self, template: str) -> Metric:
         """Share of captions in which the bias head prefers what it does where it was chosen."""
