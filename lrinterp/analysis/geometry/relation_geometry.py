@@ -7,20 +7,14 @@ from typing import Any, ClassVar, final
 
 import pandas as pd
 
-from lrinterp.analysis.geometry.caption_grid import (
-    CaptionGrid,
-    free_grid,
-    pairs_of,
-    recorded_grid,
-)
+from lrinterp.analysis.geometry.caption_grid import CaptionGrid, free_grid, pairs_of, recorded_grid
 from lrinterp.analysis.geometry.figures import AXES, KINDS, cosine_figures, direction_figures
-from lrinterp.analysis.geometry.rows import EMBEDDING, SCALES, geometry, random_consistency
+from lrinterp.analysis.geometry.rows import EMBEDDING, geometry, random_consistency
 from lrinterp.analysis.geometry.words import found, notes
 from lrinterp.encoders import DualEncoder
-from lrinterp.metric import joined
-from lrinterp.result import Figure, Metric, NotApplicable, Result, records
+from lrinterp.result import Figure, Metric, Result, records
 from lrinterp.run import Run, TowerRun
-from lrinterp.stats import LINEAR, Sample, Units
+from lrinterp.stats import Sample
 
 __all__ = ["KEYS", "RelationGeometry", "caption_geometry", "relation_geometry"]
 
@@ -61,8 +55,8 @@ class RelationGeometry(Result):
 
     table: pd.DataFrame
     """One row for each layer, site, relation and measure."""
-    sums: pd.DataFrame
-    """By relation, measure and object pair: sums of top and bottom in the embedding space."""
+    samples: Mapping[str, Sample]
+    """By object pair: sums in the embedding space, as `relation/measure` where it is defined."""
     shown: Mapping[str, str]
     """Two captions for each kind of comparison."""
     captions: str
@@ -88,9 +82,11 @@ class RelationGeometry(Result):
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """Cosines by kind, the direction with its null, and shares, for each relation."""
-        random = Metric(value=max(self.random), n=len(self.random))
-        of_random = {f"{self.axes[0]}_consistency_random": random}
-        return joined(*(self.of_axis(axis) for axis in self.axes), of_random)
+        found = {key: one for axis in self.axes for key, one in self.of_axis(axis).items()}
+        found[f"{self.axes[0]}_consistency_random"] = Metric(
+            value=max(self.random), n=len(self.random)
+        )
+        return found
 
     def of_axis(self, axis: str) -> dict[str, Metric]:
         """The numbers of one relation by summary key.
@@ -100,26 +96,15 @@ class RelationGeometry(Result):
         """
         rows, found = self.last(axis), {}
         for key, measure in KEYS.items():
-            sample = self.sample(axis, measure)
+            sample = self.samples.get(f"{axis}/{measure}")
             about = {"examples": self.captions, "sample": sample} if sample else {}
             kind = "ratio" if measure in RATIOS else "mean"
             found[f"{axis}_{key}"] = Metric.of(
                 rows[measure], estimator=kind, unit="object", **about
             )
-            if key == "consistency":
-                for end, column in NULL.items():
-                    found[f"{axis}_{key}_{end}"] = Metric(value=rows[measure][column])
+            for end, column in NULL.items() if key == "consistency" else ():
+                found[f"{axis}_{key}_{end}"] = Metric(value=rows[measure][column])
         return found
-
-    def sample(self, axis: str, measure: str) -> Sample | None:
-        """A measure of a relation by object pair; None where it is not defined."""
-        here = (self.sums["relation"] == axis) & (self.sums["measure"] == measure)
-        top, bottom = (self.sums.loc[here, name].to_numpy(float) for name in ("top", "bottom"))
-        if not bottom.sum() > 0:
-            return None
-        units = Units.of_labels(self.sums.loc[here, ["object", "other"]].to_numpy(int))
-        scale = SCALES.get(measure, LINEAR)
-        return Sample(top=top[None], bottom=bottom, units=units, scale=scale)
 
     @property
     def primary(self) -> str:
@@ -176,15 +161,13 @@ def relation_geometry(
 
     A model that reads free text (one with a processor) reads templates around `pairs` of nouns, by
     default the labels that stand together in a picture; any other model the captions of its world.
-    Definitions: `cosines.cosines`, `direction.direction`. Sites: the pooled
-    residual stream after each layer, and the same through the final norm and the projection; the
-    last of these is the embedding. Source: arXiv 2311.11477 (cosine of left and right captions).
+    Definitions: `measures.cosines`, `measures.direction`. Sites: the pooled residual stream after
+    each layer, and the same through the final norm and the projection; the last of these is the
+    embedding. Source: arXiv 2311.11477 (cosine of left and right captions).
     Raises NotApplicable for fewer than two pairs, and where no captions differ in one word.
     """
     model, examples = recording.model, recording.examples
-    if model.processor is None:
-        if pairs is not None:
-            raise NotApplicable("this model reads the captions of its world alone, no others")
+    if model.processor is None and pairs is None:
         grid, index = recorded_grid(examples, seed)
         return measured(recording.towers["text"].at(index), grid, seed)
     own = pairs_of(examples.image_labels, examples.label_words) if pairs is None else pairs
@@ -209,14 +192,13 @@ def caption_geometry(
 
 def measured(run: TowerRun, grid: CaptionGrid, seed: int) -> RelationGeometry:
     """The Result of a text tower on the captions of a grid."""
-    model, (table, sums) = run.model, geometry(run, grid, seed)
-    random = random_consistency(model, grid, seed)
+    table, samples = geometry(run, grid, seed)
     return RelationGeometry(
         table=table,
-        sums=sums,
+        samples=samples,
         shown={kind: " — ".join(two) for kind, two in grid.examples().items()},
         captions=grid.fingerprint,
-        width=model.text.cfg.d_vocab_out,
-        random=random,
-        free_text=model.processor is not None,
+        width=run.model.text.cfg.d_vocab_out,
+        random=random_consistency(run.model, grid, seed),
+        free_text=run.model.processor is not None,
     )

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lrinterp.analysis.geometry.direction import DRAWS
+from lrinterp.analysis.geometry.measures import DRAWS
 from lrinterp.result import Metric
 from lrinterp.wording import counted, signed
 

@@ -26,7 +26,6 @@ from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
 from lrinterp.encoders.processor import Preprocessing, Processor
 from lrinterp.result import NotApplicable
 from lrinterp.run import Run
-from lrinterp.stats import Sample, Units
 
 NOUNS = "apple bird cat dog egg fish hat jar".split()
 PAIRS = [("apple", "bird"), ("cat", "dog"), ("egg", "fish"), ("hat", "jar"), ("cat", "jar")]
@@ -137,13 +136,13 @@ def test_the_direction_equals_that_of_captions_one_by_one(
 
 def test_sums_by_pair_give_the_summary_again(found: RelationGeometry):
     """What a paired comparison of two checkpoints needs."""
-    for (axis, name), rows in found.sums.groupby(["relation", "measure"]):
-        tops, bottoms = (rows[column].to_numpy() for column in ("top", "bottom"))
-        objects = Units.of_labels(rows[["object", "other"]].to_numpy())
-        assert objects.n == len(NOUNS)
-        sample = Sample(top=tops[None], bottom=bottoms, units=objects)
-        (key,) = (key for key, measure in KEYS.items() if measure == name)
+    for name, sample in found.samples.items():
+        axis, _, measure = name.partition("/")
+        assert sample.units.n == len(NOUNS)
+        assert len(sample.bottom) == len(PAIRS)
+        (key,) = (key for key, one in KEYS.items() if one == measure)
         assert sample.value == pytest.approx(found.metrics[f"{axis}_{key}"].value)
+    assert len(found.samples) == len(RELATIONS) * len(KEYS)
 
 
 def test_a_word_that_the_tower_does_not_see_changes_nothing():
