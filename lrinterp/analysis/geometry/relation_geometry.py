@@ -5,18 +5,30 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, final
 
+import numpy as np
 import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from lrinterp.analysis.geometry.caption_grid import CaptionGrid, free_grid, pairs_of, recorded_grid
 from lrinterp.analysis.geometry.figures import AXES, KINDS, cosine_figures, direction_figures
-from lrinterp.analysis.geometry.rows import EMBEDDING, geometry, random_consistency
+from lrinterp.analysis.geometry.measures import apart, cosines, direction, signs_of
 from lrinterp.analysis.geometry.words import found, notes
+from lrinterp.analysis.subject import random_twins
 from lrinterp.encoders import DualEncoder
-from lrinterp.result import Figure, Metric, Result, records
+from lrinterp.result import Figure, Metric, NotApplicable, Result, records
 from lrinterp.run import Run, TowerRun
 from lrinterp.stats import Sample
 
-__all__ = ["KEYS", "RelationGeometry", "caption_geometry", "relation_geometry"]
+__all__ = [
+    "EMBEDDING",
+    "KEYS",
+    "RESIDUAL",
+    "RelationGeometry",
+    "caption_geometry",
+    "relation_geometry",
+]
 
 KEYS = {
     "cosine": "relation",
@@ -43,6 +55,12 @@ DIRECTION = {
     "relation_share": "share of variance between the two words",
     "relative_norm": "length of a difference, in distances to other objects",
 }
+EMBEDDING, RESIDUAL = "embedding", "residual"
+"""Sites: through the final norm and the projection, to unit length; the stream as it stands."""
+FIRST_SEED = 2000
+"""Seeds of models with random weights, far from those that people train with."""
+ROUNDING = 1e-9
+"""A whole embedding below this has no direction; a draw is as large as the value up to this."""
 
 
 @final
@@ -73,38 +91,39 @@ class RelationGeometry(Result):
         """The relations, left and right first."""
         return self.table["relation"].unique().tolist()
 
+    @property
+    def embedded(self) -> pd.DataFrame:
+        """The rows of the embedding space."""
+        return self.table[self.table["site"] == EMBEDDING]
+
     def last(self, axis: str) -> dict[str, dict[str, Any]]:
-        """By measure: the rows of one relation in the embedding space."""
-        here = (self.table["site"] == EMBEDDING) & (self.table["relation"] == axis)
-        part = self.table[here & (self.table["layer"] == self.table["layer"].max())]
-        return {row["measure"]: row for row in records(part)}
+        """By measure: the rows of one relation in the embedding space, of the last layer."""
+        last = self.embedded[self.embedded["layer"] == self.table["layer"].max()]
+        return {row["measure"]: row for row in records(last[last["relation"] == axis])}
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """Cosines by kind, the direction with its null, and shares, for each relation."""
-        found = {key: one for axis in self.axes for key, one in self.of_axis(axis).items()}
-        found[f"{self.axes[0]}_consistency_random"] = Metric(
-            value=max(self.random), n=len(self.random)
-        )
-        return found
+        found = {}
+        for axis in self.axes:
+            rows = self.last(axis)
+            for key, measure in KEYS.items():
+                found[f"{axis}_{key}"] = self.number(axis, rows[measure])
+                for end, column in NULL.items() if key == "consistency" else ():
+                    found[f"{axis}_{key}_{end}"] = Metric(value=rows[measure][column])
+        random = Metric(value=max(self.random), n=len(self.random))
+        return {**found, f"{self.axes[0]}_consistency_random": random}
 
-    def of_axis(self, axis: str) -> dict[str, Metric]:
-        """The numbers of one relation by summary key.
+    def number(self, axis: str, row: Mapping[str, Any]) -> Metric:
+        """The number of a row.
 
         A sample holds sums by object pair, each a ratio over captions: it has the number's value,
         and the captions are what must be the same where two are paired.
         """
-        rows, found = self.last(axis), {}
-        for key, measure in KEYS.items():
-            sample = self.samples.get(f"{axis}/{measure}")
-            about = {"examples": self.captions, "sample": sample} if sample else {}
-            kind = "ratio" if measure in RATIOS else "mean"
-            found[f"{axis}_{key}"] = Metric.of(
-                rows[measure], estimator=kind, unit="object", **about
-            )
-            for end, column in NULL.items() if key == "consistency" else ():
-                found[f"{axis}_{key}_{end}"] = Metric(value=rows[measure][column])
-        return found
+        sample = self.samples.get(f"{axis}/{row['measure']}")
+        about = {"examples": self.captions, "sample": sample} if sample else {}
+        kind = "ratio" if row["measure"] in RATIOS else "mean"
+        return Metric.of(row, estimator=kind, unit="object", **about)
 
     @property
     def primary(self) -> str:
@@ -143,7 +162,7 @@ class RelationGeometry(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """Cosines by kind and the direction on its null, by layer where there are several."""
-        return (*cosine_figures(self.table), *direction_figures(self.table))
+        return (*cosine_figures(self.embedded), *direction_figures(self.embedded))
 
     @property
     def glossary(self) -> Mapping[str, str]:
@@ -202,3 +221,66 @@ def measured(run: TowerRun, grid: CaptionGrid, seed: int) -> RelationGeometry:
         random=random_consistency(run.model, grid, seed),
         free_text=run.model.processor is not None,
     )
+
+
+@torch.no_grad()
+def embedded(
+    model: DualEncoder, stream: Float[Tensor, "caption d_model"]
+) -> Float[Tensor, "caption d_embed"]:
+    """Pooled rows of a layer's stream, read as if it were the last."""
+    first = torch.zeros(len(stream), dtype=torch.long, device=stream.device)
+    return model.project("text", stream[:, None], first)
+
+
+def geometry(run: TowerRun, grid: CaptionGrid, seed: int) -> tuple[pd.DataFrame, dict[str, Sample]]:
+    """Every measure by layer, site and axis; and as `axis/measure` samples of the last embedding.
+
+    Measures: `measures.cosines` and, for embeddings, `measures.direction`.
+    Cost: one forward pass, and a tenth of a second a layer and axis.
+    """
+    if not embedded(run.model, run.pooled(run.n_layers)).abs().max() > ROUNDING:
+        raise NotApplicable("the embeddings of all captions have no length")
+    objects, far, signs = grid.objects, apart(grid.pairs), signs_of(len(grid.pairs), seed)
+    rows: list[dict[str, Any]] = []
+    samples: dict[str, Sample] = {}
+    for layer in range(run.n_layers):
+        stream = run.pooled(layer + 1)
+        for site, vectors in {EMBEDDING: embedded(run.model, stream), RESIDUAL: stream}.items():
+            for axis, points in grid.by_axis(vectors.double().cpu().numpy()).items():
+                found = {**cosines(points, far)}
+                if site == EMBEDDING:  # the samples of the last layer replace those before it
+                    found |= direction(points, far, signs)
+                    samples |= {f"{axis}/{key}": one.sample(objects) for key, one in found.items()}
+                for name, measure in found.items():
+                    place = {"layer": layer, "site": site, "relation": axis, "measure": name}
+                    own = measure.interval(objects)
+                    rows.append({**place, **vars(own), **null_of(measure.null, own.value)})
+    return pd.DataFrame(rows), {key: one for key, one in samples.items() if one.bottom.sum() > 0}
+
+
+def random_consistency(model: DualEncoder, grid: CaptionGrid, seed: int) -> tuple[float, ...]:
+    """Consistency of the first axis in models of random weights: what words alone make of it.
+
+    Cost: one forward pass of the axis' captions for each.
+    """
+    own = grid.of_axis(grid.axes[0])
+    signs = signs_of(len(own.pairs), seed, 0)
+
+    def consistency(twin: DualEncoder) -> float:
+        run = TowerRun(twin, "text", own.tokens, progress=False)
+        vectors = embedded(twin, run.pooled(run.n_layers)).double().cpu().numpy()
+        [points] = own.by_axis(vectors).values()
+        found = direction(points, apart(own.pairs), signs)["consistency"]
+        return found.interval(own.objects).value or 0.0
+
+    return tuple(map(consistency, random_twins(model, "text", FIRST_SEED + seed)))
+
+
+def null_of(null: Float[np.ndarray, "draw"] | None, value: float | None) -> dict[str, float]:
+    """Mean of the null, its middle 95 %, its 95 % quantile, and how often it reaches the value."""
+    names = ("null_mean", "null_low", "null_high", "null_95", "p")
+    if null is None or value is None:
+        return dict.fromkeys(names, np.nan)
+    low, high, most = np.quantile(null, [0.025, 0.975, 0.95])
+    p = (1 + (null >= value - ROUNDING).sum()) / (1 + len(null))
+    return dict(zip(names, map(float, (null.mean(), low, high, most, p)), strict=True))
