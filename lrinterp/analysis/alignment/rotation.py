@@ -182,11 +182,8 @@ class Labels:
         full, _ = orthogonal_procrustes(image[fit], text[fit])
         place = {"label": words, "group": self.groups, "raw_cosine": cosines(self.image, self.text)}
         ways = self._way(image, text, turn, full), self._way(text, image, turn.T, full.T)
-        parts = [
-            pd.DataFrame({"direction": name, **place, **way})
-            for name, way in zip(DIRECTIONS, ways, strict=True)
-        ]
-        table = pd.concat(parts)
+        named = zip(DIRECTIONS, ways, strict=True)
+        table = pd.concat([pd.DataFrame({"direction": of, **place, **way}) for of, way in named])
         return table[table["group"] != NEITHER].reset_index(drop=True)
 
     def _way(self, source: Rows, target: Rows, turn: Square, full: Square) -> dict[str, np.ndarray]:

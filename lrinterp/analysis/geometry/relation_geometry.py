@@ -14,7 +14,7 @@ from torch import Tensor
 from lrinterp.analysis.geometry.caption_grid import CaptionGrid, free_grid, pairs_of, recorded_grid
 from lrinterp.analysis.geometry.figures import AXES, KINDS, cosine_figures, direction_figures
 from lrinterp.analysis.geometry.measures import apart, cosines, direction, signs_of
-from lrinterp.analysis.geometry.words import found, notes
+from lrinterp.analysis.geometry.words import cosines_words, direction_words, meaning_words, notes
 from lrinterp.analysis.subject import random_twins
 from lrinterp.encoders import DualEncoder
 from lrinterp.result import Figure, Metric, NotApplicable, Result, records
@@ -133,7 +133,8 @@ class RelationGeometry(Result):
     @property
     def finding(self) -> str:
         """What left and right alone make of a caption, their direction, and whether it is bound."""
-        return found(self)
+        parts = (cosines_words, direction_words, meaning_words)
+        return " ".join(part(self, self.axes[0]) for part in parts)
 
     @property
     def caveats(self) -> tuple[str, ...]:
