@@ -158,25 +158,19 @@ def means_figure(means: pd.DataFrame) -> Figure:
 
 def labels_figure(table: pd.DataFrame) -> Figure:
     """Cosines of each held-out label."""
-    names = {
-        "raw_centred_cosine": "before",
-        "aligned_cosine": "after",
-        "ceiling": "at most",
-    }
-    held = table[table["group"] == HELD_OUT]
-    means = held.groupby(["site", "label"], sort=False)[list(names)].mean().reset_index()
-    means["site"] = means["site"].map(SITE_WORDS)
-    long = means.rename(columns=names).melt(
-        ["site", "label"], var_name="rotation", value_name="cosine"
+    names = {"raw_centred_cosine": "before", "aligned_cosine": "after", "ceiling": "at most"}
+    held = table[table["group"] == HELD_OUT].assign(site=table["site"].map(SITE_WORDS))
+    means = held.rename(columns=names).groupby(["site", "label"], sort=False)[[*names.values()]]
+    long = (
+        means.mean().reset_index().melt(["site", "label"], var_name="rotation", value_name="cosine")
     )
-    plot = heatmap(long, x="rotation", y="label", z="cosine", facet="site", ends=(-1.0, 1.0))
     return Figure(
         key="labels",
         title="Held-out labels one by one",
         how_to_read="Each cell is the cosine of one label's vectors in the two towers, mean over "
         "both directions: before the rotation, after it, and the most that one within the span can "
         "reach; labels that have nothing in common read about 0.",
-        plot=plot,
+        plot=heatmap(long, x="rotation", y="label", z="cosine", facet="site", ends=(-1.0, 1.0)),
         table=long,
     )
 
@@ -204,13 +198,10 @@ def procrustes(recording: Run, *, seed: int = 0) -> Procrustes:
     if HELD_OUT not in groups:
         raise NotApplicable("no label is held out of the trained pairs, to test a rotation on")
     vectors, left_out = label_vectors(recording.model.towers, examples)
-    tables, means = [], []
-    for rows in vectors.values():
-        labels = Labels(*rows, groups=groups)
-        tables.append(labels.table(examples.label_words))
-        means.append(labels.means(tables[-1], seed))
+    labels = {site: Labels(*rows, groups=groups) for site, rows in vectors.items()}
+    tables = {site: one.table(examples.label_words) for site, one in labels.items()}
+    means = {site: one.means(tables[site], seed) for site, one in labels.items()}
     table, mean = (
-        pd.concat(parts, keys=list(vectors), names=["site"]).droplevel(1).reset_index()
-        for parts in (tables, means)
+        pd.concat(parts, names=["site"]).droplevel(1).reset_index() for parts in (tables, means)
     )
     return Procrustes(table=table, means=mean, left_out=left_out)

@@ -6,14 +6,16 @@ is kept: a partial isometry. The rest is no prediction; filling it in at will is
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from itertools import count, islice
 
 import numpy as np
 import pandas as pd
+import torch
 from einops import einsum
 from jaxtyping import Float, Int
+from numpy.linalg import norm
 from scipy.linalg import orthogonal_procrustes
-from torch import Tensor
 
 from lrinterp.analysis.subject import HELD_OUT, NEITHER, TRAINED
 from lrinterp.encoders import Tower
@@ -41,7 +43,7 @@ Square = Float[np.ndarray, "d d"]
 
 def label_vectors(
     towers: Mapping[str, Tower], examples: Examples
-) -> tuple[dict[str, tuple[Float[np.ndarray, "label _"], ...]], str | None]:
+) -> tuple[dict[str, list[Float[np.ndarray, "label _"]]], str | None]:
     """By site the vectors of all labels, a tower each, and why there is no value path, or None.
 
     `W_E` is the rows of the token embeddings as the weights stand. `value path` is what a token
@@ -49,16 +51,14 @@ def label_vectors(
     is exact for one layer of attention without norm and exists for no other tower.
     Raises NotApplicable where a label has no token, or where the towers differ in width.
     """
-    ids = [label_tokens(examples, name) for name in towers]
-    widths = [tower.cfg.d_model for tower in towers.values()]
+    tokens = {name: label_tokens(examples, name) for name in towers}
+    widths = [str(tower.cfg.d_model) for tower in towers.values()]
     if len(set(widths)) > 1:
-        raise NotApplicable(f"no rotation between towers of {' and '.join(map(str, widths))}")
-    sites, reason = {"W_E": token_embeddings}, why_no_value_path(towers)
-    if reason is None:
-        sites["value path"] = value_path
+        raise NotApplicable(f"no rotation between towers of {' and '.join(widths)}")
+    reason = why_no_value_path(towers)
+    sites = {"W_E": token_embeddings} | ({} if reason else {"value path": value_path})
     vectors = {
-        site: tuple(of(tower)[own] for tower, own in zip(towers.values(), ids, strict=True))
-        for site, of in sites.items()
+        site: [of(towers[name])[own] for name, own in tokens.items()] for site, of in sites.items()
     }
     return vectors, reason
 
@@ -73,32 +73,29 @@ def label_tokens(examples: Examples, tower: str) -> list[int]:
 
 def token_embeddings(tower: Tower) -> Float[np.ndarray, "token d_model"]:
     """W_E in double precision."""
-    return double(tower.embed.W_E)
+    return tower.W_E.detach().double().cpu().numpy()
 
 
+@torch.no_grad()
 def value_path(tower: Tower) -> Float[np.ndarray, "token d_out"]:
     """W_E W_V W_O W_U, summed over heads, in double precision."""
-    attn = tower.blocks[0].attn
-    W_V, W_O = double(attn.W_V), double(attn.W_O)
+    W_V, W_O = tower.blocks[0].attn.W_V.double(), tower.blocks[0].attn.W_O.double()
     moved = einsum(W_V, W_O, "head d_in d_head, head d_head d_out -> d_in d_out")
-    return token_embeddings(tower) @ moved @ double(tower.unembed.W_U)
+    return (tower.W_E.double() @ moved @ tower.W_U.double()).cpu().numpy()
 
 
 def why_no_value_path(towers: Mapping[str, Tower]) -> str | None:
     """What a tower has besides one layer of attention, or None."""
     for name, tower in towers.items():
-        if tower.cfg.n_layers > 1:
-            return f"the {name} tower has {tower.cfg.n_layers} layers"
-        if not tower.cfg.attn_only:
-            return f"the {name} tower has an MLP"
-        if tower.cfg.normalization_type is not None:
-            return f"the {name} tower has a norm"
+        cfg = tower.cfg
+        faults = {
+            f"{cfg.n_layers} layers": cfg.n_layers > 1,
+            "an MLP": not cfg.attn_only,
+            "a norm": cfg.normalization_type is not None,
+        }
+        if found := [what for what, there in faults.items() if there]:
+            return f"the {name} tower has {found[0]}"
     return None
-
-
-def double(weight: Tensor) -> Float[np.ndarray, "..."]:
-    """A weight for numpy, in double precision."""
-    return weight.detach().cpu().double().numpy()
 
 
 def partial_isometry(
@@ -125,13 +122,13 @@ def cosines(
 ) -> Float[np.ndarray, "..."]:
     """Cosine row by row; nan where a row is zero."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
+        return (a * b).sum(-1) / (norm(a, axis=-1) * norm(b, axis=-1))
 
 
-def lengths(a: Rows, b: Rows) -> Float[np.ndarray, "label"]:
-    """Length over length, row by row; nan where the second is zero."""
+def shares(moved: Rows, rows: Rows) -> Float[np.ndarray, "label"]:
+    """Squared length that is left of each row; nan where it had none."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+        return (norm(moved, axis=1) / norm(rows, axis=1)) ** 2
 
 
 def nearest(moved: Rows, targets: Rows) -> Float[np.ndarray, "label"]:
@@ -150,11 +147,9 @@ def span_of(rows: Rows) -> Float[np.ndarray, "d direction"]:
 def shuffles(n: int, seed: int) -> Int[np.ndarray, "order item"]:
     """Random orders of n items, none of them the order they have."""
     rng = np.random.default_rng(seed)
-    orders: list[np.ndarray] = []
-    while len(orders) < SHUFFLES:
-        order = rng.permutation(n)
-        orders += [order] if (order != np.arange(n)).any() else []
-    return np.stack(orders)
+    drawn = (rng.permutation(n) for _ in count())
+    changed = (order for order in drawn if (order != np.arange(n)).any())
+    return np.stack(list(islice(changed, SHUFFLES)))
 
 
 @dataclass(frozen=True)
@@ -175,19 +170,20 @@ class Labels:
         fit = self.of(TRAINED)
         return self.image - self.image[fit].mean(0), self.text - self.text[fit].mean(0)
 
+    @cached_property
+    def spans(self) -> list[Float[np.ndarray, "d direction"]]:
+        """Of each tower a basis of what the trained labels span."""
+        return [span_of(rows[self.of(TRAINED)]) for rows in self.centred]
+
     def table(self, words: tuple[str, ...]) -> pd.DataFrame:
         """Cosines of every label of the fit and of the test, in both directions."""
-        image, text = self.centred
-        fit = self.of(TRAINED)
+        (image, text), fit = self.centred, self.of(TRAINED)
         turn = partial_isometry(image[fit], text[fit])
         full, _ = orthogonal_procrustes(image[fit], text[fit])
         place = {"label": words, "group": self.groups, "raw_cosine": cosines(self.image, self.text)}
         ways = self._way(image, text, turn, full), self._way(text, image, turn.T, full.T)
-        parts = [
-            pd.DataFrame({"direction": name, **place, **way})
-            for name, way in zip(DIRECTIONS, ways, strict=True)
-        ]
-        table = pd.concat(parts, ignore_index=True)
+        named = zip(DIRECTIONS, ways, strict=True)
+        table = pd.concat([pd.DataFrame({"direction": of, **place, **way}) for of, way in named])
         return table[table["group"] != NEITHER].reset_index(drop=True)
 
     def _way(self, source: Rows, target: Rows, turn: Square, full: Square) -> dict[str, np.ndarray]:
@@ -198,9 +194,9 @@ class Labels:
         return {
             "raw_centred_cosine": cosines(source, target),
             "aligned_cosine": cosines(moved, target),
-            "ceiling": lengths(target @ turn.T, target),
+            "ceiling": np.sqrt(shares(target @ turn.T, target)),
             "completed_cosine": cosines(source @ full, target),
-            "span_share": lengths(moved, source) ** 2,
+            "span_share": shares(moved, source),
             "nearest": found,
         }
 
@@ -211,40 +207,31 @@ class Labels:
         fitted inside them, as small matrices.
         """
         fit, held, rows = self.of(TRAINED), self.of(HELD_OUT), self.centred
-        spans = [span_of(part[fit]) for part in rows]
-        within = [part @ span for part, span in zip(rows, spans, strict=True)]
-        turns = partial_isometry(within[0][fit], within[1][fit][shuffles(len(fit), seed)])
-        means = []
-        for source, target, turn in ((0, 1, turns), (1, 0, np.swapaxes(turns, -1, -2))):
-            moved = within[source][held] @ turn @ spans[target].T
-            means.append(cosines(moved, rows[target][held]).mean(-1))
-        return np.stack(means)
+        image, text = (part @ span for part, span in zip(rows, self.spans, strict=True))
+        turns = partial_isometry(image[fit], text[fit][shuffles(len(fit), seed)])
+        onward = image[held] @ turns @ self.spans[1].T
+        back = text[held] @ np.swapaxes(turns, -1, -2) @ self.spans[0].T
+        found = cosines(onward, rows[1][held]), cosines(back, rows[0][held])
+        return np.stack(found).mean(-1)
 
     def means(self, table: pd.DataFrame, seed: int) -> pd.DataFrame:
         """Means of a table's held-out labels by direction, beside the null of shuffled labels."""
-        null = self.shuffled(seed)
-        by_direction = dict(zip((*DIRECTIONS, BOTH), (*null, null.mean(0)), strict=True))
-        return pd.DataFrame([self._mean(table, *case) for case in by_direction.items()])
-
-    def _mean(
-        self, table: pd.DataFrame, direction: str, null: Float[np.ndarray, "order"]
-    ) -> dict[str, Any]:
-        part = table if direction == BOTH else table[table["direction"] == direction]
-        held, fit = (part[part["group"] == group] for group in (HELD_OUT, TRAINED))
-        means = {str(name): value for name, value in held.select_dtypes("number").mean().items()}
+        groups = pd.concat([table, table.assign(direction=BOTH)]).groupby(["group", "direction"])
+        by_group, order = groups.mean(numeric_only=True), [*DIRECTIONS, BOTH]
+        means, fitted = (by_group.loc[group].reindex(order) for group in (HELD_OUT, TRAINED))
+        null = pd.DataFrame(dict(zip(DIRECTIONS, self.shuffled(seed), strict=True)))
+        null[BOTH] = null.mean(axis=1)
         aligned = means["aligned_cosine"]
-        beaten = (1 + (null >= aligned).sum()) / (1 + SHUFFLES)
-        low, high = np.quantile(null, [0.05, 0.95])
-        return {
-            "direction": direction,
-            **means,
-            "fitted_cosine": fit["aligned_cosine"].mean(),
-            "shuffled_mean": null.mean(),
-            "shuffled_low": low,
-            "shuffled_high": high,
-            "p": beaten if np.isfinite(aligned) else np.nan,
-            "n": len(self.of(HELD_OUT)),
-            "n_fit": len(self.of(TRAINED)),
-            "rank": min(span_of(rows[self.of(TRAINED)]).shape[1] for rows in self.centred),
-            "width": self.image.shape[1],
-        }
+        p = (1 + (null >= aligned).sum()) / (1 + SHUFFLES)
+        found = means.assign(
+            fitted_cosine=fitted["aligned_cosine"],
+            shuffled_mean=null.mean(),
+            shuffled_low=null.quantile(0.05),
+            shuffled_high=null.quantile(0.95),
+            p=p.where(aligned.notna()),
+            n=len(self.of(HELD_OUT)),
+            n_fit=len(self.of(TRAINED)),
+            rank=min(span.shape[1] for span in self.spans),
+            width=self.image.shape[1],
+        )
+        return found.reset_index()

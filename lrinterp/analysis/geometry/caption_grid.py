@@ -5,17 +5,16 @@ its world has, where they come in both templates, left and right.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 import torch
-from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from lrinterp.analysis.geometry.cosines import Points, apart
+from lrinterp.analysis.geometry.measures import Points, apart
 from lrinterp.analysis.subject import relation_captions
 from lrinterp.axes import Tokens
 from lrinterp.encoders import DualEncoder
@@ -62,55 +61,44 @@ class CaptionGrid:
     """No two of the same objects."""
     axes: tuple[str, ...]
     """Pairs of opposite relations, by the names of RELATIONS."""
-    templates: int
-    texts: tuple[str, ...]
-    """Captions in the order (pair order axis word template)."""
+    texts: Shaped[np.ndarray, "pair order axis word template"]
     tokens: Tokens
-
-    @property
-    def apart(self) -> Bool[np.ndarray, "pair other"]:
-        """Which pairs share no object."""
-        return apart(self.pairs)
+    """The captions in the order of all axes of `texts`."""
 
     @property
     def objects(self) -> Units:
         """The objects of each pair: what intervals leave out in turn."""
-        names = sorted({name for pair in self.pairs for name in pair})
-        return Units.of_labels(np.array([[names.index(name) for name in p] for p in self.pairs]))
+        names = np.unique(self.pairs, return_inverse=True)[1]
+        return Units.of_labels(names.reshape(-1, 2))
 
     @property
     def fingerprint(self) -> str:
         """A hash of the captions, by which two models are known to have read the same."""
-        return sha256("\n".join(self.texts).encode())
+        return sha256("\n".join(self.texts.ravel()).encode())
 
     def by_axis(self, points: Float[np.ndarray, "caption d"]) -> dict[str, Points]:
         """Vectors of the captions as a grid for each axis."""
-        sizes = {"order": 2, "opposites": len(self.axes), "word": 2, "template": self.templates}
-        pattern = "(pair order opposites word template) d -> opposites pair order word template d"
-        return dict(zip(self.axes, rearrange(points, pattern, **sizes), strict=True))
+        grid = points.reshape(*self.texts.shape, -1)
+        return {axis: grid[:, :, k] for k, axis in enumerate(self.axes)}
 
     def of_axis(self, axis: str) -> "CaptionGrid":
         """The captions of one axis alone."""
-        shape = (len(self.pairs), 2, len(self.axes), 2, self.templates)
-        index = np.arange(len(self.texts)).reshape(shape)[:, :, self.axes.index(axis)].reshape(-1)
-        texts = tuple(self.texts[i] for i in index)
-        return replace(
-            self, axes=(axis,), texts=texts, tokens=self.tokens.at(torch.from_numpy(index))
-        )
+        k = self.axes.index(axis)
+        index = np.arange(self.texts.size).reshape(self.texts.shape)[:, :, k].ravel()
+        tokens = self.tokens.at(torch.from_numpy(index))
+        return replace(self, axes=(axis,), texts=self.texts[:, :, [k]], tokens=tokens)
 
     def examples(self) -> dict[str, Pair]:
         """Two captions of the first axis for each kind of comparison that the grid holds."""
-        shape = (len(self.pairs), 2, len(self.axes), 2, self.templates)
-        texts = np.array(self.texts, dtype=object).reshape(shape)[:, :, 0]
-        first = texts[0, 0, 0, 0]
-        others = np.flatnonzero(self.apart[0])
-        return {
-            "relation": (first, texts[0, 0, 1, 0]),
-            "order": (first, texts[0, 1, 0, 0]),
-            "mirror": (first, texts[0, 1, 1, 0]),
-            **({"paraphrase": (first, texts[0, 0, 0, 1])} if self.templates > 1 else {}),
-            **({"other_objects": (first, texts[others[0], 0, 0, 0])} if len(others) else {}),
+        texts = self.texts[:, :, 0]
+        others = {
+            "relation": texts[0, 0, 1],
+            "order": texts[0, 1, 0],
+            "mirror": texts[0, 1, 1],
+            "paraphrase": texts[0, 0, 0, 1:],
+            "other_objects": texts[apart(self.pairs)[0], 0, 0, 0],
         }
+        return {kind: (texts[0, 0, 0, 0], some[0]) for kind, some in others.items() if len(some)}
 
 
 def free_grid(model: DualEncoder, pairs: Sequence[Pair], seed: int) -> CaptionGrid:
@@ -122,24 +110,21 @@ def free_grid(model: DualEncoder, pairs: Sequence[Pair], seed: int) -> CaptionGr
     if model.processor is None:
         raise NotApplicable("this model reads the captions of its world alone, no others")
     kept = some_pairs(pairs, seed)
-    axes = tuple(RELATIONS)
-    texts = tuple(sentences(kept))
-    tokens = model.processor.tokens(texts)
-    return CaptionGrid(pairs=kept, axes=axes, templates=len(TEMPLATES), texts=texts, tokens=tokens)
-
-
-def sentences(pairs: Sequence[Pair]) -> Iterator[str]:
-    """The captions of a grid, in its order."""
+    ordered = [named for pair in kept for named in (pair, pair[::-1])]
     words = [word for two in RELATIONS.values() for word in two]
-    ordered = [named for pair in pairs for named in (pair, pair[::-1])]
-    for (subject, thing), relation, template in product(ordered, words, TEMPLATES):
-        yield template.format(
+    said = [
+        template.format(
             subject=subject,
             object=thing,
             a_subject=with_article(subject),
             a_object=with_article(thing),
             relation=relation,
         )
+        for (subject, thing), relation, template in product(ordered, words, TEMPLATES)
+    ]
+    texts = np.array(said, dtype=object).reshape(len(kept), 2, len(RELATIONS), 2, len(TEMPLATES))
+    tokens = model.processor.tokens(said)
+    return CaptionGrid(pairs=kept, axes=tuple(RELATIONS), texts=texts, tokens=tokens)
 
 
 def with_article(noun: str) -> str:
@@ -162,8 +147,6 @@ def some_pairs(pairs: Sequence[Pair], seed: int) -> tuple[Pair, ...]:
     distinct = list(first.values())
     if len(distinct) < FEWEST_PAIRS:
         raise NotApplicable(f"needs {FEWEST_PAIRS} pairs of objects, got {len(distinct)}")
-    if len(distinct) <= MOST_PAIRS:
-        return tuple(distinct)
     drawn = np.random.default_rng(seed).permutation(len(distinct))[:MOST_PAIRS]
     return tuple(distinct[i] for i in np.sort(drawn))
 
@@ -182,41 +165,24 @@ def recorded_grid(examples: Examples, seed: int) -> tuple[CaptionGrid, Int[Tenso
     if missing := {"left", "right"} - {*examples.templates}:
         word = min(missing, default="")
         raise NotApplicable(f"no caption says {word!r}, so none differ in the relation word alone")
-    place = stated(examples)
-    words = examples.label_words
-    whole = [
-        pair
-        for pair in pairs_of(examples.caption_labels[relation_captions(examples)], words)
-        if all(key in place for key in keys_of(pair))
-    ]
-    pairs = some_pairs(whole, seed)
-    index = torch.tensor([place[key] for pair in pairs for key in keys_of(pair)])
-    grid = CaptionGrid(
-        pairs=pairs,
-        axes=("left_right",),
-        templates=1,
-        texts=tuple(examples.caption_text[i] for i in index.tolist()),
-        tokens=examples.text.at(index),
-    )
-    return grid, index
-
-
-Key = tuple[str, str, str]
-
-
-def stated(examples: Examples) -> dict[Key, int]:
-    """By object named first, template and object named last: the caption."""
-    words = examples.label_words
-    found: dict[Key, int] = {}
+    place: dict[tuple[str, Pair], int] = {}
     for i in relation_captions(examples).tolist():
-        named = [words[label] for label in examples.caption_labels[i].tolist() if label >= 0]
-        template = examples.caption_template[i]
-        first, *_, last = named if template == "left" else named[::-1]
-        if len(named) == 2:
-            found[first, template, last] = i
-    return found
+        for pair in pairs_of(examples.caption_labels[[i]], examples.label_words):
+            place[examples.caption_template[i], pair] = i
+    whole = [pair for _, pair in place if place.keys() >= {*captions_of(pair)}]
+    kept = some_pairs(whole, seed)
+    index = [place[caption] for pair in kept for caption in captions_of(pair)]
+    said = np.array([examples.caption_text[i] for i in index], dtype=object)
+    grid = CaptionGrid(
+        pairs=kept,
+        axes=("left_right",),
+        texts=said.reshape(len(kept), 2, 1, 2, 1),
+        tokens=examples.text.at(torch.tensor(index)),
+    )
+    return grid, torch.tensor(index)
 
 
-def keys_of(pair: Pair) -> list[Key]:
-    """The four captions of a pair in the order of a grid: order, then word."""
-    return [(a, word, b) for a, b in (pair, (pair[1], pair[0])) for word in ("left", "right")]
+def captions_of(pair: Pair) -> list[tuple[str, Pair]]:
+    """Template and objects from left to right of a pair's four captions, in the order of a grid."""
+    swapped = (pair[1], pair[0])
+    return [("left", pair), ("right", swapped), ("left", swapped), ("right", pair)]

@@ -5,24 +5,30 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, final
 
+import numpy as np
 import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from lrinterp.analysis.geometry.caption_grid import (
-    CaptionGrid,
-    free_grid,
-    pairs_of,
-    recorded_grid,
-)
+from lrinterp.analysis.geometry.caption_grid import CaptionGrid, free_grid, pairs_of, recorded_grid
 from lrinterp.analysis.geometry.figures import AXES, KINDS, cosine_figures, direction_figures
-from lrinterp.analysis.geometry.rows import EMBEDDING, SCALES, geometry, random_consistency
-from lrinterp.analysis.geometry.words import found, notes
+from lrinterp.analysis.geometry.measures import apart, cosines, direction, signs_of
+from lrinterp.analysis.geometry.words import cosines_words, direction_words, meaning_words, notes
+from lrinterp.analysis.subject import random_twins
 from lrinterp.encoders import DualEncoder
-from lrinterp.metric import joined
 from lrinterp.result import Figure, Metric, NotApplicable, Result, records
 from lrinterp.run import Run, TowerRun
-from lrinterp.stats import LINEAR, Sample, Units
+from lrinterp.stats import Sample
 
-__all__ = ["KEYS", "RelationGeometry", "caption_geometry", "relation_geometry"]
+__all__ = [
+    "EMBEDDING",
+    "KEYS",
+    "RESIDUAL",
+    "RelationGeometry",
+    "caption_geometry",
+    "relation_geometry",
+]
 
 KEYS = {
     "cosine": "relation",
@@ -49,6 +55,12 @@ DIRECTION = {
     "relation_share": "share of variance between the two words",
     "relative_norm": "length of a difference, in distances to other objects",
 }
+EMBEDDING, RESIDUAL = "embedding", "residual"
+"""Sites: through the final norm and the projection, to unit length; the stream as it stands."""
+FIRST_SEED = 2000
+"""Seeds of models with random weights, far from those that people train with."""
+ROUNDING = 1e-9
+"""A whole embedding below this has no direction; a draw is as large as the value up to this."""
 
 
 @final
@@ -61,8 +73,8 @@ class RelationGeometry(Result):
 
     table: pd.DataFrame
     """One row for each layer, site, relation and measure."""
-    sums: pd.DataFrame
-    """By relation, measure and object pair: sums of top and bottom in the embedding space."""
+    samples: Mapping[str, Sample]
+    """By object pair: sums in the embedding space, as `relation/measure` where it is defined."""
     shown: Mapping[str, str]
     """Two captions for each kind of comparison."""
     captions: str
@@ -79,47 +91,39 @@ class RelationGeometry(Result):
         """The relations, left and right first."""
         return self.table["relation"].unique().tolist()
 
+    @property
+    def embedded(self) -> pd.DataFrame:
+        """The rows of the embedding space."""
+        return self.table[self.table["site"] == EMBEDDING]
+
     def last(self, axis: str) -> dict[str, dict[str, Any]]:
-        """By measure: the rows of one relation in the embedding space."""
-        here = (self.table["site"] == EMBEDDING) & (self.table["relation"] == axis)
-        part = self.table[here & (self.table["layer"] == self.table["layer"].max())]
-        return {row["measure"]: row for row in records(part)}
+        """By measure: the rows of one relation in the embedding space, of the last layer."""
+        last = self.embedded[self.embedded["layer"] == self.table["layer"].max()]
+        return {row["measure"]: row for row in records(last[last["relation"] == axis])}
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """Cosines by kind, the direction with its null, and shares, for each relation."""
+        found = {}
+        for axis in self.axes:
+            rows = self.last(axis)
+            for key, measure in KEYS.items():
+                found[f"{axis}_{key}"] = self.number(axis, rows[measure])
+                for end, column in NULL.items() if key == "consistency" else ():
+                    found[f"{axis}_{key}_{end}"] = Metric(value=rows[measure][column])
         random = Metric(value=max(self.random), n=len(self.random))
-        of_random = {f"{self.axes[0]}_consistency_random": random}
-        return joined(*(self.of_axis(axis) for axis in self.axes), of_random)
+        return {**found, f"{self.axes[0]}_consistency_random": random}
 
-    def of_axis(self, axis: str) -> dict[str, Metric]:
-        """The numbers of one relation by summary key.
+    def number(self, axis: str, row: Mapping[str, Any]) -> Metric:
+        """The number of a row.
 
         A sample holds sums by object pair, each a ratio over captions: it has the number's value,
         and the captions are what must be the same where two are paired.
         """
-        rows, found = self.last(axis), {}
-        for key, measure in KEYS.items():
-            sample = self.sample(axis, measure)
-            about = {"examples": self.captions, "sample": sample} if sample else {}
-            kind = "ratio" if measure in RATIOS else "mean"
-            found[f"{axis}_{key}"] = Metric.of(
-                rows[measure], estimator=kind, unit="object", **about
-            )
-            if key == "consistency":
-                for end, column in NULL.items():
-                    found[f"{axis}_{key}_{end}"] = Metric(value=rows[measure][column])
-        return found
-
-    def sample(self, axis: str, measure: str) -> Sample | None:
-        """A measure of a relation by object pair; None where it is not defined."""
-        here = (self.sums["relation"] == axis) & (self.sums["measure"] == measure)
-        top, bottom = (self.sums.loc[here, name].to_numpy(float) for name in ("top", "bottom"))
-        if not bottom.sum() > 0:
-            return None
-        units = Units.of_labels(self.sums.loc[here, ["object", "other"]].to_numpy(int))
-        scale = SCALES.get(measure, LINEAR)
-        return Sample(top=top[None], bottom=bottom, units=units, scale=scale)
+        sample = self.samples.get(f"{axis}/{row['measure']}")
+        about = {"examples": self.captions, "sample": sample} if sample else {}
+        kind = "ratio" if row["measure"] in RATIOS else "mean"
+        return Metric.of(row, estimator=kind, unit="object", **about)
 
     @property
     def primary(self) -> str:
@@ -129,7 +133,8 @@ class RelationGeometry(Result):
     @property
     def finding(self) -> str:
         """What left and right alone make of a caption, their direction, and whether it is bound."""
-        return found(self)
+        parts = (cosines_words, direction_words, meaning_words)
+        return " ".join(part(self, self.axes[0]) for part in parts)
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -158,7 +163,7 @@ class RelationGeometry(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """Cosines by kind and the direction on its null, by layer where there are several."""
-        return (*cosine_figures(self.table), *direction_figures(self.table))
+        return (*cosine_figures(self.embedded), *direction_figures(self.embedded))
 
     @property
     def glossary(self) -> Mapping[str, str]:
@@ -176,15 +181,13 @@ def relation_geometry(
 
     A model that reads free text (one with a processor) reads templates around `pairs` of nouns, by
     default the labels that stand together in a picture; any other model the captions of its world.
-    Definitions: `cosines.cosines`, `direction.direction`. Sites: the pooled
-    residual stream after each layer, and the same through the final norm and the projection; the
-    last of these is the embedding. Source: arXiv 2311.11477 (cosine of left and right captions).
+    Definitions: `measures.cosines`, `measures.direction`. Sites: the pooled residual stream after
+    each layer, and the same through the final norm and the projection; the last of these is the
+    embedding. Source: arXiv 2311.11477 (cosine of left and right captions).
     Raises NotApplicable for fewer than two pairs, and where no captions differ in one word.
     """
     model, examples = recording.model, recording.examples
-    if model.processor is None:
-        if pairs is not None:
-            raise NotApplicable("this model reads the captions of its world alone, no others")
+    if model.processor is None and pairs is None:
         grid, index = recorded_grid(examples, seed)
         return measured(recording.towers["text"].at(index), grid, seed)
     own = pairs_of(examples.image_labels, examples.label_words) if pairs is None else pairs
@@ -209,14 +212,76 @@ def caption_geometry(
 
 def measured(run: TowerRun, grid: CaptionGrid, seed: int) -> RelationGeometry:
     """The Result of a text tower on the captions of a grid."""
-    model, (table, sums) = run.model, geometry(run, grid, seed)
-    random = random_consistency(model, grid, seed)
+    table, samples = geometry(run, grid, seed)
     return RelationGeometry(
         table=table,
-        sums=sums,
+        samples=samples,
         shown={kind: " — ".join(two) for kind, two in grid.examples().items()},
         captions=grid.fingerprint,
-        width=model.text.cfg.d_vocab_out,
-        random=random,
-        free_text=model.processor is not None,
+        width=run.model.text.cfg.d_vocab_out,
+        random=random_consistency(run.model, grid, seed),
+        free_text=run.model.processor is not None,
     )
+
+
+@torch.no_grad()
+def embedded(
+    model: DualEncoder, stream: Float[Tensor, "caption d_model"]
+) -> Float[Tensor, "caption d_embed"]:
+    """Pooled rows of a layer's stream, read as if it were the last."""
+    first = torch.zeros(len(stream), dtype=torch.long, device=stream.device)
+    return model.project("text", stream[:, None], first)
+
+
+def geometry(run: TowerRun, grid: CaptionGrid, seed: int) -> tuple[pd.DataFrame, dict[str, Sample]]:
+    """Every measure by layer, site and axis; and as `axis/measure` samples of the last embedding.
+
+    Measures: `measures.cosines` and, for embeddings, `measures.direction`.
+    Cost: one forward pass, and a tenth of a second a layer and axis.
+    """
+    if not embedded(run.model, run.pooled(run.n_layers)).abs().max() > ROUNDING:
+        raise NotApplicable("the embeddings of all captions have no length")
+    objects, far, signs = grid.objects, apart(grid.pairs), signs_of(len(grid.pairs), seed)
+    rows: list[dict[str, Any]] = []
+    samples: dict[str, Sample] = {}
+    for layer in range(run.n_layers):
+        stream = run.pooled(layer + 1)
+        for site, vectors in {EMBEDDING: embedded(run.model, stream), RESIDUAL: stream}.items():
+            for axis, points in grid.by_axis(vectors.double().cpu().numpy()).items():
+                found = {**cosines(points, far)}
+                if site == EMBEDDING:  # the samples of the last layer replace those before it
+                    found |= direction(points, far, signs)
+                    samples |= {f"{axis}/{key}": one.sample(objects) for key, one in found.items()}
+                for name, measure in found.items():
+                    place = {"layer": layer, "site": site, "relation": axis, "measure": name}
+                    own = measure.interval(objects)
+                    rows.append({**place, **vars(own), **null_of(measure.null, own.value)})
+    return pd.DataFrame(rows), {key: one for key, one in samples.items() if one.bottom.sum() > 0}
+
+
+def random_consistency(model: DualEncoder, grid: CaptionGrid, seed: int) -> tuple[float, ...]:
+    """Consistency of the first axis in models of random weights: what words alone make of it.
+
+    Cost: one forward pass of the axis' captions for each.
+    """
+    own = grid.of_axis(grid.axes[0])
+    signs = signs_of(len(own.pairs), seed, 0)
+
+    def consistency(twin: DualEncoder) -> float:
+        run = TowerRun(twin, "text", own.tokens, progress=False)
+        vectors = embedded(twin, run.pooled(run.n_layers)).double().cpu().numpy()
+        [points] = own.by_axis(vectors).values()
+        found = direction(points, apart(own.pairs), signs)["consistency"]
+        return found.interval(own.objects).value or 0.0
+
+    return tuple(map(consistency, random_twins(model, "text", FIRST_SEED + seed)))
+
+
+def null_of(null: Float[np.ndarray, "draw"] | None, value: float | None) -> dict[str, float]:
+    """Mean of the null, its middle 95 %, its 95 % quantile, and how often it reaches the value."""
+    names = ("null_mean", "null_low", "null_high", "null_95", "p")
+    if null is None or value is None:
+        return dict.fromkeys(names, np.nan)
+    low, high, most = np.quantile(null, [0.025, 0.975, 0.95])
+    p = (1 + (null >= value - ROUNDING).sum()) / (1 + len(null))
+    return dict(zip(names, map(float, (null.mean(), low, high, most, p)), strict=True))

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lrinterp.analysis.geometry.direction import DRAWS
+from lrinterp.analysis.geometry.measures import DRAWS
 from lrinterp.result import Metric
 from lrinterp.wording import counted, signed
 
 if TYPE_CHECKING:
     from lrinterp.analysis.geometry.relation_geometry import RelationGeometry
 
-__all__ = ["found", "notes"]
+__all__ = ["cosines_words", "direction_words", "meaning_words", "notes"]
 
 LITTLE = 0.05
 """Part of the distance between opposites below which a gain counts as none."""
@@ -41,13 +41,6 @@ def percent(share: Any) -> str:
     return "–" if share is None else f"{100 * share:.2g} %"
 
 
-def found(result: "RelationGeometry") -> str:
-    """What the two words alone make of a caption, their direction, and whether it is bound."""
-    axis = result.axes[0]
-    parts = (cosines_words, direction_words, meaning_words)
-    return " ".join(part(result, axis) for part in parts)
-
-
 def cosines_words(result: "RelationGeometry", axis: str) -> str:
     """Cosines of captions by what they differ in."""
     cosine, paraphrase, others = (
@@ -67,11 +60,10 @@ def cosines_words(result: "RelationGeometry", axis: str) -> str:
 
 def direction_words(result: "RelationGeometry", axis: str) -> str:
     """The direction of held-out objects, against words shuffled and random weights."""
-    row = result.last(axis)["consistency"]
-    own, along = (result.metrics[f"{axis}_{key}"] for key in ("relation_share", "variance_share"))
-    one, other = WORDS[axis]
+    (one, other), row = WORDS[axis], result.last(axis)["consistency"]
     if row["value"] is None:
         return f"No direction of {one} minus {other} can be measured."
+    own, along = (result.metrics[f"{axis}_{key}"] for key in ("relation_share", "variance_share"))
     most, found = max(result.random), Metric.of(row)
     null = (
         f"{counted(len(result.random), 'model')} of random weights: at most {signed(most, 2)}; "

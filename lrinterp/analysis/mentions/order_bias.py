@@ -1,9 +1,9 @@
 """Does a head of the text tower look at the object named first, whatever it is?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import pandas as pd
 
@@ -12,19 +12,15 @@ from lrinterp.analysis.mentions.attention import (
     Mentions,
     by_label,
     choose,
-    complement,
     head_rows,
-    head_samples,
     mention_attention,
-    number_of,
-    patterns_of,
     random_null,
+    samples_of,
     sets_of,
 )
 from lrinterp.analysis.subject import HELD_OUT
 from lrinterp.charts import bars, lines, reference
-from lrinterp.metric import joined
-from lrinterp.result import Figure, Metric, Result, records
+from lrinterp.result import Figure, Metric, Result
 from lrinterp.run import Run
 from lrinterp.stats import Sample
 from lrinterp.wording import counted, head_name
@@ -62,19 +58,13 @@ class OrderBias(Result):
     chosen_on: str
     measured_on: str
     null: float
-    """Largest |difference| over the heads of untrained models; None without a recipe."""
+    """Largest |difference| over the heads of untrained models."""
     last: str
     """The role of the last mention: second, or third of three objects."""
     samples: Mapping[str, Sample]
     """By caption: the numbers of both heads on `measured_on`, as `head/template/number`."""
     captions: str
     """A fingerprint of the captions."""
-
-    def rows(self, template: str = ALL) -> dict[str, dict[str, Any]]:
-        """By head: the rows of one template on the captions that heads are measured on."""
-        measured = self.table["set"] == self.measured_on
-        part = self.table[measured & (self.table["template"] == template)]
-        return {head_name(row["layer"], row["head"]): row for row in records(part)}
 
     @property
     def templates(self) -> list[str]:
@@ -86,7 +76,9 @@ class OrderBias(Result):
     def metrics(self) -> Mapping[str, Metric]:
         """The bias head, and the one that prefers the first mention, where they are measured."""
         bias, first = self.bias_head, self.first_head
-        found = {
+        apart = {f"bias_head_consistency_{name}": self.same_sign(name) for name in self.templates}
+        side = {"bias_head_side_difference": self.part(bias, "side_difference")}
+        return {
             "bias_head": Metric(value=bias, estimator="name"),
             "bias_head_difference": self.part(bias, "difference"),
             "bias_head_consistency": self.same_sign(ALL),
@@ -96,29 +88,34 @@ class OrderBias(Result):
             "first_head": Metric(value=first, estimator="name"),
             "first_head_difference": self.part(first, "difference"),
             "first_head_consistency": self.part(first, "consistency"),
+            **apart,
+            **(side if self.templates else {}),
         }
-        apart = {f"bias_head_consistency_{name}": self.same_sign(name) for name in self.templates}
-        side = {"bias_head_side_difference": self.part(bias, "side_difference")}
-        return joined(found, apart, side if self.templates else {})
 
     def part(self, head: str | None, name: str, template: str = ALL) -> Metric:
-        """One number of a head with its interval and sample; without a value if not measured."""
-        row = self.rows(template).get(head or "")
-        if row is None:
-            return Metric(value=None)
-        about = {"estimator": "mean", "unit": "label", "examples": self.captions}
+        """One number of the bias head or the first head; without a value for None."""
         sample = self.samples.get(f"{head}/{template}/{name}")
-        return Metric.of(number_of(row, name), sample=sample, **about)
+        return Metric(value=None) if sample is None else self.of(sample)
 
     def same_sign(self, template: str) -> Metric:
         """Share of captions in which the bias head prefers what it does where it was chosen."""
-        share = self.part(self.bias_head, "consistency", template)
-        return share if self.bias_head == self.first_head else complement(share)
+        share = self.samples[f"{self.bias_head}/{template}/consistency"]
+        rest = replace(share, top=share.bottom - share.top)
+        return self.of(share if self.bias_head == self.first_head else rest)
 
-    def prefers(self, head: str) -> bool:
+    def of(self, sample: Sample) -> Metric:
+        """The number of a sample over captions."""
+        return Metric.of_sample(sample, unit="label", examples=self.captions)
+
+    def prefers(self, head: str | None) -> bool:
         """Is the difference of a head surely more than what counts as none?"""
-        gap, none = self.part(head, "difference"), max(NO_PREFERENCE, self.null)
-        return gap.low is not None and gap.high is not None and max(gap.low, -gap.high) >= none
+        gap = self.part(head, "difference")
+        return gap.low is not None and gap.high is not None and max(gap.low, -gap.high) >= self.none
+
+    @property
+    def none(self) -> float:
+        """The difference of attention below which none counts."""
+        return max(NO_PREFERENCE, self.null)
 
     @property
     def primary(self) -> str:
@@ -137,9 +134,8 @@ class OrderBias(Result):
             f"({counted(gap.n, 'caption')}, {counted(gap.n_units, 'label')})"
         )
         if not self.prefers(self.bias_head):
-            none = max(NO_PREFERENCE, self.null)
             return (
-                f"No text head surely prefers one mention by {none:.2g} of [EOT]'s attention, "
+                f"No text head surely prefers one mention by {self.none:.2g} of [EOT]'s attention, "
                 f"below which none counts. The largest difference: {bias}."
             )
         side = "first" if self.bias_head == self.first_head else self.last
@@ -149,7 +145,7 @@ class OrderBias(Result):
     def _named_first(self) -> str:
         if self.first_head == self.bias_head:
             return ""
-        if self.first_head is None or not self.prefers(self.first_head):
+        if not self.prefers(self.first_head):
             return " No head surely prefers the object named first."
         gap, share = (self.metrics[f"first_head_{x}"] for x in ("difference", "consistency"))
         return (
@@ -213,22 +209,20 @@ DEEP = (
 
 def heads_figure(result: OrderBias) -> Figure:
     """What each head gives the first mention more than the last one."""
-    rows = [
+    here = result.table["set"] == result.measured_on
+    rows = result.table[here & result.table["template"].isin(result.templates or [ALL])]
+    said = {name: f"captions with “{name}”" for name in result.templates}
+    table = pd.DataFrame(
         {
-            "head": head,
-            "of": f"captions with “{template}”" if template != ALL else "all captions",
-            "difference of attention": row["difference"],
-            **{name: row[name] for name in ("low", "high", "n")},
+            "head": list(map(head_name, rows["layer"], rows["head"])),
+            "of": rows["template"].map({ALL: "all captions", **said}),
+            "difference of attention": rows["difference"],
+            **{name: rows[name] for name in ("low", "high", "n")},
         }
-        for template in result.templates or [ALL]
-        for head, row in result.rows(template).items()
-    ]
-    table = pd.DataFrame(rows)
+    )
     size = table["difference of attention"].abs().groupby(table["head"]).max()
-    shown = table[table["head"].isin(size.nlargest(MOST_HEADS).index)]
-    none = max(NO_PREFERENCE, result.null)
     plot = bars(
-        shown,
+        table[table["head"].isin(size.nlargest(MOST_HEADS).index)],
         x="difference of attention",
         y="head",
         facet="of" if result.templates else None,
@@ -243,7 +237,7 @@ def heads_figure(result: OrderBias) -> Figure:
         f"the object named first gets more than the one named {result.last}, mean over "
         f"{SET_WORDS[result.measured_on]} with a 95 % interval; left of 0 it gets less, and in the "
         f"shaded band a difference counts as none{reached}.",
-        plot=reference(plot, (-none, none), "counts as none"),
+        plot=reference(plot, (-result.none, result.none), "counts as none"),
         table=table,
     )
 
@@ -274,14 +268,15 @@ def order_bias(recording: Run, *, seed: int = 0) -> OrderBias:
     Raises NotApplicable where no caption states a relation.
     """
     mentions = Mentions.of(recording.examples)
-    attention = mention_attention(patterns_of(recording.towers["text"], mentions), mentions)
+    attention = mention_attention(recording.towers["text"], mentions)
     table = pd.DataFrame(list(head_rows(attention, mentions)))
     chosen_on, measured_on = sets_of(recording.examples)
     bias, first = choose(table[(table["template"] == ALL) & (table["set"] == chosen_on)])
     samples = {
-        f"{head_name(*head)}/{name}": sample
+        f"{head_name(*head)}/{template}/{name}": sample
         for head in dict.fromkeys((bias, first or bias))
-        for name, sample in head_samples(attention[head], mentions, measured_on).items()
+        for template in (ALL, *recording.examples.templates)
+        for name, sample in samples_of(attention[head], mentions, template, measured_on).items()
     }
     return OrderBias(
         table=table,

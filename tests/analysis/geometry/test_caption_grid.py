@@ -57,8 +57,9 @@ def reader(micro: DualEncoder) -> DualEncoder:
 def test_every_axis_changes_one_thing(reader: DualEncoder):
     grid = free_grid(reader, PAIRS, 0)
     assert grid.axes == tuple(RELATIONS)
-    assert len(grid.texts) == len(set(grid.texts)) == 3 * 2 * 3 * 2 * 3
-    numbers = np.arange(len(grid.texts), dtype=float)[:, None]
+    texts = grid.texts.ravel()
+    assert len(texts) == len(set(texts)) == 3 * 2 * 3 * 2 * 3
+    numbers = np.arange(len(texts), dtype=float)[:, None]
     for axis, place in grid.by_axis(numbers).items():
         for p, o, w, t in product(range(3), range(2), range(2), range(3)):
             subject, thing = PAIRS[p][:: 1 - 2 * o]
@@ -72,17 +73,18 @@ def test_every_axis_changes_one_thing(reader: DualEncoder):
                 a_object=a_thing,
                 relation=RELATIONS[axis][w],
             )
-            assert grid.texts[int(place[p, o, w, t, 0])] == expected
+            assert texts[int(place[p, o, w, t, 0])] == expected
 
 
 def test_tokens_are_those_of_the_captions(reader: DualEncoder):
     grid = free_grid(reader, PAIRS, 0)
-    assert grid.texts[0] == "a photo of a cat to the left of an owl"
+    caption = grid.texts.ravel()[0]
+    assert caption == "a photo of a cat to the left of an owl"
     first = grid.tokens.at(slice(0, 1))
     assert reader.processor is not None
     ids = first.ids[0, : first.pool[0] + 1].tolist()
     words = [reader.processor.tokenizer.id_to_token(i) for i in ids]
-    assert words == ["[SOT]", *grid.texts[0].split(), "[EOT]"]
+    assert words == ["[SOT]", *caption.split(), "[EOT]"]
 
 
 def test_one_example_for_each_kind(reader: DualEncoder):
@@ -150,19 +152,20 @@ def test_the_captions_of_a_world_with_both_templates():
     world = World(n_pixels=3, n_labels=6, template="both")
     examples = Scenes(world, split).examples()
     grid, index = recorded_grid(examples, 0)
-    assert grid.texts == tuple(examples.caption_text[i] for i in index.tolist())
+    texts = grid.texts.ravel().tolist()
+    assert texts == [examples.caption_text[i] for i in index.tolist()]
     assert len(grid.pairs) == 15
     assert torch.equal(grid.tokens.ids[:, 0], torch.full((60,), 1))
-    assert grid.texts[:4] == (
+    assert texts[:4] == [
         "apple is on the left of bird",
         "apple is on the right of bird",
         "bird is on the left of apple",
         "bird is on the right of apple",
-    )
+    ]
     assert set(grid.examples()) == {"relation", "order", "mirror", "other_objects"}
     words = examples.words["text"]
     ends = zip(grid.tokens.ids, grid.tokens.pool, strict=True)
-    assert tuple(" ".join(words[i] for i in row[1:end].tolist()) for row, end in ends) == grid.texts
+    assert [" ".join(words[i] for i in row[1:end].tolist()) for row, end in ends] == texts
 
 
 def test_a_world_with_one_template_has_no_swap_of_a_word(micro_examples):

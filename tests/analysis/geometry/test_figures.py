@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from lrinterp.analysis.geometry.figures import KINDS, cosine_figures, direction_figures
-from lrinterp.analysis.geometry.rows import EMBEDDING, RESIDUAL
 
 MEASURES = [*KINDS, "consistency"]
 
@@ -14,7 +13,6 @@ def table(layers: int, *, paraphrase: bool = True) -> pd.DataFrame:
     rows = [
         {
             "layer": layer,
-            "site": site,
             "relation": axis,
             "measure": name,
             "value": np.nan if name == "paraphrase" and not paraphrase else k + layer / 10,
@@ -27,7 +25,6 @@ def table(layers: int, *, paraphrase: bool = True) -> pd.DataFrame:
             "null_high": 0.3,
         }
         for layer in range(layers)
-        for site in (EMBEDDING, RESIDUAL)
         for axis in ("left_right", "above_below")
         for k, name in enumerate(MEASURES)
     ]
@@ -43,7 +40,7 @@ def test_the_last_layer_is_drawn_by_kind():
     assert "template" in figure.how_to_read
 
 
-def test_layers_make_lines_in_the_embedding_space_alone():
+def test_layers_make_lines():
     last, lines = cosine_figures(table(3))
     assert set(last.table["layer"]) == {2}
     assert len(lines.table) == 3 * 2 * len(KINDS)

@@ -1,4 +1,4 @@
-"""The analysis on a small CLIP and on both shipped checkpoints."""
+"""A grid through the text tower by layer, on a small CLIP and on both shipped checkpoints."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,22 +11,33 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
+from torch.nn import functional
 
 import lrinterp.store as store
-from lrinterp.analysis.geometry.caption_grid import RELATIONS, TEMPLATES
+from lrinterp.analysis.geometry.caption_grid import (
+    RELATIONS,
+    TEMPLATES,
+    CaptionGrid,
+    recorded_grid,
+)
 from lrinterp.analysis.geometry.relation_geometry import (
+    EMBEDDING,
+    FIRST_SEED,
     KEYS,
+    RESIDUAL,
     RelationGeometry,
     caption_geometry,
+    embedded,
+    geometry,
+    null_of,
     relation_geometry,
 )
-from lrinterp.analysis.geometry.rows import FIRST_SEED
-from lrinterp.encoders import DualEncoder
+from lrinterp.encoders import DualEncoder, preset
 from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
 from lrinterp.encoders.processor import Preprocessing, Processor
 from lrinterp.result import NotApplicable
-from lrinterp.run import Run
-from lrinterp.stats import Sample, Units
+from lrinterp.run import Run, TowerRun
+from lrinterp.scenes import Scenes, Split, World
 
 NOUNS = "apple bird cat dog egg fish hat jar".split()
 PAIRS = [("apple", "bird"), ("cat", "dog"), ("egg", "fish"), ("hat", "jar"), ("cat", "jar")]
@@ -137,13 +148,13 @@ def test_the_direction_equals_that_of_captions_one_by_one(
 
 def test_sums_by_pair_give_the_summary_again(found: RelationGeometry):
     """What a paired comparison of two checkpoints needs."""
-    for (axis, name), rows in found.sums.groupby(["relation", "measure"]):
-        tops, bottoms = (rows[column].to_numpy() for column in ("top", "bottom"))
-        objects = Units.of_labels(rows[["object", "other"]].to_numpy())
-        assert objects.n == len(NOUNS)
-        sample = Sample(top=tops[None], bottom=bottoms, units=objects)
-        (key,) = (key for key, measure in KEYS.items() if measure == name)
+    for name, sample in found.samples.items():
+        axis, _, measure = name.partition("/")
+        assert sample.units.n == len(NOUNS)
+        assert len(sample.bottom) == len(PAIRS)
+        (key,) = (key for key, one in KEYS.items() if one == measure)
         assert sample.value == pytest.approx(found.metrics[f"{axis}_{key}"].value)
+    assert len(found.samples) == len(RELATIONS) * len(KEYS)
 
 
 def test_a_word_that_the_tower_does_not_see_changes_nothing():
@@ -172,6 +183,8 @@ def test_words_of_the_result(found: RelationGeometry):
         "direction",
         "direction-by-layer",
     ]
+    lines = found.figures()[1].table
+    assert set(lines["mean cosine"]) <= set(found.embedded["value"])  # not of the bare stream
     short = found.overview()
     assert short["for example"][0] == (
         "a photo of an apple to the left of a bird — a photo of an apple to the right of a bird"
@@ -247,3 +260,83 @@ def test_the_shipped_model_without_order_holds_a_word_and_no_meaning(no_gradient
 def test_the_shipped_model_with_one_template_has_no_such_captions(left_right: Run):
     with pytest.raises(NotApplicable, match="no caption says 'right'"):
         relation_geometry(left_right)
+
+
+@pytest.fixture(scope="module")
+def grid() -> CaptionGrid:
+    split = Split(n_pair=3, n_val=2, positions_per_label=2, layouts_per_pair=1)
+    world = World(n_pixels=3, n_labels=6, template="both")
+    return recorded_grid(Scenes(world, split).examples(), 0)[0]
+
+
+@pytest.fixture(scope="module")
+def model() -> DualEncoder:
+    """Two layers with norms and MLPs, as they are drawn."""
+    return DualEncoder.build(
+        preset("full", text_layers=2), {"image": (8, 4), "text": (18, 9)}, 0
+    ).double()
+
+
+def text_run(model: DualEncoder, grid: CaptionGrid) -> TowerRun:
+    return TowerRun(model, "text", grid.tokens, progress=False)
+
+
+def test_the_last_embedding_is_the_models_own(model: DualEncoder, grid: CaptionGrid):
+    last = embedded(model, text_run(model, grid).pooled(2))
+    np.testing.assert_allclose(last, model.embed_all("text", grid.tokens).numpy(), atol=1e-12)
+
+
+def test_each_embedding_is_read_from_what_the_layer_leaves(model: DualEncoder, grid: CaptionGrid):
+    run = text_run(model, grid)
+    _, cache = model.text.run_with_cache(grid.tokens.ids)
+    rows = torch.arange(len(grid.tokens))
+    for layer in range(2):
+        there = cache[f"blocks.{layer}.hook_resid_post"][rows, grid.tokens.pool]
+        lens = functional.normalize(model.text.unembed(model.text.ln_final(there)), dim=-1)
+        found = embedded(model, run.pooled(layer + 1))
+        np.testing.assert_allclose(found, lens.detach(), atol=1e-12)
+
+
+def test_a_cosine_of_each_site_from_the_stream(model: DualEncoder, grid: CaptionGrid):
+    table, _ = geometry(text_run(model, grid), grid, 0)
+    _, cache = model.text.run_with_cache(grid.tokens.ids)
+    rows = torch.arange(len(grid.tokens))
+    for layer in range(2):
+        there = cache[f"blocks.{layer}.hook_resid_post"][rows, grid.tokens.pool].detach()
+        lens = model.text.unembed(model.text.ln_final(there)).detach()
+        for site, vectors in {RESIDUAL: there, EMBEDDING: lens}.items():
+            own = table[(table["layer"] == layer) & (table["site"] == site)]
+            expected = functional.cosine_similarity(vectors[::2], vectors[1::2]).mean()
+            value = own.set_index("measure")["value"]["relation"]
+            assert value == pytest.approx(float(expected))
+
+
+def test_rows_by_layer_site_and_relation(model: DualEncoder, grid: CaptionGrid):
+    table, samples = geometry(text_run(model, grid), grid, 0)
+    assert set(zip(table["layer"], table["site"], strict=True)) == {
+        (layer, site) for layer in (0, 1) for site in (EMBEDDING, RESIDUAL)
+    }
+    last = table[(table["layer"] == 1) & (table["site"] == EMBEDDING)].set_index("measure")
+    made = {name.removeprefix("left_right/"): one.value for name, one in samples.items()}
+    assert made == pytest.approx(last["value"].dropna().to_dict())
+    assert {len(one.bottom) for one in samples.values()} == {len(grid.pairs)}
+    assert last["p"].notna().sum() == last["null_95"].notna().sum() == 3
+    again, _ = geometry(text_run(model, grid), grid, 0)
+    assert again.equals(table)
+
+
+def test_p_counts_how_often_shuffled_words_do_as_well():
+    null = np.linspace(0.0, 1.0, 101)
+    found = null_of(null, 0.95)
+    assert found["p"] == pytest.approx(7 / 102)  # 0.95 ... 1.00, and the data
+    assert found["null_95"] == pytest.approx(0.95)
+    assert found["null_mean"] == pytest.approx(0.5)
+    assert np.isnan(list(null_of(None, 0.5).values())).all()
+
+
+def test_draws_that_are_the_value_itself_count_whatever_the_last_digit():
+    """Exchanging all pairs or none gives the value back, up to rounding."""
+    value = 0.7
+    null = np.array([value - 1e-16, value + 1e-16, 0.1, -0.2])
+    assert null_of(null, value)["p"] == 3 / 5
+    assert null_of(null - 0.1, value)["p"] == 1 / 5

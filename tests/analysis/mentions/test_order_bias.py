@@ -12,7 +12,6 @@ from lrinterp.analysis.mentions.attention import (
     FIRST_SEED,
     Mentions,
     mention_attention,
-    patterns_of,
     sets_of,
 )
 from lrinterp.analysis.mentions.order_bias import NO_PREFERENCE, OrderBias, order_bias
@@ -264,7 +263,7 @@ def largest_gap(model: DualEncoder, recording: Run) -> float:
     """The largest |mean difference| of held-out captions over the heads of another text tower."""
     mentions = Mentions.of(recording.examples).of_set("unseen_pair")
     other = record(model, recording.examples)
-    attention = mention_attention(patterns_of(other.towers["text"], mentions), mentions)
+    attention = mention_attention(other.towers["text"], mentions)
     return float(np.abs((attention[..., 0] - attention[..., 1]).mean(-1)).max())
 
 
