@@ -36,7 +36,7 @@ from lrinterp.run import InputIndependent, Run, knows_objects, record
 from lrinterp.run.edit import ATTENTION
 from lrinterp.scenes import SETS
 from lrinterp.scoring import METRICS, credits, margin_weights
-from lrinterp.stats import GAP, Sample
+from lrinterp.stats import GAP, SHARE, Sample, Scale
 from lrinterp.wording import plain_number
 
 __all__ = ["NOTHING", "Runs", "comparisons", "measure"]
@@ -143,8 +143,8 @@ class Runs:
             return NOTHING
         one, *others = (self.measured[label]["order", "pair"] for label in labels)
         if not others:
-            return self.mean(one, chance=self.run.examples.chance)
-        return self.gap(one, others[0].mean(0))
+            return self.over(one, SHARE, chance=self.run.examples.chance)
+        return self.over(one - others[0].mean(0), GAP, estimator="difference")
 
     def lost(self, **kind: Any) -> dict[Place, Metric]:
         """By layer and head: intact minus ablated order, paired; of large towers some heads."""
@@ -156,28 +156,26 @@ class Runs:
         """By summary key: orders, labels told apart, and `_gap`: measured minus predicted order."""
         orders = {key: self.order(*of) for key, of in NAMED.items()}
         labels = self.measured[label_of(REMOVED, self.run.model)]["label_set", "closed"]
-        gaps = {
-            f"{key}_gap": self.gap(orders[key].sample.top, wanted)  # type: ignore[union-attr]
+        apart = {
+            f"{key}_gap": orders[key].sample.top - wanted  # type: ignore[union-attr]
             for key, wanted in predictions(self.run).items()
             if orders[key] is not NOTHING
         }
-        return joined(orders, {LABELS: self.mean(labels)}, gaps)
+        gaps = {key: self.over(gap, GAP, estimator="difference") for key, gap in apart.items()}
+        return joined(orders, {LABELS: self.over(labels, SHARE)}, gaps)
 
-    def mean(self, values: Credit, **about: Any) -> Metric:
-        """The mean of some credits over draws and pictures."""
-        sample = Sample.mean(values, self.run.examples.image_units)
+    def over(self, values: Credit, scale: Scale, **about: Any) -> Metric:
+        """The mean of some values over draws and pictures."""
+        sample = Sample.mean(values, self.run.examples.image_units, scale)
         return over_pictures(self.run.examples, sample, **about)
-
-    def gap(self, values: Credit, others: Float[np.ndarray, "image"]) -> Metric:
-        """How much larger credits are than others, picture by picture."""
-        sample = Sample.mean(values - others, self.run.examples.image_units, GAP)
-        return over_pictures(self.run.examples, sample, estimator="difference")
 
 
 def needs_objects(ablation: Ablation) -> bool:
     """Can it be made only where the places of objects in pictures are known?"""
-    images = [edit for edit in ablation if edit.tower == "image"]
-    return any(edit.how == "keep_objects" or edit.what == ATTENTION for edit in images)
+    return any(
+        edit.tower == "image" and (edit.how == "keep_objects" or edit.what == ATTENTION)
+        for edit in ablation
+    )
 
 
 def estimate_note(n_heads: int, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -61,8 +61,6 @@ def shape(numbers: Mapping[str, Metric]) -> str:
     """Whether the straight line carries order, against what it leaves; what reversal does."""
     keys = ("order_linear_only", "order_residual_rescaled", "order_reversed")
     line, left, turned = (numbers[key] for key in keys)
-    if line.value is None or left.value is None:
-        return ""
     return (
         f" With the straight line of key-position only, order is {line.phrase}; with what the line "
         f"leaves, brought to the size of the term, {left.phrase}; with key-position reversed "

@@ -36,6 +36,11 @@ __all__ = ["PositionalGradient", "positional_gradient"]
 
 DOWN = ("slope_y", "span_y", "null_high_y", "null_span_y")
 """Columns that a single row of pixels leaves empty."""
+GAINED = {
+    "attention_gain": "value", "gain_low": "low", "gain_high": "high",
+    "n": "n", "n_units": "n_units",
+}  # fmt: skip
+"""Columns of the attention gained, beside key-position as a whole."""
 
 
 @final
@@ -90,9 +95,7 @@ class PositionalGradient(Result):
     @property
     def headline_rows(self) -> pd.DataFrame:
         """The fitted values of key-position of all heads in the headline's layer."""
-        gauge = gauges_at(self.headline_layer)[0]
-        rows = self.rows[(self.rows["gauge"] == gauge) & (self.rows["term"] == WHOLE)]
-        return rows[rows["layer"] == self.headline_layer]
+        return whole_rows(self.rows[self.rows["layer"] == self.headline_layer])
 
     def fit_of(
         self, head: int, term: str = WHOLE, gauge: str | None = None, *, layer: int = 0
@@ -213,17 +216,17 @@ def fitted(
         down = (y, y * (grid[0] - 1)) if grid[0] > 1 else (None, None)
         against = {"null": kind, "null_high": x, "null_span": x * (grid[1] - 1)}
         against |= {"null_high_y": down[0], "null_span_y": down[1]}
+        whole = term == WHOLE and gauge != "raw"
         for head, row in enumerate(values):
             place = {"encoder": "image", "layer": layer, "head": head, "term": term}
-            whole = term == WHOLE and gauge != "raw"
-            gained = gain_cells(gains[layer, head]) if whole else {}
-            yield {**place, "gauge": gauge, **fit_plane(row, grid), **against, **gained}
-
-
-def gain_cells(gain: Metric) -> dict[str, Any]:
-    """Attention gained as it stands in a table row."""
-    ends = {"attention_gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
-    return {**ends, "n": gain.n, "n_units": gain.n_units}
+            gain = {name: getattr(gains[layer, head], field) for name, field in GAINED.items()}
+            yield {
+                **place,
+                "gauge": gauge,
+                **fit_plane(row, grid),
+                **against,
+                **(gain if whole else {}),
+            }
 
 
 def whole_rows(table: pd.DataFrame) -> pd.DataFrame:
