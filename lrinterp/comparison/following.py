@@ -10,9 +10,7 @@ from typing import Any
 import torch
 
 from lrinterp.analysis import ANALYSES, analyze
-from lrinterp.analysis.gradient.fit import WHOLE, tower_rows
-from lrinterp.analysis.gradient.headline import headline
-from lrinterp.analysis.gradient.plane_fit import fit_row
+from lrinterp.analysis.gradient.fit import first_fits, headline
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.comparison.kept import models_of
 from lrinterp.decomposition import why_not
@@ -48,18 +46,12 @@ def follow_head(head: int | None) -> Measure:
         order = float(order_credit(recording.scores[index], part).mean())
         if head is None:
             return {"unseen_pair_order": order, **dict.fromkeys(GRADIENT)}
-        fits = fits_of(recording.of("unseen_pair"))
+        fits = first_fits(recording.of("unseen_pair"))
         largest = max(abs(fit["slope"]) for fit in fits)
         own = {name: fits[head][name] for name in ("slope", "span")}
         return {"unseen_pair_order": order, **own, "largest_slope": largest}
 
     return measure
-
-
-def fits_of(run: Run) -> list[dict[str, Any]]:
-    """Straight-line fits of the canonical key-position row of every head of the first layer."""
-    rows = tower_rows(run.streams["image"])
-    return [fit_row(row) for row in rows[0, "canonical", WHOLE]]
 
 
 def headline_of(model: DualEncoder, examples: Examples) -> int | None:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from lrinterp.analysis.accuracy import key_of
-from lrinterp.analysis.gradient.headline import headline
+from lrinterp.analysis.gradient.fit import headline
 from lrinterp.checkpoint import save_checkpoint, versions
 from lrinterp.decomposition import why_not
 from lrinterp.encoders import DualEncoder

@@ -7,94 +7,86 @@ the algebra holds. Evidence is what nothing predicts: the fitted line alone agai
 brought to the same size; single heads; doses; and everything at depth.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from lrinterp.analysis.ablation.rows import Ablation, Listed
+from lrinterp.analysis.ablation.rows import (
+    REMOVED,
+    Ablation,
+    heads_of,
+    is_large,
+    one_head,
+    within,
+)
+from lrinterp.analysis.read import CARRIERS
+from lrinterp.analysis.subject import over_pictures
+from lrinterp.result import Metric
 from lrinterp.run import Run
 from lrinterp.scoring import order_credit
+from lrinterp.stats import GAP, SHARE, Sample
 from lrinterp.wording import head_name
 
-__all__ = ["Carriers", "carriers", "predicted"]
+__all__ = ["carriers", "predictions"]
 
 ENOUGH = 0.02
 """Order that the heads named may leave above what is left without all."""
 FEWEST = 4
 """Labels, or other units, from which a half may choose heads and the other half judge them."""
-MIRRORED = ("order_reversed", "order_exchanged")
-"""Edits that show a one-layer tower the picture with its objects in reverse."""
 
 Credit = Float[np.ndarray, "image"]
 
 
-def predicted(
-    key: str, intact: Credit, layers: int, n_objects: int, chance: float
-) -> Credit | None:
-    """The order credit of each picture that algebra predicts under a control, or None.
+def predictions(run: Run) -> Mapping[str, Credit]:
+    """By summary key: the order credit of each picture that algebra predicts under a control.
 
     One layer and two objects: 1 - intact where the picture is reversed, chance where it is a bag.
     """
-    if layers > 1 or n_objects > 2:
-        return None
-    if key in MIRRORED:
-        return 1 - intact
-    return np.full_like(intact, chance) if key == "order_equalised" else None
+    if run.model.image.cfg.n_layers > 1 or run.examples.image_labels.shape[1] > 2:
+        return {}
+    intact = order_credit(run.scores, run.examples)
+    bag = np.full_like(intact, run.examples.chance)
+    return {"order_reversed": 1 - intact, "order_exchanged": 1 - intact, "order_equalised": bag}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Carriers:
-    """The smallest greedy set of heads whose key-position carries order, judged on other labels."""
+def carriers(run: Run) -> dict[str, Metric]:
+    """The smallest greedy set of heads whose key-position carries order, judged on other labels.
 
-    heads: tuple[str, ...]
-    without: Credit
-    """Order credit without their key-position, of the pictures that had no say in the choice."""
-    without_all: Credit
-    """The same without that of all heads."""
-    pictures: Int[np.ndarray, "image"]
-    """Those pictures."""
-    examples: str
-    """Their fingerprint."""
-
-
-def carriers(run: Run, listed: Listed) -> Carriers | None:
-    """Add heads one by one, each the one that leaves least order, until ENOUGH is lost.
+    The heads, order without them, and how much more all heads take. Heads are added one by one,
+    each the one that leaves least order, until ENOUGH is lost.
 
     Chosen on the pictures of half of the labels, judged on those of the other half; pictures with
-    labels of both halves have no say. None for fewer than FEWEST labels, and for large towers.
+    labels of both halves have no say. No number for fewer than FEWEST labels, and for large towers.
     Cost: an ablation a head for every head that is named.
     """
     halves = split_in_half(run.examples.image_units.member)
-    if halves is None or listed.large:
-        return None
+    if halves is None or is_large(run.model):
+        return {}
     choosing, judging = halves
-    everything = order_without(run, listed.without)
-    found, rest, credit = [], listed.heads(), order_credit(run.scores, run.examples)
+    everything = order_without(run, REMOVED)
+    credit, rest = order_credit(run.scores, run.examples), heads_of(run.model)
+    names, taken = [], ()
     while rest and credit[choosing].mean() > everything[choosing].mean() + ENOUGH:
-        tried = {place: order_without(run, together(listed, [*found, place])) for place in rest}
+        tried = {place: order_without(run, taken + one_head(*place)) for place in rest}
         best = min(tried, key=lambda place: tried[place][choosing].mean())
-        credit = tried[best]
-        found.append(best)
+        credit, taken = tried[best], taken + one_head(*best)
+        names.append(head_name(*best))
         rest.remove(best)
-    return Carriers(
-        heads=tuple(head_name(*place) for place in found),
-        without=credit[judging],
-        without_all=everything[judging],
-        pictures=np.flatnonzero(judging),
-        examples=run.examples.at(np.flatnonzero(judging)).fingerprint,
+    judges = run.examples.at(np.flatnonzero(judging))
+    without = Sample.mean(credit[None, judging], judges.image_units, SHARE)
+    more = Sample.mean((credit - everything)[None, judging], judges.image_units, GAP)
+    numbers = (
+        Metric(value=", ".join(names) or "none", estimator="name"),
+        over_pictures(judges, without, chance=run.examples.chance),
+        over_pictures(judges, more, estimator="difference"),
     )
-
-
-def together(listed: Listed, places: Sequence[tuple[int, int]]) -> Ablation:
-    """Key-position of some heads flattened at once."""
-    return tuple(edit for place in places for edit in listed.head(*place))
+    return dict(zip(CARRIERS, numbers, strict=True))
 
 
 def order_without(run: Run, ablation: Ablation) -> Credit:
     """Order credit of every picture under an ablation."""
-    return order_credit(run.under(*ablation).scores, run.examples)
+    return order_credit(run.under(*within(run.model, ablation)).scores, run.examples)
 
 
 def split_in_half(
@@ -108,12 +100,3 @@ def split_in_half(
     one = np.all(first[member] | (member < 0), axis=1)
     other = np.all(~first[member] | (member < 0), axis=1)
     return (one, other) if one.any() and other.any() else None
-
-
-def by_dose(
-    credits: Mapping[str, Float[np.ndarray, "draw image"]], labels: Mapping[float, str]
-) -> Iterator[tuple[float, Float[np.ndarray, "draw image"]]]:
-    """The credits of each dose that was measured."""
-    for dose, label in labels.items():
-        if label in credits:
-            yield dose, credits[label]

@@ -7,7 +7,7 @@ small changes and misses what bends on the way: a softmax, a norm, an MLP. So so
 measured as well, and the agreement is told.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,22 +15,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lrinterp.analysis.ablation.rows import Listed, cells_of
+from lrinterp.analysis.ablation.rows import one_head, row_of
+from lrinterp.analysis.read import Place
 from lrinterp.decomposition import gauge_of
 from lrinterp.run import Edit, Run, TowerRun, gradient
 from lrinterp.run.hooks import term_change
 from lrinterp.run.memory import part_size
 from lrinterp.stats import LINEAR, agreement_of, mean_interval
 
-__all__ = [
-    "AGREEMENT",
-    "CHANGE",
-    "agreement_rows",
-    "estimate_rows",
-    "exact_rows",
-    "head_estimates",
-    "strongest_and_random",
-]
+__all__ = ["AGREEMENT", "CHANGE", "estimate_rows", "head_estimates", "strongest_and_random"]
 
 CHANGE, AGREEMENT = "order_margin_change", "estimate_agreement"
 """Metrics of the table: edited minus intact margin, and how far two measures of it agree."""
@@ -38,7 +31,6 @@ STRONGEST, RANDOM = 6, 6
 """Heads that are measured: those of the largest estimate, and others drawn at random."""
 SEED = 0
 
-Place = tuple[int, int]
 Estimates = Float[np.ndarray, "layer head"]
 
 
@@ -48,9 +40,8 @@ def head_estimates(run: Run) -> Estimates:
     Every head of the image tower, all query rows. Cost: a forward and a backward pass.
     """
     tower, direction = run.towers["image"], run.direction
-    layers = range(tower.n_layers)
-    names = [f"blocks.{layer}.attn.hook_attn_scores" for layer in layers]
-    total = torch.zeros(len(layers), tower.tower.cfg.n_heads, dtype=torch.float64)
+    names = [f"blocks.{layer}.attn.hook_attn_scores" for layer in range(tower.n_layers)]
+    total = torch.zeros(len(names), tower.tower.cfg.n_heads, dtype=torch.float64)
     for some, part in tower.parts(part_size(tower.tower, tower.n_positions)):
         slopes = gradient(part, direction[some], names)
         for layer, name in enumerate(names):
@@ -70,37 +61,30 @@ def strongest_and_random(estimates: Estimates, seed: int = SEED) -> list[Place]:
     """The heads to measure: the largest estimates either way, then some of the others."""
     order = np.argsort(-np.abs(estimates), axis=None, kind="stable")
     others = np.random.default_rng(seed).permutation(order[STRONGEST:])[:RANDOM]
-    chosen = [*order[:STRONGEST], *others]
-    return [(int(i) // estimates.shape[1], int(i) % estimates.shape[1]) for i in chosen]
+    chosen = np.unravel_index([*order[:STRONGEST], *others], estimates.shape)
+    return list(zip(*(places.tolist() for places in chosen), strict=True))
 
 
-def estimate_rows(run: Run, estimates: Estimates) -> Iterator[dict[str, Any]]:
-    """Table rows of every head's estimate."""
-    counts = {"n": len(run.examples), "n_units": run.examples.image_units.n}
-    listed = Listed(model=run.model)
-    for (layer, head), value in np.ndenumerate(estimates):
-        cells = cells_of(listed.head(layer, head), run.model)
-        place = {"set": run.examples.image_set[0], "metric": CHANGE, "candidates": "first order"}
-        yield {**cells, **place, "value": float(value), **counts}
-
-
-def exact_rows(
-    run: Run, place: Place, change: Float[np.ndarray, "image"]
+def estimate_rows(
+    run: Run, estimates: Estimates, exact: Mapping[Place, Float[np.ndarray, "image"]]
 ) -> Iterator[dict[str, Any]]:
-    """The table row of one head's measured change."""
-    cells = cells_of(Listed(model=run.model).head(*place), run.model)
-    where = {"set": run.examples.image_set[0], "metric": CHANGE, "candidates": "exact"}
-    interval = mean_interval(change, run.examples.image_units, scale=LINEAR)
-    yield {**cells, **where, **vars(interval)}
+    """Table rows of every head's estimate, of what some heads did, and of how far both agree.
 
-
-def agreement_rows(
-    run: Run, estimates: Float[np.ndarray, "head"], exact: Float[np.ndarray, "head"]
-) -> Iterator[dict[str, Any]]:
-    """Pearson's r and Spearman's rho of the estimates and what was measured; n counts heads."""
-    found = agreement_of(exact, estimates)
-    cells = cells_of(Listed(model=run.model).head(0, 0), run.model)
-    cells |= {"heads": "measured", "layers": "all"}
+    The last two are Pearson's r and Spearman's rho over the heads that were measured; n counts
+    them.
+    """
+    units = run.examples.image_units
+    for place, value in np.ndenumerate(estimates):
+        numbers = {"value": float(value), "n": len(units), "n_units": units.n}
+        yield row_of(run, one_head(*place), (CHANGE, "first order"), numbers)
+    for place, change in exact.items():
+        interval = mean_interval(change, units, scale=LINEAR)
+        yield row_of(run, one_head(*place), (CHANGE, "exact"), vars(interval))
+    found = agreement_of(
+        np.array([change.mean() for change in exact.values()]),
+        np.array([estimates[place] for place in exact]),
+    )
     for name in ("pearson", "spearman"):
-        place = {"set": run.examples.image_set[0], "metric": AGREEMENT, "candidates": name}
-        yield {**cells, **place, "value": found[name], "n": found["n"], "n_units": found["n"]}
+        numbers = {"value": found[name], "n": found["n"], "n_units": found["n"]}
+        row = row_of(run, one_head(0, 0), (AGREEMENT, name), numbers)
+        yield {**row, "heads": "measured", "layers": "all"}

@@ -1,27 +1,23 @@
-"""Ablations as a reader sees them: in words, and as bars of order accuracy."""
+"""Ablations as a reader sees them: in words, as bars of order accuracy, and by head and dose."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from lrinterp.analysis.ablation.estimate import CHANGE
+from lrinterp.analysis.ablation.rows import UNIONS, WHOLE
+from lrinterp.analysis.read import Place
 from lrinterp.analysis.subject import SET_WORDS
-from lrinterp.charts import bars, reference, scatter
+from lrinterp.charts import bars, lines, reference, scatter
 from lrinterp.result import Figure, Metric, records
 from lrinterp.scenes.natural import PICTURES
 from lrinterp.wording import head_name
 
-__all__ = [
-    "ablation_words",
-    "estimate_figure",
-    "heads_figure",
-    "layers_figure",
-    "order_figure",
-    "order_rows",
-    "pictures_of",
-    "removals",
-    "split_figure",
-]
+if TYPE_CHECKING:
+    from lrinterp.analysis.ablation.term_ablation import TermAblation
+
+__all__ = ["ablation_figures", "ablation_words", "order_rows", "pictures_of", "removals"]
 
 KIND_WORDS = {
     "none": "intact",
@@ -39,26 +35,63 @@ KIND_WORDS = {
     "exchange": "attention of the objects exchanged",
     "equalise": "attention of the objects equalised",
 }
-WHOLE = "EP+PP+bP"
 TERM_WORDS = {WHOLE: "key-position", "EE+PE+bE": "key-content"}
 SHAPES = ("reverse", "linear", "residual", "residual_rescaled", "exchange", "equalise")
-PIECES = ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP")
 SPLIT_KINDS = {"flatten": "canonical, flattened", "zero": "raw, zero"}
 MODEL_WORDS = {"trained": "", "untrained": "untrained model, "}
-ALL, WITHOUT = " in all layers", "without key-position"
-ONE = f"{WITHOUT} in "
-"""What every label of a figure would repeat."""
 TOWER_WORDS = {"image": "", "text": "text tower, ", "both": "both towers, "}
+ALL, ONE = " in all layers", "without key-position in "
+"""What every label of a figure would repeat."""
+DEEP = (
+    " In a deep tower an edit is of all layers and query rows, or, where it says so, of the pooled "
+    "row alone."
+)
+TIMES = "key-position multiplied by"
+"""Across the figure of doses."""
+COURSES = {
+    "order_intact": "intact",
+    "order_reversed": "reversed, left for right",
+    "order_linear_only": "straight line only",
+    "order_residual_only": "residual of the line",
+    "order_residual_rescaled": "residual of the line, rescaled",
+    "order_placebo": "random row subtracted",
+    "order_without_key_position": "removed",
+    "order_exchanged": "object attention exchanged",
+    "order_equalised": "object attention equalised",
+}
+"""What becomes of key-position, or of the attention that it makes, by summary key."""
+ORDER = ["order accuracy", "low", "high"]
+FLATTENED = ("heads", "key-position is flattened", "")
+EXCHANGED = (
+    "exchanged",
+    "attention to the objects changes places",
+    ", when the weights that one head gives to the objects are exchanged after the softmax",
+)
+"""Key of a figure of heads, what is changed, and when its bars are measured."""
+
+
+def ablation_figures(result: "TermAblation") -> tuple[Figure, ...]:
+    """Order under each ablation, controls of shape, the raw split, order by head and dose."""
+    rows, place = order_rows(result.table, result.focus), (result.focus, result.chance)
+    changes = result.table[result.table["metric"] == CHANGE]
+    return (
+        order_figure(rows, *place),
+        shape_figure(result),
+        doses_figure(result),
+        *([split_figure(rows, result.chance)] if (rows["gauge"] == "raw").any() else []),
+        *([layers_figure(rows, *place)] if result.layers > 1 else []),
+        heads_figure(result.order_lost),
+        *([heads_figure(result.exchanged, exchanged=True)] if result.exchanged else []),
+        *([estimate_figure(changes)] if len(changes) else []),
+    )
 
 
 def ablation_words(row: Mapping[str, Any]) -> str:
     """A table row in words, such as "text tower, without key-position"."""
-    terms = [TERM_WORDS.get(row["terms"], row["terms"])]
-    if row["terms"].endswith("+VP"):
-        whole = row["terms"].removesuffix("+VP")
-        terms = [f"{TERM_WORDS.get(whole, whole)} and VP"]
+    terms, values, _ = row["terms"].partition("+VP")
+    words = TERM_WORDS.get(terms, terms) + values.replace("+", " and ")
     where = MODEL_WORDS[row["model"]] + TOWER_WORDS[row["encoder"]]
-    return where + KIND_WORDS[row["kind"]].format(*terms)
+    return where + KIND_WORDS[row["kind"]].format(words)
 
 
 def pictures_of(focus: str) -> str:
@@ -71,16 +104,18 @@ def place_words(row: Mapping[str, Any]) -> str:
     """Which layers and query rows of a deep tower a table row edits."""
     if row["kind"] == "none":
         return ""
-    layers = "all layers" if row["layers"] == "all" else f"layer {row['layers']}"
-    return f" in {layers}" + (", pooled row" if row["queries"] == "pooled" else "")
+    layers = ALL if row["layers"] == "all" else f" in layer {row['layers']}"
+    return layers + (", pooled row" if row["queries"] == "pooled" else "")
 
 
 def order_rows(table: pd.DataFrame, focus: str) -> pd.DataFrame:
     """Order on one set, all heads, each ablation in words; of deep towers with its layers."""
     part = table[(table["set"] == focus) & (table["metric"] == "order") & (table["heads"] == "all")]
-    rows = records(part)
-    deep = {row["encoder"] for row in rows if row["layers"] != "0"}
-    words = [ablation_words(r) + (place_words(r) if r["encoder"] in deep else "") for r in rows]
+    deep = set(part.loc[part["layers"] != "0", "encoder"])
+    words = [
+        ablation_words(row) + (place_words(row) if row["encoder"] in deep else "")
+        for row in records(part)
+    ]
     if focus == PICTURES:
         words = [text.replace("empty pixels", "background") for text in words]
     return part.assign(ablation=words).rename(columns={"value": "order accuracy"})
@@ -88,37 +123,26 @@ def order_rows(table: pd.DataFrame, focus: str) -> pd.DataFrame:
 
 def removals(rows: pd.DataFrame) -> pd.DataFrame:
     """Removals and controls of size, of wholes: no pieces, other courses over the row, or doses."""
-    whole = ~rows["terms"].isin(PIECES) & (rows["gauge"] != "raw")
+    whole = ~rows["terms"].isin(UNIONS) & (rows["gauge"] != "raw")
     return rows[whole & ~rows["kind"].isin(SHAPES) & rows["dose"].isin(("0", "1"))]
-
-
-def of_one_layer(rows: pd.DataFrame) -> pd.Series:
-    """Which rows edit one layer alone, in all query rows."""
-    return (rows["layers"] != "all") & (rows["queries"] == "all")
 
 
 def order_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     """Order under each ablation of a whole: key-position, key-content, values."""
     part = removals(rows)
-    part = part[~of_one_layer(part)]  # layers_figure
-    shown = part[["ablation", "order accuracy", "low", "high", "terms", "kind"]]
-    shown = shown.assign(ablation=[words.replace(ALL, "") for words in shown["ablation"]])
+    part = part[(part["layers"] == "all") | (part["queries"] != "all")]  # others: layers_figure
+    labels = part["ablation"].str.replace(ALL, "", regex=False)
+    shown = part.assign(ablation=labels)[["ablation", *ORDER, "terms", "kind"]]
     deep = (part["layers"] != "0").any()
-    taken = "the attention scores" if deep else "the pooled row"
-    further = (
-        " In a deep tower an edit is of all layers and query rows, or, where it says so, of the "
-        "pooled row alone."
-        if deep
-        else ""
-    )
     return Figure(
         key="order",
-        title=f"Order accuracy when terms of {taken} are taken away",
+        title="Order accuracy when terms of "
+        f"{'the attention scores' if deep else 'the pooled row'} are taken away",
         how_to_read=f"Each bar is the share of {pictures_of(focus)} whose true caption "
         f"beats its swap, with its 95 % interval; {chance:.2g} is chance, below it the wrong "
         "caption is preferred. Removing what order needs brings a bar to chance, and a random "
         "change of the same size (placebo) should then hurt less. Permuted: each key gets "
-        "another key's value; VP: the position part of the values." + further,
+        f"another key's value; VP: the position part of the values.{DEEP if deep else ''}",
         plot=reference(bars(shown, x="order accuracy", y="ablation"), chance, "chance"),
         table=part,
     )
@@ -126,13 +150,11 @@ def order_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
 
 def split_figure(rows: pd.DataFrame, chance: float) -> Figure:
     """Key-position and its pieces in both gauges."""
-    part = rows[rows["terms"].isin((*PIECES, WHOLE)) & rows["kind"].isin(SPLIT_KINDS)]
+    part = rows[rows["terms"].isin((*UNIONS, WHOLE)) & rows["kind"].isin(SPLIT_KINDS)]
     part = part[(part["encoder"] == "image") & (part["model"] == "trained")]
     part = part[(part["layers"] == "0") & (part["queries"] == "pooled") & (part["dose"] == "0")]
-    kinds = [SPLIT_KINDS[kind] for kind in part["kind"]]
-    shown = part.assign(split=kinds, removed=part["terms"])
-    shown = shown[["split", "removed", "order accuracy", "low", "high"]]
-    plot = bars(shown, x="order accuracy", y="removed", facet="split")
+    shown = part.assign(split=part["kind"].map(SPLIT_KINDS), removed=part["terms"])
+    plot = bars(shown[["split", "removed", *ORDER]], x="order accuracy", y="removed", facet="split")
     return Figure(
         key="split",
         title="The same preference, divided in two ways",
@@ -150,8 +172,7 @@ def layers_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     part = rows[(rows["encoder"] == "image") & (rows["model"] == "trained")]
     removed = (part["kind"] == "flatten") & (part["queries"] == "all") & (part["dose"] == "0")
     part = part[removed | (part["kind"] == "none")]
-    words = [words.removeprefix(ONE) for words in part["ablation"]]
-    shown = part.assign(removed=words)[["removed", "order accuracy", "low", "high"]]
+    shown = part.assign(removed=part["ablation"].str.removeprefix(ONE))[["removed", *ORDER]]
     return Figure(
         key="layers",
         title="Order accuracy without the key-position of one layer",
@@ -165,15 +186,67 @@ def layers_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     )
 
 
-def heads_figure(order_lost: Mapping[tuple[int, int], Metric]) -> Figure:
-    """Order lost by head, the largest first."""
-    rows = [{"head": head_name(*place), **lost.plain()} for place, lost in order_lost.items()]
-    table = pd.DataFrame(rows).sort_values("value", ascending=False)
+def shape_figure(result: "TermAblation") -> Figure:
+    """Order under each course of key-position over the row, beside what algebra predicts."""
+    table = pd.DataFrame(list(shape_rows(result.numbers))).drop(columns="value")
+    told = (
+        "In one layer some rows are algebra, and the table says what it predicts: reversing "
+        "shows the mirror image, exchanging about the swapped picture, equalising a bag of objects."
+        if result.layers == 1
+        else "In several layers nothing here is algebra."
+    )
+    plot = bars(table[["key-position", *ORDER]], x="order accuracy", y="key-position")
     return Figure(
-        key="heads",
-        title="Order lost when one head's key-position is flattened",
+        key="shape",
+        title="Is it the slope that carries order, or any difference between positions?",
+        how_to_read="Each bar is order accuracy with key-position of all layers changed as the "
+        "label says, with its 95 % interval. If the slope carries order the straight line alone "
+        "keeps it, its residual (rescaled: at the size of the term) does not, and reversal turns "
+        f"it round; {result.chance:.2g} is chance. {told}",
+        plot=reference(plot, result.chance, "chance"),
+        table=table,
+    )
+
+
+def shape_rows(numbers: Mapping[str, Metric]) -> Iterator[dict[str, Any]]:
+    """One row a control: measured order, prediction and gap."""
+    for key, words in COURSES.items():
+        order, gap = numbers[key], numbers.get(f"{key}_gap")
+        if order.value is None:
+            continue
+        predicted = None if gap is None else order.value - gap.value  # type: ignore[operator]
+        row = {"key-position": words, "key": key, **order.plain(), "order accuracy": order.value}
+        apart = {f"gap_{end}": getattr(gap, end, None) for end in ("value", "low", "high")}
+        yield {**row, "predicted": predicted, **apart}
+
+
+def doses_figure(result: "TermAblation") -> Figure:
+    """Order with key-position multiplied by a number."""
+    rows = [{TIMES: dose, **order.plain(), "draws": 1} for dose, order in result.doses.items()]
+    table = pd.DataFrame(rows).rename(columns={"value": "order accuracy"})
+    plot = lines(table[[TIMES, *ORDER]], x=TIMES, y="order accuracy")
+    return Figure(
+        key="doses",
+        title="Order accuracy with more or less of key-position",
+        how_to_read="Across, the number that key-position is multiplied with in all layers (1: "
+        "intact, 0: removed, -1: turned round); up, order accuracy with its 95 % interval. Where "
+        "key-position does not matter the line is flat; "
+        f"{result.chance:.2g} is chance.",
+        plot=reference(plot, result.chance, "chance"),
+        table=table,
+    )
+
+
+def heads_figure(lost: Mapping[Place, Metric], *, exchanged: bool = False) -> Figure:
+    """Order lost by head, the largest first: flattened, or its attention to objects exchanged."""
+    rows = [{"head": head_name(*place), **metric.plain()} for place, metric in lost.items()]
+    table = pd.DataFrame(rows).sort_values("value", ascending=False)
+    key, change, when = EXCHANGED if exchanged else FLATTENED
+    return Figure(
+        key=key,
+        title=f"Order lost when one head's {change}",
         how_to_read="Each bar is intact minus ablated order on the same pictures, with its paired "
-        "95 % interval; a head that plays no part is at 0.",
+        f"95 % interval{when}; a head that plays no part is at 0.",
         plot=bars(table.rename(columns={"value": "order lost"}), x="order lost", y="head"),
         table=table,
     )
@@ -186,8 +259,7 @@ def estimate_figure(changes: pd.DataFrame) -> Figure:
     names = [head_name(int(r["layers"]), int(r["heads"])) for r in records(both)]
     table = both.assign(head=names).rename(
         columns={"value_x": "exact change", "value_y": "estimated change"}
-    )
-    table = table[["head", "estimated change", "exact change", "low", "high", "n"]]
+    )[["head", "estimated change", "exact change", "low", "high", "n"]]
     return Figure(
         key="estimate",
         title="Estimated and exact change of the order margin, by head",

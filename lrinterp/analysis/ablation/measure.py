@@ -7,47 +7,68 @@ import numpy as np
 from jaxtyping import Float
 from tqdm.auto import tqdm
 
+from lrinterp.analysis.ablation.controls import predictions
 from lrinterp.analysis.ablation.estimate import (
-    agreement_rows,
+    AGREEMENT,
     estimate_rows,
-    exact_rows,
     head_estimates,
     strongest_and_random,
 )
 from lrinterp.analysis.ablation.rows import (
+    ALONE,
+    NAMED,
+    REMOVED,
     Ablation,
-    Listed,
-    cells_of,
+    heads_of,
     is_random,
     label_of,
-    seeded,
+    one_head,
+    row_of,
+    within,
 )
-from lrinterp.analysis.subject import focus, untrained
+from lrinterp.analysis.read import LABELS, Place
+from lrinterp.analysis.subject import focus, over_pictures, untrained
+from lrinterp.axes import Scores
 from lrinterp.encoders import DualEncoder
+from lrinterp.metric import joined
+from lrinterp.result import Metric
 from lrinterp.run import InputIndependent, Run, knows_objects, record
 from lrinterp.run.edit import ATTENTION
 from lrinterp.scenes import SETS
 from lrinterp.scoring import METRICS, credits, margin_weights
-from lrinterp.stats import Sample
+from lrinterp.stats import GAP, SHARE, Sample, Scale
 from lrinterp.wording import plain_number
 
-__all__ = ["Runs", "comparisons", "measure"]
+__all__ = ["NOTHING", "Runs", "comparisons", "measure"]
 
 PATIENCE = 2
 """Seconds before a progress bar shows."""
 UNTRAINED_SEED = 10_000
 LARGEST_SET = 900
 """Pictures of each further set; a seeded sample of larger ones."""
+NOTHING = Metric(value=None, n=0, n_units=0, estimator="mean")
+NO_OBJECTS = (
+    "Left out: what needs the places of objects (objects told from empty patches, "
+    "attention exchanged or equalised), because nothing says where in these pictures the "
+    "objects are."
+)
+NO_RECIPE = "No untrained model in the table: this model has no recipe to start from."
 
-Measured = dict[tuple[str, str], Float[np.ndarray, "draw image"]]
+Credit = Float[np.ndarray, "draw image"]
+Measured = dict[tuple[str, str], Credit]
 """By metric and candidates: the credit of every picture in every draw."""
 
 
 def measure(run: Run, ablation: Ablation, draws: int = 1) -> Measured:
     """Credit of every picture by metric and candidates, in each of some seeded draws."""
-    runs = [run.under(*seeded(ablation, seed)).scores for seed in range(draws)]
+    runs = (run.under(*within(run.model, ablation, seed)) for seed in range(draws))
+    return credits_of(run, [edited.scores for edited in runs])
+
+
+def credits_of(run: Run, scores: Sequence[Scores]) -> Measured:
+    """Credit of every picture by metric and candidates, from the scores of each draw."""
     return {
-        pair: np.stack([credits(scores, run.examples, *pair) for scores in runs])
+        pair: np.stack([credits(one, run.examples, *pair) for one in scores])
         for pair in METRICS
         if pair[0] != "order" or run.examples.image_set[0] != "single"
     }
@@ -55,10 +76,9 @@ def measure(run: Run, ablation: Ablation, draws: int = 1) -> Measured:
 
 def table_rows(run: Run, ablation: Ablation, measured: Measured) -> Iterator[dict[str, Any]]:
     """Table rows of one measured ablation; intervals cover draws and labels."""
-    cells, name = cells_of(ablation, run.model), run.examples.image_set[0]
-    for (metric, candidates), values in measured.items():
-        interval = vars(Sample.mean(values, run.examples.image_units).interval)
-        yield {**cells, "set": name, "metric": metric, "candidates": candidates, **interval}
+    for pair, values in measured.items():
+        interval = Sample.mean(values, run.examples.image_units).interval
+        yield row_of(run, ablation, pair, vars(interval))
 
 
 class Runs:
@@ -78,10 +98,12 @@ class Runs:
 
         Others are left out, with a note, where the inputs do not allow them.
         """
+        placed = knows_objects(self.run.towers["image"])
         bar = tqdm((*ablations, *asked), unit="ablation", delay=PATIENCE, disable=None, leave=False)
         for one in bar:
             bar.set_description(label_of(one, self.run.model), refresh=False)  # it would not wait
-            if needs_objects(one) and not self.tells_objects(one):
+            if needs_objects(one) and not placed:
+                self.notes += [] if NO_OBJECTS in self.notes else [NO_OBJECTS]
                 continue
             try:
                 self.keep(one, measure(self.run, one, draws if is_random(one) else 1))
@@ -95,54 +117,74 @@ class Runs:
         label = label_of(ablation, self.run.model)
         if label not in self.measured:
             self.measured[label] = measured
-            rows = table_rows(self.run, ablation, measured)
-            self.table += [{"model": "trained", **cells} for cells in rows]
-
-    def tells_objects(self, ablation: Ablation) -> bool:
-        """Is it known where the objects of the pictures are? Where not, a note says so, once."""
-        if ablation[0].tower == "text" or knows_objects(self.run.towers["image"]):
-            return True
-        note = (
-            "Left out: what needs the places of objects (objects told from empty patches, "
-            "attention exchanged or equalised), because nothing says where in these pictures the "
-            "objects are."
-        )
-        self.notes += [note] if note not in self.notes else []
-        return False
+            self.table += table_rows(self.run, ablation, measured)
 
     def estimate(self) -> None:
         """Rank all heads of the image tower by an estimate, and measure some of them."""
-        run, listed = self.run, Listed(model=self.run.model)
-        estimates, weights = head_estimates(run), margin_weights(run.examples)
-        before = run.scores.cpu()
-        chosen, changes = strongest_and_random(estimates), []
-        rows = list(estimate_rows(run, estimates))
+        estimates = head_estimates(self.run)
+        chosen = strongest_and_random(estimates)
         bar = tqdm(chosen, unit="head", delay=PATIENCE, disable=None, leave=False)
-        for place in bar:
-            ablation = listed.head(*place)
-            scores = run.under(*ablation).scores
-            found = {pair: credits(scores, run.examples, *pair)[None] for pair in METRICS}
-            self.keep(ablation, found)
-            change = ((scores.cpu() - before) * weights).sum(1).double().numpy()
-            changes.append(change.mean())
-            rows += exact_rows(run, place, change)
-        both = np.array([estimates[place] for place in chosen]), np.array(changes)
-        agreed = list(agreement_rows(run, *both))
-        self.table += [{"model": "trained", **row} for row in (*rows, *agreed)]
-        self.notes.append(estimate_note(estimates.size, agreed))
+        exact = {place: self.margin_change(place) for place in bar}
+        rows = list(estimate_rows(self.run, estimates, exact))
+        self.table += rows
+        self.notes.append(estimate_note(estimates.size, rows))
+
+    def margin_change(self, place: Place) -> Float[np.ndarray, "image"]:
+        """Measure one head: what its removal does to the order margin of each picture."""
+        ablation, weights = one_head(*place), margin_weights(self.run.examples)
+        scores = self.run.under(*within(self.run.model, ablation)).scores
+        self.keep(ablation, credits_of(self.run, [scores]))
+        return ((scores.cpu() - self.run.scores.cpu()) * weights).sum(1).double().numpy()
+
+    def order(self, *of: Ablation) -> Metric:
+        """Mean order under an ablation, or of two the paired difference; NOTHING if unmeasured."""
+        labels = [label_of(one, self.run.model) for one in of]
+        if not self.measured.keys() >= set(labels):
+            return NOTHING
+        one, *others = (self.measured[label]["order", "pair"] for label in labels)
+        if not others:
+            return self.over(one, SHARE, chance=self.run.examples.chance)
+        return self.over(one - others[0].mean(0), GAP, estimator="difference")
+
+    def lost(self, **kind: Any) -> dict[Place, Metric]:
+        """By layer and head: intact minus ablated order, paired; of large towers some heads."""
+        places = heads_of(self.run.model)
+        found = {place: self.order((), one_head(*place, **kind)) for place in places}
+        return {place: metric for place, metric in found.items() if metric is not NOTHING}
+
+    def numbers(self) -> dict[str, Metric]:
+        """By summary key: orders, labels told apart, and `_gap`: measured minus predicted order."""
+        orders = {key: self.order(*of) for key, of in NAMED.items()}
+        labels = self.measured[label_of(REMOVED, self.run.model)]["label_set", "closed"]
+        apart = {
+            f"{key}_gap": orders[key].sample.top - wanted  # type: ignore[union-attr]
+            for key, wanted in predictions(self.run).items()
+            if orders[key] is not NOTHING
+        }
+        gaps = {key: self.over(gap, GAP, estimator="difference") for key, gap in apart.items()}
+        return joined(orders, {LABELS: self.over(labels, SHARE)}, gaps)
+
+    def over(self, values: Credit, scale: Scale, **about: Any) -> Metric:
+        """The mean of some values over draws and pictures."""
+        sample = Sample.mean(values, self.run.examples.image_units, scale)
+        return over_pictures(self.run.examples, sample, **about)
 
 
 def needs_objects(ablation: Ablation) -> bool:
-    """Can it be made only where the places of objects are known?"""
-    return any(edit.how == "keep_objects" or edit.what == ATTENTION for edit in ablation)
+    """Can it be made only where the places of objects in pictures are known?"""
+    return any(
+        edit.tower == "image" and (edit.how == "keep_objects" or edit.what == ATTENTION)
+        for edit in ablation
+    )
 
 
-def estimate_note(n_heads: int, agreed: Sequence[Mapping[str, Any]]) -> str:
+def estimate_note(n_heads: int, rows: Sequence[Mapping[str, Any]]) -> str:
     """Which heads were measured, and how far the estimate can be trusted for the others."""
+    agreed = [row for row in rows if row["metric"] == AGREEMENT]
+    measured = agreed[0]["n"]
     pearson, spearman = (
         "undefined" if row["value"] is None else plain_number(row["value"]) for row in agreed
     )
-    measured = agreed[0]["n"]
     return (
         f"Of the {n_heads} heads of the image tower {measured} are measured, too many to measure "
         "all: the strongest by a first-order estimate of the mean order margin (gradient at the "
@@ -155,51 +197,19 @@ def estimate_note(n_heads: int, agreed: Sequence[Mapping[str, Any]]) -> str:
 
 def comparisons(recording: Run) -> tuple[list[dict[str, Any]], list[str]]:
     """The main ablations on the other sets, and on a model that was never trained."""
-    rows, notes = [], []
-    listed = Listed(model=recording.model)
-    for part in other_sets(recording):
-        for ablation in ((), listed.without, listed.whole("keep")):
-            found = table_rows(part, ablation, measure(part, ablation))
-            rows += [{"model": "trained", **cells} for cells in found]
     examples = recording.examples.of(focus(recording.examples))
+    rows = [row for part in other_sets(recording) for row in main_rows(part, (), REMOVED, ALONE)]
+    notes = list(depth_notes(recording.model, len(examples)))
     fresh = untrained(recording.model, UNTRAINED_SEED)
     if fresh is None:
-        notes.append("No untrained model in the table: this model has no recipe to start from.")
-    else:
-        run = record(fresh, examples, progress=False)
-        for ablation in ((), listed.without):
-            found = table_rows(run, ablation, measure(run, ablation))
-            rows += [{"model": "untrained", **cells} for cells in found]
-    return rows, [*notes, *depth_notes(recording.model, len(examples))]
+        return rows, [NO_RECIPE, *notes]
+    known = main_rows(record(fresh, examples, progress=False), (), REMOVED)
+    return [*rows, *({**row, "model": "untrained"} for row in known)], notes
 
 
-def depth_notes(model: DualEncoder, n: int) -> Iterator[str]:
-    """What is edited where a tower has several layers, and what position means there."""
-    image, text = (model.towers[name] for name in ("image", "text"))
-    if image.cfg.n_layers > 1:
-        yield (
-            f"“In all layers” edits all {image.cfg.n_layers} layers of the image tower in one run "
-            "and every query row, because information moves between patches below the last layer; "
-            "each layer's edit is made of the stream that it reads in that run. The summary and "
-            "the order lost by head speak of all query rows. Rows of the pooled row alone say so: "
-            "those of terms other than key-position edit the first layer only, and deeper layers "
-            "run on."
-        )
-    if text.cfg.n_layers > 1:
-        yield (
-            f"The text tower is edited in the pooled row of its first layer, and, where the row "
-            f"says all layers, in all {text.cfg.n_layers} layers and rows."
-        )
-    if max(image.cfg.n_layers, text.cfg.n_layers) > 1:
-        first = hasattr(image, "ln_pre")
-        where = (
-            "Behind the pre-norm and above the first layer" if first else "Above the first layer"
-        )
-        yield (
-            f"{where} position is a convention: the mean of the stream at each position over those "
-            f"of the {n} analysed pictures (of the captions in the text tower) that show other "
-            "objects, centred over the positions of a component. Other pictures give other means."
-        )
+def main_rows(run: Run, *ablations: Ablation) -> list[dict[str, Any]]:
+    """Table rows of some ablations without random draws."""
+    return [row for one in ablations for row in table_rows(run, one, measure(run, one))]
 
 
 def other_sets(recording: Run) -> Iterator[Run]:
@@ -210,3 +220,30 @@ def other_sets(recording: Run) -> Iterator[Run]:
         if name != focus(recording.examples) and n:
             chosen = rng.permutation(n)[:LARGEST_SET]
             yield recording.of(name).at(np.sort(chosen))
+
+
+def depth_notes(model: DualEncoder, n: int) -> Iterator[str]:
+    """What is edited where a tower has several layers, and what position means there."""
+    image, text = (model.towers[name].cfg.n_layers for name in ("image", "text"))
+    if image > 1:
+        yield (
+            f"“In all layers” edits all {image} layers of the image tower in one run "
+            "and every query row, because information moves between patches below the last layer; "
+            "each layer's edit is made of the stream that it reads in that run. The summary and "
+            "the order lost by head speak of all query rows. Rows of the pooled row alone say so: "
+            "those of terms other than key-position edit the first layer only, and deeper layers "
+            "run on."
+        )
+    if text > 1:
+        yield (
+            f"The text tower is edited in the pooled row of its first layer, and, where the row "
+            f"says all layers, in all {text} layers and rows."
+        )
+    if max(image, text) > 1:
+        behind = "Behind the pre-norm and above" if hasattr(model.image, "ln_pre") else "Above"
+        yield (
+            f"{behind} the first layer position is a convention: the mean of the stream at each "
+            f"position over those of the {n} analysed pictures (of the captions in the text tower) "
+            "that show other objects, centred over the positions of a component. Other pictures "
+            "give other means."
+        )

@@ -1,8 +1,10 @@
 """What is said of ablations: the finding, and what to know before leaning on it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lrinterp.analysis.ablation.figures import pictures_of
+from lrinterp.analysis.read import CARRIERS
 from lrinterp.grades import grade, phrase_of
 from lrinterp.result import Metric
 from lrinterp.wording import counted, head_name
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["found", "notes"]
 
-OBJECTS = "key_position_and_objects"
+OBJECTS = "order_key_position_and_objects"
 SHAPE = (
     "In one layer three controls are algebra and no evidence: reversed key-position is, but for "
     "the values, the mirrored picture; exchanged attention, as far as key-content is alike for "
@@ -22,6 +24,7 @@ SHAPE = (
 )
 ENOUGH = 0.1
 """Order that key-position alone may lose and still count as sufficient."""
+NOTHING_TO_LOSE = " Intact order is not above chance: these ablations can take nothing from it."
 TOLD = (
     "“Objects told from empty pixels” keeps key-position and replaces all else by its mean over "
     "the objects and its mean over the empty pixels of each picture."
@@ -36,33 +39,28 @@ RAW = (
 
 def found(result: "TermAblation") -> str:
     """What removal and sufficiency of key-position did, and what each tower needs."""
+    numbers = result.numbers
     keys = ("intact", "without_key_position", "placebo", "key_position_only")
-    intact, without, placebo, only = (named(result, f"order_{key}") for key in keys)
-    spread = named(result, "order_placebo_minus_without")
+    intact, without, placebo, only = (numbers[f"order_{key}"] for key in keys)
+    spread = numbers["order_placebo_minus_without"]
     where = f" in all {result.layers} layers and every query row" if result.layers > 1 else ""
-    text, both = (named(result, f"order_without_{key}_key_position") for key in ("text", "both"))
+    text, both = (numbers[f"order_without_{key}_key_position"] for key in ("text", "both"))
+    known = grade(intact, result.chance) in ("knows", "in part")
     return (
         f"Order on {pictures_of(result.focus)} is {intact.phrase} intact, {without.phrase} without "
         f"key-position{where}, {placebo.phrase} under a placebo of the same size (paired "
         f"difference from the removal {spread.phrase}), and {only.phrase} with key-position alone "
         f"({counted(intact.n, 'picture')}, {counted(intact.n_units, 'label')}). Without "
         f"key-position: {phrase_of(without, result.chance)}. Without that of the text tower order "
-        f"is {text.phrase}, without both {both.phrase}.{nothing_to_lose(result)}"
-        f"{shape(result)}{carried(result)}{loss(result)}"
+        f"is {text.phrase}, without both {both.phrase}."
+        f"{shape(numbers) + carried(numbers) if known else NOTHING_TO_LOSE}{loss(result)}"
     )
 
 
-def named(result: "TermAblation", key: str) -> Metric:
-    """A number of the summary, also where the set of pictures has no summary."""
-    return result.order(*result.named[key])
-
-
-def shape(result: "TermAblation") -> str:
+def shape(numbers: Mapping[str, Metric]) -> str:
     """Whether the straight line carries order, against what it leaves; what reversal does."""
-    line, left = named(result, "order_linear_only"), named(result, "order_residual_rescaled")
-    turned = named(result, "order_reversed")
-    if line.value is None or left.value is None or not has_order(result):
-        return ""
+    keys = ("order_linear_only", "order_residual_rescaled", "order_reversed")
+    line, left, turned = (numbers[key] for key in keys)
     return (
         f" With the straight line of key-position only, order is {line.phrase}; with what the line "
         f"leaves, brought to the size of the term, {left.phrase}; with key-position reversed "
@@ -70,11 +68,11 @@ def shape(result: "TermAblation") -> str:
     )
 
 
-def carried(result: "TermAblation") -> str:
+def carried(numbers: Mapping[str, Metric]) -> str:
     """Which heads carry order, judged on labels that had no say in the choice."""
-    if result.carriers is None or not has_order(result):
+    if CARRIERS[0] not in numbers:
         return ""
-    heads, order, more = result.of_carriers.values()
+    heads, order, more = (numbers[key] for key in CARRIERS)
     return (
         f" Without the key-position of {heads}, chosen on half of the labels, order on pairs of "
         f"the other half is {order.phrase}, {more.phrase} above that without the key-position of "
@@ -82,32 +80,19 @@ def carried(result: "TermAblation") -> str:
     )
 
 
-def has_order(result: "TermAblation") -> bool:
-    """Is there order that an edit could take?"""
-    return grade(named(result, "order_intact"), result.chance) in ("knows", "in part")
-
-
-def nothing_to_lose(result: "TermAblation") -> str:
-    """That nothing can be taken from a model that has nothing."""
-    if has_order(result):
-        return ""
-    return " Intact order is not above chance: these ablations can take nothing from it."
-
-
 def loss(result: "TermAblation") -> str:
     """Why key-position alone loses order, where it does and attention of one layer says so."""
-    lost = named(result, "order_intact_minus_key_position_only")
+    lost = result.numbers["order_intact_minus_key_position_only"]
     told = result.layers == 1 and not result.normed and result.on_objects.size
     if not told or not result.order_lost or lost.low is None or lost.low <= ENOUGH:
         return ""
     place = max(result.order_lost, key=lambda p: float(result.order_lost[p].value or 0))
     before, after = result.on_objects[:, place[1]]
-    told_apart = named(result, "order_key_position_and_objects")
     return (
         f" Keeping key-position alone costs {lost.phrase} of order: attention spreads over empty "
         f"pixels, and the objects hold {after:.2f} of the attention of "
         f"{head_name(*place)} instead of {before:.2f}. Where the scores still tell that something "
-        f"stands at a pixel, though not what, order is {told_apart.phrase}."
+        f"stands at a pixel, though not what, order is {result.numbers[OBJECTS].phrase}."
     )
 
 
@@ -121,13 +106,13 @@ def notes(result: "TermAblation") -> tuple[str, ...]:
         + (" in the first layer." if result.layers > 1 else ".")
     )
     raw = RAW + ("." if result.normed else ". Only their sum is a fact about the model.")
-    placebo, objects = (result.named[f"order_{k}"][0] for k in ("placebo", OBJECTS))
-    draws = len(result.credits[placebo])
+    placebo = result.numbers["order_placebo"].sample
+    draws = 0 if placebo is None else len(placebo.top)
     return (
         "Flatten replaces a term on the patch keys by its mean over them and leaves CLS alone: "
         + whole,
         *([raw] if (result.table["gauge"] == "raw").any() else []),
-        *([TOLD] if objects in result.credits else []),
+        *([TOLD] if result.numbers[OBJECTS].n else []),
         *([SHAPE] if result.layers == 1 else []),
         "The placebo keeps the term and subtracts a random row, orthogonal to it and of the same "
         "size. Placebo, permuted and resampled rows are means over "

@@ -20,6 +20,7 @@ SIDES = {
     "object": ("right-hand object", "left-hand one"),
     "half": ("right half", "left half"),
 }
+GAINED = {"attention_gain": "attention gained", "gain_low": "low", "gain_high": "high"}
 GAUGE_WORDS = {
     "canonical": ("key-position", ""),
     "means": ("key-position", " Position is the mean over the pictures."),
@@ -42,7 +43,7 @@ def gradient_figures(result: "PositionalGradient") -> tuple[Figure, ...]:
 
 def lines_figure(result: "PositionalGradient", gauge: str) -> Figure:
     """The rows of the headline's layer in one gauge, a line a head."""
-    terms = list(TERM_SETS) if gauge == "raw" else [WHOLE]
+    terms = TERM_SETS if gauge == "raw" else (WHOLE,)
     layer, rows = result.headline_layer, result.rows
     part = rows[(rows["gauge"] == gauge) & rows["term"].isin(terms) & (rows["layer"] == layer)]
     shown = part.rename(columns={"value": "score (logits)"})[
@@ -94,28 +95,24 @@ def map_figure(result: "PositionalGradient") -> Figure:
 
 def slopes_figure(result: "PositionalGradient") -> Figure:
     """Slopes of all heads of all layers, to the right and, on a grid, downwards."""
-    part = whole_rows(result)
-    directions = {"slope": "to the right"}
-    if result.grid[0] > 1:
-        directions |= {"slope_y": "downwards"}
-    shown = pd.concat(
-        [part.assign(direction=words, slope=part[name]) for name, words in directions.items()]
-    )[["layer", "head", "slope", "direction"]]
-    step = result.unit if result.grid[0] == 1 else "column or row"
+    part, row, flat = whole_rows(result), result.headline_row, result.grid[0] == 1
+    step = result.unit if flat else "column or row"
     name = f"slope (logits a {step})"
-    row = result.headline_row
-    nulls = f"{row['null_high']:.2g}"
-    if result.grid[0] > 1:
-        nulls += f" to the right, {row['null_high_y']:.2g} downwards"
+    directions = {"slope": "to the right", **({} if flat else {"slope_y": "downwards"})}
+    shown = pd.concat(
+        [
+            part.assign(**{name: part[column], "direction": words})
+            for column, words in directions.items()
+        ]
+    )[["layer", "head", name, "direction"]]
+    nulls = "" if flat else f" to the right, {row['null_high_y']:.2g} downwards"
     return Figure(
         key="slopes",
         title="Slope of key-position by layer and head",
         how_to_read="One row a layer, one column a head; a cell is the fitted slope in logits a "
-        f"{step}, positive towards the right{', or the bottom' if result.grid[0] > 1 else ''}. "
-        f"The headline is {result.headline_name}; the null's steepest head has {nulls}.",
-        plot=heatmap(
-            shown.rename(columns={"slope": name}), x="head", y="layer", z=name, facet="direction"
-        ),
+        f"{step}, positive towards the right{'' if flat else ', or the bottom'}. The headline is "
+        f"{result.headline_name}; the null's steepest head has {row['null_high']:.2g}{nulls}.",
+        plot=heatmap(shown, x="head", y="layer", z=name, facet="direction"),
         table=part,
     )
 
@@ -123,10 +120,7 @@ def slopes_figure(result: "PositionalGradient") -> Figure:
 def gains_map(result: "PositionalGradient") -> Figure:
     """Attention gained by layer and head."""
     right, left = SIDES[result.side]
-    part = whole_rows(result)[["layer", "head", "attention_gain", "gain_low", "gain_high"]]
-    table = part.rename(
-        columns={"attention_gain": "attention gained", "gain_low": "low", "gain_high": "high"}
-    )
+    table = whole_rows(result)[["layer", "head", *GAINED]].rename(columns=GAINED)
     return Figure(
         key="gain",
         title=f"Attention the {right} gains over the {left}, by layer and head",
@@ -141,15 +135,8 @@ def gains_map(result: "PositionalGradient") -> Figure:
 
 def gains(result: "PositionalGradient") -> Figure:
     """Attention gained by head, with intervals."""
-    part = result.table[(result.table["term"] == WHOLE) & (result.table["gauge"] == "canonical")]
-    table = pd.DataFrame(
-        {
-            "head": [head_name(0, h) for h in part["head"]],
-            "attention gained": part["attention_gain"],
-            "low": part["gain_low"],
-            "high": part["gain_high"],
-        }
-    )
+    heads = [head_name(0, head) for head in result.whole["head"]]
+    table = result.whole.assign(head=heads)[["head", *GAINED]].rename(columns=GAINED)
     return Figure(
         key="gain",
         title="Attention the right-hand object gains over the left-hand one",
@@ -163,6 +150,5 @@ def gains(result: "PositionalGradient") -> Figure:
 
 def whole_rows(result: "PositionalGradient") -> pd.DataFrame:
     """The table's rows of key-position as a whole, layers and heads in words."""
-    part = result.table[(result.table["term"] == WHOLE) & (result.table["gauge"] != "raw")]
-    layers, heads = ([f"{k}{v}" for v in part[c]] for k, c in (("L", "layer"), ("H", "head")))
-    return part.assign(layer=layers, head=heads)
+    part = result.whole
+    return part.assign(layer="L" + part["layer"].astype(str), head="H" + part["head"].astype(str))

@@ -1,7 +1,11 @@
-"""What the pooled row gains from each patch's position, and the same where nothing was learned."""
+"""What the pooled row gains from each patch's position, and the same where nothing was learned.
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+Which head is spoken of: the one that order needs most.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lrinterp.analysis.gradient.plane_fit import Grid, fit_row, plane_slopes
+from lrinterp.analysis.read import Place
 from lrinterp.axes import Inputs
 from lrinterp.decomposition import (
     GAUGES,
@@ -20,8 +25,11 @@ from lrinterp.decomposition import (
     term_scores,
 )
 from lrinterp.encoders import build_tower, initialise, tower_from_plain, tower_plain
-from lrinterp.run import TowerRun
+from lrinterp.result import Metric
+from lrinterp.run import Edit, Run, TowerRun
 from lrinterp.run.places import Index
+from lrinterp.scoring import order_credit
+from lrinterp.stats import GAP, mean_interval
 
 __all__ = [
     "ENOUGH",
@@ -31,14 +39,17 @@ __all__ = [
     "WHOLE",
     "LayerRows",
     "Null",
-    "fit_row",
+    "choose",
+    "family",
+    "first_fits",
+    "headline",
     "permuted_null",
     "tower_rows",
     "untrained_null",
 ]
 
-TERM_SETS = {"EP": ("EP",), "PP": ("PP",), "bP": ("bP",), "EP+PP+bP": KEY_POSITION}
-WHOLE = "EP+PP+bP"
+WHOLE = "+".join(KEY_POSITION)
+TERM_SETS = ("EP", "PP", "bP", WHOLE)
 UNTRAINED_MODELS = 100
 PERMUTATIONS = 1000
 FEW, ENOUGH = 16, 64
@@ -47,20 +58,11 @@ scale, and several, whose positions are means over inputs."""
 
 LayerRows = dict[tuple[int, str, str], Float[np.ndarray, "head pixel"]]
 """By layer, gauge and term: what each head's pooled score gains from each pixel's position."""
-
-
-@dataclass(frozen=True)
-class Null:
-    """The largest |slope| over the heads of a tower where nothing was learned, and its kind."""
-
-    kind: str
-    highs: Mapping[tuple[str, str], Float[np.ndarray, "2"]]
-    """By family of gauges and term: to the right and downwards, in logits a column and a row."""
-
-    def of(self, gauge: str, term: str) -> tuple[float, float]:
-        """The largest |slope| to the right and downwards, for the rows of a gauge."""
-        x, y = self.highs[family(gauge), term].tolist()
-        return x, y
+Drawn = tuple[tuple[int, str, str], Float[np.ndarray, "head draw pixel"]]
+"""The same of one layer, gauge and term, many times where nothing was learned."""
+Null = dict[tuple[str, str], Float[np.ndarray, "2"]]
+"""By family of gauges and term: the largest |slope| over the heads of a tower where nothing was
+learned, to the right and downwards, in logits a column and a row."""
 
 
 def family(gauge: str) -> str:
@@ -74,46 +76,54 @@ def tower_rows(streams: Streams) -> LayerRows:
     The first layer in both gauges of its weights, EP, PP and bP apart and together; the layers
     above it together alone, position by the means over these pictures.
     """
-    tower = streams.tower
+    tower, pool = streams.tower, streams.pool
     rows: LayerRows = {}
     for gauge in GAUGES:
-        terms = split_terms(tower, 0, streams.split(0, gauge), streams.pool)
-        rows |= {(0, gauge, name): row for name, row in _named(terms)}
+        terms = split_terms(tower, 0, streams.split(0, gauge), pool)
+        for name in TERM_SETS:
+            group = [TERMS.index(term) for term in name.split("+")]
+            rows[0, gauge, name] = over_patches(terms[group].sum(0))
     for layer in range(1, tower.cfg.n_layers):
-        split = streams.split(layer, MEANS)
-        position = term_scores(tower, layer, split, KEY_POSITION, streams.pool)
-        rows[layer, MEANS, WHOLE] = position[:, :, 0, 1:].mean(0).cpu().double().numpy()
+        position = term_scores(tower, layer, streams.split(layer, MEANS), KEY_POSITION, pool)
+        rows[layer, MEANS, WHOLE] = over_patches(position)
     return rows
+
+
+def over_patches(scores: Float[Tensor, "batch head 1 key"]) -> Float[np.ndarray, "head pixel"]:
+    """Scores of the patch keys, mean over inputs."""
+    return scores[:, :, 0, 1:].mean(0).cpu().double().numpy()
 
 
 def untrained_null(run: TowerRun, grid: Grid) -> Null:
     """Largest |slope| over heads, and layers, of freshly initialised towers like that of a run."""
     model, tower = run.model, build_tower(tower_from_plain(tower_plain(run.tower.cfg)))
-    sample = run.at(some(run.inputs, run.n_layers))
-    highs: dict[tuple[str, str], np.ndarray] = {}
+    sample, found = run.at(some(run.inputs, run.n_layers)), []
     for seed in range(UNTRAINED_MODELS):
         generator = torch.Generator().manual_seed(UNTRAINED_MODELS + seed)
         initialise(tower, model.config, generator)  # type: ignore[arg-type]
         fresh = TowerRun(model.with_tower(run.name, tower), run.name, sample.inputs, sample.places)
-        rows = tower_rows(fresh.streams)
-        for (_, gauge, term), values in rows.items():
-            high = np.abs(plane_slopes(values, grid)).max(-1)
-            key = family(gauge), term
-            highs[key] = np.maximum(highs[key], high) if key in highs else high
-    return Null("untrained", highs)
+        found.append(tower_rows(fresh.streams))
+    drawn = ((key, np.stack([rows[key] for rows in found], axis=1)) for key in found[0])
+    return {key: slopes.max(-1) for key, slopes in steepest(drawn, grid).items()}
 
 
 def permuted_null(own: LayerRows, grid: Grid, seed: int) -> Null:
     """95 % quantile of the largest |slope| over heads, and layers, when patches are permuted."""
     rng = np.random.default_rng(seed)
-    n_pixels = next(iter(own.values())).shape[1]
-    orders = np.argsort(rng.random((PERMUTATIONS, n_pixels)), axis=1)
+    orders = np.argsort(rng.random((PERMUTATIONS, math.prod(grid))), axis=1)
+    drawn = ((key, values[:, orders]) for key, values in own.items())
+    return {key: np.quantile(s, 0.95, axis=-1) for key, s in steepest(drawn, grid).items()}
+
+
+def steepest(
+    drawn: Iterable[Drawn], grid: Grid
+) -> dict[tuple[str, str], Float[np.ndarray, "2 draw"]]:
+    """By family and term: the largest |slope| over heads, and layers, in each draw."""
     largest: dict[tuple[str, str], np.ndarray] = {}
-    for (_, gauge, term), values in own.items():
-        found = np.max([np.abs(plane_slopes(row[orders], grid)) for row in values], axis=0)
-        key = family(gauge), term
-        largest[key] = np.maximum(largest[key], found) if key in largest else found
-    return Null("permuted", {key: np.quantile(v, 0.95, axis=-1) for key, v in largest.items()})
+    for (_, gauge, term), values in drawn:
+        key, found = (family(gauge), term), np.abs(plane_slopes(values, grid)).max(1)
+        largest[key] = np.maximum(largest.get(key, 0.0), found)
+    return largest
 
 
 def some(inputs: Inputs, layers: int) -> Index:
@@ -123,10 +133,36 @@ def some(inputs: Inputs, layers: int) -> Index:
     return torch.from_numpy(np.unique(np.linspace(0, len(inputs) - 1, ENOUGH).round().astype(int)))
 
 
-def _named(
-    terms: Float[Tensor, "term batch head 1 key"],
-) -> Iterator[tuple[str, Float[np.ndarray, "head pixel"]]]:
-    """The key-position terms, apart and together, over the patch keys, mean over inputs."""
-    for name, group in TERM_SETS.items():
-        picked = terms[[TERMS.index(term) for term in group]][..., 0, 1:].sum(0).mean(0)
-        yield name, picked.cpu().double().numpy()
+def first_fits(run: Run) -> list[dict[str, Any]]:
+    """Straight-line fits of the canonical key-position row of every head of the first layer."""
+    rows = tower_rows(run.streams["image"])
+    return [fit_row(row) for row in rows[0, "canonical", WHOLE]]
+
+
+def headline(run: Run) -> tuple[int, list[dict[str, Any]]]:
+    """The headline head of the first layer as `positional_gradient` chooses it, and all fits.
+
+    Of a run of the pictures of one set. Rows are those of canonical key-position. Cost: an
+    ablation a head, and nothing else of `term_ablation`. The image tower must be one that reads
+    tokens and can be decomposed.
+    """
+    fits, lost = first_fits(run), {}
+    intact = order_credit(run.scores, run.examples)
+    for head in range(len(fits)):
+        without = run.under(Edit(layers=(0,), heads=(head,), queries="pooled"))
+        change = intact - order_credit(without.scores, run.examples)
+        lost[0, head] = Metric(**vars(mean_interval(change, run.examples.image_units, scale=GAP)))
+    (_, head), _ = choose(lost, {(0, head): fit["slope"] for head, fit in enumerate(fits)})
+    return head, fits
+
+
+def choose(order_lost: Mapping[Place, Metric], slopes: Mapping[Place, float]) -> tuple[Place, str]:
+    """The headline head and why, from the order that each head's removal costs, and its slope."""
+    lost = {h: s for h, s in order_lost.items() if s.low is not None and s.low > 0}
+    if lost:
+        best = max(lost, key=lambda head: lost[head].value)  # type: ignore[arg-type, return-value]
+        return best, "its removal costs most order"
+    steepest = max(slopes, key=lambda head: abs(slopes[head]))
+    if all(lost.low is None for lost in order_lost.values()):
+        return steepest, "the largest |slope|: the order lost has no interval"
+    return steepest, "the largest |slope|: no head's removal costs order beyond its interval"

@@ -19,16 +19,16 @@ CONSTANT = 1e-6
 """Logits from smallest to largest below which values count as constant."""
 
 
-def slopes(rows: Float[np.ndarray, "row pixel"]) -> Float[np.ndarray, "row"]:
+def slopes(rows: Float[np.ndarray, "*row pixel"]) -> Float[np.ndarray, "*row"]:
     """Least-squares slope over the pixels; 0 for a constant row, and for a single pixel."""
     x = np.arange(rows.shape[-1]) - (rows.shape[-1] - 1) / 2
     return (rows - rows.mean(-1, keepdims=True)) @ x / max(x @ x, 0.5)
 
 
-def plane_slopes(rows: Float[np.ndarray, "row patch"], grid: Grid) -> Float[np.ndarray, "2 row"]:
+def plane_slopes(rows: Float[np.ndarray, "*row patch"], grid: Grid) -> Float[np.ndarray, "2 *row"]:
     """Least-squares slopes of a plane: per column (to the right), then per row (downwards)."""
-    cells = rearrange(rows, "n (row column) -> n row column", row=grid[0])
-    return np.stack([slopes(cells.mean(1)), slopes(cells.mean(2))])
+    cells = rearrange(rows, "... (row column) -> ... row column", row=grid[0])
+    return np.stack([slopes(cells.mean(-2)), slopes(cells.mean(-1))])
 
 
 def fit_row(row: Float[np.ndarray, "pixel"]) -> dict[str, Any]:

@@ -5,23 +5,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, final
 
+import numpy as np
 import pandas as pd
+import torch
+from einops import einsum
 
-from lrinterp.analysis.gradient.attention_gain import attention_gains, gains_of
 from lrinterp.analysis.gradient.figures import gradient_figures
 from lrinterp.analysis.gradient.fit import (
     WHOLE,
     LayerRows,
     Null,
+    choose,
+    family,
     permuted_null,
     tower_rows,
     untrained_null,
 )
-from lrinterp.analysis.gradient.headline import choose
-from lrinterp.analysis.gradient.plane_fit import Grid, fit_plane, plane_slopes
+from lrinterp.analysis.gradient.plane_fit import Grid, fit_plane
 from lrinterp.analysis.gradient.words import found, notes
 from lrinterp.analysis.read import GAIN, Place, order_lost
-from lrinterp.analysis.subject import decomposable, focus, over_pictures, sides_of
+from lrinterp.analysis.subject import SIDES, decomposable, focus, over_pictures, sides_of
 from lrinterp.axes import Pixels
 from lrinterp.decomposition import gauges_at
 from lrinterp.result import Figure, Metric, Result, records
@@ -30,6 +33,14 @@ from lrinterp.stats import COSINE, Sample
 from lrinterp.wording import head_name
 
 __all__ = ["PositionalGradient", "positional_gradient"]
+
+DOWN = ("slope_y", "span_y", "null_high_y", "null_span_y")
+"""Columns that a single row of pixels leaves empty."""
+GAINED = {
+    "attention_gain": "value", "gain_low": "low", "gain_high": "high",
+    "n": "n", "n_units": "n_units",
+}  # fmt: skip
+"""Columns of the attention gained, beside key-position as a whole."""
 
 
 @final
@@ -72,12 +83,9 @@ class PositionalGradient(Result):
         return head_name(self.headline_layer, self.headline)
 
     @property
-    def widest(self) -> float:
-        """The largest span of key-position of any head of any layer."""
-        return max(
-            self.fit_of(int(head), layer=int(layer))["span"]
-            for layer, head in self.table[["layer", "head"]].drop_duplicates().to_numpy()
-        )
+    def whole(self) -> pd.DataFrame:
+        """The table's rows of key-position as a whole, in each layer's own gauge."""
+        return whole_rows(self.table)
 
     @property
     def headline_row(self) -> dict[str, Any]:
@@ -87,9 +95,7 @@ class PositionalGradient(Result):
     @property
     def headline_rows(self) -> pd.DataFrame:
         """The fitted values of key-position of all heads in the headline's layer."""
-        gauge = gauges_at(self.headline_layer)[0]
-        rows = self.rows[(self.rows["gauge"] == gauge) & (self.rows["term"] == WHOLE)]
-        return rows[rows["layer"] == self.headline_layer]
+        return whole_rows(self.rows[self.rows["layer"] == self.headline_layer])
 
     def fit_of(
         self, head: int, term: str = WHOLE, gauge: str | None = None, *, layer: int = 0
@@ -113,7 +119,7 @@ class PositionalGradient(Result):
             "headline_head": Metric(value=self.headline_name, estimator="name"),
             "headline_slope": Metric(value=row["slope"], estimator="slope"),
             "headline_span": Metric(value=row["span"], estimator="slope"),
-            "widest_span": Metric(value=self.widest, estimator="slope"),
+            "widest_span": Metric(value=float(self.whole["span"].max()), estimator="slope"),
             "headline_spearman": Metric(value=row["spearman"], estimator="correlation"),
             "null_slope": Metric(value=row["null_high"], estimator="slope"),
             "null_span": Metric(value=row["null_span"], estimator="slope"),
@@ -158,73 +164,93 @@ def positional_gradient(
     4. Raises NotApplicable where the tower cannot be split.
     """
     tower = decomposable(recording, "image")
-    examples, name = recording.examples, focus(recording.examples)
-    run = recording.of(name).towers["image"]
-    rows = tower_rows(run.streams)
-    null = (
-        permuted_null(rows, examples.grid, seed)
-        if recording.model.config is None
-        else untrained_null(run, examples.grid)
-    )
-    fits = pd.DataFrame(list(fitted(rows, examples.grid, null, attention_gains(recording))))
-    (layer, head), chosen_by = choose(order_lost(term_ablation), steepness(rows, examples.grid))
-    part, gained = examples.of(name), gains_of(recording, layer)[head]
+    part = recording.of(focus(recording.examples))
+    run, grid = part.towers["image"], part.examples.grid
+    rows, gains = tower_rows(run.streams), attention_gains(part)
+    if recording.model.config is None:
+        kind, null = "permuted", permuted_null(rows, grid, seed)
+    else:
+        kind, null = "untrained", untrained_null(run, grid)
+    kinds = {"n": "Int64", "n_units": "Int64", **dict.fromkeys(DOWN, float)}
+    table = pd.DataFrame(list(fitted(rows, grid, (kind, null), gains))).astype(kinds)
+    slopes = {(row["layer"], row["head"]): row["slope"] for row in records(whole_rows(table))}
+    (layer, head), chosen_by = choose(order_lost(term_ablation), slopes)
     return PositionalGradient(
-        table=fits.astype({"n": "Int64", "n_units": "Int64", **dict.fromkeys(DOWN, float)}),
-        rows=pd.DataFrame(list(long_rows(rows, examples.grid))),
-        null=null.kind,
+        table=table,
+        rows=long_rows(rows, grid),
+        null=kind,
         headline=head,
         headline_layer=layer,
         headline_by=chosen_by,
-        focus=name,
+        focus=part.examples.image_set[0],
         normed=tower.cfg.normalization_type is not None,
         layers=tower.cfg.n_layers,
-        grid=examples.grid,
+        grid=grid,
         unit="patch" if isinstance(run.inputs, Pixels) else "pixel",
-        side=sides_of(examples),
-        gain=over_pictures(part, Sample.mean(gained[None], part.image_units, COSINE)),
+        side=sides_of(part.examples),
+        gain=gains[layer, head],
     )
 
 
-DOWN = ("slope_y", "span_y", "null_high_y", "null_span_y")
-"""Columns that a single row of pixels leaves empty."""
+def attention_gains(run: Run) -> dict[Place, Metric]:
+    """By layer and head: attention of the pooled row to the right minus the left of a picture."""
+    tower, examples = run.towers["image"], run.examples
+    left, right = (tower.places.roles[role].double() for role in SIDES[sides_of(examples)])
+    rows, gains = torch.arange(len(tower), device=tower.inputs.pool.device), {}
+    for layer in range(tower.n_layers):
+        pattern = tower.cache["pattern", layer][rows, :, tower.inputs.pool].cpu().double()
+        gained = einsum(pattern, right - left, "image head key, image key -> head image").numpy()
+        for head, gain in enumerate(gained):
+            sample = Sample.mean(gain[None], examples.image_units, COSINE)
+            gains[layer, head] = over_pictures(examples, sample)
+    return gains
 
 
 def fitted(
-    rows: LayerRows, grid: Grid, null: Null, gains: Mapping[Place, dict[str, Any]]
+    rows: LayerRows, grid: Grid, null: tuple[str, Null], gains: Mapping[Place, Metric]
 ) -> Iterator[dict[str, Any]]:
-    """One table row for each layer, gauge, term and head."""
-    nothing = dict.fromkeys(next(iter(gains.values())))
+    """One table row for each layer, gauge, term and head, with the kind of the null and itself."""
+    kind, highs = null
     for (layer, gauge, term), values in rows.items():
-        x, y = null.of(gauge, term)
-        against = {"null": null.kind, "null_high": x, "null_span": x * (grid[1] - 1)}
-        if grid[0] > 1:
-            against |= {"null_high_y": y, "null_span_y": y * (grid[0] - 1)}
-        else:
-            against |= {"null_high_y": None, "null_span_y": None}
-        whole = (gauge, term) == (gauges_at(layer)[0], WHOLE)
+        x, y = highs[family(gauge), term].tolist()
+        down = (y, y * (grid[0] - 1)) if grid[0] > 1 else (None, None)
+        against = {"null": kind, "null_high": x, "null_span": x * (grid[1] - 1)}
+        against |= {"null_high_y": down[0], "null_span_y": down[1]}
+        whole = term == WHOLE and gauge != "raw"
         for head, row in enumerate(values):
             place = {"encoder": "image", "layer": layer, "head": head, "term": term}
-            gained = gains[layer, head] if whole else nothing
-            yield {**place, "gauge": gauge, **fit_plane(row, grid), **against, **gained}
+            gain = {name: getattr(gains[layer, head], field) for name, field in GAINED.items()}
+            yield {
+                **place,
+                "gauge": gauge,
+                **fit_plane(row, grid),
+                **against,
+                **(gain if whole else {}),
+            }
 
 
-def steepness(rows: LayerRows, grid: Grid) -> dict[Place, float]:
-    """The slope of key-position from left to right, by layer and head."""
-    return {
-        (layer, head): float(slope)
-        for (layer, gauge, term), values in rows.items()
-        if (gauge, term) == (gauges_at(layer)[0], WHOLE)
-        for head, slope in enumerate(plane_slopes(values, grid)[0])
-    }
+def whole_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of key-position as a whole, in each layer's own gauge."""
+    return table[(table["term"] == WHOLE) & (table["gauge"] != "raw")]
 
 
-def long_rows(rows: LayerRows, grid: Grid) -> Iterator[dict[str, Any]]:
+def long_rows(rows: LayerRows, grid: Grid) -> pd.DataFrame:
     """The fitted values as a long table; pixels, grid rows and columns counted from 1."""
-    for (layer, gauge, term), values in rows.items():
-        for head, row in enumerate(values):
-            for pixel, value in enumerate(row.tolist()):
-                place = {"gauge": gauge, "term": term, "head": head_name(layer, head)}
-                down, across = divmod(pixel, grid[1])
-                where = {"pixel": pixel + 1, "row": down + 1, "column": across + 1}
-                yield {**place, **where, "value": value, "layer": layer}
+    down, across = np.indices(grid).reshape(2, -1) + 1
+    parts = [
+        pd.DataFrame(
+            {
+                "gauge": gauge,
+                "term": term,
+                "head": head_name(layer, head),
+                "pixel": np.arange(len(row)) + 1,
+                "row": down,
+                "column": across,
+                "value": row,
+                "layer": layer,
+            }
+        )
+        for (layer, gauge, term), values in rows.items()
+        for head, row in enumerate(values)
+    ]
+    return pd.concat(parts, ignore_index=True)

@@ -27,6 +27,7 @@ NULL_WORDS = {
     "permuted": "The null, the 95 % quantile of the steepest head when the {unit} of these rows "
     f"change places at random ({PERMUTATIONS:,} times), spans",
 }
+UNITS = {"pixel": "pixels", "patch": "patches"}
 SIDE_WORDS = {
     "object": "right-hand object minus attention to the left-hand one",
     "half": "right half minus attention to the left half",
@@ -52,7 +53,7 @@ def verdict(result: "PositionalGradient") -> str:
     slope, flat = result.headline_row["slope"], result.grid[0] == 1
     if not has_gradient(result.metrics):
         return f"has no gradient{'' if flat else ' from left to right'} to speak of"
-    step = result.unit if flat else f"column of {units(result)}"
+    step = result.unit if flat else f"column of {UNITS[result.unit]}"
     side = "right" if slope > 0 else "left"
     return f"rises towards the {side} by {abs(slope):.2f} logits a {step}"
 
@@ -62,13 +63,11 @@ def downwards(result: "PositionalGradient") -> str:
     row = result.headline_row
     if row["slope_y"] is None:
         return ""
-    if row["span_y"] < max(NO_GRADIENT, row["null_span_y"]):
-        null = f"(null {row['null_span_y']:.2g})"
-        return f" From top to bottom it spans {row['span_y']:.3g} logits, no gradient {null}."
-    end = "bottom" if row["slope_y"] > 0 else "top"
+    rising = f"rising towards the {'bottom' if row['slope_y'] > 0 else 'top'}"
+    flat = row["span_y"] < max(NO_GRADIENT, row["null_span_y"])
     return (
-        f" From top to bottom it spans {row['span_y']:.3g} logits, rising towards the {end} (null "
-        f"{row['null_span_y']:.2g})."
+        f" From top to bottom it spans {row['span_y']:.3g} logits, "
+        f"{'no gradient' if flat else rising} (null {row['null_span_y']:.2g})."
     )
 
 
@@ -89,9 +88,4 @@ def notes(result: "PositionalGradient") -> tuple[str, ...]:
 
 def null_words(result: "PositionalGradient") -> str:
     """What the null is, up to its number."""
-    return NULL_WORDS[result.null].format(unit=units(result))
-
-
-def units(result: "PositionalGradient") -> str:
-    """What the grid holds, many of them."""
-    return "pixels" if result.unit == "pixel" else "patches"
+    return NULL_WORDS[result.null].format(unit=UNITS[result.unit])

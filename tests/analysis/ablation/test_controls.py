@@ -7,33 +7,31 @@ import pytest
 
 from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.ablation import controls
-from lrinterp.analysis.ablation.controls import by_dose, carriers, predicted, split_in_half
-from lrinterp.analysis.ablation.rows import Ablation, Listed
+from lrinterp.analysis.ablation.controls import carriers, predictions, split_in_half
+from lrinterp.analysis.ablation.rows import Ablation
+from lrinterp.scoring import order_credit
 from lrinterp.stats import Units
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-INTACT = np.array([1.0, 0.0, 0.5])
 
-
-def test_one_layer_and_two_objects_are_algebra():
+def test_one_layer_and_two_objects_are_algebra_and_all_else_is_evidence(micro_recording):
+    run = micro_recording.of("unseen_pair")
+    intact = order_credit(run.scores, run.examples)
+    found = predictions(run)
+    assert set(found) == {"order_reversed", "order_exchanged", "order_equalised"}
     for key in ("order_reversed", "order_exchanged"):
-        assert predicted(key, INTACT, 1, 2, 0.5).tolist() == [0, 1, 0.5]  # type: ignore[union-attr]
-    assert predicted("order_equalised", INTACT, 1, 2, 0.5).tolist() == [0.5] * 3  # type: ignore[union-attr]
+        assert found[key].tolist() == (1 - intact).tolist()
+    assert set(found["order_equalised"]) == {0.5}
 
 
-@pytest.mark.parametrize(
-    ("key", "layers", "objects"),
-    [
-        ("order_linear_only", 1, 2),
-        ("order_residual_rescaled", 1, 2),
-        ("order_placebo", 1, 2),
-        ("order_reversed", 2, 2),
-        ("order_equalised", 1, 3),
-    ],
-)
-def test_all_else_is_evidence(key, layers, objects):
-    assert predicted(key, INTACT, layers, objects, 0.5) is None
+@pytest.mark.parametrize(("layers", "objects"), [(2, 2), (1, 3)])
+def test_more_layers_or_objects_are_no_algebra(layers, objects):
+    world = World(n_pixels=4, n_labels=6, n_objects=objects)
+    scenes = Scenes(world, Split(n_pair=3, n_val=3, positions_per_label=2, layouts_per_pair=2))
+    config = preset("minimal", d_model=8, n_heads=2, d_head=4, d_embed=6, image_layers=layers)
+    model = DualEncoder.build(config, scenes.sizes, 0)
+    assert predictions(record(model, scenes.examples(["unseen_pair"]))) == {}
 
 
 def test_halves_share_no_label():
@@ -51,14 +49,14 @@ def test_halves_share_no_label():
 @pytest.fixture
 def planted(
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[set[tuple[int, int]]], tuple[Run, Listed]]:
+) -> Callable[[set[tuple[int, int]]], Run]:
     """A run of two layers and two heads, whose order depends on some heads alone, by decree."""
     split = Split(n_pair=2, n_val=6, positions_per_label=2, layouts_per_pair=2)
     scenes = Scenes(World(n_pixels=3, n_labels=8), split)
     config = preset("minimal", d_model=8, n_heads=2, d_head=4, d_embed=6, image_layers=2)
     run = record(DualEncoder.build(config, scenes.sizes, 0), scenes.examples(["unseen_pair"]))
 
-    def plant(needed: set[tuple[int, int]]) -> tuple[Run, Listed]:
+    def plant(needed: set[tuple[int, int]]) -> Run:
         def order(_: Run, ablation: Ablation) -> np.ndarray:
             taken = {
                 (layer, head)
@@ -71,42 +69,33 @@ def planted(
 
         monkeypatch.setattr(controls, "order_without", order)
         monkeypatch.setattr(controls, "order_credit", lambda *_: order(run, ()))
-        return run, Listed(model=run.model)
+        return run
 
     return plant
 
 
 @pytest.mark.parametrize("needed", [{(1, 0)}, {(0, 1), (1, 1)}, {(0, 0), (0, 1), (1, 0), (1, 1)}])
 def test_the_heads_that_carry_order_are_found(planted, needed):
-    run, listed = planted(needed)
-    found = carriers(run, listed)
-    assert found is not None
-    assert set(found.heads) == {f"L{layer}H{head}" for layer, head in needed}
-    assert set(found.without) == set(found.without_all) == {0.5}
-    assert len(set(run.examples.image_labels[found.pictures].ravel())) == 3
+    heads, without, more = carriers(planted(needed)).values()
+    assert set(str(heads.value).split(", ")) == {f"L{layer}H{head}" for layer, head in needed}
+    assert (without.value, more.value) == (0.5, 0)
+    assert without.n_units == more.n_units == 3
 
 
 def test_no_head_is_named_where_nothing_carries_order(planted):
-    found = carriers(*planted(set()))
-    assert found is not None
-    assert found.heads == ()
-    assert set(found.without) == {1}
+    heads, without, _ = carriers(planted(set())).values()
+    assert (heads.value, without.value) == ("none", 1)
 
 
 def test_a_model_with_one_head_at_work_names_it(micro):
     """Head 0 of the micro-model carries order; with four labels in pairs two choose it."""
     split = Split(n_pair=4, n_val=0, positions_per_label=2, layouts_per_pair=1)
-    run = record(micro, Scenes(World(n_pixels=3, n_labels=4), split).examples())
-    found = carriers(run.of("seen_pair"), Listed(model=micro))
-    assert found is not None
-    assert found.heads == ("L0H0",)
-    assert found.without.tolist() == found.without_all.tolist()
-    assert found.without.mean() == 0.5
-    few = record(micro, run.examples.at(found.pictures))
-    assert carriers(few.of(few.examples.image_set[0]), Listed(model=micro)) is None
-
-
-def test_doses_that_were_not_measured_are_left_out():
-    labels = {0.0: "a", 0.5: "b", 1.0: "c"}
-    measured = {"a": np.zeros((1, 2)), "c": np.ones((1, 2))}
-    assert [(dose, values.mean()) for dose, values in by_dose(measured, labels)] == [(0, 0), (1, 1)]
+    run = record(micro, Scenes(World(n_pixels=3, n_labels=4), split).examples()).of("seen_pair")
+    heads, without, more = carriers(run).values()
+    assert heads.value == "L0H0"
+    assert (without.value, more.value) == (0.5, 0)
+    halves = split_in_half(run.examples.image_units.member)
+    assert halves is not None
+    judged = run.at(np.flatnonzero(halves[1]))
+    assert (without.n, without.examples) == (len(judged.examples), judged.examples.fingerprint)
+    assert carriers(judged) == {}

@@ -1,5 +1,7 @@
 """First-order estimates: by hand where they can be, exact for small changes, wrong signs caught."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,14 +11,12 @@ from lrinterp.analysis.ablation import estimate as ablation_estimate
 from lrinterp.analysis.ablation.estimate import (
     AGREEMENT,
     CHANGE,
-    agreement_rows,
     estimate_rows,
-    exact_rows,
     flattening,
     head_estimates,
     strongest_and_random,
 )
-from lrinterp.analysis.ablation.rows import Listed
+from lrinterp.analysis.ablation.rows import one_head
 from lrinterp.decomposition import KEY_POSITION
 from lrinterp.scoring import margin_weights
 
@@ -81,8 +81,7 @@ def test_an_estimate_is_exact_for_small_changes(recorded: Run, layer: int, head:
     assert errors[1] < 1e-3
     assert errors[1] == pytest.approx(errors[0] / 10, rel=0.1)  # the next order of the series
     assert ratio(-1e-4) == pytest.approx(-1, abs=1e-3)
-    ablation = Listed(model=recorded.model).head(layer, head)
-    exact = margin(recorded, recorded.under(*ablation).embeddings["image"]) - before
+    exact = margin(recorded, recorded.under(*one_head(layer, head)).embeddings["image"]) - before
     assert ratio(1.0) * estimate == pytest.approx(exact, abs=1e-6)  # the row that is measured
 
 
@@ -114,24 +113,30 @@ def test_the_strongest_heads_are_chosen_and_some_at_random():
 
 def test_rows_of_the_table_say_which_head_and_by_which_way(recorded: Run):
     estimates = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
-    rows = list(estimate_rows(recorded, estimates))
+    n = len(recorded.examples)
+    *rows, exact, _, _ = estimate_rows(recorded, estimates, {(1, 2): np.full(n, -0.25)})
     assert [(row["layers"], row["heads"], row["value"]) for row in rows[-2:]] == [
         ("1", "1", 0.5),
         ("1", "2", 0.6),
     ]
     assert {row["candidates"] for row in rows} == {"first order"}
-    (exact,) = exact_rows(recorded, (1, 2), np.full(len(recorded.examples), -0.25))
     assert exact["metric"] == rows[0]["metric"] == CHANGE
     assert (exact["candidates"], exact["layers"], exact["heads"]) == ("exact", "1", "2")
-    assert (exact["value"], exact["n"]) == (-0.25, len(recorded.examples))
+    assert (exact["value"], exact["n"]) == (-0.25, n)
     assert exact["terms"] == "+".join(KEY_POSITION)
+
+
+def agreement(recorded: Run, estimated: np.ndarray, exact: np.ndarray) -> list[dict[str, Any]]:
+    """The rows of agreement of four heads, each with one change of all pictures."""
+    changes = {(0, i): np.full(len(recorded.examples), change) for i, change in enumerate(exact)}
+    return list(estimate_rows(recorded, estimated[None], changes))[-2:]
 
 
 def test_agreement_is_one_for_equal_ranks_and_none_for_a_constant(recorded: Run):
     x = np.array([0.1, -0.5, 0.3, 0.2])
-    pearson, spearman = agreement_rows(recorded, x, x**3)
+    pearson, spearman = agreement(recorded, x, x**3)
     assert (pearson["metric"], pearson["candidates"], pearson["n"]) == (AGREEMENT, "pearson", 4)
     assert spearman["value"] == pytest.approx(1)
     assert pearson["value"] == pytest.approx(np.corrcoef(x, x**3)[0, 1])
-    assert [row["value"] for row in agreement_rows(recorded, x, -x)] == pytest.approx([-1, -1])
-    assert [row["value"] for row in agreement_rows(recorded, x, 0 * x)] == [None, None]
+    assert [row["value"] for row in agreement(recorded, x, -x)] == pytest.approx([-1, -1])
+    assert [row["value"] for row in agreement(recorded, x, 0 * x)] == [None, None]

@@ -1,18 +1,27 @@
 """Every ablation of the standard table in words that tell it from all others, and its figures."""
 
 import pandas as pd
+import pytest
 
 from lrinterp.analysis.ablation.figures import (
+    COURSES,
     ablation_words,
+    doses_figure,
     estimate_figure,
+    heads_figure,
     layers_figure,
     order_figure,
     order_rows,
+    shape_figure,
     split_figure,
 )
-from lrinterp.analysis.ablation.rows import Ablation, Listed, cells_of
+from lrinterp.analysis.ablation.rows import Ablation, cells_of, standard
+from lrinterp.analysis.ablation.term_ablation import TermAblation, term_ablation
 from lrinterp.encoders import DualEncoder, preset
+from lrinterp.result import Metric
 from lrinterp.run import Edit
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def towers(layers: int = 1) -> DualEncoder:
@@ -45,7 +54,7 @@ def test_ablations_read_as_phrases():
 
 
 def test_no_two_ablations_of_all_heads_in_one_gauge_share_their_words():
-    rows = cells(Listed(model=MODEL).standard(), MODEL)
+    rows = cells(standard(MODEL), MODEL)
     named = [(ablation_words({"model": "trained", **r}), r["gauge"], r["dose"]) for r in rows]
     assert len(set(named)) == len(named)
 
@@ -53,7 +62,7 @@ def test_no_two_ablations_of_all_heads_in_one_gauge_share_their_words():
 def shown() -> pd.DataFrame:
     """The order rows of a deep tower, each with a number of its own."""
     common = {"model": "trained", "set": "unseen_pair", "metric": "order"}
-    rows = cells(Listed(model=DEEP).standard(), DEEP)
+    rows = cells(standard(DEEP), DEEP)
     table = [{**r, **common, "value": i / 100, "low": 0.4, "high": 0.6} for i, r in enumerate(rows)]
     return order_rows(pd.DataFrame(table), "unseen_pair")
 
@@ -99,3 +108,30 @@ def test_estimates_meet_what_was_measured():
     assert figure.table["estimated change"].tolist() == [-0.5, 0.125]
     assert figure.table["exact change"].tolist() == [-0.75, 0.0625]
     assert "n = 2 heads" in figure.how_to_read
+
+
+@pytest.fixture
+def result(micro_recording) -> TermAblation:
+    return term_ablation(micro_recording, draws=2)
+
+
+def test_every_course_stands_beside_what_algebra_predicts(result):
+    table = shape_figure(result).table.set_index("key")
+    assert list(table.index) == list(COURSES)
+    predicted = table["predicted"].dropna().to_dict()
+    assert predicted == {"order_reversed": 0, "order_exchanged": 0, "order_equalised": 0.5}
+    assert table["gap_value"].dropna().tolist() == [0, 0, 0]
+    assert table.loc["order_linear_only", "order accuracy"] == 1
+    assert table.loc["order_residual_only", "order accuracy"] == 0.5
+
+
+def test_doses_go_from_wrong_to_right(result):
+    table = doses_figure(result).table
+    assert table["key-position multiplied by"].tolist() == [-1, -0.5, 0, 0.5, 1]
+    assert table["order accuracy"].tolist() == [0, 0, 0.5, 1, 1]
+
+
+def test_heads_are_sorted_by_what_their_removal_or_exchange_costs():
+    lost = {(0, head): Metric(value=value, n=4) for head, value in enumerate((0.1, 0.5, -0.2))}
+    for figure in (heads_figure(lost), heads_figure(lost, exchanged=True)):
+        assert figure.table["head"].tolist() == ["L0H1", "L0H0", "L0H2"]

@@ -10,8 +10,15 @@ from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, preset, r
 from lrinterp.analysis.ablation import estimate as ablation_estimate
 from lrinterp.analysis.ablation import measure as ablation_measure
 from lrinterp.analysis.ablation.estimate import AGREEMENT, CHANGE
-from lrinterp.analysis.ablation.measure import Runs, comparisons, measure, other_sets, table_rows
-from lrinterp.analysis.ablation.rows import Listed, label_of
+from lrinterp.analysis.ablation.measure import (
+    NOTHING,
+    Runs,
+    comparisons,
+    measure,
+    other_sets,
+    table_rows,
+)
+from lrinterp.analysis.ablation.rows import PLACEBO, REMOVED, label_of, one_head, standard
 from lrinterp.run import Edit, InputIndependent
 from lrinterp.scoring import METRICS, credits, margin_weights
 from lrinterp.stats import mean_interval
@@ -113,10 +120,9 @@ def test_rows_of_the_table_carry_intervals_over_labels(micro, micro_examples):
 
 
 def test_every_draw_of_a_placebo_is_kept(run):
-    runs, listed = Runs(run), Listed(model=run.model)
-    placebo = listed.whole("placebo")
-    runs.measure([(), listed.without, placebo, placebo], draws=3)
-    labels = [label_of(one, run.model) for one in ((), listed.without, placebo)]
+    runs = Runs(run)
+    runs.measure([(), REMOVED, PLACEBO, PLACEBO], draws=3)
+    labels = [label_of(one, run.model) for one in ((), REMOVED, PLACEBO)]
     assert list(runs.measured) == labels
     assert [found["order", "pair"].shape for found in runs.measured.values()] == [
         (1, 6),
@@ -159,7 +165,7 @@ def test_heads_are_estimated_and_some_measured(deep, monkeypatch):
     monkeypatch.setattr(ablation_estimate, "RANDOM", 1)
     model, scenes = deep
     run = record(model, scenes.examples(["unseen_pair"]))
-    runs, listed = Runs(run), Listed(model=model)
+    runs = Runs(run)
     runs.estimate()
     assert len(runs.measured) == 3
     rows = [row for row in runs.table if row["metric"] == CHANGE]
@@ -170,7 +176,7 @@ def test_heads_are_estimated_and_some_measured(deep, monkeypatch):
     assert set(largest) <= set(exact)
     weights = margin_weights(run.examples)
     for (layer, head), value in exact.items():
-        ablation = listed.head(int(layer), int(head))
+        ablation = one_head(int(layer), int(head))
         change = ((run.under(*ablation).scores - run.scores) * weights).sum(1).mean()
         assert value == pytest.approx(float(change), abs=1e-6)
         assert label_of(ablation, model) in runs.measured
@@ -179,6 +185,22 @@ def test_heads_are_estimated_and_some_measured(deep, monkeypatch):
     assert pearson == pytest.approx(np.corrcoef(both.T)[0, 1])
     assert {r["n"] for r in runs.table if r["metric"] == AGREEMENT} == {3}
     assert "Of the 4 heads of the image tower 3 are measured" in runs.notes[0]
+
+
+def test_numbers_are_means_and_paired_differences_and_nothing_where_unmeasured(run):
+    runs = Runs(run)
+    runs.measure([(), REMOVED], draws=1)
+    assert (runs.order(REMOVED).value, runs.order(REMOVED).chance) == (0.5, 0.5)
+    lost = runs.order((), REMOVED)
+    assert (lost.value, lost.estimator, lost.examples) == (
+        0.5,
+        "difference",
+        run.examples.fingerprint,
+    )
+    assert runs.order(PLACEBO) is runs.order((), PLACEBO) is NOTHING
+    assert runs.lost() == {}
+    runs.measure([one_head(0, 1)], draws=1)
+    assert {place: metric.value for place, metric in runs.lost().items()} == {(0, 1): 0}
 
 
 def test_comparisons_of_a_deep_tower_are_of_all_its_layers(deep):
@@ -220,7 +242,7 @@ def test_a_bar_shows_for_what_takes_long(run, monkeypatch, capsys):
 def test_nothing_of_the_model_changes(run):
     before = {name: weight.clone() for name, weight in run.model.state_dict().items()}
     runs = Runs(run)
-    runs.measure(Listed(model=run.model).standard(), draws=1)
+    runs.measure(standard(run.model), draws=1)
     runs.estimate()
     assert all(torch.equal(before[k], v) for k, v in run.model.state_dict().items())
     assert torch.equal(run.model.score(run.inputs), run.scores)

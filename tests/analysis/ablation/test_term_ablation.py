@@ -21,14 +21,10 @@ from lrinterp.analysis.ablation import estimate as ablation_estimate
 from lrinterp.analysis.ablation import measure as ablation_measure
 from lrinterp.analysis.ablation import rows as ablation_rows
 from lrinterp.analysis.ablation import term_ablation as term_ablations
-from lrinterp.analysis.ablation.rows import Listed
-from lrinterp.analysis.ablation.term_ablation import (
-    CARRIERS,
-    INTACT,
-    WITHOUT,
-    TermAblation,
-    term_ablation,
-)
+from lrinterp.analysis.ablation.measure import Runs
+from lrinterp.analysis.ablation.rows import standard
+from lrinterp.analysis.ablation.term_ablation import TermAblation, term_ablation
+from lrinterp.analysis.read import CARRIERS
 from lrinterp.axes import Pixels
 from lrinterp.encoders.clip import ClipSpec, TowerSpec, build_clip
 from lrinterp.result import Metric, NotApplicable
@@ -39,7 +35,7 @@ from lrinterp.wording import plain_number
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-PLACEBO, ONLY = "order_placebo", "order_key_position_only"
+INTACT, WITHOUT, PLACEBO = "order_intact", "order_without_key_position", "order_placebo"
 
 COLUMNS = (
     "model encoder terms heads kind dose gauge layers queries set metric candidates value low high "
@@ -54,9 +50,10 @@ KEYS = {
 }
 
 
-def order(result: TermAblation, key: str) -> Metric:
-    """Order under an ablation by its summary key."""
-    return result.order(*result.named[key])
+def credits_of(metric: Metric) -> np.ndarray:
+    """Credit of each picture, by draw."""
+    assert metric.sample is not None
+    return metric.sample.top
 
 
 def test_the_micro_model_by_hand(micro_recording):
@@ -118,21 +115,21 @@ def test_attention_on_the_objects_by_hand(micro_recording):
 def test_differences_are_paired(left_right_results):
     """The interval of a difference is that of the differences, not of the two means."""
     result = left_right_results["term_ablation"]
-    labels = [result.named[key][0] for key in (PLACEBO, WITHOUT)]
-    placebo, without = (result.credits[label] for label in labels)
-    assert (len(placebo), len(without)) == (20, 1)
-    expected = Sample.mean(placebo - without, result.units, GAP).interval
-    spread = result.order(*labels)
+    numbers = (result.numbers[key] for key in (PLACEBO, WITHOUT, "order_placebo_minus_without"))
+    placebo, without, spread = numbers
+    draws, one = credits_of(placebo), credits_of(without)
+    assert (len(draws), len(one)) == (20, 1)
+    expected = Sample.mean(draws - one, placebo.sample.units, GAP).interval
     assert (spread.value, spread.low, spread.high) == (expected.value, expected.low, expected.high)
-    between = order(result, PLACEBO).value - order(result, WITHOUT).value  # type: ignore[operator]
-    assert spread.value == pytest.approx(between)
+    assert spread.value == pytest.approx(placebo.value - without.value)
 
 
 def test_whatever_is_drawn_at_random_is_drawn_as_often(micro_recording):
-    result = term_ablation(micro_recording, draws=3)
+    runs = Runs(micro_recording.of("unseen_pair"))
+    runs.measure(standard(micro_recording.model), draws=3)
     draws: dict[str, set[int]] = {}
-    for label, credits in result.credits.items():
-        draws.setdefault(label.split("/")[3], set()).add(len(credits))
+    for label, found in runs.measured.items():
+        draws.setdefault(label.split("/")[3], set()).add(len(found["order", "pair"]))
     assert {kind for kind, n in draws.items() if n == {3}} == set(RANDOM)
     assert {kind for kind, n in draws.items() if n == {1}} == set(draws) - set(RANDOM)
 
@@ -216,20 +213,21 @@ def test_a_split_without_held_out_pairs_gives_nulls(micro):
     assert result.focus == "seen_pair"
     assert set(result.metrics) >= KEYS
     assert all((s.value, s.low, s.n) == (None, None, 0) for s in result.metrics.values())
-    assert order(result, INTACT).value == 1
-    assert order(result, WITHOUT).value == 0.5
+    assert result.numbers[INTACT].value == 1
+    assert result.numbers[WITHOUT].value == 0.5
     assert "trained pairs in new layouts" in result.finding
 
 
 def test_rows_of_ones_own_come_behind_the_standard_ones(micro_recording):
     extra = [Edit(what="EP", how="permute", heads=(0, 1)), Edit(what="key_content", how="keep")]
     result = term_ablation(micro_recording, extra=extra, draws=1)
-    listed = Listed(model=micro_recording.model).standard()
-    labels = list(result.credits)
-    assert len(labels) == len(listed) + 2
-    assert labels[-2] == "image/EP/0,1/permute/1/canonical/0/pooled"
-    assert result.order(labels[-1]).value == 0.5
-    assert result.order("nothing").value is None
+    table = result.frame()
+    rows = table[(table["set"] == "unseen_pair") & (table["metric"] == "order")]
+    assert len(rows) == len(standard(micro_recording.model)) + 2
+    cells = rows.iloc[-2][["encoder", "terms", "heads", "kind", "dose", "gauge", "layers"]]
+    assert cells.tolist() == ["image", "EP", "0,1", "permute", "1", "canonical", "0"]
+    assert rows["queries"].iloc[-2] == "pooled"
+    assert rows["value"].iloc[-1] == 0.5
     assert set(result.order_lost) == {(0, 0), (0, 1)}
 
 
@@ -310,9 +308,12 @@ def test_the_table_of_a_deep_model_holds_layers_and_rows(deep_results):
 def test_order_lost_of_a_deep_model_is_by_layer_and_head(deep_results):
     result = deep_results[1]
     assert list(result.order_lost) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    table = result.frame()
+    rows = table[(table["kind"] == "flatten") & (table["metric"] == "order")]
+    without = rows.set_index(["layers", "heads"])["value"]
     for (layer, head), lost in result.order_lost.items():
-        without = result.order(result.by_head["flatten"][layer, head]).value
-        assert lost.value == pytest.approx(order(result, INTACT).value - without)
+        left = without[str(layer), str(head)]
+        assert lost.value == pytest.approx(result.numbers[INTACT].value - left)
     heads = next(f for f in result.figures() if f.key == "heads")
     assert set(heads.table["head"]) == {"L0H0", "L0H1", "L1H0", "L1H1"}
 
@@ -323,7 +324,7 @@ def test_a_deep_result_says_which_layers_and_rows_and_what_position_is(deep_resu
     caveats = " ".join(result.caveats)
     assert "information moves between patches below the last layer" in caveats
     assert "Above the first layer position is a convention: the mean of the stream" in caveats
-    assert f"of the {order(result, INTACT).n} analysed pictures" in caveats
+    assert f"of the {result.numbers[INTACT].n} analysed pictures" in caveats
     assert "text tower is edited" not in caveats
     assert [f.key for f in result.figures()] == [
         "order", "shape", "doses", "split", "layers", "heads", "exchanged",
@@ -354,7 +355,7 @@ def test_a_large_tower_is_estimated_and_says_how_well(monkeypatch: pytest.Monkey
     model, scenes = deep_model({"image_layers": 2})
     result = term_ablation(record(model, scenes.examples(["unseen_pair"]), ()))
     assert len(result.order_lost) == 3
-    assert len(result.credits[result.named[PLACEBO][0]]) == term_ablations.FEWEST_DRAWS
+    assert len(credits_of(result.numbers[PLACEBO])) == term_ablations.FEWEST_DRAWS
     table = result.frame()
     estimated = table[(table["metric"] == "order_margin_change")]
     assert (estimated["candidates"] == "first order").sum() == 4

@@ -1,20 +1,29 @@
-"""Rows of positions and their nulls: fresh models, and patches that change places."""
+"""Rows of positions and their nulls: fresh models, and patches that change places.
+
+The headline head is the one that order needs most, and the same in every analysis.
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 import torch
 
-from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset
+from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, preset
 from lrinterp.analysis.gradient.fit import (
     UNTRAINED_MODELS,
     WHOLE,
     LayerRows,
+    choose,
+    family,
+    headline,
     permuted_null,
     some,
     tower_rows,
     untrained_null,
 )
 from lrinterp.decomposition import GAUGES
+from lrinterp.result import Metric, Result
 from lrinterp.run import record
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -98,14 +107,13 @@ def test_the_permuted_null_against_a_loop():
         order = rng.permutation(10)
         rows = [*own[0, "canonical", WHOLE], *own[1, "means", WHOLE]]
         largest.append(max(abs(slope_of(row[order])) for row in rows))
-    high = null.of("canonical", WHOLE)[0]
-    assert null.kind == "permuted"
+    high = null["canonical", WHOLE][0]
     assert high == pytest.approx(np.quantile(largest, 0.95), rel=0.1)
-    assert null.of("means", WHOLE) == null.of("canonical", WHOLE)
-    assert null.of("raw", "PP") == (0, 0)
+    assert family("means") == family("canonical") != family("raw")
+    assert null["raw", "PP"].tolist() == [0, 0]
     assert high < 1  # the ramp itself stands out
-    assert permuted_null(own, (1, 10), seed=0).of("means", WHOLE)[0] == high
-    assert permuted_null(own, (1, 10), seed=1).of("means", WHOLE)[0] != high
+    assert permuted_null(own, (1, 10), seed=0)["canonical", WHOLE][0] == high
+    assert permuted_null(own, (1, 10), seed=1)["canonical", WHOLE][0] != high
 
 
 def test_both_directions_of_a_grid_have_a_null():
@@ -113,7 +121,7 @@ def test_both_directions_of_a_grid_have_a_null():
     column = np.indices((4, 5))[1]
     noise = np.random.default_rng(0).normal(size=(1, 20)) / 10
     own = {(0, "canonical", WHOLE): column.reshape(1, -1) + noise}
-    right, down = permuted_null(own, (4, 5), seed=0).of("canonical", WHOLE)
+    right, down = permuted_null(own, (4, 5), seed=0)["canonical", WHOLE]
     assert 0 < right < 1
     assert 0 < down < 1
     assert abs(slope_of(own[0, "canonical", WHOLE].reshape(4, 5).mean(1))) < down
@@ -129,9 +137,8 @@ def test_the_untrained_null_is_the_steepest_of_fresh_models():
         fresh = DualEncoder.build(preset("minimal", **SIZES), sizes, seed)
         rows = rows_of(fresh, examples)[0, "canonical", WHOLE]
         steepest = max(steepest, *(abs(slope_of(row)) for row in rows))
-    assert null.kind == "untrained"
-    assert null.of("canonical", WHOLE) == (pytest.approx(steepest), 0)
-    assert null.of("canonical", "bP") == (0, 0)  # biases start at zero
+    assert null["canonical", WHOLE].tolist() == [pytest.approx(steepest), 0]
+    assert null["canonical", "bP"].tolist() == [0, 0]  # biases start at zero
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 
 
@@ -143,3 +150,37 @@ def test_deep_nulls_are_measured_on_pictures_spread_over_all():
     assert len(spread) == 64
     assert torch.equal(spread.values[-1], inputs.values[-1])
     assert (spread.values != inputs.values[:64]).any()
+
+
+@pytest.mark.parametrize("name", ["left_right", "no_gradient"])
+def test_head_and_fits_are_those_of_the_analysis(name: str, request: pytest.FixtureRequest):
+    recording: Run = request.getfixturevalue(name)
+    results: Mapping[str, Result] = request.getfixturevalue(f"{name}_results")
+    head, fits = headline(recording.of("unseen_pair"))
+    found = results["positional_gradient"].metrics
+    assert found["headline_head"].value == f"L0H{head}"
+    assert found["headline_slope"].value == pytest.approx(fits[head]["slope"])
+    assert len(fits) == recording.model.image.cfg.n_heads
+
+
+def lost(value: float, low: float | None) -> Metric:
+    return Metric(value=value, low=low, high=None if low is None else 2 * value - low)
+
+
+def test_the_headline_is_the_head_that_order_needs_most_or_else_the_steepest():
+    slopes = {(0, 0): 0.1, (1, 0): -3.0, (1, 1): 2.0}
+    needed = {(0, 0): lost(0.2, 0.2), (1, 0): lost(0.5, -0.1), (1, 1): lost(0.3, 0.3)}
+    assert choose(needed, slopes) == ((1, 1), "its removal costs most order")
+    needed[1, 0] = lost(0.5, 0.1)
+    assert choose(needed, slopes) == ((1, 0), "its removal costs most order")
+    for value in (0.0, -0.2):
+        place, why = choose(dict.fromkeys(slopes, lost(value, value - 0.1)), slopes)
+        assert place == (1, 0)
+        assert why == "the largest |slope|: no head's removal costs order beyond its interval"
+
+
+def test_two_labels_decide_nothing():
+    slopes = {(0, 0): 0.1, (0, 1): -3.0}
+    place, why = choose(dict.fromkeys(slopes, lost(0.5, None)), slopes)
+    assert place == (0, 1)
+    assert why == "the largest |slope|: the order lost has no interval"

@@ -13,7 +13,11 @@ from lrinterp import DualEncoder, Examples, Scenes, Split, World, load_checkpoin
 from lrinterp.analysis.ablation.term_ablation import term_ablation
 from lrinterp.analysis.gradient.fit import UNTRAINED_MODELS, LayerRows, tower_rows
 from lrinterp.analysis.gradient.plane_fit import slopes
-from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, positional_gradient
+from lrinterp.analysis.gradient.positional_gradient import (
+    PositionalGradient,
+    attention_gains,
+    positional_gradient,
+)
 from lrinterp.axes import Tokens
 from lrinterp.result import Metric, Result
 
@@ -327,3 +331,30 @@ def test_it_follows_the_ablation_it_is_given(left_right):
     other = positional_gradient(left_right, term_ablation=ablation_with({(0, 1): (0.1, 0.3)}))
     assert other.metrics["headline_head"].value == "L0H1"
     assert "its removal costs most order" in other.finding
+
+
+def renamed(examples, names: dict[str, str]):
+    """The pictures' roles under other names."""
+    roles = {names.get(name, name): mask for name, mask in examples.roles["image"].items()}
+    return replace(examples, roles={**examples.roles, "image": roles})
+
+
+def test_gains_by_layer_and_head_against_a_loop(photographs):
+    model, examples = photographs
+    recording = record(model, renamed(examples, {"left": "left half", "right": "right half"}))
+    gains = attention_gains(recording.of("pictures"))
+    assert set(gains) == {(layer, head) for layer in (0, 1) for head in (0, 1)}
+    for (layer, head), gain in gains.items():
+        rows = recording.cache["image"]["pattern", layer].numpy()[:, head, 0, 1:]
+        by_column = rows.reshape(-1, 3, 4).sum(1)
+        expected = by_column[:, 2] + by_column[:, 3] - by_column[:, 0]
+        assert gain.value == pytest.approx(np.mean(expected), abs=1e-6)
+        assert (gain.n, gain.n_units) == (24, 3)
+
+
+def test_reversed_roles_reverse_the_gain(photographs):
+    model, examples = photographs
+    here = attention_gains(record(model, examples).of("pictures"))
+    turned = record(model, renamed(examples, {"left": "right", "right": "left"}))
+    for place, gain in attention_gains(turned.of("pictures")).items():
+        assert gain.value == pytest.approx(-float(here[place].value))  # type: ignore[arg-type]
