@@ -24,7 +24,8 @@ from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, p
 from lrinterp.analysis.mechanism import Mechanism, mechanism
 from lrinterp.analysis.mentions.order_bias import OrderBias, order_bias
 from lrinterp.analysis.patching.activation_patching import ActivationPatching, activation_patching
-from lrinterp.analysis.pictures.over_picture import OverPicture, over_picture
+from lrinterp.analysis.pictures.over_picture import over_picture
+from lrinterp.analysis.pictures.result import OverPicture
 from lrinterp.analysis.terms.attention_terms import AttentionTerms, attention_terms
 from lrinterp.result import NotApplicable, Result, Skipped
 from lrinterp.run import Run
