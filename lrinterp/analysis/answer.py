@@ -7,19 +7,15 @@ from typing import ClassVar, final
 
 import pandas as pd
 
-from lrinterp.analysis.answer_words import sentence, side_words
+from lrinterp.analysis.answer_words import gain_words, label_words, order_words, sentence
 from lrinterp.analysis.read import CARRIERS, GAIN, LABELS, TEXT, WITHOUT, has_gradient, number
 from lrinterp.analysis.subject import focus
-from lrinterp.grades import Grade, grade, phrase_of
 from lrinterp.metric import joined
 from lrinterp.result import Figure, Metric, NotApplicable, Result, Tile
 from lrinterp.run import Run
 from lrinterp.scenes.natural import PICTURES
 
 __all__ = ["Answer", "answer"]
-
-RECOGNISED = 0.95
-"""Label-set accuracy that must surely be exceeded where objects count as recognised."""
 
 
 @final
@@ -31,7 +27,8 @@ class Answer(Result):
     question: ClassVar[str] = "Does the model know left from right?"
 
     numbers: Mapping[str, Metric]
-    """The four numbers by key, and order without key-position in the text tower."""
+    """By key: order, order without key-position in the image tower and in the text tower, label
+    set without it, and the headline head's gain; the text tower's is none of the four."""
     chance: float
     """Order accuracy of a guess."""
     span: float
@@ -54,10 +51,6 @@ class Answer(Result):
         """Are the pictures those of a suite, and not of the toy world?"""
         return self.focus == PICTURES
 
-    def scalar(self, key: str) -> Metric:
-        """One of the four numbers; the first has the name of its set of pictures."""
-        return self.numbers[order_of(self.focus) if key == ORDER else key]
-
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """The four numbers."""
@@ -66,10 +59,8 @@ class Answer(Result):
     @property
     def finding(self) -> str:
         """The one sentence."""
-        order = self.scalar(ORDER)
-        if order.value is None:
-            return UNTESTED[self.natural]
-        return sentence(self)
+        order, *_ = self.numbers.values()
+        return UNTESTED[self.natural] if order.value is None else sentence(self)
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -82,8 +73,7 @@ class Answer(Result):
         words = dict(GLOSSARY)
         if self.natural:
             del words["Held-out pairs"]
-            words["Flatten"] = words["Flatten"].replace("pixels", "patches")
-            words["Order"] = "the true caption scores higher than the one of the mirrored picture."
+            words |= OF_PHOTOGRAPHS
         if self.layers > 1:
             words["Key-position"] += DEEP
         return words
@@ -98,74 +88,39 @@ class Answer(Result):
 
     def tiles(self) -> tuple[Tile, ...]:
         """The four numbers with what they mean in words."""
-        order, without, labels, gain = map(self.scalar, (ORDER, WITHOUT, LABELS, GAIN))
+        order, without, text, labels, gain = self.numbers.values()
         pictures = "the suite's pictures" if self.natural else "held-out pairs"
+        parts = [f"“{word}” {one.phrase}" for word, one in self.templates.items()]
+        apart = f"; {', '.join(parts)}" if len(parts) > 1 else ""
         return (
             Tile(
                 label=f"Order, {pictures}",
                 scalar=order,
-                words=self.order_words(order) + self._by_template(),
+                words=f"{order_words(self, order)}{apart}",
             ),
             Tile(
                 label="Order without key-position in the image tower",
                 scalar=without,
-                words=f"{self.order_words(without)}; {self.text_words()}",
+                words=f"{order_words(self, without)}; without it in the text tower {text.phrase}",
             ),
             Tile(
                 label="Objects named correctly without key-position",
                 scalar=labels,
-                words=self.label_words(labels),
+                words=label_words(self, labels),
             ),
             Tile(
                 label="Attention, right-hand minus left-hand object",
                 scalar=gain,
-                words=self._gain_words(gain),
+                words=gain_words(self, gain),
             ),
         )
 
-    def grade(self, order: Metric) -> Grade:
-        """What the interval of an order accuracy says."""
-        return grade(order, self.chance)
 
-    def order_words(self, order: Metric) -> str:
-        """An order accuracy in words."""
-        if order.value is None:
-            return NOT_MEASURED[self.natural]
-        return phrase_of(order, self.chance)
-
-    def _by_template(self) -> str:
-        """Order with the captions of each template, where there are several."""
-        parts = [f"“{word}” {one.phrase}" for word, one in self.templates.items()]
-        return f"; {', '.join(parts)}" if len(parts) > 1 else ""
-
-    def text_words(self) -> str:
-        """Order without key-position in the text tower."""
-        return f"without it in the text tower {self.scalar(TEXT).phrase}"
-
-    def label_words(self, labels: Metric) -> str:
-        """A label-set accuracy in words."""
-        if labels.value is None or labels.low is None or labels.high is None:
-            return NOT_MEASURED[self.natural]
-        if labels.low >= RECOGNISED:
-            return f"still recognised: whole interval above {RECOGNISED:g}"
-        if labels.high < RECOGNISED:
-            return f"recognition suffers: whole interval below {RECOGNISED:g}"
-        return f"undecided whether it stays above {RECOGNISED:g}"
-
-    def _gain_words(self, gain: Metric) -> str:
-        line = "from left to right" if self.natural else "along the row"
-        if not self.has_gradient:
-            return f"no head has a gradient: at most {self.widest:.2g} logits {line}"
-        return f"{self.head} {side_words(gain)}: {self.span:.3g} logits {line}"
-
-
-ORDER = "unseen_pair_order"
 NOTHING = Metric(value=None)
 UNTESTED = {
     False: "This model was not tested on pairs of held-out labels.",
     True: "This model was not tested on the order of the suite's pictures.",
 }
-NOT_MEASURED = {False: "not measured: no pair is held out", True: "not measured"}
 GLOSSARY = {
     "Order": "the true caption scores higher than the same caption with its objects swapped.",
     "Held-out pairs": "pictures of labels that training showed alone and in no pair (set "
@@ -186,6 +141,10 @@ GLOSSARY = {
     "Margin": "cosine with the true caption (or picture) minus cosine with its swap.",
     "L0H2": "layer 0, head 2, both counted from 0.",
 }
+OF_PHOTOGRAPHS = {
+    "Order": "the true caption scores higher than the one of the mirrored picture.",
+    "Flatten": GLOSSARY["Flatten"].replace("pixels", "patches"),
+}
 DEEP = (
     " Above the first layer position is the mean of the stream at each position over the examples "
     "(gauge “means”), and content what is left."
@@ -200,13 +159,12 @@ def answer(
     positional_gradient: Result,
 ) -> Answer:
     """Gather the four numbers that answer the question from three other results."""
-    if not len(recording.examples):
-        raise NotApplicable("no pictures were recorded")
     examples, fits = recording.examples, positional_gradient.metrics
     name = PICTURES if focus(examples) == PICTURES else "unseen_pair"
-    if order_of(name) not in accuracy.metrics:
-        raise NotApplicable(f"the accuracy of these examples has no {order_of(name)}")
-    key, order = order_of(name), accuracy.metrics[order_of(name)]
+    key = f"{name}_order"
+    if key not in accuracy.metrics:
+        raise NotApplicable(f"the accuracy of these examples has no {key}")
+    order = accuracy.metrics[key]
     ablated = {k: term_ablation.metrics.get(k, NOTHING) for k in (WITHOUT, TEXT, LABELS)}
     return Answer(
         numbers=joined({key: order}, ablated, {GAIN: fits[GAIN]}),
@@ -222,8 +180,3 @@ def answer(
         focus=name,
         carriers={k: term_ablation.metrics[k] for k in CARRIERS if k in term_ablation.metrics},
     )
-
-
-def order_of(name: str) -> str:
-    """The key of order accuracy on a set of pictures."""
-    return f"{name}_order"

@@ -1,17 +1,16 @@
-"""The one sentence at the head of a report: which captions, pictures, towers and head."""
+"""What the head of a report says: the one sentence, and the words below each of the numbers."""
 
 from typing import TYPE_CHECKING
 
-from lrinterp.analysis.read import GAIN, TEXT, WITHOUT
-from lrinterp.grades import SHORT, Grade
+from lrinterp.grades import SHORT, Grade, grade, phrase_of
 from lrinterp.result import Metric
 
 if TYPE_CHECKING:
     from lrinterp.analysis.answer import Answer
 
-__all__ = ["sentence", "side_words"]
+__all__ = ["gain_words", "label_words", "order_words", "sentence", "side_of"]
 
-ABOVE: tuple[Grade, ...] = ("knows", "in part")
+ABOVE: set[Grade] = {"knows", "in part"}
 KNOWS: dict[Grade, str] = {
     "knows": "knows {what}",
     "in part": "tells {what} better than a guess",
@@ -23,62 +22,53 @@ KNOWS: dict[Grade, str] = {
 """What a model does, by what the interval of its order accuracy says."""
 BOTH, ONE = "left from right", "which of two objects is on the {word}"
 """What captions of both relation words ask, and those of one alone."""
+RECOGNISED = 0.95
+"""Label-set accuracy that must surely be exceeded where objects count as recognised."""
+NOT_MEASURED = {False: "not measured: no pair is held out", True: "not measured"}
 
 
 def sentence(result: "Answer") -> str:
-    """What the model knows with the captions of each template, and by what means."""
-    known = [result.grade(one) in ABOVE for one in result.templates.values()]
-    how = mechanism_words(result) if any(known) else gradient_words(result)
-    seen = "the suite's pictures" if result.natural else "pairs of held-out labels"
-    return f"{knows_words(result)}, on {seen}{how}"
+    """What the model knows by the captions of each template, and by what means.
 
-
-def knows_words(result: "Answer") -> str:
-    """What the model does with the captions of each template, together where it is the same."""
-    grades: dict[Grade, list[str]] = {}
+    Templates of which it is the same are named together.
+    """
+    words: dict[Grade, list[str]] = {}
     for word, one in result.templates.items():
-        grades.setdefault(result.grade(one), []).append(word)
-    what = BOTH if len(result.templates) > 1 else ONE.format(word=next(iter(result.templates)))
+        words.setdefault(grade(one, result.chance), []).append(f"“{word}”")
+    first, *others = result.templates
+    what = BOTH if others else ONE.format(word=first)
     units = "objects" if result.natural else "labels"
     parts = [
-        f"by captions that say {listed(words)} {who} {KNOWS[grade].format(what=what, units=units)}"
-        for (grade, words), who in zip(grades.items(), ("this model", *["it"] * 9), strict=False)
+        f"by captions that say {' and '.join(said)} {who} {KNOWS[g].format(what=what, units=units)}"
+        for (g, said), who in zip(words.items(), ("this model", *["it"] * 9), strict=False)
     ]
     text = ", and ".join(parts)
-    return text[0].upper() + text[1:]
-
-
-def listed(words: list[str]) -> str:
-    """Words in quotation marks."""
-    return " and ".join(f"“{word}”" for word in words)
-
-
-def side_words(gain: Metric) -> str:
-    """Which side a head prefers, where the interval of its gain says so."""
-    if gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
-        return "prefers neither side for sure"
-    return f"prefers the {side_of(gain)}"
+    seen = "the suite's pictures" if result.natural else "pairs of held-out labels"
+    how = mechanism_words(result) if ABOVE & words.keys() else gradient_words(result)
+    return f"{text[0].upper()}{text[1:]}, on {seen}{how}"
 
 
 def gradient_words(result: "Answer") -> str:
     """Whether any head of the image tower has a gradient."""
-    along = "from left to right" if result.natural else "along the row"
     if result.has_gradient:
-        return f". Image head {result.head} has a gradient {along}."
-    return f". No image head has a gradient {along}: the steepest spans {result.widest:.2g} logits."
+        return f". Image head {result.head} has a gradient {along(result)}."
+    widest = f"the steepest spans {result.widest:.2g} logits"
+    return f". No image head has a gradient {along(result)}: {widest}."
 
 
 def mechanism_words(result: "Answer") -> str:
     """What order is without key-position in each tower, as far as intervals say, and one head."""
-    without, text = result.scalar(WITHOUT), result.scalar(TEXT)
+    _, without, text, _, gain = result.numbers.values()
     if without.value is None:
         return ". What it does without key-position was not measured."
     where = "" if result.layers == 1 else " in any layer"
-    says, also = (SHORT[result.grade(one)] for one in (without, text))
+    says, also = (SHORT[grade(one, result.chance)] for one in (without, text))
+    side = side_of(gain)
+    attends = f"more to the {side}-hand object" if side else "to neither side more for sure"
     return (
         f". Without key-position{where} of the image tower order is {without.phrase}, {says}; "
         f"without that of the text tower it is {text.phrase}, {also}.{carried(result)} Image head "
-        f"{result.head} {attends(result.scalar(GAIN))}."
+        f"{result.head} attends {attends}."
     )
 
 
@@ -95,13 +85,40 @@ def carried(result: "Answer") -> str:
     )
 
 
-def attends(gain: Metric) -> str:
-    """What a head attends to, where the interval of its gain says so."""
-    if gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
-        return "attends to neither side more for sure"
-    return f"attends more to the {side_of(gain)}-hand object"
+def order_words(result: "Answer", order: Metric) -> str:
+    """An order accuracy in words."""
+    if order.value is None:
+        return NOT_MEASURED[result.natural]
+    return phrase_of(order, result.chance)
+
+
+def label_words(result: "Answer", labels: Metric) -> str:
+    """A label-set accuracy in words."""
+    if labels.value is None or labels.low is None or labels.high is None:
+        return NOT_MEASURED[result.natural]
+    if labels.low >= RECOGNISED:
+        return f"still recognised: whole interval above {RECOGNISED:g}"
+    if labels.high < RECOGNISED:
+        return f"recognition suffers: whole interval below {RECOGNISED:g}"
+    return f"undecided whether it stays above {RECOGNISED:g}"
+
+
+def gain_words(result: "Answer", gain: Metric) -> str:
+    """Which side the headline head prefers, and how far its gradient spans."""
+    if not result.has_gradient:
+        return f"no head has a gradient: at most {result.widest:.2g} logits {along(result)}"
+    side = side_of(gain)
+    prefers = f"the {side}" if side else "neither side for sure"
+    return f"{result.head} prefers {prefers}: {result.span:.3g} logits {along(result)}"
+
+
+def along(result: "Answer") -> str:
+    """The way that a gradient goes."""
+    return "from left to right" if result.natural else "along the row"
 
 
 def side_of(gain: Metric) -> str:
-    """The side of a gain whose interval lies on one side of 0."""
-    return "right" if float(gain.value or 0) > 0 else "left"
+    """The side that more attention goes to for sure; empty where the interval holds 0."""
+    if gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
+        return ""
+    return "right" if gain.low > 0 else "left"

@@ -160,7 +160,7 @@ def test_tiles_say_good_or_bad_in_words(values, span: float, words: tuple[str, .
     for tile, value, word in zip(tiles, values, words, strict=True):
         assert tile.scalar.value == value
         assert word in tile.words
-    assert result.scalar(TEXT).phrase in tiles[1].words
+    assert result.numbers[TEXT].phrase in tiles[1].words
 
 
 def test_chance_depends_on_the_number_of_objects():

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lrinterp.analysis.answer_words import sentence, side_words
+from lrinterp.analysis.answer_words import sentence, side_of
 from lrinterp.result import Metric
 
 
@@ -48,7 +48,7 @@ def test_words_with_the_same_grade_are_named_together(answer):
 
 
 def test_a_side_is_named_where_the_interval_says_so():
-    assert side_words(Metric(value=0.5, low=0.2, high=0.8)) == "prefers the right"
-    assert side_words(Metric(value=-0.5, low=-0.8, high=-0.2)) == "prefers the left"
-    assert "neither" in side_words(Metric(value=0.5, low=-0.1, high=0.8))
-    assert "neither" in side_words(Metric(value=0.5))
+    assert side_of(Metric(value=0.5, low=0.2, high=0.8)) == "right"
+    assert side_of(Metric(value=-0.5, low=-0.8, high=-0.2)) == "left"
+    assert not side_of(Metric(value=0.5, low=-0.1, high=0.8))
+    assert not side_of(Metric(value=0.5))
