@@ -98,13 +98,12 @@ def in_order(name: str) -> list[str]:
 def run_one(name: str, recording: Run, done: dict[str, Result]) -> Result:
     """One analysis; it is skipped where it does not apply or what it needs was skipped."""
     analysis = ANALYSES[name]
-    question = analysis.result.question
     needs: dict[str, Any] = {need: done[need] for need in analysis.needs}
-    for need, result in needs.items():
-        if result.reason:
-            reason = f"it needs {need}, and {result.reason}"
-            return Skipped(skipped=name, asked=question, reason=reason)
+    missing = (f"it needs {need}, and {one.reason}" for need, one in needs.items() if one.reason)
+    reason = next(missing, "")
     try:
-        return analysis.run(recording, **needs)
+        if not reason:
+            return analysis.run(recording, **needs)
     except NotApplicable as error:
-        return Skipped(skipped=name, asked=question, reason=str(error))
+        reason = str(error)
+    return Skipped(skipped=name, asked=analysis.result.question, reason=reason)

@@ -56,14 +56,14 @@ class Mechanism(Result):
     @property
     def places(self) -> list[str]:
         """Position and what stands there, such as "4 cat"."""
-        shown = [f"{i} {word}" for i, word in enumerate(self.words)]
-        return ["CLS", *(name.replace(" background", " ·") for name in shown[1:])]
+        shown = (f"{i} {word}" for i, word in enumerate(self.words[1:], start=1))
+        return ["CLS", *(name.replace(" background", " ·") for name in shown)]
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """The margin of this picture, intact and ablated."""
-        numbers = (Metric(value=float(margin), n=1, estimator="exact") for margin in self.margins)
-        return dict(zip(("margin_intact", "margin_without_key_position"), numbers, strict=True))
+        margins = zip(("intact", "without_key_position"), self.margins.tolist(), strict=True)
+        return {f"margin_{k}": Metric(value=v, n=1, estimator="exact") for k, v in margins}
 
     @property
     def finding(self) -> str:
