@@ -74,8 +74,7 @@ def analyze(
     asked = check_names(only)
     done: dict[str, Result] = {}
     order = list(dict.fromkeys(step for name in asked for step in in_order(name)))
-    hidden = None if progress is None else not progress
-    with tqdm(order, unit="analysis", disable=hidden) as bar:
+    with tqdm(order, unit="analysis", disable=None if progress is None else not progress) as bar:
         for name in bar:
             bar.set_description(name)
             done[name] = run_one(name, recording, done)

@@ -14,9 +14,10 @@ from lrinterp.analysis.order_parts import (
     by_template,
     distance_figure,
     label_figure,
+    mean_of,
     word_credits,
 )
-from lrinterp.analysis.subject import as_index, over_pictures
+from lrinterp.analysis.subject import as_index
 from lrinterp.charts import bars
 from lrinterp.grades import phrase_of
 from lrinterp.metric import joined
@@ -24,15 +25,14 @@ from lrinterp.result import Figure, Metric, Result, records
 from lrinterp.run import Run
 from lrinterp.scenes import SETS
 from lrinterp.scenes.natural import PICTURES
-from lrinterp.scoring import METRICS, accuracy_rows, credits, order_credit
-from lrinterp.stats import Sample, mean_interval
+from lrinterp.scoring import METRICS, accuracy_rows, credits
+from lrinterp.stats import mean_interval
 from lrinterp.wording import counted
 
 __all__ = ["Accuracy", "accuracy"]
 
 INTERVAL = ["value", "low", "high", "n", "n_units"]
 COLUMNS = ["set", "metric", "candidates", *INTERVAL, "reason"]
-HELD_OUT = "unseen_pair"
 WORD = "word"
 """Candidates of order: the caption with the other relation word."""
 
@@ -51,12 +51,10 @@ class Accuracy(Result):
     """Order on held-out pairs by the smallest distance between objects, in pixels."""
     table: pd.DataFrame
     """One row for each set, metric and candidates, with its interval."""
-    templates: pd.DataFrame
-    """Order by set and template, where there are several."""
     labels: pd.DataFrame
     """Order on the pictures of each label of the focus set, the lowest first."""
     measured: Mapping[str, Metric]
-    """The numbers of the summary that pictures were recorded for, with their samples."""
+    """The numbers of the summary, then order by template where there are several; with samples."""
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
@@ -69,23 +67,18 @@ class Accuracy(Result):
         return PICTURES in set(self.table["set"])
 
     @property
-    def focus(self) -> str:
-        """The set that the finding speaks of."""
-        return PICTURES if self.natural else HELD_OUT
-
-    @property
     def primary(self) -> str:
         """Key of the number that is tested between models."""
-        return f"{self.focus}_order"
+        return "pictures_order" if self.natural else "unseen_pair_order"
 
     @property
     def finding(self) -> str:
         """Order and label set on held-out pairs."""
         order, labels, *rest = self.metrics.values()
         apart = "".join(
-            f" With captions that say “{row['template']}” it is {Metric.of(row).phrase}."
-            for row in records(self.templates)
-            if row["set"] == self.focus
+            f" With captions that say “{key.removeprefix(f'{self.primary}_')}” it is {one.phrase}."
+            for key, one in self.metrics.items()
+            if key not in SUMMARY + NATURAL_SUMMARY
         )
         if self.natural:
             return (
@@ -97,7 +90,7 @@ class Accuracy(Result):
                 f"correctly in {labels.phrase}.{apart}"
             )
         if order.value is None:
-            reason = self.table.query("set == @HELD_OUT")["reason"].iloc[0]
+            reason = self.table.query("set == 'unseen_pair'")["reason"].iloc[0]
             return f"There are no held-out pairs: {reason}."
         return (
             f"On {counted(order.n, 'picture')} of pairs of {counted(order.n_units, 'label')} that "
@@ -154,9 +147,8 @@ class Accuracy(Result):
         shown = self.table.dropna(subset=["value"])
         pairs = zip(shown["metric"], shown["candidates"], strict=True)
         place = np.array([SHOWN.index(pair) for pair in pairs], dtype=int)
-        words = np.array([f"{METRIC_WORDS[m]} ({candidates})" for m, candidates in SHOWN])
         columns = {
-            "measure": words[place],
+            "measure": [f"{METRIC_WORDS[SHOWN[i][0]]} ({SHOWN[i][1]})" for i in place],
             "pictures": shown["set"].map(SET_WORDS),
             "share of pictures right": shown["value"],
             **shown[["low", "high", "n"]],
@@ -166,7 +158,8 @@ class Accuracy(Result):
         return (
             Figure(
                 key="sets",
-                title=f"Accuracy on {THE_SUITES if self.natural else THE_FOUR} pictures",
+                title="Accuracy on "
+                + ("a suite's pictures" if self.natural else "the four sets of pictures"),
                 how_to_read="Each bar is the share of pictures that one metric counts as right, "
                 f"with its 95 % interval; a model that guesses order scores {self.chance:.2g} in "
                 "the first panel, and near zero where the candidates are many.",
@@ -194,7 +187,6 @@ SUMMARY = (
     "mixed_pair_order",
     "single_retrieval_closed",
 )
-THE_SUITES, THE_FOUR = "a suite's", "the four sets of"
 NATURAL_SUMMARY = (
     "pictures_order",
     "pictures_label_set_closed",
@@ -232,16 +224,17 @@ def accuracy(recording: Run) -> Accuracy:
         interval = mean_interval(word_credits(recording), recording.examples.image_units)
         place = {"set": PICTURES, "metric": "order", "candidates": WORD}
         rows.append({**place, **vars(interval), "reason": None})
-    templates, by_key = list(by_template(recording)), {key_of(row): row for row in rows}
+    by_key = {key_of(row): row for row in rows}
     chosen = {key: by_key[key] for key in (NATURAL_SUMMARY if natural else SUMMARY)}
-    apart = {key_of(row): row for row in templates if row["set"] in (PICTURES, HELD_OUT)}
     return Accuracy(
         chance=recording.examples.chance,
         distances=pd.DataFrame(by_distance(recording), columns=["distance", *INTERVAL]),
         table=pd.DataFrame(rows, columns=COLUMNS),
-        templates=pd.DataFrame(templates, columns=["set", "template", *INTERVAL]),
         labels=pd.DataFrame(by_label(recording), columns=["label", "value", "n"]),
-        measured={k: sampled(recording, row) for k, row in joined(chosen, apart).items()},
+        measured=joined(
+            {key: sampled(recording, row) for key, row in chosen.items()},
+            by_template(recording, PICTURES if natural else "unseen_pair"),
+        ),
     )
 
 
@@ -251,22 +244,13 @@ def sampled(recording: Run, row: Mapping[str, Any]) -> Metric:
         return Metric.of(row)
     index = recording.examples.where(row["set"])
     part, scores = recording.examples.at(index), recording.scores[as_index(index)]
-    if "template" in row:
-        values = order_credit(scores, part, row["template"])
-    elif row["candidates"] == WORD:
-        values = word_credits(recording)
-    else:
-        values = credits(scores, part, row["metric"], row["candidates"])
-    chance = part.chance if row.get("metric", "order") == "order" else None
-    return over_pictures(part, Sample.mean(values[None], part.image_units), chance=chance)
+    if row["candidates"] == WORD:
+        return mean_of(part, word_credits(recording), part.chance)
+    values = credits(scores, part, row["metric"], row["candidates"])
+    return mean_of(part, values, part.chance if row["metric"] == "order" else None)
 
 
 def key_of(row: Mapping[str, Any]) -> str:
-    """The summary key of a row: set and metric, and the candidates where a metric has several.
-
-    Of order by template: set, "order" and the template.
-    """
-    if "template" in row:
-        return f"{row['set']}_order_{row['template']}"
+    """The summary key of a row: set and metric, and the candidates where a metric has several."""
     parts = (row["set"], row["metric"], row["candidates"])
     return "_".join(str(part) for part in parts if part != "pair")

@@ -1,7 +1,6 @@
 """Order taken apart: by relation word, by label, by distance, and against the other word."""
 
 from collections.abc import Iterator
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,13 @@ import torch
 from jaxtyping import Float
 
 from lrinterp.analysis.contrast import caption_of, stating
-from lrinterp.analysis.subject import SET_WORDS, as_index, focus
+from lrinterp.analysis.subject import SET_WORDS, as_index, focus, over_pictures
 from lrinterp.charts import bars, lines, reference
-from lrinterp.result import Figure
+from lrinterp.result import Figure, Metric
 from lrinterp.run import Run
 from lrinterp.scenes import Examples
 from lrinterp.scoring import credit, order_credit
-from lrinterp.stats import mean_interval
+from lrinterp.stats import Sample, mean_interval
 
 __all__ = [
     "MOST_LABELS",
@@ -25,6 +24,7 @@ __all__ = [
     "by_template",
     "distance_figure",
     "label_figure",
+    "mean_of",
     "word_credits",
 ]
 
@@ -32,14 +32,13 @@ MOST_LABELS = 30
 """Labels that are drawn, those with the lowest order."""
 
 
-def by_template(recording: Run) -> Iterator[dict[str, Any]]:
-    """Order on each set of pairs with the captions of one template, where there are several."""
-    names = recording.examples.templates
-    sets = [name for name in dict.fromkeys(recording.examples.image_set) if name != "single"]
-    for name, template in product(sets, names if len(names) > 1 else ()):
-        part, values = order_on(recording, name, template)
-        interval = mean_interval(values, part.image_units)
-        yield {"set": name, "template": template, **vars(interval)}
+def by_template(recording: Run, name: str) -> dict[str, Metric]:
+    """By key: order on a set with the captions of each template, where there are several."""
+    templates = recording.examples.templates
+    if len(templates) < 2 or name not in recording.examples.image_set:
+        return {}
+    orders = {template: order_on(recording, name, template) for template in templates}
+    return {f"{name}_order_{k}": mean_of(part, v, part.chance) for k, (part, v) in orders.items()}
 
 
 def by_label(recording: Run) -> Iterator[dict[str, Any]]:
@@ -76,6 +75,11 @@ def order_on(
     index = recording.examples.where(name)
     part = recording.examples.at(index)
     return part, order_credit(recording.scores[as_index(index)], part, template)
+
+
+def mean_of(part: Examples, values: Float[np.ndarray, "image"], chance: float | None) -> Metric:
+    """The mean credit of the pictures of one set, which it remembers."""
+    return over_pictures(part, Sample.mean(values[None], part.image_units), chance=chance)
 
 
 def word_credits(recording: Run) -> Float[np.ndarray, "image"]:

@@ -21,13 +21,13 @@ def test_templates_average_to_the_whole(no_gradient: Any):
     examples, scores = no_gradient.examples, no_gradient.scores
     index = examples.where("unseen_pair")
     whole = credits(scores[index], examples.at(index), "order", "pair").mean()
-    rows = [row for row in by_template(no_gradient) if row["set"] == "unseen_pair"]
-    assert [row["template"] for row in rows] == ["left", "right"]
-    assert np.mean([row["value"] for row in rows]) == pytest.approx(whole)
+    parts = by_template(no_gradient, "unseen_pair")
+    assert list(parts) == ["unseen_pair_order_left", "unseen_pair_order_right"]
+    assert np.mean([part.value for part in parts.values()]) == pytest.approx(whole)
 
 
 def test_one_template_has_no_parts(left_right: Any):
-    assert not list(by_template(left_right))
+    assert not by_template(left_right, "unseen_pair")
 
 
 def test_distances_average_to_the_whole(left_right: Any):
