@@ -180,7 +180,7 @@ def table_of(
     numbers: Float[np.ndarray, "..."], name: str, axes: Mapping[str, Sequence[str]]
 ) -> pd.DataFrame:
     """One row for each number of an array, with its labels along each axis."""
-    place = pd.MultiIndex.from_product(axes.values(), names=list(axes))
+    place = pd.MultiIndex.from_product([*axes.values()], names=[*axes])
     return pd.Series(numbers.reshape(-1), place, name=name).reset_index()
 
 

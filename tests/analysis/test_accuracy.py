@@ -9,6 +9,7 @@ import torch
 
 from lrinterp import Scenes, Split, World, record
 from lrinterp.analysis.accuracy import accuracy
+from lrinterp.analysis.read import number
 from lrinterp.scoring import METRICS, credits
 from lrinterp.stats import Units, mean_interval
 
@@ -180,7 +181,7 @@ def test_order_by_template_against_a_loop(no_gradient):
             right.append(best[0] / sum(best))
         found = result.metrics[f"unseen_pair_order_{word}"]
         assert (found.value, found.n) == (pytest.approx(np.mean(right)), len(right))
-    both = [result.metrics[f"unseen_pair_order_{word}"].value for word in ("left", "right")]
+    both = [number(result.metrics[f"unseen_pair_order_{word}"]) for word in ("left", "right")]
     assert np.mean(both) == pytest.approx(result.metrics["unseen_pair_order"].value)
 
 

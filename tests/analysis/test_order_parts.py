@@ -14,6 +14,7 @@ from lrinterp.analysis.order_parts import (
     distance_figure,
     label_figure,
 )
+from lrinterp.analysis.read import number
 from lrinterp.scoring import credits
 
 
@@ -23,7 +24,7 @@ def test_templates_average_to_the_whole(no_gradient: Any):
     whole = credits(scores[index], examples.at(index), "order", "pair").mean()
     parts = by_template(no_gradient, "unseen_pair")
     assert list(parts) == ["unseen_pair_order_left", "unseen_pair_order_right"]
-    assert np.mean([part.value for part in parts.values()]) == pytest.approx(whole)
+    assert np.mean([number(part) for part in parts.values()]) == pytest.approx(whole)
 
 
 def test_one_template_has_no_parts(left_right: Any):
