@@ -24,7 +24,8 @@ from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, p
 from lrinterp.analysis.mechanism import Mechanism, mechanism
 from lrinterp.analysis.mentions.order_bias import OrderBias, order_bias
 from lrinterp.analysis.patching.activation_patching import ActivationPatching, activation_patching
-from lrinterp.analysis.pictures.over_picture import OverPicture, over_picture
+from lrinterp.analysis.pictures.over_picture import over_picture
+from lrinterp.analysis.pictures.result import OverPicture
 from lrinterp.analysis.terms.attention_terms import AttentionTerms, attention_terms
 from lrinterp.result import NotApplicable, Result, Skipped
 from lrinterp.run import Run
@@ -73,8 +74,7 @@ def analyze(
     asked = check_names(only)
     done: dict[str, Result] = {}
     order = list(dict.fromkeys(step for name in asked for step in in_order(name)))
-    hidden = None if progress is None else not progress
-    with tqdm(order, unit="analysis", disable=hidden) as bar:
+    with tqdm(order, unit="analysis", disable=None if progress is None else not progress) as bar:
         for name in bar:
             bar.set_description(name)
             done[name] = run_one(name, recording, done)
@@ -97,13 +97,12 @@ def in_order(name: str) -> list[str]:
 def run_one(name: str, recording: Run, done: dict[str, Result]) -> Result:
     """One analysis; it is skipped where it does not apply or what it needs was skipped."""
     analysis = ANALYSES[name]
-    question = analysis.result.question
     needs: dict[str, Any] = {need: done[need] for need in analysis.needs}
-    for need, result in needs.items():
-        if result.reason:
-            reason = f"it needs {need}, and {result.reason}"
-            return Skipped(skipped=name, asked=question, reason=reason)
+    missing = (f"it needs {need}, and {one.reason}" for need, one in needs.items() if one.reason)
+    reason = next(missing, "")
     try:
-        return analysis.run(recording, **needs)
+        if not reason:
+            return analysis.run(recording, **needs)
     except NotApplicable as error:
-        return Skipped(skipped=name, asked=question, reason=str(error))
+        reason = str(error)
+    return Skipped(skipped=name, asked=analysis.result.question, reason=reason)

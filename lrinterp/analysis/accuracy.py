@@ -1,24 +1,23 @@
 """Does the model know left from right, and on which pictures?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, final
 
 import numpy as np
 import pandas as pd
-import torch
 
-from lrinterp.analysis.accuracy_figures import distance_figure, label_figure
 from lrinterp.analysis.order_parts import (
-    WORD,
     by_distance,
     by_label,
     by_template,
+    distance_figure,
+    label_figure,
+    mean_of,
     word_credits,
-    word_row,
 )
-from lrinterp.analysis.subject import over_pictures
+from lrinterp.analysis.subject import as_index
 from lrinterp.charts import bars
 from lrinterp.grades import phrase_of
 from lrinterp.metric import joined
@@ -26,13 +25,16 @@ from lrinterp.result import Figure, Metric, Result, records
 from lrinterp.run import Run
 from lrinterp.scenes import SETS
 from lrinterp.scenes.natural import PICTURES
-from lrinterp.scoring import METRICS, accuracy_rows, credits, order_credit
-from lrinterp.stats import Sample
+from lrinterp.scoring import METRICS, accuracy_rows, credits
+from lrinterp.stats import mean_interval
 from lrinterp.wording import counted
 
 __all__ = ["Accuracy", "accuracy"]
 
-COLUMNS = ["set", "metric", "candidates", "value", "low", "high", "n", "n_units", "reason"]
+INTERVAL = ["value", "low", "high", "n", "n_units"]
+COLUMNS = ["set", "metric", "candidates", *INTERVAL, "reason"]
+WORD = "word"
+"""Candidates of order: the caption with the other relation word."""
 
 
 @final
@@ -49,32 +51,15 @@ class Accuracy(Result):
     """Order on held-out pairs by the smallest distance between objects, in pixels."""
     table: pd.DataFrame
     """One row for each set, metric and candidates, with its interval."""
-    templates: pd.DataFrame
-    """Order by set and template, where there are several."""
     labels: pd.DataFrame
     """Order on the pictures of each label of the focus set, the lowest first."""
     measured: Mapping[str, Metric]
-    """The numbers of the summary that pictures were recorded for, with their samples."""
+    """The numbers of the summary, then order by template where there are several; with samples."""
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """Order on each set of pairs, and what else tells a model's state at a glance."""
-        rows = {key_of(row): row for row in records(self.table)}
-        shown = {key: rows[key] for key in (NATURAL_SUMMARY if self.natural else SUMMARY)}
-        apart = {f"{self.focus}_order_{name}": row for name, row in self.by_template.items()}
-        found = joined(shown, apart)
-        return {key: self.measured.get(key) or Metric.of(found[key]) for key in found}
-
-    @property
-    def focus(self) -> str:
-        """The set that the finding speaks of."""
-        return PICTURES if self.natural else "unseen_pair"
-
-    @property
-    def by_template(self) -> dict[str, dict[str, Any]]:
-        """Order with the captions of each template, where there are several."""
-        part = self.templates[self.templates["set"] == self.focus]
-        return {row["template"]: row for row in records(part)}
+        return self.measured
 
     @property
     def natural(self) -> bool:
@@ -84,15 +69,16 @@ class Accuracy(Result):
     @property
     def primary(self) -> str:
         """Key of the number that is tested between models."""
-        return f"{self.focus}_order"
+        return "pictures_order" if self.natural else "unseen_pair_order"
 
     @property
     def finding(self) -> str:
         """Order and label set on held-out pairs."""
-        order, labels, *rest = (self.metrics[k] for k in self.metrics)
+        order, labels, *rest = self.metrics.values()
         apart = "".join(
-            f" With captions that say “{name}” it is {Metric.of(row).phrase}."
-            for name, row in self.by_template.items()
+            f" With captions that say “{key.removeprefix(f'{self.primary}_')}” it is {one.phrase}."
+            for key, one in self.metrics.items()
+            if key not in SUMMARY + NATURAL_SUMMARY
         )
         if self.natural:
             return (
@@ -104,8 +90,8 @@ class Accuracy(Result):
                 f"correctly in {labels.phrase}.{apart}"
             )
         if order.value is None:
-            row = self.table.query("set == 'unseen_pair'").iloc[0]
-            return f"There are no held-out pairs: {row['reason']}."
+            reason = self.table.query("set == 'unseen_pair'")["reason"].iloc[0]
+            return f"There are no held-out pairs: {reason}."
         return (
             f"On {counted(order.n, 'picture')} of pairs of {counted(order.n_units, 'label')} that "
             f"training never showed in a pair, the true caption beats its swap in {order.phrase} "
@@ -158,21 +144,22 @@ class Accuracy(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """One panel a metric, one bar a set."""
-        shown = self.table.dropna(subset=["value"]).copy()
-        place = [
-            SHOWN.index(pair) for pair in zip(shown["metric"], shown["candidates"], strict=True)
-        ]
-        panels = shown.assign(
-            measure=[f"{METRIC_WORDS[SHOWN[i][0]]} ({SHOWN[i][1]})" for i in place],
-            pictures=[SET_WORDS[name] for name in shown["set"]],
-        ).iloc[np.argsort(place, kind="stable")]
-        panels = panels.rename(columns={"value": "share of pictures right"})
-        columns = ["measure", "pictures", "share of pictures right", "low", "high", "n"]
-        plot = bars(panels[columns], x="share of pictures right", y="pictures", facet="measure")
+        shown = self.table.dropna(subset=["value"])
+        pairs = zip(shown["metric"], shown["candidates"], strict=True)
+        place = np.array([SHOWN.index(pair) for pair in pairs], dtype=int)
+        columns = {
+            "measure": [f"{METRIC_WORDS[SHOWN[i][0]]} ({SHOWN[i][1]})" for i in place],
+            "pictures": shown["set"].map(SET_WORDS),
+            "share of pictures right": shown["value"],
+            **shown[["low", "high", "n"]],
+        }
+        panels = pd.DataFrame(columns).iloc[np.argsort(place, kind="stable")]
+        plot = bars(panels, x="share of pictures right", y="pictures", facet="measure")
         return (
             Figure(
                 key="sets",
-                title=f"Accuracy on {THE_SUITES if self.natural else THE_FOUR} pictures",
+                title="Accuracy on "
+                + ("a suite's pictures" if self.natural else "the four sets of pictures"),
                 how_to_read="Each bar is the share of pictures that one metric counts as right, "
                 f"with its 95 % interval; a model that guesses order scores {self.chance:.2g} in "
                 "the first panel, and near zero where the candidates are many.",
@@ -192,8 +179,6 @@ FEWEST_LABELS = 3
 """Labels from which order is shown by label."""
 TWO_OBJECTS = 0.5
 """Chance of order with two objects."""
-TEMPLATE_COLUMNS = ["set", "template", "value", "low", "high", "n", "n_units"]
-DISTANCE_COLUMNS = ["distance", "value", "low", "high", "n", "n_units"]
 SUMMARY = (
     "unseen_pair_order",
     "unseen_pair_label_set_closed",
@@ -202,7 +187,6 @@ SUMMARY = (
     "mixed_pair_order",
     "single_retrieval_closed",
 )
-THE_SUITES, THE_FOUR = "a suite's", "the four sets of"
 NATURAL_SUMMARY = (
     "pictures_order",
     "pictures_label_set_closed",
@@ -236,41 +220,34 @@ def accuracy(recording: Run) -> Accuracy:
     """
     natural = PICTURES in recording.examples.image_set
     rows = accuracy_rows(recording.scores, recording.examples, (PICTURES,) if natural else SETS)
-    rows += [word_row(recording)] if natural else []
+    if natural:
+        interval = mean_interval(word_credits(recording), recording.examples.image_units)
+        place = {"set": PICTURES, "metric": "order", "candidates": WORD}
+        rows.append({**place, **vars(interval), "reason": None})
+    by_key = {key_of(row): row for row in rows}
+    chosen = {key: by_key[key] for key in (NATURAL_SUMMARY if natural else SUMMARY)}
     return Accuracy(
         chance=recording.examples.chance,
-        distances=pd.DataFrame(list(by_distance(recording)), columns=DISTANCE_COLUMNS),
+        distances=pd.DataFrame(by_distance(recording), columns=["distance", *INTERVAL]),
         table=pd.DataFrame(rows, columns=COLUMNS),
-        templates=pd.DataFrame(list(by_template(recording)), columns=TEMPLATE_COLUMNS),
-        labels=pd.DataFrame(list(by_label(recording)), columns=["label", "value", "n"]),
-        measured=dict(sampled(recording, rows)),
+        labels=pd.DataFrame(by_label(recording), columns=["label", "value", "n"]),
+        measured=joined(
+            {key: sampled(recording, row) for key, row in chosen.items()},
+            by_template(recording, PICTURES if natural else "unseen_pair"),
+        ),
     )
 
 
-def sampled(recording: Run, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Metric]]:
-    """By summary key: the numbers of some table rows, and of each template, with their samples."""
-    examples, parts = recording.examples, {}
-    for name in dict.fromkeys(row["set"] for row in rows if row["value"] is not None):
-        index = examples.where(name)
-        scores = recording.scores[torch.from_numpy(index).to(recording.scores.device)]
-        parts[name] = examples.at(index), scores
-    for row in rows:
-        if row["value"] is None or key_of(row) not in (*SUMMARY, *NATURAL_SUMMARY):
-            continue
-        part, scores = parts[row["set"]]
-        if row["candidates"] == WORD:
-            values = word_credits(recording)
-        else:
-            values = credits(scores, part, row["metric"], row["candidates"])
-        chance = part.chance if row["metric"] == "order" else None
-        sample = Sample.mean(values[None], part.image_units)
-        yield key_of(row), over_pictures(part, sample, chance=chance)
-    several = examples.templates if len(examples.templates) > 1 else ()
-    for name, (part, scores) in parts.items():
-        for template in several if name in (PICTURES, "unseen_pair") else ():
-            values = order_credit(scores, part, template)
-            sample = Sample.mean(values[None], part.image_units)
-            yield f"{name}_order_{template}", over_pictures(part, sample, chance=part.chance)
+def sampled(recording: Run, row: Mapping[str, Any]) -> Metric:
+    """The number of a table row, with its sample where pictures were recorded for it."""
+    if row["value"] is None:
+        return Metric.of(row)
+    index = recording.examples.where(row["set"])
+    part, scores = recording.examples.at(index), recording.scores[as_index(index)]
+    if row["candidates"] == WORD:
+        return mean_of(part, word_credits(recording), part.chance)
+    values = credits(scores, part, row["metric"], row["candidates"])
+    return mean_of(part, values, part.chance if row["metric"] == "order" else None)
 
 
 def key_of(row: Mapping[str, Any]) -> str:

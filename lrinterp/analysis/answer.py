@@ -7,19 +7,15 @@ from typing import ClassVar, final
 
 import pandas as pd
 
-from lrinterp.analysis.answer_words import sentence, side_words
 from lrinterp.analysis.read import CARRIERS, GAIN, LABELS, TEXT, WITHOUT, has_gradient, number
 from lrinterp.analysis.subject import focus
-from lrinterp.grades import Grade, grade, phrase_of
+from lrinterp.grades import SHORT, Grade, grade, phrase_of
 from lrinterp.metric import joined
 from lrinterp.result import Figure, Metric, NotApplicable, Result, Tile
 from lrinterp.run import Run
 from lrinterp.scenes.natural import PICTURES
 
 __all__ = ["Answer", "answer"]
-
-RECOGNISED = 0.95
-"""Label-set accuracy that must surely be exceeded where objects count as recognised."""
 
 
 @final
@@ -31,7 +27,8 @@ class Answer(Result):
     question: ClassVar[str] = "Does the model know left from right?"
 
     numbers: Mapping[str, Metric]
-    """The four numbers by key, and order without key-position in the text tower."""
+    """By key: order, order without key-position in the image tower and in the text tower, label
+    set without it, and the headline head's gain; the text tower's is none of the four."""
     chance: float
     """Order accuracy of a guess."""
     span: float
@@ -54,10 +51,6 @@ class Answer(Result):
         """Are the pictures those of a suite, and not of the toy world?"""
         return self.focus == PICTURES
 
-    def scalar(self, key: str) -> Metric:
-        """One of the four numbers; the first has the name of its set of pictures."""
-        return self.numbers[order_of(self.focus) if key == ORDER else key]
-
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """The four numbers."""
@@ -66,10 +59,8 @@ class Answer(Result):
     @property
     def finding(self) -> str:
         """The one sentence."""
-        order = self.scalar(ORDER)
-        if order.value is None:
-            return UNTESTED[self.natural]
-        return sentence(self)
+        order, *_ = self.numbers.values()
+        return UNTESTED[self.natural] if order.value is None else sentence(self)
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -82,8 +73,7 @@ class Answer(Result):
         words = dict(GLOSSARY)
         if self.natural:
             del words["Held-out pairs"]
-            words["Flatten"] = words["Flatten"].replace("pixels", "patches")
-            words["Order"] = "the true caption scores higher than the one of the mirrored picture."
+            words |= OF_PHOTOGRAPHS
         if self.layers > 1:
             words["Key-position"] += DEEP
         return words
@@ -98,74 +88,32 @@ class Answer(Result):
 
     def tiles(self) -> tuple[Tile, ...]:
         """The four numbers with what they mean in words."""
-        order, without, labels, gain = map(self.scalar, (ORDER, WITHOUT, LABELS, GAIN))
+        order, without, text, labels, gain = self.numbers.values()
         pictures = "the suite's pictures" if self.natural else "held-out pairs"
-        return (
-            Tile(
-                label=f"Order, {pictures}",
-                scalar=order,
-                words=self.order_words(order) + self._by_template(),
-            ),
-            Tile(
-                label="Order without key-position in the image tower",
-                scalar=without,
-                words=f"{self.order_words(without)}; {self.text_words()}",
-            ),
-            Tile(
-                label="Objects named correctly without key-position",
-                scalar=labels,
-                words=self.label_words(labels),
-            ),
-            Tile(
-                label="Attention, right-hand minus left-hand object",
-                scalar=gain,
-                words=self._gain_words(gain),
-            ),
-        )
-
-    def grade(self, order: Metric) -> Grade:
-        """What the interval of an order accuracy says."""
-        return grade(order, self.chance)
-
-    def order_words(self, order: Metric) -> str:
-        """An order accuracy in words."""
-        if order.value is None:
-            return NOT_MEASURED[self.natural]
-        return phrase_of(order, self.chance)
-
-    def _by_template(self) -> str:
-        """Order with the captions of each template, where there are several."""
         parts = [f"“{word}” {one.phrase}" for word, one in self.templates.items()]
-        return f"; {', '.join(parts)}" if len(parts) > 1 else ""
-
-    def text_words(self) -> str:
-        """Order without key-position in the text tower."""
-        return f"without it in the text tower {self.scalar(TEXT).phrase}"
-
-    def label_words(self, labels: Metric) -> str:
-        """A label-set accuracy in words."""
-        if labels.value is None or labels.low is None or labels.high is None:
-            return NOT_MEASURED[self.natural]
-        if labels.low >= RECOGNISED:
-            return f"still recognised: whole interval above {RECOGNISED:g}"
-        if labels.high < RECOGNISED:
-            return f"recognition suffers: whole interval below {RECOGNISED:g}"
-        return f"undecided whether it stays above {RECOGNISED:g}"
-
-    def _gain_words(self, gain: Metric) -> str:
-        line = "from left to right" if self.natural else "along the row"
-        if not self.has_gradient:
-            return f"no head has a gradient: at most {self.widest:.2g} logits {line}"
-        return f"{self.head} {side_words(gain)}: {self.span:.3g} logits {line}"
+        apart = f"; {', '.join(parts)}" if len(parts) > 1 else ""
+        rows = (
+            (f"Order, {pictures}", order, f"{order_words(self, order)}{apart}"),
+            (
+                "Order without key-position in the image tower",
+                without,
+                f"{order_words(self, without)}; without it in the text tower {text.phrase}",
+            ),
+            (
+                "Objects named correctly without key-position",
+                labels,
+                label_words(self, labels),
+            ),
+            ("Attention, right-hand minus left-hand object", gain, gain_words(self, gain)),
+        )
+        return tuple(Tile(label=label, scalar=one, words=said) for label, one, said in rows)
 
 
-ORDER = "unseen_pair_order"
 NOTHING = Metric(value=None)
 UNTESTED = {
     False: "This model was not tested on pairs of held-out labels.",
     True: "This model was not tested on the order of the suite's pictures.",
 }
-NOT_MEASURED = {False: "not measured: no pair is held out", True: "not measured"}
 GLOSSARY = {
     "Order": "the true caption scores higher than the same caption with its objects swapped.",
     "Held-out pairs": "pictures of labels that training showed alone and in no pair (set "
@@ -186,10 +134,29 @@ GLOSSARY = {
     "Margin": "cosine with the true caption (or picture) minus cosine with its swap.",
     "L0H2": "layer 0, head 2, both counted from 0.",
 }
+OF_PHOTOGRAPHS = {
+    "Order": "the true caption scores higher than the one of the mirrored picture.",
+    "Flatten": GLOSSARY["Flatten"].replace("pixels", "patches"),
+}
 DEEP = (
     " Above the first layer position is the mean of the stream at each position over the examples "
     "(gauge “means”), and content what is left."
 )
+ABOVE: set[Grade] = {"knows", "in part"}
+KNOWS: dict[Grade, str] = {
+    "knows": "knows {what}",
+    "in part": "tells {what} better than a guess",
+    "undecided": "was not shown to know {what}",
+    "at chance": "does not know {what}",
+    "below chance": "gets {what} wrong more often than not",
+    "too few": "was tested on too few {units} to say whether it knows {what}",
+}
+"""What a model does, by what the interval of its order accuracy says."""
+BOTH, ONE = "left from right", "which of two objects is on the {word}"
+"""What captions of both relation words ask, and those of one alone."""
+RECOGNISED = 0.95
+"""Label-set accuracy that must surely be exceeded where objects count as recognised."""
+NOT_MEASURED = {False: "not measured: no pair is held out", True: "not measured"}
 
 
 def answer(
@@ -200,13 +167,12 @@ def answer(
     positional_gradient: Result,
 ) -> Answer:
     """Gather the four numbers that answer the question from three other results."""
-    if not len(recording.examples):
-        raise NotApplicable("no pictures were recorded")
     examples, fits = recording.examples, positional_gradient.metrics
     name = PICTURES if focus(examples) == PICTURES else "unseen_pair"
-    if order_of(name) not in accuracy.metrics:
-        raise NotApplicable(f"the accuracy of these examples has no {order_of(name)}")
-    key, order = order_of(name), accuracy.metrics[order_of(name)]
+    key = f"{name}_order"
+    if key not in accuracy.metrics:
+        raise NotApplicable(f"the accuracy of these examples has no {key}")
+    order = accuracy.metrics[key]
     ablated = {k: term_ablation.metrics.get(k, NOTHING) for k in (WITHOUT, TEXT, LABELS)}
     return Answer(
         numbers=joined({key: order}, ablated, {GAIN: fits[GAIN]}),
@@ -224,6 +190,98 @@ def answer(
     )
 
 
-def order_of(name: str) -> str:
-    """The key of order accuracy on a set of pictures."""
-    return f"{name}_order"
+def sentence(result: Answer) -> str:
+    """What the model knows by the captions of each template, and by what means.
+
+    Templates of which it is the same are named together.
+    """
+    words: dict[Grade, list[str]] = {}
+    for word, one in result.templates.items():
+        words.setdefault(grade(one, result.chance), []).append(f"“{word}”")
+    first, *others = result.templates
+    what = BOTH if others else ONE.format(word=first)
+    units = "objects" if result.natural else "labels"
+    parts = [
+        f"by captions that say {' and '.join(said)} {who} {KNOWS[g].format(what=what, units=units)}"
+        for (g, said), who in zip(words.items(), ("this model", *["it"] * 9), strict=False)
+    ]
+    text = ", and ".join(parts)
+    seen = "the suite's pictures" if result.natural else "pairs of held-out labels"
+    how = mechanism_words(result) if ABOVE & words.keys() else gradient_words(result)
+    return f"{text[0].upper()}{text[1:]}, on {seen}{how}"
+
+
+def gradient_words(result: Answer) -> str:
+    """Whether any head of the image tower has a gradient."""
+    if result.has_gradient:
+        return f". Image head {result.head} has a gradient {along(result)}."
+    widest = f"the steepest spans {result.widest:.2g} logits"
+    return f". No image head has a gradient {along(result)}: {widest}."
+
+
+def mechanism_words(result: Answer) -> str:
+    """What order is without key-position in each tower, as far as intervals say, and one head."""
+    _, without, text, _, gain = result.numbers.values()
+    if without.value is None:
+        return ". What it does without key-position was not measured."
+    where = "" if result.layers == 1 else " in any layer"
+    says, also = (SHORT[grade(one, result.chance)] for one in (without, text))
+    side = side_of(gain)
+    attends = f"more to the {side}-hand object" if side else "to neither side more for sure"
+    return (
+        f". Without key-position{where} of the image tower order is {without.phrase}, {says}; "
+        f"without that of the text tower it is {text.phrase}, {also}.{carried(result)} Image head "
+        f"{result.head} attends {attends}."
+    )
+
+
+def carried(result: Answer) -> str:
+    """Which image heads carry order, judged on labels that had no say in the choice."""
+    if not result.carriers:
+        return ""
+    heads, order, _ = result.carriers.values()
+    if heads.value == "none":
+        return " It is removed with no loss, so no image head is named."
+    return (
+        f" Removed in {heads} alone, chosen on half of the labels, it leaves order at "
+        f"{order.phrase} on pairs of the other half."
+    )
+
+
+def order_words(result: Answer, order: Metric) -> str:
+    """An order accuracy in words."""
+    if order.value is None:
+        return NOT_MEASURED[result.natural]
+    return phrase_of(order, result.chance)
+
+
+def label_words(result: Answer, labels: Metric) -> str:
+    """A label-set accuracy in words."""
+    if labels.value is None or labels.low is None or labels.high is None:
+        return NOT_MEASURED[result.natural]
+    if labels.low >= RECOGNISED:
+        return f"still recognised: whole interval above {RECOGNISED:g}"
+    if labels.high < RECOGNISED:
+        return f"recognition suffers: whole interval below {RECOGNISED:g}"
+    return f"undecided whether it stays above {RECOGNISED:g}"
+
+
+def gain_words(result: Answer, gain: Metric) -> str:
+    """Which side the headline head prefers, and how far its gradient spans."""
+    if not result.has_gradient:
+        return f"no head has a gradient: at most {result.widest:.2g} logits {along(result)}"
+    side = side_of(gain)
+    prefers = f"the {side}" if side else "neither side for sure"
+    return f"{result.head} prefers {prefers}: {result.span:.3g} logits {along(result)}"
+
+
+def along(result: Answer) -> str:
+    """The way that a gradient goes."""
+    return "from left to right" if result.natural else "along the row"
+
+
+def side_of(gain: Metric) -> str:
+    """The side that more attention goes to for sure; empty where the interval holds 0."""
+    if gain.low is None or gain.high is None or gain.low <= 0 <= gain.high:
+        return ""
+    return "right" if gain.low > 0 else "left"

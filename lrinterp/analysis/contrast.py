@@ -7,7 +7,7 @@ cos(image, true caption) - cos(image, its reverse), the text margin likewise cos
 embeddings of the other tower.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,10 +31,10 @@ __all__ = [
     "clearest_template",
     "contrasts",
     "over_templates",
+    "stating",
     "swapped",
 ]
 
-Mask = Bool[Tensor, "example pos"]
 ENOUGH_ERRORS = 10
 """Standard errors that clean and corrupted margins must lie apart."""
 ROUNDING = 1e-5
@@ -172,77 +172,72 @@ def over_templates(recording: Run, n: int, seed: int) -> list[Contrast]:
 
 def over(templates: Sequence[str], recording: Run, n: int, seed: int) -> list[Contrast]:
     """The contrasts of both towers with the captions of some templates."""
-    run = recording.of(focus(recording.examples))
+    run, copies = recording.of(focus(recording.examples)), len(templates)
     examples, twin = run.examples, run.examples.image_twin
     chosen = np.random.default_rng(seed).permutation(np.flatnonzero(twin >= 0))[:n]
     if len(chosen) < 2:
         raise NotApplicable("too few pictures whose swap is among the recorded ones")
-    true = [caption_of(examples, chosen, template) for template in templates]
-    reverse = [swapped(examples, twin[chosen], template) for template in templates]
-    image = pair_of(run.towers["image"], chosen, twin[chosen], either)
-    text = pair_of(run.towers["text"], np.concatenate(true), np.concatenate(reverse), first)
-    stated = (text[0].embeddings - text[1].embeddings).unflatten(0, (len(templates), -1))
-    shown = image[0].embeddings - image[1].embeddings
-    kept = {"recording": recording, "template": templates[0]}
-    units, pictures = (
-        examples.image_units.at(chosen),
-        recording.examples.where(examples.image_set[0])[chosen],
+    true = np.concatenate([caption_of(examples, chosen, template) for template in templates])
+    turned = np.concatenate([swapped(examples, twin[chosen], template) for template in templates])
+    image = pair_of(run.towers["image"], chosen, twin[chosen])
+    text = pair_of(run.towers["text"], true, turned)
+    shown, stated = (clean.embeddings - other.embeddings for clean, other in (image, text))
+    pictures = recording.examples.where(examples.image_set[0])[chosen]
+    along_captions = Contrast(
+        recording=recording,
+        tower="image",
+        clean=image[0],
+        corrupted=image[1],
+        direction=stated.unflatten(0, (copies, -1)).mean(0),
+        units=examples.image_units.at(chosen),
+        pictures=pictures,
+        template=templates[0],
     )
-    copies = len(templates)
-    return [
-        Contrast(
-            tower="image",
-            clean=image[0],
-            corrupted=image[1],
-            direction=stated.mean(0),
-            units=units,
-            pictures=pictures,
-            **kept,
-        ),
-        Contrast(
-            tower="text",
-            clean=text[0],
-            corrupted=text[1],
-            direction=shown.repeat(copies, 1),
-            units=Units(np.concatenate([units.member] * copies)),
-            pictures=np.tile(pictures, copies),
-            **kept,
-        ),
-    ]
+    along_pictures = replace(
+        along_captions,
+        tower="text",
+        clean=text[0],
+        corrupted=text[1],
+        direction=shown.repeat(copies, 1),
+        units=Units(np.tile(along_captions.units.member, (copies, 1))),
+        pictures=np.tile(pictures, copies),
+    )
+    return [along_captions, along_pictures]
 
 
 def pair_of(
-    run: TowerRun,
-    clean: Int[np.ndarray, "example"],
-    corrupted: Int[np.ndarray, "example"],
-    roles_of: Callable[[Mask, Mask, str], Mask],
+    run: TowerRun, clean: Int[np.ndarray, "example"], corrupted: Int[np.ndarray, "example"]
 ) -> tuple[TowerRun, TowerRun]:
-    """Two narrowed runs of a tower, with roles that both share."""
+    """Two narrowed runs of a tower, with roles that both share.
+
+    A word and its swap stand at the same positions, so captions have the roles of the clean ones.
+    A patch plays a role that it has in one picture or the other; background it is in both.
+    """
     pair = run.at(as_index(clean)), run.at(as_index(corrupted))
-    one, other = (narrowed.places.roles for narrowed in pair)
-    roles = {name: roles_of(one[name], other[name], name) for name in one}
+    roles, other = (dict(narrowed.places.roles) for narrowed in pair)
+    if run.name == "image":
+        roles = {
+            k: mask & other[k] if k == BACKGROUND else mask | other[k] for k, mask in roles.items()
+        }
     for narrowed in pair:
         narrowed.places = replace(narrowed.places, roles=roles)
     return pair
-
-
-def either(clean: Mask, corrupted: Mask, role: str) -> Mask:
-    """Positions that play a role in one picture or the other; background plays it in both."""
-    return clean & corrupted if role == BACKGROUND else clean | corrupted
-
-
-def first(clean: Mask, _: Mask, __: str) -> Mask:
-    """The roles of the clean captions: a word and its swap stand at the same positions."""
-    return clean
 
 
 def caption_of(
     examples: Examples, images: Int[np.ndarray, "example"], template: str
 ) -> Int[np.ndarray, "example"]:
     """The true caption of each picture under a relation template."""
-    index = np.flatnonzero(np.array(examples.caption_template, dtype=object) == template)
-    stated = dict(zip(examples.caption_meaning[index].tolist(), index.tolist(), strict=True))
-    return np.array([stated[m] for m in examples.image_meaning[images].tolist()])
+    return stating(examples, examples.image_labels[images], template)
+
+
+def stating(
+    examples: Examples, labels: Int[np.ndarray, "example object"], template: str
+) -> Int[np.ndarray, "example"]:
+    """The captions of a template that state some labels, from left to right."""
+    keys = zip(examples.caption_template, *examples.caption_labels.T.tolist(), strict=True)
+    place = {key: i for i, key in enumerate(keys)}
+    return np.array([place[template, *row] for row in labels.tolist()])
 
 
 def swapped(

@@ -1,16 +1,16 @@
 """The mechanism in one picture: one row of pixels, and where the pooled token looks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
 
-from lrinterp.analysis.contrast import caption_of, clearest_template
+from lrinterp.analysis.contrast import clearest_template, stating
 from lrinterp.analysis.read import order_lost
 from lrinterp.analysis.subject import decomposable, focus, typical
 from lrinterp.axes import Pixels
@@ -56,27 +56,31 @@ class Mechanism(Result):
     @property
     def places(self) -> list[str]:
         """Position and what stands there, such as "4 cat"."""
-        shown = [f"{i} {word}" for i, word in enumerate(self.words)]
-        return ["CLS", *(name.replace(" background", " ·") for name in shown[1:])]
+        shown = (f"{i} {word}" for i, word in enumerate(self.words[1:], start=1))
+        return ["CLS", *(name.replace(" background", " ·") for name in shown)]
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """The margin of this picture, intact and ablated."""
-        numbers = (Metric(value=float(margin), n=1, estimator="exact") for margin in self.margins)
-        return dict(zip(("margin_intact", "margin_without_key_position"), numbers, strict=True))
+        margins = zip(("intact", "without_key_position"), self.margins.tolist(), strict=True)
+        return {f"margin_{k}": Metric(value=v, n=1, estimator="exact") for k, v in margins}
 
     @property
     def finding(self) -> str:
         """What this picture shows."""
         left, right = (int(p) + 1 for p in (self.pixels[0], self.pixels[-1]))
         intact, without = self.pattern[:, 0]
+        head = int(np.abs(self.mentions[:, 0] - self.mentions[:, -1]).argmax())
+        first, *_, last = self.mentions[head].tolist()
         return (
             f"“{self.caption}”: {self.heads[0]} gives the left object {intact[left]:.2f} of its "
             f"attention and the right one {intact[right]:.2f}; with key-position flattened "
             f"{without[left]:.2f} and {without[right]:.2f}. The true caption leads its swap by a "
             f"cosine of {signed(self.margins[0], 3)} intact and {signed(self.margins[1], 3)} "
             "without (one picture; a positive margin is right; without key-position the labels "
-            f"alone decide). {caption_side(self.mentions)}"
+            "alone decide). On the side of the caption, "
+            f"{head_name(0, head)} of the text tower gives the object named first {first:.2f} of "
+            f"its attention and the one named last {last:.2f}."
         )
 
     @property
@@ -93,85 +97,75 @@ class Mechanism(Result):
 
     def frame(self) -> pd.DataFrame:
         """Attention and terms of this picture, one row a number."""
-        return pd.concat([pd.DataFrame(list(self._attention())), pd.DataFrame(list(self._terms()))])
+        return pd.concat([self.attention, self.logits])
 
     def figures(self) -> tuple[Figure, ...]:
         """Attention intact and ablated, the nine terms, full maps."""
-        return (self._row(), self._nine(), self._maps())
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """Do the terms add up?"""
-        return self.adding_up
-
-    def _attention(self) -> Iterator[dict[str, Any]]:
-        for run, label in enumerate(RUNS):
-            for head, name in enumerate(self.heads):
-                for key, place in enumerate(self.places):
-                    value = float(self.pattern[run, head, key])
-                    yield {"run": label, "head": name, "position": place, "attention": value}
-
-    def _terms(self) -> Iterator[dict[str, Any]]:
-        for term, row in zip((*TERMS, "sum"), [*self.terms, self.terms.sum(0)], strict=True):
-            for place, value in zip(self.places, row.tolist(), strict=True):
-                yield {"head": self.heads[0], "term": term, "position": place, "logits": value}
-
-    def _row(self) -> Figure:
-        table = pd.DataFrame(list(self._attention()))
-        return Figure(
-            key="row",
-            title=f"Where the pooled token looks: “{self.caption}”",
-            how_to_read="Columns are the positions of the row with what stands there (· is an "
-            "empty pixel), rows are heads, in the order of how much order is lost when their "
-            "key-position is flattened; a cell is the share of CLS's attention. A preference for "
-            "one side shows as a difference between the two panels.",
-            plot=heatmap(
-                table, x="position", y="head", z="attention", facet="run", ends=(0.0, 1.0)
-            ),
-            table=table,
-        )
-
-    def _nine(self) -> Figure:
-        table = pd.DataFrame(list(self._terms()))
-        return Figure(
-            key="terms",
-            title=f"The nine terms behind {self.heads[0]}'s row",
-            how_to_read="Rows are terms (query letter, key letter: E token, P position, b bias), "
-            "columns positions; a cell is logits relative to the row's mean, canonical gauge. "
-            "Terms that end in E come from the token at the key, terms that end in P from its "
-            "position: a preference for one side is a slope in EP or bP. A term without effect "
-            "reads 0.",
-            plot=heatmap(table, x="position", y="term", z="logits"),
-            table=table,
-        )
-
-    def _maps(self) -> Figure:
+        cells = {"head": self.heads, "query": self.places, "key": self.places}
         props = {
             "attention": np.round(self.squares, 4).tolist(),
             "tokens": [word.replace("background", "·") for word in self.words],
             "attentionHeadNames": list(self.heads),
             "maskUpperTri": False,
         }
-        head, query, key = np.indices(self.squares.shape).reshape(3, -1)
-        places = np.array(self.places)
-        table = pd.DataFrame(
-            {
-                "head": np.array(self.heads)[head],
-                "query": places[query],
-                "key": places[key],
-                "attention": self.squares.reshape(-1),
-            }
+        return (
+            Figure(
+                key="row",
+                title=f"Where the pooled token looks: “{self.caption}”",
+                how_to_read="Columns are the positions of the row with what stands there (· is an "
+                "empty pixel), rows are heads, in the order of how much order is lost when their "
+                "key-position is flattened; a cell is the share of CLS's attention. A preference "
+                "for one side shows as a difference between the two panels.",
+                plot=heatmap(
+                    self.attention,
+                    x="position",
+                    y="head",
+                    z="attention",
+                    facet="run",
+                    ends=(0.0, 1.0),
+                ),
+                table=self.attention,
+            ),
+            Figure(
+                key="terms",
+                title=f"The nine terms behind {self.heads[0]}'s row",
+                how_to_read="Rows are terms (query letter, key letter: E token, P position, b "
+                "bias), columns positions; a cell is logits relative to the row's mean, canonical "
+                "gauge. Terms that end in E come from the token at the key, terms that end in P "
+                "from its position: a preference for one side is a slope in EP or bP. A term "
+                "without effect reads 0.",
+                plot=heatmap(self.logits, x="position", y="term", z="logits"),
+                table=self.logits,
+            ),
+            Figure(
+                key="maps",
+                title="The image tower's full attention on this picture",
+                how_to_read="Each square is one head: rows are the positions that look, columns "
+                "the positions looked at, a stronger colour is more attention; only the first row, "
+                "CLS, reaches the embedding of a one-layer model. Choose a head to enlarge it, "
+                "hover to read a value.",
+                plot=Attention(component="AttentionHeads", props=props),
+                table=table_of(self.squares, "attention", cells),
+            ),
         )
-        return Figure(
-            key="maps",
-            title="The image tower's full attention on this picture",
-            how_to_read="Each square is one head: rows are the positions that look, columns the "
-            "positions looked at, a stronger colour is more attention; only the first row, CLS, "
-            "reaches the embedding of a one-layer model. Choose a head to enlarge it, hover to "
-            "read a value.",
-            plot=Attention(component="AttentionHeads", props=props),
-            table=table,
-        )
+
+    @property
+    def attention(self) -> pd.DataFrame:
+        """Attention of the pooled token, one row for each run, head and position."""
+        rows = {"run": RUNS, "head": self.heads, "position": self.places}
+        return table_of(self.pattern, "attention", rows)
+
+    @property
+    def logits(self) -> pd.DataFrame:
+        """The terms of the first head's row and their sum, one row for each position."""
+        whole = np.concatenate([self.terms, self.terms.sum(0, keepdims=True)])
+        rows = {"head": self.heads[:1], "term": (*TERMS, "sum"), "position": self.places}
+        return table_of(whole, "logits", rows)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Do the terms add up?"""
+        return self.adding_up
 
 
 RUNS = ("intact", "without key-position")
@@ -182,6 +176,14 @@ FIRST = (
 )
 
 
+def table_of(
+    numbers: Float[np.ndarray, "..."], name: str, axes: Mapping[str, Sequence[str]]
+) -> pd.DataFrame:
+    """One row for each number of an array, with its labels along each axis."""
+    place = pd.MultiIndex.from_product([*axes.values()], names=[*axes])
+    return pd.Series(numbers.reshape(-1), place, name=name).reset_index()
+
+
 def mechanism(recording: Run, *, attention_terms: Result, term_ablation: Result) -> Mechanism:
     """Take one picture apart: attention of the pooled token intact and without key-position.
 
@@ -190,29 +192,29 @@ def mechanism(recording: Run, *, attention_terms: Result, term_ablation: Result)
     photographs, whose patches have no words.
     """
     decomposable(recording, "image")
-    examples = recording.examples.of(focus(recording.examples))
-    if isinstance(examples.image, Pixels):
+    among = recording.of(focus(recording.examples))
+    if isinstance(among.examples.image, Pixels):
         raise NotApplicable("the towers read photographs; see over_picture")
-    chosen = typical(examples.image_pixels, examples.grid[1])
-    one = recording.of(focus(recording.examples)).at(np.array([chosen]))
+    chosen = typical(among.examples.image_pixels, among.examples.grid[1])
+    one, template = among.at(np.array([chosen])), clearest_template(recording)
+    examples, image = one.examples, one.towers["image"]
     without = one.under(Edit(layers=(0,), queries="pooled"))
-    ranked = by_order_lost(term_ablation, recording.model.image.cfg.n_heads)
-    true = int(caption_of(one.examples, np.array([0]), clearest_template(recording))[0])
+    ranked = by_order_lost(term_ablation, image.tower.cfg.n_heads)
     maps = [run.cache["image"]["pattern", 0][0].float().cpu().numpy() for run in (one, without)]
-    run = one.towers["image"]
-    split = run.streams.split(0, "canonical")
-    terms = split_terms(run.tower, 0, split, run.inputs.pool)[:, 0, ranked[0], 0]
+    split = image.streams.split(0, "canonical")
+    terms = split_terms(image.tower, 0, split, image.inputs.pool)[:, 0, ranked[0], 0]
     terms = terms.cpu().double().numpy()
-    read = one.examples
+    labels = examples.image_labels
+    true, swap = (int(stating(examples, row, template)[0]) for row in (labels, labels[:, ::-1]))
     return Mechanism(
-        words=tuple(read.words["image"][i] for i in read.image.values[0].tolist()),
-        caption=read.caption_text[true],
+        words=tuple(examples.words["image"][i] for i in examples.image.values[0].tolist()),
+        caption=examples.caption_text[true],
         heads=tuple(head_name(0, head) for head in ranked),
-        pattern=np.stack([attention[ranked, int(run.inputs.pool[0])] for attention in maps]),
+        pattern=np.stack([attention[ranked, int(image.inputs.pool[0])] for attention in maps]),
         terms=terms - terms.mean(1, keepdims=True),
-        margins=np.array([margin(run, true) for run in (one, without)]),
+        margins=np.array([float(r.scores[0, true] - r.scores[0, swap]) for r in (one, without)]),
         squares=maps[0][ranked],
-        pixels=read.image_pixels[0],
+        pixels=examples.image_pixels[0],
         mentions=mentions(recording, true),
         adding_up=attention_terms.checks,
         layers=recording.model.image.cfg.n_layers,
@@ -230,22 +232,3 @@ def mentions(recording: Run, caption: int) -> Float[np.ndarray, "text_head menti
     run = recording.towers["text"].at(torch.tensor([caption]))
     pooled = run.cache["pattern", 0][0, :, int(run.inputs.pool[0])].float().cpu().numpy()
     return pooled[:, objects(run)[0].numpy()]
-
-
-def caption_side(mentions: Float[np.ndarray, "text_head mention"]) -> str:
-    """What the head of the text tower that weighs the objects least evenly does with them."""
-    head = int(np.abs(mentions[:, 0] - mentions[:, -1]).argmax())
-    return (
-        f"On the side of the caption, {head_name(0, head)} of the text tower gives the object "
-        f"named first {mentions[head, 0]:.2f} of its attention and the one named last "
-        f"{mentions[head, -1]:.2f}."
-    )
-
-
-def margin(run: Run, true: int) -> float:
-    """Cosine of the true caption minus that of its reverse."""
-    examples = run.examples
-    stated = examples.caption_labels[true][::-1]
-    same = examples.caption_template[true] == np.array(examples.caption_template, dtype=object)
-    swap = int(np.flatnonzero(same & (examples.caption_labels == stated).all(1))[0])
-    return float(run.scores[0, true] - run.scores[0, swap])

@@ -1,40 +1,44 @@
-"""Order taken apart: by relation word, by distance, and against the caption with the other word."""
+"""Order taken apart: by relation word, by label, by distance, and against the other word."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from lrinterp.analysis.contrast import caption_of
-from lrinterp.analysis.subject import SET_WORDS, focus
+from lrinterp.analysis.contrast import caption_of, stating
+from lrinterp.analysis.subject import SET_WORDS, as_index, focus, over_pictures
+from lrinterp.charts import bars, lines, reference
+from lrinterp.result import Figure, Metric
 from lrinterp.run import Run
 from lrinterp.scenes import Examples
-from lrinterp.scenes.natural import PICTURES
-from lrinterp.scoring import credit, credits, order_credit
-from lrinterp.stats import mean_interval
+from lrinterp.scoring import credit, order_credit
+from lrinterp.stats import Sample, mean_interval
 
-__all__ = ["WORD", "by_distance", "by_label", "by_template", "word_credits", "word_row"]
+__all__ = [
+    "MOST_LABELS",
+    "by_distance",
+    "by_label",
+    "by_template",
+    "distance_figure",
+    "label_figure",
+    "mean_of",
+    "word_credits",
+]
 
-WORD = "word"
-"""Candidates of order: the caption with the other relation word."""
+MOST_LABELS = 30
+"""Labels that are drawn, those with the lowest order."""
 
 
-def by_template(recording: Run) -> Iterator[dict[str, Any]]:
-    """Order on each set of pairs with the captions of one template, where there are several."""
-    names = recording.examples.templates
-    for name in dict.fromkeys(recording.examples.image_set) if len(names) > 1 else ():
-        index = recording.examples.where(name)
-        part = recording.examples.at(index)
-        for template in names if name != "single" else ():
-            scores = recording.scores[torch.from_numpy(index).to(recording.scores.device)]
-            values = order_credit(scores, part, template)
-            yield {
-                "set": name,
-                "template": template,
-                **vars(mean_interval(values, part.image_units)),
-            }
+def by_template(recording: Run, name: str) -> dict[str, Metric]:
+    """By key: order on a set with the captions of each template, where there are several."""
+    templates = recording.examples.templates
+    if len(templates) < 2 or name not in recording.examples.image_set:
+        return {}
+    orders = {template: order_on(recording, name, template) for template in templates}
+    return {f"{name}_order_{k}": mean_of(part, v, part.chance) for k, (part, v) in orders.items()}
 
 
 def by_label(recording: Run) -> Iterator[dict[str, Any]]:
@@ -42,70 +46,85 @@ def by_label(recording: Run) -> Iterator[dict[str, Any]]:
 
     An interval over a few labels cannot tell whether others fail: so the single ones are shown.
     """
-    examples = recording.examples
-    if not set(examples.image_set) & set(SET_WORDS):
+    if not set(recording.examples.image_set) & set(SET_WORDS):
         return
-    index = examples.where(focus(examples))
-    part = examples.at(index)
-    values = credits(recording.scores[torch.from_numpy(index)], part, "order", "pair")
+    part, values = order_on(recording, focus(recording.examples))
     rows = []
     for label in np.unique(part.image_labels[part.image_labels >= 0]).tolist():
-        here = (part.image_labels == label).any(1)
-        name, n = str(examples.label_words[label]), int(here.sum())
-        rows.append({"label": name, "value": float(values[here].mean()), "n": n})
+        here = values[(part.image_labels == label).any(1)]
+        rows.append({"label": part.label_words[label], "value": float(here.mean()), "n": len(here)})
     yield from sorted(rows, key=lambda row: (row["value"], row["label"]))
 
 
-def word_row(recording: Run) -> dict[str, Any]:
-    """Order against the caption that differs in its relation word."""
-    values = word_credits(recording)
-    place = {"set": PICTURES, "metric": "order", "candidates": WORD}
-    interval = mean_interval(values, recording.examples.image_units)
-    return {**place, **vars(interval), "reason": None}
+def by_distance(recording: Run) -> Iterator[dict[str, Any]]:
+    """Order on held-out pairs, a row for each smallest distance between objects."""
+    if "unseen_pair" not in recording.examples.image_set:
+        return
+    part, values = order_on(recording, "unseen_pair")
+    distance = np.diff(part.image_pixels, axis=1).min(1)
+    for pixels in np.unique(distance).tolist():
+        here = np.flatnonzero(distance == pixels)
+        interval = mean_interval(values[here], part.image_units.at(here))
+        yield {"distance": pixels, **vars(interval)}
+
+
+def order_on(
+    recording: Run, name: str, template: str | None = None
+) -> tuple[Examples, Float[np.ndarray, "image"]]:
+    """The pictures of a set, and the order credit of each: with one template, or over all."""
+    index = recording.examples.where(name)
+    part = recording.examples.at(index)
+    return part, order_credit(recording.scores[as_index(index)], part, template)
+
+
+def mean_of(part: Examples, values: Float[np.ndarray, "image"], chance: float | None) -> Metric:
+    """The mean credit of the pictures of one set, which it remembers."""
+    return over_pictures(part, Sample.mean(values[None], part.image_units), chance=chance)
 
 
 def word_credits(recording: Run) -> Float[np.ndarray, "image"]:
-    """Credit of each picture, its true captions against their one-word swaps; ties are shared."""
+    """Credit of each picture, its true captions against those with the other relation word.
+
+    Both name the objects in the same order: the other one states the reverse, in the other
+    template. Ties are shared; the mean is over both templates.
+    """
     examples, scores = recording.examples, recording.scores
     pictures = np.arange(len(examples))
     good = torch.tensor([True, False], device=scores.device).expand(len(examples), 2)
     parts = []
-    for template in examples.templates:
+    for template, other in (examples.templates, examples.templates[::-1]):
         true = caption_of(examples, pictures, template)
-        swap = swapped_word(examples, true)
+        swap = stating(examples, examples.image_labels[:, ::-1], other)
         both = torch.from_numpy(np.stack([true, swap], axis=1)).to(scores.device)
         parts.append(credit(torch.gather(scores, 1, both), good))
     return torch.stack(parts).cpu().double().mean(0).numpy()
 
 
-def by_distance(recording: Run) -> Iterator[dict[str, Any]]:
-    """Order on held-out pairs, a row for each smallest distance between objects."""
-    index = recording.examples.where("unseen_pair")
-    if not len(index):
-        return
-    part = recording.examples.at(index)
-    values = credits(recording.scores[torch.from_numpy(index)], part, "order", "pair")
-    distance = np.diff(part.image_pixels, axis=1).min(1)
-    for pixels in np.unique(distance).tolist():
-        here = distance == pixels
-        interval = mean_interval(values[here], part.image_units.at(np.flatnonzero(here)))
-        yield {"distance": pixels, **vars(interval)}
+def label_figure(labels: pd.DataFrame, chance: float) -> Figure:
+    """Order on the pictures of each label, the lowest first."""
+    shown = labels.head(MOST_LABELS).rename(columns={"value": "order accuracy"})
+    plot = bars(shown, x="order accuracy", y="label", mark="dot")
+    return Figure(
+        key="labels",
+        title="Order by label, the lowest first",
+        how_to_read="Each dot is the share right of the pictures that hold a label; "
+        f"{chance:.2g} is chance. The interval over labels does not allow for a rare label on "
+        "which the model fails outright.",
+        plot=reference(plot, chance, "chance"),
+        table=labels,
+    )
 
 
-def swapped_word(
-    examples: Examples, captions: Int[np.ndarray, "image"]
-) -> Int[np.ndarray, "image"]:
-    """Of each caption the one that names the objects in the same order with the other relation.
-
-    It states the reverse, in the other template.
-    """
-    keys = zip(examples.caption_template, map(tuple, examples.caption_labels.tolist()), strict=True)
-    place = {key: i for i, key in enumerate(keys)}
-    one, other = examples.templates
-    turned = {one: other, other: one}
-    return np.array(
-        [
-            place[turned[examples.caption_template[i]], tuple(examples.caption_labels[i][::-1])]
-            for i in captions.tolist()
-        ]
+def distance_figure(distances: pd.DataFrame, chance: float) -> Figure:
+    """Order by the smallest distance between objects."""
+    table = distances.rename(columns={"value": "order accuracy"})
+    plot = lines(table, x="distance", y="order accuracy")
+    return Figure(
+        key="distance",
+        title="Order on held-out pairs by the distance between the objects",
+        how_to_read="Across: pixels between the two nearest objects, 1 for neighbours; up: share "
+        f"of pictures whose true caption beats its swap, with a 95 % interval; {chance:.2g} is "
+        "chance.",
+        plot=reference(plot, chance, "chance"),
+        table=distances,
     )

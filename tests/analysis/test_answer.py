@@ -8,8 +8,7 @@ import pytest
 
 from lrinterp import Scenes, Split, World, record
 from lrinterp.analysis import analyze
-from lrinterp.analysis.answer import Answer, answer
-from lrinterp.analysis.answer_words import BOTH, KNOWS, ONE
+from lrinterp.analysis.answer import BOTH, KNOWS, ONE, Answer, answer, sentence, side_of
 from lrinterp.analysis.read import TEXT
 from lrinterp.grades import Grade
 from lrinterp.result import Metric, NotApplicable, Result
@@ -160,7 +159,7 @@ def test_tiles_say_good_or_bad_in_words(values, span: float, words: tuple[str, .
     for tile, value, word in zip(tiles, values, words, strict=True):
         assert tile.scalar.value == value
         assert word in tile.words
-    assert result.scalar(TEXT).phrase in tiles[1].words
+    assert result.numbers[TEXT].phrase in tiles[1].words
 
 
 def test_chance_depends_on_the_number_of_objects():
@@ -237,3 +236,48 @@ def test_a_split_without_held_out_pairs_still_answers(micro):
     assert values[4] == pytest.approx(0.6, abs=0.2)
     assert "was not tested on pairs of held-out labels" in result.finding
     assert len(result.tiles()) == 4
+
+
+@pytest.fixture
+def told(left_right_results) -> Any:
+    return left_right_results["answer"]
+
+
+def with_order(told: Any, low: float, high: float, words: tuple[str, ...] = ("left",)) -> Any:
+    one = Metric(value=(low + high) / 2, low=low, high=high, n=90, n_units=10)
+    return replace(told, templates=dict.fromkeys(words, one))
+
+
+def test_it_names_the_captions_the_head_and_the_text_tower(told):
+    said = sentence(told)
+    assert "“left”" in said
+    assert "“right”" not in said
+    assert told.head in said
+    assert "text tower" in said
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "knows"),
+    [(0.8, 0.95, True), (0.7, 0.95, False), (0.47, 0.52, False), (0.3, 0.9, False)],
+)
+def test_it_knows_only_where_the_interval_does(told, low, high, knows):
+    assert ("this model knows" in sentence(with_order(told, low, high))) is knows
+
+
+def test_the_mechanism_is_told_of_a_model_that_is_above_chance_alone(told):
+    assert "Without key-position" in sentence(with_order(told, 0.6, 0.7))
+    assert "Without key-position" not in sentence(with_order(told, 0.4, 0.7))
+
+
+def test_words_with_the_same_grade_are_named_together(told):
+    said = sentence(with_order(told, 0.8, 0.95, ("left", "right")))
+    assert said.count("knows") == 1
+    assert "left from right" in said
+    assert "“left” and “right”" in said
+
+
+def test_a_side_is_named_where_the_interval_says_so():
+    assert side_of(Metric(value=0.5, low=0.2, high=0.8)) == "right"
+    assert side_of(Metric(value=-0.5, low=-0.8, high=-0.2)) == "left"
+    assert not side_of(Metric(value=0.5, low=-0.1, high=0.8))
+    assert not side_of(Metric(value=0.5))

@@ -1,11 +1,20 @@
-"""Order by relation word and by distance: its parts add up to the whole."""
+"""Order by relation word, label and distance: its parts add up to the whole, and are drawn."""
 
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from lrinterp.analysis.order_parts import by_distance, by_label, by_template
+from lrinterp.analysis.order_parts import (
+    MOST_LABELS,
+    by_distance,
+    by_label,
+    by_template,
+    distance_figure,
+    label_figure,
+)
+from lrinterp.analysis.read import number
 from lrinterp.scoring import credits
 
 
@@ -13,13 +22,13 @@ def test_templates_average_to_the_whole(no_gradient: Any):
     examples, scores = no_gradient.examples, no_gradient.scores
     index = examples.where("unseen_pair")
     whole = credits(scores[index], examples.at(index), "order", "pair").mean()
-    rows = [row for row in by_template(no_gradient) if row["set"] == "unseen_pair"]
-    assert [row["template"] for row in rows] == ["left", "right"]
-    assert np.mean([row["value"] for row in rows]) == pytest.approx(whole)
+    parts = by_template(no_gradient, "unseen_pair")
+    assert list(parts) == ["unseen_pair_order_left", "unseen_pair_order_right"]
+    assert np.mean([number(part) for part in parts.values()]) == pytest.approx(whole)
 
 
 def test_one_template_has_no_parts(left_right: Any):
-    assert not list(by_template(left_right))
+    assert not by_template(left_right, "unseen_pair")
 
 
 def test_distances_average_to_the_whole(left_right: Any):
@@ -47,3 +56,22 @@ def test_labels_average_to_the_whole_and_the_lowest_comes_first(left_right: Any)
     assert np.average([r["value"] for r in rows], weights=[r["n"] for r in rows]) == (
         pytest.approx(credit.mean())
     )
+
+
+def test_the_lowest_labels_are_drawn_and_all_are_in_the_table():
+    rows = [{"label": f"thing{i:02}", "value": i / 40, "n": 9} for i in range(MOST_LABELS + 5)]
+    figure = label_figure(pd.DataFrame(rows), 0.5)
+    plot: Any = figure.draw()
+    drawn = sorted(str(y) for trace in plot.data for y in trace.y or () if "thing" in str(y))
+    assert drawn[-1] == f"thing{MOST_LABELS - 1:02}"
+    assert len(figure.table) == MOST_LABELS + 5
+
+
+def test_distances_are_drawn_with_their_intervals():
+    rows = [
+        {"distance": d, "value": 0.8, "low": 0.7, "high": 0.9, "n": 9, "n_units": 5} for d in (1, 4)
+    ]
+    figure = distance_figure(pd.DataFrame(rows), 0.5)
+    plot: Any = figure.draw()
+    assert any(0.8 in tuple(trace.y) for trace in plot.data if trace.y is not None)
+    assert figure.table["low"].tolist() == [0.7, 0.7]

@@ -1,166 +1,173 @@
-"""One photograph and its mirror image: where CLS looks, why, and what the margin rests on."""
+"""One photograph and its mirror image: where CLS looks, why, and what the margin rests on.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, final
+Attention and scores are those of CLS's row; attributions are of the margin, the embedding along
+one direction for each picture (true caption minus its one-word reverse).
+Two attributions, which answer different questions: what the heads of the last layer read at a
+patch's place, where the stream already holds what earlier layers brought there; and how the margin
+would move with the patch itself, at the input, to first order.
+"""
+
+from typing import Any
 
 import numpy as np
-import pandas as pd
-from jaxtyping import Bool, Float, UInt8
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int, Shaped, UInt8
+from torch import Tensor
 
-from lrinterp.analysis.pictures.figures import map_table, notes, picture_figures, seen
-from lrinterp.analysis.pictures.maps import (
-    as_pictures,
-    by_gradient,
-    key_maps,
-    over_patches,
-    read_in_last_layer,
-)
-from lrinterp.analysis.pictures.pair import Pair
+from lrinterp.analysis.contrast import caption_of, clearest_template, swapped
+from lrinterp.analysis.pictures.result import OverPicture
 from lrinterp.analysis.read import Place
-from lrinterp.analysis.subject import decomposable
-from lrinterp.axes import Pixels
-from lrinterp.result import Figure, Metric, NotApplicable, Result
-from lrinterp.run import Run
+from lrinterp.analysis.subject import SIDES, as_index, decomposable, focus, sides_of, typical
+from lrinterp.axes import Embeddings, Pixels
+from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, MEANS, term_scores
+from lrinterp.decomposition.margin_parts import MarginParts
+from lrinterp.encoders import Preprocessing
+from lrinterp.result import NotApplicable, Result
+from lrinterp.run import Run, TowerRun
 from lrinterp.wording import head_name, head_place
 
-__all__ = ["OverPicture", "over_picture"]
+__all__ = ["over_picture"]
 
 ByKey = Float[np.ndarray, "image key"]
-
-
-@final
-@dataclass(frozen=True, kw_only=True, eq=False)
-class OverPicture(Result):
-    """Attention, terms and attribution over the patches of a photograph and its mirror image.
-
-    The axis `image` of every array holds the photograph, then its mirror image.
-    """
-
-    name: ClassVar[str] = "over_picture"
-    question: ClassVar[str] = "What does the model look at in a photograph and its mirror image?"
-
-    pictures: UInt8[np.ndarray, "image height width channel"]
-    """Both as the image tower reads them."""
-    maps: Float[np.ndarray, "map image row column"]
-    """Attention of the headline head, mean attention of the last layer, key-content, key-position,
-    what the last layer's heads read, gradient at the patch."""
-    names: tuple[str, ...]
-    """What each map shows."""
-    units: tuple[str, ...]
-    """`share`, `logits` or `cosine`."""
-    sides: Bool[np.ndarray, "side image row column"]
-    """Patches of the left and of the right side of each picture."""
-    side: str
-    """What is known of a side: `object`, its patches, or `half` of the picture."""
-    objects: tuple[str, ...]
-    """The objects of the photograph from left to right."""
-    captions: tuple[str, ...]
-    """True of the photograph, and true of its mirror image; they differ in the relation word."""
-    margins: Float[np.ndarray, "image"]
-    """cos(true caption) - cos(the other caption)."""
-    from_cls: Float[np.ndarray, "image"]
-    """What the last layer's heads read from CLS itself, in units of the margin."""
-    head: str
-    """The headline head of `positional_gradient`."""
-    layers: int
-    """Layers of the image tower."""
-    n: int
-    """Pictures whose mean stream counts as position."""
-
-    @property
-    def shares(self) -> Float[np.ndarray, "image side"]:
-        """Attention of CLS to each side, in the headline head."""
-        return np.stack([(self.maps[0] * side).sum((1, 2)) for side in self.sides], axis=1)
-
-    @cached_property
-    def metrics(self) -> Mapping[str, Metric]:
-        """The head, both margins, and its attention to either side of both pictures."""
-        numbers = {"headline_head": Metric(value=self.head, estimator="name")}
-        for k, picture in enumerate(("photograph", "mirror")):
-            margin = Metric(value=float(self.margins[k]), n=1, estimator="exact")
-            numbers[f"margin_{picture}"] = margin
-            for side, share in zip(("left", "right"), self.shares[k].tolist(), strict=True):
-                number = Metric(value=share, n=1, estimator="exact")
-                numbers[f"{side}_{self.side}_share_{picture}"] = number
-        return numbers
-
-    @property
-    def finding(self) -> str:
-        """What these two pictures show."""
-        return seen(self)
-
-    @property
-    def caveats(self) -> tuple[str, ...]:
-        """One picture; direct and first-order attribution; the convention of position."""
-        return notes(self)
-
-    def frame(self) -> pd.DataFrame:
-        """One row for each map, picture and patch; rows and columns counted from 1."""
-        return map_table(self)
-
-    def figures(self) -> tuple[Figure, ...]:
-        """Attention, the two sides of the score, and two attributions, over the pictures."""
-        return picture_figures(self)
+Both = Int[np.ndarray, "image"]
+"""An index of the photograph, then of its mirror image."""
 
 
 def over_picture(recording: Run, *, positional_gradient: Result) -> OverPicture:
     """Lay attention, terms and attribution over one photograph and its mirror image.
 
-    The photograph is chosen by its layout alone, see `Pair`. Maps: CLS's attention in the headline
-    head, and the mean over the heads of the last layer; key-content and key-position of the
-    headline head, centred over the patches; two attributions of the margin, see
+    The photograph is chosen by its layout alone, see `mirrored`. Maps: CLS's attention in the
+    headline head, and the mean over the heads of the last layer; key-content and key-position of
+    the headline head, centred over the patches; two attributions of the margin, see
     `read_in_last_layer` and `by_gradient`.
     Cost: a backward pass of two pictures.
     Raises NotApplicable where the image tower reads tokens, has no processor or cannot be split,
     and where no mirror image is recorded.
     """
-    model, examples = recording.model, recording.examples
-    if not isinstance(examples.image, Pixels):
+    model, grid = recording.model, recording.examples.grid
+    if not isinstance(recording.examples.image, Pixels):
         raise NotApplicable("the image tower reads tokens, not pictures; see mechanism")
     if model.processor is None:
         raise NotApplicable("the model has no processor, which knows how pictures become pixels")
-    tower = decomposable(recording, "image")
-    pair = Pair.of(recording)
-    read = read_in_last_layer(pair.run, pair.direction)
-    gradient = by_gradient(pair.run, pair.direction)
-    place = head_place(str(positional_gradient.metrics["headline_head"].value))
-    maps = {
-        **looked_at(pair, place, tower.cfg.n_layers - 1),
-        (f"read by layer {tower.cfg.n_layers - 1}", "cosine"): read,
-        ("gradient at the patch", "cosine"): gradient,
-    }
+    layers = decomposable(recording, "image").cfg.n_layers
+    among = recording.of(focus(recording.examples))
+    pictures, captions = mirrored(among)
+    true = recording.embeddings["text"][as_index(captions)].to(model.device)
+    direction = true - true.flip(0)
+    both, side = among.at(pictures), sides_of(among.examples)
+    run, shown = both.towers["image"], both.examples
+    layer, head = head_place(str(positional_gradient.metrics["headline_head"].value))
+    read = read_in_last_layer(run, direction)
+    maps = [
+        attention(run, layer)[:, head],
+        attention(run, layers - 1).mean(1),
+        *key_maps(run, (layer, head)),
+        read,
+        by_gradient(run, direction),
+    ]
     return OverPicture(
-        pictures=as_pictures(pair.run.inputs.values, model.processor.preprocessing),
-        maps=np.stack([over_patches(by_key, examples.grid) for by_key in maps.values()]),
-        names=tuple(name for name, _ in maps),
-        units=tuple(unit for _, unit in maps),
-        sides=np.stack([over_patches(mask, examples.grid) for mask in pair.sides]),
-        side=pair.side,
-        objects=pair.objects,
-        captions=pair.texts,
-        margins=pair.margins,
+        pictures=as_pictures(run.inputs.values, model.processor.preprocessing),
+        maps=np.stack([over_patches(by_key, grid) for by_key in maps]),
+        sides=np.stack(
+            [over_patches(shown.roles["image"][role].numpy(), grid) for role in SIDES[side]]
+        ),
+        side=side,
+        objects=tuple(shown.label_words[k] for k in shown.image_labels[0]),
+        captions=tuple(shown.caption_text[i] for i in captions),
+        margins=(run.embeddings.to(true).double() * direction.double()).sum(-1).cpu().numpy(),
         from_cls=read[:, 0],
-        head=head_name(*place),
-        layers=tower.cfg.n_layers,
-        n=len(pair.among.examples),
+        head=head_name(layer, head),
+        layers=layers,
+        n=len(among.examples),
     )
 
 
-def looked_at(pair: Pair, place: Place, last: int) -> dict[tuple[str, str], ByKey]:
-    """By name and unit: attention of a head and of the last layer, and the head's scores."""
+def mirrored(among: Run) -> tuple[Both, Both]:
+    """One photograph and its mirror image, and the caption that is true of each, by index.
+
+    The photograph whose objects lie nearest to a quarter and three quarters of the width, the first
+    such one, whatever the model makes of it; where boxes are unknown, the first of all. Raises
+    NotApplicable where no picture and its mirror image were recorded.
+    """
+    examples, template = among.examples, clearest_template(among)
+    photographs = np.flatnonzero(examples.image_twin > np.arange(len(examples)))
+    if not len(photographs):
+        raise NotApplicable("no picture was recorded together with its mirror image")
+    columns = examples.grid[1]
+    one = photographs[[typical(examples.image_pixels[photographs] % columns, columns)]]
+    other = examples.image_twin[one]
+    stated = (caption_of(examples, one, template), swapped(examples, other, template))
+    return np.concatenate([one, other]), np.concatenate(stated)
+
+
+def attention(run: TowerRun, layer: int) -> Float[np.ndarray, "image head key"]:
+    """CLS's row of each head of a layer, as recorded."""
+    return run.cache["pattern", layer][:, :, 0].cpu().double().numpy()
+
+
+def key_maps(run: TowerRun, place: Place) -> list[ByKey]:
+    """Key-content and key-position in CLS's row of one head, in logits, centred over the patches.
+
+    Position is the mean of the stream over the pictures of other objects that the run was taken
+    from, centred over the patches; so content + position is the score but for a constant of the
+    row, which the softmax does not know.
+    """
     layer, head = place
-    name = head_name(*place)
-    content, position = key_maps(pair.run, place)
-    return {
-        (f"attention of {name}", "share"): pair.attention(layer)[:, head],
-        (f"mean attention of layer {last}", "share"): pair.attention(last).mean(1),
-        (f"key-content of {name}", "logits"): centred(content),
-        (f"key-position of {name}", "logits"): centred(position),
-    }
+    split = run.streams.split(layer, MEANS)
+    scores = [
+        term_scores(run.tower, layer, split, terms, run.inputs.pool)[:, head, 0].double()
+        for terms in (KEY_CONTENT, KEY_POSITION)
+    ]
+    return [(row - row[:, 1:].mean(1, keepdim=True)).cpu().numpy() for row in scores]
 
 
-def centred(by_key: ByKey) -> ByKey:
-    """Scores relative to their mean over the patches; the softmax knows no constant."""
-    return by_key - by_key[:, 1:].mean(1, keepdims=True)
+def read_in_last_layer(run: TowerRun, direction: Embeddings) -> ByKey:
+    """What all heads of the last layer together read from each key, in units of the margin.
+
+    sum over heads of a_j (x_j W_V + b_V) W_O along the direction, the scales of the final norm and
+    of the embedding's length held.
+    """
+    by_key = MarginParts.of(run.streams, direction).by_key
+    return by_key[:, -run.tower.cfg.n_heads :].sum((0, 1))
+
+
+@torch.enable_grad()
+def by_gradient(run: TowerRun, direction: Embeddings) -> ByKey:
+    """What each position's embedding adds to a picture's margin over that of the other picture.
+
+    gradient of the margin . (own embedding - the other picture's at the same place): the
+    first-order estimate of what the margin would lose were that embedding taken from the other
+    picture. `run` is of two pictures. Cost: one forward and one backward pass; weights get no
+    gradient.
+    """
+    kept: list[Tensor] = []
+
+    def leaf(activation: Tensor, hook: Any) -> Tensor:
+        kept.append(activation.detach().requires_grad_())
+        return kept[0]
+
+    with run.hooked([("hook_embed", leaf)]):
+        margin = (run.model.embed(run.name, run.inputs) * direction).sum()
+    [slope] = torch.autograd.grad(margin, kept)
+    embed = kept[0].detach()
+    return (slope * (embed - embed.flip(0))).sum(-1).cpu().double().numpy()
+
+
+def as_pictures(
+    pixels: Float[Tensor, "image channel height width"], preprocessing: Preprocessing
+) -> UInt8[np.ndarray, "image height width channel"]:
+    """What the tower reads, as pictures again: scaled back, rounded, cut to 0..255."""
+    scaled = pixels.double().cpu()
+    if preprocessing.normalize:
+        mean, std = (torch.tensor(v).double() for v in (preprocessing.mean, preprocessing.std))
+        scaled = scaled * std[:, None, None] + mean[:, None, None]
+    levels = (scaled / preprocessing.rescale).round().clamp(0, 255).to(torch.uint8)
+    return rearrange(levels.numpy(), "image channel height width -> image height width channel")
+
+
+def over_patches(
+    by_key: Shaped[np.ndarray, "image key"], grid: tuple[int, int]
+) -> Shaped[np.ndarray, "image row column"]:
+    """The keys behind CLS, where they lie in the picture."""
+    return rearrange(by_key[:, 1:], "image (row column) -> image row column", column=grid[1])

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrinterp.analysis.pictures.figures import map_table, pictures_of, seen
-from lrinterp.analysis.pictures.over_picture import OverPicture
+from lrinterp.analysis.pictures.result import OverPicture, pictures_of
 from lrinterp.report import page
 from lrinterp.result import Provenance
 
@@ -26,8 +25,6 @@ def made(shares: list[list[float]], name: str = "cat", side: str = "object") -> 
     return OverPicture(
         pictures=pictures,
         maps=maps,
-        names=("attention", "mean attention", "content", "position", "read", "gradient"),
-        units=("share", "share", "logits", "logits", "cosine", "cosine"),
         sides=sides,
         side=side,
         objects=(name, "dog"),
@@ -55,7 +52,7 @@ def test_maps_that_are_compared_share_a_figure_and_its_colours():
     assert ends == [(0, 0.4), (-2, 2), (-0.1, 0.1), (-0.3, 0.3)]
     assert [panels(figure) for figure in figures] == [4, 4, 2, 2]
     titles = [note.text for note in layout(figures[1]).annotations]
-    assert titles[:2] == ["content, photograph", "content, mirror image"]
+    assert titles[:2] == ["key-content of L3H1, photograph", "key-content of L3H1, mirror image"]
     for figure in figures:
         assert len(layout(figure).images) == panels(figure)
         assert figure.how_to_read.endswith(".")
@@ -83,11 +80,11 @@ def test_objects_are_outlined_only_where_they_are_known():
     ],
 )
 def test_what_the_head_goes_by_is_said_in_words(shares: list[list[float]], expected: str):
-    assert expected in seen(made(shares))
+    assert expected in made(shares).finding
 
 
 def test_the_words_hold_the_numbers():
-    finding = seen(made([[0.2, 0.4], [0.1, 0.4]]))
+    finding = made([[0.2, 0.4], [0.1, 0.4]]).finding
     assert "by a cosine of 0.2500 in the photograph and −0.1250 in the mirror image" in finding
     assert "L3H1 gives the left object 0.200 of CLS's attention and the right one 0.400" in finding
     caveat = made([[0.2, 0.4]] * 2).caveats[2]
@@ -97,9 +94,11 @@ def test_the_words_hold_the_numbers():
 def test_a_patch_under_both_objects_is_told_so():
     result = made([[0.2, 0.4]] * 2)
     both = replace(result, sides=np.ones_like(result.sides))
-    assert set(map_table(both)["object"]) == {"left and right"}
-    assert map_table(result, [4])["object"].tolist() == ["–", "–", "left", "right"] * 2
-    assert map_table(result, [4])["unit"].unique().tolist() == ["cosine"]
+    assert set(both.frame()["object"]) == {"left and right"}
+    frame = result.frame()
+    read = frame[frame["map"] == "read by layer 3"]
+    assert read["object"].tolist() == ["–", "–", "left", "right"] * 2
+    assert read["unit"].unique().tolist() == ["cosine"]
 
 
 def test_hostile_names_stay_data_on_a_page():
