@@ -61,7 +61,7 @@ def test_a_model_that_knows_by_one_of_two_words_is_not_refused(right_of_both: Fo
 
 def test_its_headline_says_so_of_each_word(right_of_both: Found):
     answer: Any = right_of_both["answer"]
-    assert {word: answer.grade(one) for word, one in answer.templates.items()} == {
+    assert {word: grade(one, 0.5) for word, one in answer.templates.items()} == {
         word: grade(right_of_both["accuracy"].metrics[f"unseen_pair_order_{word}"], 0.5)
         for word in ("left", "right")
     }
