@@ -48,7 +48,7 @@ class Mechanism(Result):
     pixels: Int[np.ndarray, "object"]
     mentions: Float[np.ndarray, "text_head mention"]
     """Attention of [EOT] to the objects of the true caption, in the order of mention."""
-    adding_up: tuple[Check, ...]
+    adding_up: Check
     """The sum of the terms against the scores that the model itself computed."""
     layers: int
     """Layers of the image tower; the first is shown."""
@@ -165,7 +165,7 @@ class Mechanism(Result):
     @property
     def checks(self) -> tuple[Check, ...]:
         """Do the terms add up?"""
-        return self.adding_up
+        return (self.adding_up,)
 
 
 RUNS = ("intact", "without key-position")
@@ -216,7 +216,7 @@ def mechanism(recording: Run, *, attention_terms: Result, term_ablation: Result)
         squares=maps[0][ranked],
         pixels=examples.image_pixels[0],
         mentions=mentions(recording, true),
-        adding_up=attention_terms.checks,
+        adding_up=attention_terms.checks[0],
         layers=recording.model.image.cfg.n_layers,
     )
 

@@ -9,7 +9,7 @@ from lrinterp import DualEncoder, Scenes, Split, World, preset, record
 from lrinterp.analysis import analyze
 from lrinterp.analysis.mechanism import Mechanism, mechanism
 from lrinterp.decomposition import TERMS
-from lrinterp.result import Metric, NotApplicable, Result
+from lrinterp.result import Check, Metric, NotApplicable, Result
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -120,7 +120,7 @@ def test_a_deep_tower_is_shown_in_its_first_layer(losing):
     recording = record(model, scenes.examples(["unseen_pair"]))
     lost = {(0, 0): 0.1, (0, 1): 0.3, (1, 0): 0.9, (1, 1): 0.0}
     ablation = losing({place: Metric(value=v) for place, v in lost.items()})
-    terms = Mock(spec=Result, checks=())
+    terms = Mock(spec=Result, checks=(Check(key="sum", what="sum", value=0.0, bound=1.0),))
     result = mechanism(recording, attention_terms=terms, term_ablation=ablation)
     assert result.heads == ("L0H1", "L0H0")
     assert "the image tower's first layer" in " ".join(result.caveats)
