@@ -4,7 +4,9 @@ Nothing here runs a model. An Edit is checked when it is made, compared and hash
 and says in `cells` and `label` what it is, so that tables need no words of their own.
 """
 
+import math
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Self
 
 from jaxtyping import Float
@@ -120,12 +122,11 @@ class Edit:
             raise ValueError("source: a run to patch from goes with how='patch', and with it alone")
         if (self.how == "add") != (self.vector is not None):
             raise ValueError("vector: what to add goes with how='add', and with it alone")
+        check_numbers(self)
         self.check_place()
 
     def check_place(self) -> None:
         """Refuse what names no place, or one that is not there."""
-        if self.layers == () or self.heads == ():
-            raise ValueError("layers, heads: expected some, or None for all, got none")
         if self.heads is not None and self.what in RESIDUAL_SITES:
             raise ValueError(f"heads: {self.what} belongs to no head, got {self.heads}")
         if self.gauge in GAUGES and self.layers != (0,):
@@ -212,6 +213,20 @@ class Edit:
     def split_name(self, tower: Tower) -> str:
         """The splits of its layers by name, such as `canonical`, or `canonical, means` above."""
         return ", ".join(dict.fromkeys(self.gauge_at(tower, k) for k in self.layers_of(tower)))
+
+
+def check_numbers(edit: Edit) -> None:
+    """Refuse what is not finite, and layers or heads that are none, twice there or no numbers."""
+    added = () if edit.vector is None else edit.vector
+    if not all(map(math.isfinite, (edit.alpha, *added))):
+        raise ValueError("alpha, vector: expected finite numbers")
+    for numbers in (edit.layers, edit.heads):
+        if numbers is not None and not numbers:
+            raise ValueError("layers, heads: expected some, or None for all, got none")
+        if not all(isinstance(n, Integral) and n is not True for n in numbers or ()):
+            raise ValueError(f"layers, heads: expected whole numbers, got {numbers}")
+        if len(set(numbers or ())) < len(numbers or ()):
+            raise ValueError(f"layers, heads: expected each once, got {numbers}")
 
 
 def _listed(numbers: tuple[int, ...] | None) -> str:

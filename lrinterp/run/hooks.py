@@ -212,9 +212,11 @@ def on_site(edit: Edit, part: Narrowed, layer: int) -> Callable[[Tensor, Any], T
 
 
 def source_of(edit: Edit, part: Narrowed, layer: int) -> Tensor | None:
-    """What a patch takes; InputError where its run is not one of as many inputs."""
+    """What a patch takes; InputError where its run is not one of this tower on as many inputs."""
     if edit.source is None:
         return None
+    if edit.source.name != part.name:
+        raise InputError(f"source: expected a run of the {part.name} tower, got {edit.source.name}")
     if len(edit.source) != len(part.whole):
         expected, got = len(part.whole), len(edit.source)
         raise InputError(f"source: expected a run of {expected} inputs, got {got}")

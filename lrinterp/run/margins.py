@@ -58,8 +58,7 @@ def under(base: TowerRun, *edits: Edit) -> TowerRun:
 
     Raises ValueError for an edit of another tower, and what `Edit` and its hooks raise.
     """
-    if wrong := [edit.tower for edit in edits if edit.tower != base.name]:
-        raise ValueError(f"tower: expected {base.name}, got {wrong[0]}")
+    check_tower(base, edits)
     if isinstance(base, Edited):
         return under(base.base, *base.edits, *edits)
     if not edits:
@@ -69,14 +68,21 @@ def under(base: TowerRun, *edits: Edit) -> TowerRun:
     return run
 
 
+def check_tower(run: TowerRun, edits: Sequence[Edit]) -> None:
+    """ValueError for an edit of another tower than that of a run."""
+    if wrong := [edit.tower for edit in edits if edit.tower != run.name]:
+        raise ValueError(f"tower: expected {run.name}, got {wrong[0]}")
+
+
 @torch.no_grad()
 def margins(
     run: TowerRun, edits: Sequence[Edit], direction: Embeddings
 ) -> Float[Tensor, "edit example"]:
     """The margin of every example under each edit alone: embedding . direction, in double.
 
-    Equal to `under(run, edit)` one by one.
+    Equal to `under(run, edit)` one by one. Raises ValueError for an edit of another tower.
     """
+    check_tower(run, edits)
     own = run.along(run.residual(run.n_layers), direction)
     found = own.repeat(len(edits), 1)
     alive = [i for i, edit in enumerate(edits) if reaches(run, edit)]

@@ -17,13 +17,13 @@ Index = slice | Int[Tensor, "_"]
 EVERY = slice(None)
 
 
-def as_slice(index: Index) -> Index:
-    """Inputs that follow one another as a slice, which takes views where an index copies."""
+def as_slice(index: Index, n: int) -> Index:
+    """Those of n inputs that follow one another as a slice: it takes views, an index copies."""
     if isinstance(index, slice) or not len(index):
         return index
-    start, n = int(index[0]), len(index)
-    follow = torch.equal(index, torch.arange(start, start + n, device=index.device))
-    return slice(start, start + n) if follow and start >= 0 else index
+    start, end = int(index[0]), int(index[0]) + len(index)
+    follow = torch.equal(index, torch.arange(start, end, device=index.device))
+    return slice(start, end) if follow and start >= 0 and end <= n else index
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

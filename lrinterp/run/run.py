@@ -36,7 +36,11 @@ __all__ = ["Run", "load_recording", "record"]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A model and the examples that it reads; what it does with them comes when asked for."""
+    """A model and the examples that it reads; what it does with them comes when asked for.
+
+    Its tensors are those it keeps and shares with the runs made of it: clone one before changing
+    it in place.
+    """
 
     model: DualEncoder
     examples: Examples
@@ -81,7 +85,11 @@ class Run:
         return self.towers[tower].pooled(layer)
 
     def at(self, index: Int[np.ndarray, "some"]) -> Self:
-        """Some of the pictures, in the order asked for; what position is stays as it was."""
+        """Some of the pictures, in the order asked for; what position is stays as it was.
+
+        IndexError for a picture that is not there.
+        """
+        index = np.arange(len(self.examples))[index]  # the caller may change its own
         image = self.towers["image"].at(torch.from_numpy(index))
         return type(self)(self.model, self.examples.at(index), {**self.towers, "image": image})
 

@@ -148,7 +148,7 @@ class Narrowed(TowerRun):
     """Some inputs of another run, whose numbers it shares."""
 
     def __init__(self, whole: TowerRun, index: Index, *, alone: bool = False) -> None:
-        index = as_slice(index)
+        index = as_slice(index, len(whole))
         super().__init__(whole.model, whole.name, whole.inputs.at(index), whole.places.at(index))
         self.whole, self.index, self.alone = whole, index, alone
         self.edits = whole.edits
@@ -188,7 +188,8 @@ class Narrowed(TowerRun):
         """Some of these inputs, as the other run counts them."""
         if index is EVERY:
             return self.index
-        return as_slice(torch.arange(len(self.whole))[self.index][index])
+        n = len(self.whole)
+        return as_slice(torch.arange(n)[self.index][index], n)
 
     def hooks_at(self, index: Index, inside: int | None = None) -> list[Hook]:
         """Those of the other run, for these inputs."""

@@ -154,3 +154,18 @@ def test_vectors_and_places_count_when_edits_are_compared():
         Edit(layers=())
     with pytest.raises(ValueError, match="expected some, or None for all"):
         Edit(heads=())
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"alpha": float("nan")}, "finite"),
+        ({"alpha": float("inf")}, "finite"),
+        ({"what": "z", "how": "add", "vector": (0.0, float("nan"))}, "finite"),
+        ({"layers": (0, 0)}, "each once"),
+        ({"heads": ()}, "expected some"),
+    ],
+)
+def test_what_would_change_nothing_or_too_much_is_refused(fields, said):
+    with pytest.raises(ValueError, match=said):
+        Edit(**fields)

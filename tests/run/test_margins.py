@@ -216,3 +216,14 @@ def test_the_other_direction_turns_margins_round(made):
     torch.testing.assert_close(
         margins(image, edits, -run.direction), -margins(image, edits, run.direction)
     )
+
+
+def test_edits_and_sources_of_another_tower_are_refused(made):
+    run = made(1)
+    image, text = run.towers["image"], run.towers["text"]
+    with pytest.raises(ValueError, match="tower: expected image, got text"):
+        run.margins([Edit(tower="text", what="z", how="zero", layers=(0,))])
+    other = text.at(torch.arange(len(image)) % len(text))
+    patch = Edit(what="z", how="patch", layers=(0,), source=other)
+    with pytest.raises(InputError, match="source: expected a run of the image tower, got text"):
+        run.under(patch)

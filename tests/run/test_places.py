@@ -29,8 +29,8 @@ def test_nothing_known_stays_nothing():
 
 
 def test_inputs_that_follow_one_another_are_a_slice():
-    assert as_slice(torch.tensor([2, 3, 4])) == slice(2, 5)
-    for index in ([2, 4, 5], [4, 3], [0, 0], [-2, -1], []):
+    assert as_slice(torch.tensor([2, 3, 4]), 5) == slice(2, 5)
+    for index in ([2, 4, 5], [4, 3], [0, 0], [-2, -1], [3, 4, 5], []):
         chosen = torch.tensor(index, dtype=torch.long)
-        assert as_slice(chosen) is chosen
-    assert as_slice(slice(3)) == slice(3)
+        assert as_slice(chosen, 5) is chosen
+    assert as_slice(slice(3), 5) == slice(3)

@@ -206,3 +206,13 @@ def test_pictures_are_read_on_another_device(clip, pictures):
     assert run.scores.device.type == "cuda"
     assert (run.scores.cpu() - expected).abs().max() < 1e-5
     assert run.under(Edit()).scores.isfinite().all()
+
+
+def test_pictures_chosen_stay_those_that_were_asked_for(made):
+    run, index = made(1), np.array([3, 0, 2])
+    some = run.at(index)
+    index[:] = 1  # the caller's own
+    torch.testing.assert_close(some.embeddings["image"], run.embeddings["image"][[3, 0, 2]])
+    n = len(run.examples)
+    with pytest.raises(IndexError):
+        run.at(np.array([n - 1, n]))
