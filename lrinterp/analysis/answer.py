@@ -7,7 +7,16 @@ from typing import ClassVar, final
 
 import pandas as pd
 
-from lrinterp.analysis.read import CARRIERS, GAIN, LABELS, TEXT, WITHOUT, has_gradient, number
+from lrinterp.analysis.read import (
+    CARRIERS,
+    GAIN,
+    LABELS,
+    NO_HEAD,
+    TEXT,
+    WITHOUT,
+    has_gradient,
+    number,
+)
 from lrinterp.analysis.subject import focus
 from lrinterp.grades import SHORT, Grade, grade, phrase_of
 from lrinterp.metric import joined
@@ -241,7 +250,7 @@ def carried(result: Answer) -> str:
         return ""
     heads, order, _ = result.carriers.values()
     if heads.value == "none":
-        return " It is removed with no loss, so no image head is named."
+        return f" {NO_HEAD}"
     return (
         f" Removed in {heads} alone, chosen on half of the labels, it leaves order at "
         f"{order.phrase} on pairs of the other half."

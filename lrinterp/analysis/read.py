@@ -9,7 +9,9 @@ __all__ = [
     "GAIN",
     "LABELS",
     "LOST",
+    "MORE_LEFT",
     "NO_GRADIENT",
+    "NO_HEAD",
     "TEXT",
     "WITHOUT",
     "Place",
@@ -27,6 +29,12 @@ CARRIERS = (
     "heads_that_carry_order",
     "order_without_these_heads",
     "order_without_these_heads_minus_without_all",
+)
+MORE_LEFT = 0.02
+"""Order that the heads named may leave above what is left without all."""
+NO_HEAD = (
+    "On the half of the labels that chooses heads, removing key-position of the image tower costs "
+    f"no more than {MORE_LEFT} of order, so no image head is named."
 )
 GAIN = "right_object_attention_gain"
 LOST = "order_lost"

@@ -20,7 +20,7 @@ from lrinterp.analysis.ablation.rows import (
     one_head,
     within,
 )
-from lrinterp.analysis.read import CARRIERS
+from lrinterp.analysis.read import CARRIERS, MORE_LEFT
 from lrinterp.analysis.subject import over_pictures
 from lrinterp.result import Metric
 from lrinterp.run import Run
@@ -30,8 +30,6 @@ from lrinterp.wording import head_name
 
 __all__ = ["carriers", "predictions"]
 
-ENOUGH = 0.02
-"""Order that the heads named may leave above what is left without all."""
 FEWEST = 4
 """Labels, or other units, from which a half may choose heads and the other half judge them."""
 
@@ -50,25 +48,27 @@ def predictions(run: Run) -> Mapping[str, Credit]:
     return {"order_reversed": 1 - intact, "order_exchanged": 1 - intact, "order_equalised": bag}
 
 
-def carriers(run: Run) -> dict[str, Metric]:
+def carriers(run: Run, known: Mapping[Ablation, Credit] | None = None) -> dict[str, Metric]:
     """The smallest greedy set of heads whose key-position carries order, judged on other labels.
 
     The heads, order without them, and how much more all heads take. Heads are added one by one,
-    each the one that leaves least order, until ENOUGH is lost.
+    each the one that leaves least order, until no more than MORE_LEFT is left.
 
     Chosen on the pictures of half of the labels, judged on those of the other half; pictures with
     labels of both halves have no say. No number for fewer than FEWEST labels, and for large towers.
-    Cost: an ablation a head for every head that is named.
+    Cost: an ablation a head for every head that is named, less the credits that are `known`, by
+    ablation as the towers know it.
     """
     halves = split_in_half(run.examples.image_units.member)
     if halves is None or is_large(run.model):
         return {}
     choosing, judging = halves
-    everything = order_without(run, REMOVED)
+    known = known or {}
+    everything = order_without(run, REMOVED, known)
     credit, rest = order_credit(run.scores, run.examples), heads_of(run.model)
     names, taken = [], ()
-    while rest and credit[choosing].mean() > everything[choosing].mean() + ENOUGH:
-        tried = {place: order_without(run, taken + one_head(*place)) for place in rest}
+    while rest and credit[choosing].mean() > everything[choosing].mean() + MORE_LEFT:
+        tried = {place: order_without(run, taken + one_head(*place), known) for place in rest}
         best = min(tried, key=lambda place: tried[place][choosing].mean())
         credit, taken = tried[best], taken + one_head(*best)
         names.append(head_name(*best))
@@ -84,9 +84,10 @@ def carriers(run: Run) -> dict[str, Metric]:
     return dict(zip(CARRIERS, numbers, strict=True))
 
 
-def order_without(run: Run, ablation: Ablation) -> Credit:
-    """Order credit of every picture under an ablation."""
-    return order_credit(run.under(*within(run.model, ablation)).scores, run.examples)
+def order_without(run: Run, ablation: Ablation, known: Mapping[Ablation, Credit]) -> Credit:
+    """Order credit of every picture under an ablation, measured where it is not known."""
+    own = within(run.model, ablation)
+    return known[own] if own in known else order_credit(run.under(*own).scores, run.examples)
 
 
 def split_in_half(

@@ -222,7 +222,7 @@ def shape_rows(numbers: Mapping[str, Metric]) -> Iterator[dict[str, Any]]:
 
 def doses_figure(result: "TermAblation") -> Figure:
     """Order with key-position multiplied by a number."""
-    rows = [{TIMES: dose, **order.plain(), "draws": 1} for dose, order in result.doses.items()]
+    rows = [{TIMES: dose, **order.plain()} for dose, order in result.doses.items()]
     table = pd.DataFrame(rows).rename(columns={"value": "order accuracy"})
     plot = lines(table[[TIMES, *ORDER]], x=TIMES, y="order accuracy")
     return Figure(

@@ -87,8 +87,8 @@ class Runs:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.table: list[dict[str, Any]] = []
-        self.measured: dict[str, Measured] = {}
-        """By the label of an ablation."""
+        self.measured: dict[Ablation, Measured] = {}
+        """By ablation, as the towers know it (`within`)."""
         self.notes: list[str] = []
 
     def measure(
@@ -114,9 +114,8 @@ class Runs:
 
     def keep(self, ablation: Ablation, measured: Measured) -> None:
         """Keep one ablation."""
-        label = label_of(ablation, self.run.model)
-        if label not in self.measured:
-            self.measured[label] = measured
+        if (own := within(self.run.model, ablation)) not in self.measured:
+            self.measured[own] = measured
             self.table += table_rows(self.run, ablation, measured)
 
     def estimate(self) -> None:
@@ -138,10 +137,10 @@ class Runs:
 
     def order(self, *of: Ablation) -> Metric:
         """Mean order under an ablation, or of two the paired difference; NOTHING if unmeasured."""
-        labels = [label_of(one, self.run.model) for one in of]
-        if not self.measured.keys() >= set(labels):
+        own = [within(self.run.model, one) for one in of]
+        if not self.measured.keys() >= set(own):
             return NOTHING
-        one, *others = (self.measured[label]["order", "pair"] for label in labels)
+        one, *others = (self.measured[known]["order", "pair"] for known in own)
         if not others:
             return self.over(one, SHARE, chance=self.run.examples.chance)
         return self.over(one - others[0].mean(0), GAP, estimator="difference")
@@ -155,7 +154,7 @@ class Runs:
     def numbers(self) -> dict[str, Metric]:
         """By summary key: orders, labels told apart, and `_gap`: measured minus predicted order."""
         orders = {key: self.order(*of) for key, of in NAMED.items()}
-        labels = self.measured[label_of(REMOVED, self.run.model)]["label_set", "closed"]
+        labels = self.measured[within(self.run.model, REMOVED)]["label_set", "closed"]
         apart = {
             f"{key}_gap": orders[key].sample.top - wanted  # type: ignore[union-attr]
             for key, wanted in predictions(self.run).items()
@@ -163,6 +162,11 @@ class Runs:
         }
         gaps = {key: self.over(gap, GAP, estimator="difference") for key, gap in apart.items()}
         return joined(orders, {LABELS: self.over(labels, SHARE)}, gaps)
+
+    @property
+    def credits(self) -> dict[Ablation, Float[np.ndarray, "image"]]:
+        """By ablation: the order credit of every picture in the first draw."""
+        return {own: found["order", "pair"][0] for own, found in self.measured.items()}
 
     def over(self, values: Credit, scale: Scale, **about: Any) -> Metric:
         """The mean of some values over draws and pictures."""

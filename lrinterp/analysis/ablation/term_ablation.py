@@ -127,7 +127,7 @@ def term_ablation(
     more, further = comparisons(recording)
     return TermAblation(
         table=pd.DataFrame([*runs.table, *more]),
-        numbers=joined(runs.numbers(), carriers(run)),
+        numbers=joined(runs.numbers(), carriers(run, runs.credits)),
         order_lost=runs.lost(),
         exchanged=runs.lost(**EXCHANGE),
         doses={dose: runs.order(one) for dose, one in DOSES.items()},

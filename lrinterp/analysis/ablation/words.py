@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lrinterp.analysis.ablation.figures import pictures_of
-from lrinterp.analysis.read import CARRIERS
+from lrinterp.analysis.read import CARRIERS, NO_HEAD
 from lrinterp.grades import grade, phrase_of
 from lrinterp.result import Metric
 from lrinterp.wording import counted, head_name
@@ -73,6 +73,8 @@ def carried(numbers: Mapping[str, Metric]) -> str:
     if CARRIERS[0] not in numbers:
         return ""
     heads, order, more = (numbers[key] for key in CARRIERS)
+    if heads.value == "none":
+        return f" {NO_HEAD}"
     return (
         f" Without the key-position of {heads}, chosen on half of the labels, order on pairs of "
         f"the other half is {order.phrase}, {more.phrase} above that without the key-position of "

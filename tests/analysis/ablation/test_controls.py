@@ -1,6 +1,8 @@
 """What algebra predicts of a control, and the heads that carry order, planted and found."""
 
 from collections.abc import Callable
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ import pytest
 from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.ablation import controls
 from lrinterp.analysis.ablation.controls import carriers, predictions, split_in_half
-from lrinterp.analysis.ablation.rows import Ablation
+from lrinterp.analysis.ablation.measure import Runs
+from lrinterp.analysis.ablation.rows import REMOVED, Ablation, one_head
 from lrinterp.scoring import order_credit
 from lrinterp.stats import Units
 
@@ -57,7 +60,7 @@ def planted(
     run = record(DualEncoder.build(config, scenes.sizes, 0), scenes.examples(["unseen_pair"]))
 
     def plant(needed: set[tuple[int, int]]) -> Run:
-        def order(_: Run, ablation: Ablation) -> np.ndarray:
+        def order(_: Run, ablation: Ablation, __: Any = None) -> np.ndarray:
             taken = {
                 (layer, head)
                 for edit in ablation
@@ -99,3 +102,18 @@ def test_a_model_with_one_head_at_work_names_it(micro):
     judged = run.at(np.flatnonzero(halves[1]))
     assert (without.n, without.examples) == (len(judged.examples), judged.examples.fingerprint)
     assert carriers(judged) == {}
+
+
+def test_what_is_known_is_not_measured_again(micro, monkeypatch):
+    """Known credits are taken as they are; heads together are measured."""
+    split = Split(n_pair=4, n_val=0, positions_per_label=2, layouts_per_pair=1)
+    run = record(micro, Scenes(World(n_pixels=3, n_labels=4), split).examples()).of("seen_pair")
+    runs = Runs(run)
+    runs.measure([REMOVED, *(one_head(0, head) for head in (0, 1))], 1)
+    expected, under = carriers(run), Mock(side_effect=run.under)
+    monkeypatch.setattr(Run, "under", under)
+    for key, metric in carriers(run, runs.credits).items():
+        assert metric.plain() == expected[key].plain()
+    assert not under.called
+    assert carriers(run, {}).keys() == expected.keys()
+    assert under.called

@@ -18,7 +18,7 @@ from lrinterp.analysis.ablation.measure import (
     other_sets,
     table_rows,
 )
-from lrinterp.analysis.ablation.rows import PLACEBO, REMOVED, label_of, one_head, standard
+from lrinterp.analysis.ablation.rows import PLACEBO, REMOVED, one_head, standard, within
 from lrinterp.run import Edit, InputIndependent
 from lrinterp.scoring import METRICS, credits, margin_weights
 from lrinterp.stats import mean_interval
@@ -122,7 +122,7 @@ def test_rows_of_the_table_carry_intervals_over_labels(micro, micro_examples):
 def test_every_draw_of_a_placebo_is_kept(run):
     runs = Runs(run)
     runs.measure([(), REMOVED, PLACEBO, PLACEBO], draws=3)
-    labels = [label_of(one, run.model) for one in ((), REMOVED, PLACEBO)]
+    labels = [within(run.model, one) for one in ((), REMOVED, PLACEBO)]
     assert list(runs.measured) == labels
     assert [found["order", "pair"].shape for found in runs.measured.values()] == [
         (1, 6),
@@ -155,7 +155,7 @@ def test_without_boxes_nothing_is_said_of_objects(micro, micro_examples):
     text = (Edit(how="keep_objects", tower="text"),)
     left_out = [(Edit(how="keep_objects"),), (Edit(what="attention", how="exchange"),)]
     runs.measure([*left_out, text], draws=1)
-    assert list(runs.measured) == [label_of(text, micro)]
+    assert list(runs.measured) == [within(micro, text)]
     (note,) = runs.notes
     assert "nothing says where in these pictures the objects are" in note
 
@@ -179,7 +179,7 @@ def test_heads_are_estimated_and_some_measured(deep, monkeypatch):
         ablation = one_head(int(layer), int(head))
         change = ((run.under(*ablation).scores - run.scores) * weights).sum(1).mean()
         assert value == pytest.approx(float(change), abs=1e-6)
-        assert label_of(ablation, model) in runs.measured
+        assert within(model, ablation) in runs.measured
     pearson = next(r["value"] for r in runs.table if r["candidates"] == "pearson")
     both = np.array([(estimated[place], exact[place]) for place in exact])
     assert pearson == pytest.approx(np.corrcoef(both.T)[0, 1])

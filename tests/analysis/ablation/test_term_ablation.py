@@ -128,8 +128,9 @@ def test_whatever_is_drawn_at_random_is_drawn_as_often(micro_recording):
     runs = Runs(micro_recording.of("unseen_pair"))
     runs.measure(standard(micro_recording.model), draws=3)
     draws: dict[str, set[int]] = {}
-    for label, found in runs.measured.items():
-        draws.setdefault(label.split("/")[3], set()).add(len(found["order", "pair"]))
+    for ablation, found in runs.measured.items():
+        kind = ablation[0].how if ablation else "none"
+        draws.setdefault(kind, set()).add(len(found["order", "pair"]))
     assert {kind for kind, n in draws.items() if n == {3}} == set(RANDOM)
     assert {kind for kind, n in draws.items() if n == {1}} == set(draws) - set(RANDOM)
 
