@@ -18,7 +18,7 @@ import pandas as pd
 from lrinterp.charts.figure import Attention, Figure
 from lrinterp.checks import Check
 from lrinterp.metric import Metric, finite_or_none, save_samples
-from lrinterp.store import write_json
+from lrinterp.store import InputError, write_json
 
 __all__ = [
     "Attention",
@@ -62,6 +62,23 @@ class Result(ABC):
     def metrics(self) -> Mapping[str, Metric]:
         """Named numbers, in the order in which they are shown, each computed once."""
         return {}
+
+    @property
+    def more(self) -> Mapping[str, Metric]:
+        """Numbers beside `metrics`, for whoever asks for them by key; none by default."""
+        return {}
+
+    def number(self, key: str, *, strict: bool = True) -> Metric:
+        """A number of `metrics` or `more`, without a value where the analysis does not apply.
+
+        Raises InputError, with all keys, for one that is unknown; if not `strict`, it has no value.
+        """
+        known = {**self.metrics, **self.more}
+        if self.reason or (key not in known and not strict):
+            return Metric(value=None)
+        if key not in known:
+            raise InputError(f"{self.name} has no {key!r}; expected one of {', '.join(known)}")
+        return known[key]
 
     @property
     def primary(self) -> str:
@@ -231,6 +248,8 @@ def _entry(result: Result) -> dict[str, Any]:
     }
     if more := {name: records(table) for name, table in result.tables.items() if name}:
         entry["tables"] = more
+    if result.more:
+        entry["more"] = {key: metric.entry() for key, metric in result.more.items()}
     return {**entry, "not_applicable": result.reason} if result.reason else entry
 
 

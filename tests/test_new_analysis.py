@@ -1,26 +1,39 @@
 """A new analysis is one file, one test file and one line in ANALYSES: all else finds it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import pandas as pd
 import pytest
 
 from lrinterp import Run, load_checkpoint, record
-from lrinterp.analysis import ANALYSES, Analysis, analyze
+from lrinterp.analysis import ANALYSES, Analysis, analyze, check_numbers
 from lrinterp.charts import bars
 from lrinterp.comparison import compare_recordings
 from lrinterp.comparison.differences import Differences
-from lrinterp.comparison.following import check_scalars, named_scalars
+from lrinterp.comparison.following import followed
+from lrinterp.experiment import Study, SweepPlan, load_sweep, study_results, sweep
 from lrinterp.metric import load_samples
 from lrinterp.report import page
+from lrinterp.reproduction.claims import hold_against
+from lrinterp.reproduction.criteria import Claim, Part
+from lrinterp.reproduction.measure import measure
+from lrinterp.reproduction.measures import gather
+from lrinterp.reproduction.statistics import found_of
 from lrinterp.result import Check, Figure, Metric, Provenance, Result, document, samples_path
 
 FOLDERS = [Path(__file__).parents[1] / "checkpoints" / n for n in ("left-right", "no-gradient")]
+TINY = {
+    "world": {"n_pixels": 5, "n_labels": 9},
+    "split": {"n_val": 3, "positions_per_label": 3, "layouts_per_pair": 6},
+    "encoder": {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 8},
+}
 Command = Callable[..., tuple[int, str, str]]
 
 
@@ -72,6 +85,20 @@ def toy(recording: Run) -> Toy:
 @pytest.fixture(autouse=True)
 def one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ANALYSES, "toy", Analysis(toy, Toy))
+
+
+class Here(Executor):
+    """Runs each task as it is submitted, where the toy is known."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@contextmanager
+def here() -> Iterator[Executor]:
+    yield Here()
 
 
 def recorded(folder: Path) -> Run:
@@ -137,8 +164,44 @@ def test_a_comparison_pairs_it_and_tests_its_primary_number():
     assert (order["difference"], order["p"]) == (gap.value, gap.p)
 
 
-def test_its_numbers_are_followed_by_name():
-    check_scalars(["toy.toy_order"])
+def test_it_is_followed_along_training():
+    assert check_numbers(["toy.toy_order"]) == ["toy.toy_order"]
     recording = recorded(FOLDERS[0])
-    found = named_scalars(recording, ["toy.toy_order", "toy.toy_scale"])
+    found = followed(recording, ["toy.toy_order", "toy.toy_scale"])
     assert found == {f"toy.{key}": m.value for key, m in toy(recording).metrics.items()}
+
+
+def test_a_study_asks_for_it_and_judges_it(tmp_path: Path):
+    verdict = {"id": "v", "claim": "c", "column": "toy.toy_order", "statistic": "contrast"}
+    verdict |= {"of": "split.n_pair", "between": [3, 5], "at_least": -2.0}
+    design = Study.from_plain(
+        {
+            "title": "Toys",
+            "seeds": 2,
+            "base": {**TINY, "fit": {"steps": 3}},
+            "grid": {"split": {"n_pair": [3, 5]}},
+            "measure": ["toy.toy_order"],
+            "verdicts": [verdict],
+        },
+        "study",
+    )
+    plan = SweepPlan.of(design, device="cpu", checkpoints=False)
+    assert sweep(plan, tmp_path / "sweep", here) == {}
+    loaded = load_sweep(tmp_path / "sweep")
+    numbers = loaded.numbers[loaded.numbers["key"] == "toy.toy_order"]
+    assert len(numbers) == 4
+    assert (numbers["n"] > 0).all()
+    assert loaded.table["toy.toy_order"].between(0, 1).all()
+    [row] = study_results(design, loaded.table)["verdicts"].frame().to_dict("records")
+    assert row["verdict"] == "holds"
+
+
+def test_a_claim_asks_for_it():
+    payload = {"checkpoint": str(FOLDERS[0]), "plan": None, "threads": 1}
+    found = measure({**payload, "numbers": ["toy.toy_order"]})
+    assert found["numbers"]["toy.toy_order"] == toy(recorded(FOLDERS[0])).order.plain()
+    part = Part(statistic="s", words="w", number="toy.toy_order", at_least=0.5)
+    statistic = found_of(part, gather([("standard", seed, found) for seed in range(6)]))
+    claim = Claim(id="t", sentence="Toys know order.", paper="ours", parts=(part,))
+    assert hold_against({"s": statistic}, [claim]).verdicts == {"t": "holds"}
+    assert statistic.n_examples == found["numbers"]["toy.toy_order"]["n"]

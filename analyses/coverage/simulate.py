@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import rankdata
 
+from lrinterp.experiment.contrasts import contrast, share_interval
 from lrinterp.stats import (
     CORRELATION,
     COSINE,
@@ -25,7 +26,6 @@ from lrinterp.stats import (
     seed_interval,
     statistic_interval,
 )
-from lrinterp.study.statistics import contrast, share_interval
 
 Rng = np.random.Generator
 Draw = Callable[[Rng], Interval | Difference]

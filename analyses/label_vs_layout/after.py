@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lrinterp.experiment import LoadedSweep, load_sweep
+from lrinterp.experiment.contrasts import contrast, laid_out, share_interval
+from lrinterp.experiment.numbers import ORDER, accuracy_of
+from lrinterp.experiment.numbers import without as without_terms
 from lrinterp.reproduction.grids import CHANCE, KNOWS
 from lrinterp.stats import SHARE, Interval, seed_interval
-from lrinterp.study import LoadedSweep, load_sweep
-from lrinterp.study.statistics import contrast, laid_out, share_interval
 
 HERE = Path(__file__).parent
-COLUMNS = ("unseen_pair_order", "unseen_pair_retrieval_closed", "unseen_pair_retrieval_open")
+METRICS = ("order", "retrieval_closed", "retrieval_open")
+SPAN = "positional_gradient.headline_span"
 LABELS, LAYOUTS = 1, 2
 """Axes of [seed, labels, layouts]."""
 
@@ -26,7 +29,8 @@ def main() -> None:
     labels, layouts = loaded.study.factors.values()
     for arm in loaded.study.arm_names:
         print(f"\n== arm {arm}: {cost(loaded, arm)}")
-        for column in COLUMNS:
+        for metric in METRICS:
+            column = accuracy_of("unseen_pair", metric)
             values = laid_out(loaded.study, loaded.table, arm, column)
             print(f"\n{column}")
             for k, n_pair in enumerate(labels):
@@ -57,8 +61,8 @@ def cost(loaded: LoadedSweep, arm: str) -> str:
 
 def deviations(words: str, rows: pd.DataFrame) -> None:
     """How far single models lie from chance without key-position; a mean lets them cancel."""
-    away = (rows["without_key_position_order"] - 0.5).abs()
-    outside = ~rows["without_key_position_order"].between(*CHANCE)
+    away = (rows[without_terms("key_position")] - 0.5).abs()
+    outside = ~rows[without_terms("key_position")].between(*CHANCE)
     by_seed = away.groupby(rows["seed"]).mean(), outside.groupby(rows["seed"]).mean()
     mean, share = (seed_interval(one.to_numpy(float), SHARE) for one in by_seed)
     print(f"  {words} ({len(rows)}): mean |deviation from 0.5| {said(mean)}, outside "
@@ -80,9 +84,9 @@ def said(found: Interval) -> str:
 
 def mechanism(loaded: LoadedSweep, arm: str) -> None:
     rows = loaded.table[loaded.table["arm"] == arm]
-    without, span = rows["without_key_position_order"], rows["headline_span"]
+    without, span = rows[without_terms("key_position")], rows[SPAN]
     most = rows[rows["split.n_pair"].eq(15) & rows["split.layouts_per_pair"].eq(30)]
-    order, without_EP = rows["unseen_pair_order"], rows["without_EP_order"]
+    order, without_EP = rows[ORDER], rows[without_terms("EP")]
     print(f"\norder: mean {order.mean():.3f}, without EP {without_EP.mean():.3f}")
     ends = f"{without.min():.3f} to {without.max():.3f}"
     print(f"order without key-position: mean {without.mean():.3f}, {ends}")
@@ -91,7 +95,9 @@ def mechanism(loaded: LoadedSweep, arm: str) -> None:
     print(f"span of the headline gradient: {span.min():.2f} to {span.max():.2f} logits")
     rho = order.corr(span, method="spearman")
     print(f"order and span over models: Spearman {rho:.2f}")
-    print(f"order on trained pairs, 15 labels, 30 layouts: {most['seen_pair_order'].mean():.3f}")
+    print(
+        f"order on trained pairs, 15 labels, 30 layouts: {most[accuracy_of('seen_pair', 'order')].mean():.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -14,15 +14,20 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from lrinterp.analysis.gradient.plane_fit import slopes
 from lrinterp.comparison import dynamics_of
+from lrinterp.experiment import LoadedSweep, Study, SweepPlan, load_sweep, sweep
+from lrinterp.experiment.executors import cores, local_processes
+from lrinterp.experiment.numbers import ORDER
+from lrinterp.experiment.tasks import Task, read_result, run_tasks
 from lrinterp.reproduction.design import FIRST_SEED
 from lrinterp.reproduction.loading import load_reproduction
 from lrinterp.reproduction.measure import measure
 from lrinterp.reproduction.measures import Measures, gather
-from lrinterp.reproduction.statistics import OF_MODELS, WHOLE, by_seed
-from lrinterp.study import LoadedSweep, Study, SweepPlan, load_sweep, sweep
-from lrinterp.sweep import Task, cores, local_processes, read_result, run_tasks
+from lrinterp.reproduction.run import asked
+from lrinterp.reproduction.statistics import PARTS, by_seed, found_of
 
+HEAD = "positional_gradient.headline_head"
 LARGE = {"encoder": {"std_W_E": 0.3}}
 SPLIT = ("spearman_EP", "spearman_PP", "spearman_bP", "without_EP", "lost_PP", "lost_bP")
 
@@ -44,31 +49,29 @@ def main() -> None:
         parts = ", ".join(f"{t} {phrase(slope_share(measures, t))}" for t in ("EP", "PP", "bP"))
         print(f"  part of the headline slope, {words}: {parts}")
     print("\nc8b: gradient and order, model by model")
-    few = made.measures.number("few", "accuracy", "unseen_pair_order")
+    few = made.measures.number("few", "accuracy.unseen_pair_order")
     spans = widest(made.measures, "few")
     print(f"  few: span {spans.min():.2f} to {spans.max():.2f} logits, order {few.min():.3f} to "
           f"{few.max():.3f}, Spearman {spearmanr(spans, few).statistic:.2f}")  # fmt: skip
-    shuffled = made.measures.number("shuffled", "accuracy", "unseen_pair_order")
+    shuffled = made.measures.number("shuffled", "accuracy.unseen_pair_order")
     print(f"  captions shuffled: order {phrase(shuffled)}, span in logits "
           f"{phrase(widest(made.measures, 'shuffled'))}")  # fmt: skip
     print("\nc9: which mention the strongest text head prefers")
-    strongest = made.measures.number("standard", "order_bias", "bias_head_difference")
-    first = made.measures.number("standard", "order_bias", "first_head_difference")
+    strongest = made.measures.number("standard", "order_bias.bias_head_difference")
+    first = made.measures.number("standard", "order_bias.first_head_difference")
     print(f"  the strongest head prefers the first in {int((strongest > 0).sum())} of "
           f"{len(strongest)}; |difference| {phrase(strongest.abs())}")  # fmt: skip
     print(f"  the head that prefers the first most: {listed(first)}")
     print("\no2: when the gradient comes")
     emergence(made.emergence)
     print("\no3: key-position alone, and with the places of objects")
-    for words, kind in (("alone", "keep"), ("and where objects are", "keep_objects")):
-        order = made.measures.ablated("standard", WHOLE, kind, "canonical")
+    for words, key in (("alone", "only"), ("and where objects are", "and_objects")):
+        order = made.measures.number("standard", f"term_ablation.order_key_position_{key}")
         print(f"  order with key-position {words}: {phrase(order)}")
     print("\no4: margin and attention gained, by arm")
     for arm in ("standard", "both_2", "few", "both_1", "untrained"):
         keys = ("margin_gain", "within_pairs", "both_orders", "flattened")
-        found = {
-            k: made.measures.number(arm, "similarity_attribution", f"spearman_{k}") for k in keys
-        }
+        found = {k: made.measures.number(arm, f"similarity_attribution.spearman_{k}") for k in keys}
         print(f"  {arm}: " + ", ".join(f"{k} {phrase(v)}" for k, v in found.items()))
     diversity(made.diversity)
 
@@ -96,6 +99,7 @@ def large_embeddings(out: Path, seeds: int) -> Measures:
             payload={
                 "checkpoint": str((out / "models" / "models" / f"{model:05d}").resolve()),
                 "plan": None,
+                "numbers": asked(),
                 "threads": 1,
             },
         )
@@ -110,13 +114,16 @@ def large_embeddings(out: Path, seeds: int) -> Measures:
 
 def slope_share(measures: Measures, term: str) -> pd.Series:
     """Slope of a raw term over the slope of all three, in each model's headline head."""
-    slopes = {t: measures.of_headline("standard", t, "raw", "slope") for t in ("EP", "PP", "bP")}
-    return slopes[term] / sum(slopes.values())
+    rows = measures.tables["positional_gradient"]
+    heads = measures.rows("standard", HEAD)["text"]
+    own = rows[(rows["arm"] == "standard") & (rows["gauge"] == "raw")]
+    own = own[own["head"] == own["seed"].map(heads)]
+    fits = own.groupby(["term", "seed"])["value"].agg(lambda row: slopes(row.to_numpy()))
+    return fits[term] / (fits["EP"] + fits["PP"] + fits["bP"])
 
 
 def widest(measures: Measures, arm: str) -> pd.Series:
-    cells = measures.cells("positional_gradient", arm=arm, term=WHOLE, gauge="canonical")
-    return cells.groupby("seed")["span"].max()
+    return measures.number(arm, "positional_gradient.widest_span")
 
 
 def emergence(rows: list[dict]) -> None:
@@ -146,13 +153,13 @@ def diversity(loaded: LoadedSweep | None) -> None:
     for factor, other in ((labels, layouts), (layouts, labels)):
         for level in (rows[other].min(), rows[other].max()):
             part = rows[rows[other] == level]
-            order = part.pivot_table(index="seed", columns=factor, values="unseen_pair_order")
+            order = part.pivot_table(index="seed", columns=factor, values=ORDER)
             gain = order[order.columns.max()] - order[order.columns.min()]
             print(f"  {factor}, most minus fewest, at {other} = {level}: {phrase(gain)}")
 
 
 def said(measures: Measures, name: str) -> str:
-    return phrase(pd.Series(OF_MODELS[name](measures).seeds))
+    return phrase(pd.Series(found_of(PARTS[name], measures).seeds))
 
 
 def phrase(values: pd.Series) -> str:

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from lrinterp.experiment import SweepPlan, load_sweep, sweep
+from lrinterp.experiment.executors import cores, local_processes
 from lrinterp.reproduction.claims import hold_against
 from lrinterp.reproduction.design import Design
 from lrinterp.reproduction.grids import of_diversity, of_scales
 from lrinterp.reproduction.statistics import Found, by_seed
 from lrinterp.result import Metric, records
 from lrinterp.stats import COSINE, GAP, LINEAR, SHARE, Scale
-from lrinterp.study import SweepPlan, load_sweep, sweep
-from lrinterp.sweep import cores, local_processes
 
 HERE = Path(__file__).parent
 KEPT = HERE / "results" / "scales"
@@ -44,7 +44,7 @@ def main() -> None:
         plan = SweepPlan.of(Design().studies["scales"], device="cpu", checkpoints=False)
         sweep(plan, out, partial(local_processes, cores()), resume=True)
         KEPT.mkdir(parents=True, exist_ok=True)
-        for name in ("plan.json", "results.parquet"):
+        for name in ("plan.json", "models.parquet", "results.parquet"):
             shutil.copyfile(out / name, KEPT / name)
     claims = json.loads((HERE / "results" / "claims.json").read_text(encoding="utf-8"))["claims"]
     parts = {part["statistic"]: part for claim in claims for part in claim["parts"]}

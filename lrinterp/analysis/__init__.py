@@ -5,14 +5,14 @@ change. The order of ANALYSES is the order of a report's sections.
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from lrinterp.analysis.ablation.term_ablation import TermAblation, term_ablation
-from lrinterp.analysis.accuracy import Accuracy, accuracy
+from lrinterp.analysis.ablation.term_ablation import TermAblation, some_ablations, term_ablation
+from lrinterp.analysis.accuracy import Accuracy, accuracy, some_accuracies
 from lrinterp.analysis.alignment.procrustes import Procrustes, procrustes
 from lrinterp.analysis.answer import Answer, answer
 from lrinterp.analysis.attribution.similarity_attribution import (
@@ -21,17 +21,18 @@ from lrinterp.analysis.attribution.similarity_attribution import (
 )
 from lrinterp.analysis.geometry.relation_geometry import RelationGeometry, relation_geometry
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, positional_gradient
+from lrinterp.analysis.gradient.table import some_gradients
 from lrinterp.analysis.mechanism import Mechanism, mechanism
 from lrinterp.analysis.mentions.order_bias import OrderBias, order_bias
 from lrinterp.analysis.patching.activation_patching import ActivationPatching, activation_patching
 from lrinterp.analysis.pictures.over_picture import over_picture
 from lrinterp.analysis.pictures.result import OverPicture
 from lrinterp.analysis.terms.attention_terms import AttentionTerms, attention_terms
-from lrinterp.result import NotApplicable, Result, Skipped
+from lrinterp.result import Metric, NotApplicable, Result, Skipped
 from lrinterp.run import Run
 from lrinterp.store import InputError
 
-__all__ = ["ANALYSES", "Analysis", "analyze", "check_names"]
+__all__ = ["ANALYSES", "Analysis", "analyze", "check_names", "check_numbers", "numbers"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Analysis:
 
     run: Callable[..., Result]
     result: type[Result]
+    some: Callable[[Run, Sequence[str]], Mapping[str, Metric]] = lambda _run, _keys: {}
+    """Those numbers among the keys asked for that can be measured without the rest."""
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -51,10 +54,10 @@ ANALYSES: dict[str, Analysis] = {
     "answer": Analysis(answer, Answer),
     "mechanism": Analysis(mechanism, Mechanism),
     "over_picture": Analysis(over_picture, OverPicture),
-    "accuracy": Analysis(accuracy, Accuracy),
+    "accuracy": Analysis(accuracy, Accuracy, some_accuracies),
     "attention_terms": Analysis(attention_terms, AttentionTerms),
-    "positional_gradient": Analysis(positional_gradient, PositionalGradient),
-    "term_ablation": Analysis(term_ablation, TermAblation),
+    "positional_gradient": Analysis(positional_gradient, PositionalGradient, some_gradients),
+    "term_ablation": Analysis(term_ablation, TermAblation, some_ablations),
     "activation_patching": Analysis(activation_patching, ActivationPatching),
     "similarity_attribution": Analysis(similarity_attribution, SimilarityAttribution),
     "order_bias": Analysis(order_bias, OrderBias),
@@ -79,6 +82,43 @@ def analyze(
             bar.set_description(name)
             done[name] = run_one(name, recording, done)
     return {name: done[name] for name in ANALYSES if name in asked}
+
+
+def numbers(recording: Run, asked: Iterable[str], *, strict: bool = True) -> dict[str, Metric]:
+    """Some numbers by `analysis.key`, each the one that `analyze` gives.
+
+    A number of an analysis that does not apply has no value. What an analysis can measure without
+    its other numbers is measured alone. Raises InputError for an unknown analysis, and for a key
+    that the analysis of this model does not have; if not `strict`, such a number has no value.
+    """
+    names = [name.partition(".")[::2] for name in check_numbers(asked)]
+    found: dict[tuple[str, str], Metric] = {}
+    for analysis in dict.fromkeys(analysis for analysis, _ in names):
+        keys = [key for name, key in names if name == analysis]
+        try:
+            alone = ANALYSES[analysis].some(recording, keys)
+        except NotApplicable:
+            alone = dict.fromkeys(keys, Metric(value=None))
+        found |= {(analysis, key): one for key, one in alone.items()}
+    left = [name for name in names if name not in found]
+    results = analyze(recording, {analysis for analysis, _ in left}, progress=False)
+    found |= {(one, key): results[one].number(key, strict=strict) for one, key in left}
+    return {f"{analysis}.{key}": found[analysis, key] for analysis, key in names}
+
+
+def check_numbers(asked: Iterable[str]) -> list[str]:
+    """The names themselves; InputError for one that is not `analysis.key`.
+
+    Whether the key is known shows when the analysis has run.
+    """
+    asked = list(asked)
+    for name in asked:
+        analysis, _, key = name.partition(".")
+        if not key or analysis not in ANALYSES:
+            expected = "analysis.key, such as accuracy.mixed_pair_order"
+            known = ", ".join(ANALYSES)
+            raise InputError(f"number {name!r}: expected {expected}; analyses: {known}")
+    return asked
 
 
 def check_names(only: Iterable[str] | None) -> list[str]:

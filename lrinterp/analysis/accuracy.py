@@ -1,6 +1,6 @@
 """Does the model know left from right, and on which pictures?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, final
@@ -29,7 +29,7 @@ from lrinterp.scoring import METRICS, accuracy_rows, credits
 from lrinterp.stats import mean_interval
 from lrinterp.wording import counted
 
-__all__ = ["Accuracy", "accuracy"]
+__all__ = ["Accuracy", "accuracy", "some_accuracies"]
 
 INTERVAL = ["value", "low", "high", "n", "n_units"]
 COLUMNS = ["set", "metric", "candidates", *INTERVAL, "reason"]
@@ -60,6 +60,12 @@ class Accuracy(Result):
     def metrics(self) -> Mapping[str, Metric]:
         """Order on each set of pairs, and what else tells a model's state at a glance."""
         return self.measured
+
+    @property
+    def more(self) -> Mapping[str, Metric]:
+        """Every row of the table that the summary leaves out, named as in the summary."""
+        rows = {key_of(row): row for row in records(self.table)}
+        return {key: Metric.of(row) for key, row in rows.items() if key not in self.measured}
 
     @property
     def natural(self) -> bool:
@@ -236,6 +242,14 @@ def accuracy(recording: Run) -> Accuracy:
             by_template(recording, PICTURES if natural else "unseen_pair"),
         ),
     )
+
+
+def some_accuracies(recording: Run, keys: Sequence[str]) -> dict[str, Metric]:
+    """The accuracies of the four sets that are asked for, and nothing by label or distance."""
+    if PICTURES in recording.examples.image_set:
+        return {}
+    rows = {key_of(row): row for row in accuracy_rows(recording.scores, recording.examples, SETS)}
+    return {key: Metric.of(rows[key]) for key in keys if key in rows}
 
 
 def sampled(recording: Run, row: Mapping[str, Any]) -> Metric:

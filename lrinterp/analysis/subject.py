@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from lrinterp.analysis.read import Place
 from lrinterp.decomposition import why_not
 from lrinterp.encoders import DualEncoder, Tower
 from lrinterp.result import Metric, NotApplicable
@@ -24,6 +25,8 @@ __all__ = [
     "TRAINED",
     "decomposable",
     "focus",
+    "heads_of",
+    "is_large",
     "label_groups",
     "over_pictures",
     "random_twins",
@@ -45,6 +48,8 @@ SET_WORDS = {
     PICTURES: "pictures of the suite",
 }
 """The sets that mechanisms are measured on, the preferred one first."""
+LARGE = 48
+"""Heads of an image tower above which not every one can be measured."""
 SIDES = {"object": ("left", "right"), "half": ("left half", "right half")}
 """The roles of both sides of a picture: where its objects are known, and where they are not."""
 TRAINED, HELD_OUT, NEITHER = "trained", "held out", "neither"
@@ -67,6 +72,17 @@ def sides_of(examples: Examples) -> str:
         if set(roles) <= set(examples.roles["image"]):
             return kind
     raise NotApplicable("the examples do not say which positions are left and which are right")
+
+
+def heads_of(model: DualEncoder) -> list[Place]:
+    """Every head of the image tower, by layer."""
+    cfg = model.towers["image"].cfg
+    return [(layer, head) for layer in range(cfg.n_layers) for head in range(cfg.n_heads)]
+
+
+def is_large(model: DualEncoder) -> bool:
+    """Has the image tower so many heads that each cannot be measured?"""
+    return len(heads_of(model)) > LARGE
 
 
 def label_groups(examples: Examples) -> tuple[str, ...]:

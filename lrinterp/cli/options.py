@@ -13,9 +13,9 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
+    from lrinterp.experiment.tasks import Executors
     from lrinterp.result import Metric
     from lrinterp.scenes.natural import FromSuite
-    from lrinterp.sweep import Executors
 
 __all__ = [
     "Data",
@@ -107,8 +107,8 @@ def from_suite(suite: str | None, data: Path | None, pictures: int) -> "FromSuit
 
 def executors_of(workers: int | None, scheduler: str | None, threads: int) -> "Executors":
     """Where stacks run; refuses more threads than cores."""
+    from lrinterp.experiment.executors import cores, dask_cluster, dask_workers, local_processes
     from lrinterp.store import InputError
-    from lrinterp.sweep import cores, dask_cluster, dask_workers, local_processes
 
     if scheduler is not None:
         if workers is not None:

@@ -18,10 +18,10 @@ def report(
     ] = None,
 ) -> None:
     """Hold a sweep against its criteria and write one HTML report."""
+    from lrinterp.experiment import load_sweep, study_provenance, study_results
+    from lrinterp.experiment.folder import check_free
     from lrinterp.report import write_report
     from lrinterp.store import check_writable
-    from lrinterp.study import load_sweep, study_provenance, study_results
-    from lrinterp.study.run import check_free
 
     loaded = load_sweep(folder)
     out = folder / "report.html" if out is None else out

@@ -9,8 +9,8 @@ from lrinterp.cli.meter import Meter
 from lrinterp.cli.options import command_line, executors_of, pick_device
 
 if TYPE_CHECKING:
+    from lrinterp.experiment import LoadedSweep
     from lrinterp.reproduction import Claims, Design, Made
-    from lrinterp.study import LoadedSweep
 
 __all__ = ["reproduce"]
 
@@ -45,10 +45,10 @@ def reproduce(
     A killed run loses what was under way: repeat the command with --resume. With --scheduler the
     workers must see the same folder under the same path.
     """
+    from lrinterp.experiment import load_sweep
     from lrinterp.reproduction import ReproductionPlan, load_reproduction
     from lrinterp.reproduction import reproduce as run
     from lrinterp.store import check_writable
-    from lrinterp.study import load_sweep
 
     loaded = None if study is None else finished(load_sweep(study))
     design = designed(quick=quick, seeds=seeds, config=config)
@@ -71,8 +71,8 @@ def reproduce(
 
 def finished(loaded: "LoadedSweep") -> "LoadedSweep":
     """The sweep itself; one that lacks models is refused, because its table will change."""
+    from lrinterp.experiment.packing import members
     from lrinterp.store import InputError
-    from lrinterp.study.packing import members
 
     planned, done = len(list(members(loaded.study))), len(loaded.table)
     if done < planned:

@@ -31,8 +31,8 @@ def sweep(
     A killed sweep loses at most the stacks of models that were under way: repeat the command with
     --resume.
     """
-    from lrinterp.study import SweepPlan, read_study
-    from lrinterp.study import sweep as run
+    from lrinterp.experiment import SweepPlan, read_study
+    from lrinterp.experiment import sweep as run
 
     planned = read_study(study)
     executors = executors_of(workers, scheduler, planned.threads)

@@ -75,12 +75,11 @@ def aligned(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     ordered = rows.sort_values("step", kind="stable")
     runs = [ordered[ordered["run"] == run] for run in rows["run"].drop_duplicates()]
     events = pd.DataFrame([breaking_of(run) for run in runs], columns=COLUMNS)
-    kinds = dict.fromkeys(("seed", "head"), "Int64")
-    kinds |= dict.fromkeys(("threshold", *TIMES), "float64")
+    kinds = {"seed": "Int64"} | dict.fromkeys(("threshold", *TIMES), "float64")
     kinds |= dict.fromkeys(("final_order", "final_slope", "final_span"), "float64")
     events = events.astype(kinds)
     since = dict(zip(events["run"], events["order_step"], strict=True))
-    table = pd.concat(runs, ignore_index=True).astype({"seed": "Int64", "head": "Int64"})
+    table = pd.concat(runs, ignore_index=True).astype({"seed": "Int64"})
     place = table["step"] - table["run"].map(since)
     table.insert(table.columns.get_loc("step") + 1, "aligned_step", place)
     return table, events

@@ -9,16 +9,17 @@ from typing import Any, ClassVar, final
 import pandas as pd
 from tqdm.auto import tqdm
 
+from lrinterp.analysis import check_numbers
 from lrinterp.analysis.read import NO_GRADIENT
 from lrinterp.comparison.breaking import aligned
 from lrinterp.comparison.dynamics_figures import curves, lags
-from lrinterp.comparison.following import FOLLOWED, Measure, check_scalars, measure_run
+from lrinterp.comparison.following import FOLLOWED, Measure, measure_run
 from lrinterp.comparison.kept import kept_steps
 from lrinterp.comparison.naming import numbered, short_names
 from lrinterp.result import Figure, Metric, Result, Tile, records
 from lrinterp.stats import seed_interval
 from lrinterp.store import InputError
-from lrinterp.wording import counted, head_name, plain_number, signed
+from lrinterp.wording import counted, plain_number, signed
 
 __all__ = ["Dynamics", "dynamics", "dynamics_of"]
 
@@ -100,7 +101,7 @@ class Dynamics(Result):
             "Means and intervals are over runs (Student's t) and leave out runs in which the event "
             "never came. Runs differ in seed, that is in split, first weights and batches.",
             "The loss is that of one training batch, the same at every step. Slopes are those of "
-            "key-position in the first image layer, canonical gauge, exact for the weights.",
+            "key-position in the layer of that head, in the gauge of `positional_gradient`.",
         )
 
     def frame(self) -> pd.DataFrame:
@@ -155,7 +156,7 @@ def _line(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         "Run": row["run"],
         "Seed": "–" if row["seed"] is None else str(row["seed"]),
-        "Head": "–" if row["head"] is None else head_name(0, row["head"]),
+        "Head": row["head"] or "–",
         "Breaks at": _step(row["order_step"]),
         "Half slope at": _step(row["slope_step"]),
         "Lag": _step(row["lag"]),
@@ -195,7 +196,7 @@ def dynamics(
         runs = dict(zip(numbered(short_names(folders)), folders, strict=True))
     if not runs:
         raise InputError("expected at least one run to follow, got none")
-    check_scalars(scalars)
+    check_numbers(scalars)
     for folder in runs.values():
         kept_steps(folder)
     tasks = [{"run": run, "name": name, "scalars": list(scalars)} for name, run in runs.items()]

@@ -1,7 +1,7 @@
 """What is measured of every checkpoint of a run: order, loss, and the gradient of one head.
 
-Nothing here needs an analysis: order takes one forward pass over the held-out pairs, slopes take
-the weights. Sixty checkpoints of a default run take some seconds.
+Order takes one forward pass over the held-out pairs, slopes take the weights. Sixty checkpoints of
+a default run take some seconds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,59 +9,56 @@ from typing import Any
 
 import torch
 
-from lrinterp.analysis import ANALYSES, analyze
-from lrinterp.analysis.gradient.fit import first_fits, headline
+from lrinterp.analysis import check_numbers, numbers
+from lrinterp.analysis.gradient.table import fit_in, plain_fits, slopes_in
+from lrinterp.analysis.read import Place
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.comparison.kept import models_of
-from lrinterp.decomposition import why_not
 from lrinterp.encoders import DualEncoder
 from lrinterp.run import Run, record
-from lrinterp.scenes import Examples, Scenes
+from lrinterp.scenes import Scenes
 from lrinterp.scoring import order_credit
 from lrinterp.store import InputError
 from lrinterp.training.loss import contrastive_loss
+from lrinterp.wording import head_name, head_place
 
-__all__ = ["FOLLOWED", "Measure", "check_scalars", "follow_head", "headline_of", "measure_run"]
+__all__ = ["FOLLOWED", "Measure", "follow_head", "headline_of", "measure_run"]
 
 Measure = Callable[[Run], Mapping[str, float | None]]
 """Numbers of one checkpoint by name, from a recording of it."""
 
 FOLLOWED = ("unseen_pair_order", "slope", "span", "largest_slope", "loss")
 """What every row of a run holds."""
+HEADLINE = "positional_gradient.headline_head"
 BATCH_SEED = 0
 GRADIENT = ("slope", "span", "largest_slope")
 
 
-def follow_head(head: int | None) -> Measure:
-    """A measure of order on held-out pairs and of the canonical key-position row of one head.
+def follow_head(place: Place | None) -> Measure:
+    """A measure of order on held-out pairs and of the key-position row of one head.
 
     `unseen_pair_order`; `slope` (logits per pixel) and `span` (logits, end to end) of the fitted
     line; `largest_slope`, the largest |slope| of any head. Without a head, order alone.
     """
 
     def measure(recording: Run) -> dict[str, float | None]:
-        examples = recording.examples
-        index = torch.from_numpy(examples.where("unseen_pair"))
-        part = examples.of("unseen_pair")
-        order = float(order_credit(recording.scores[index], part).mean())
-        if head is None:
+        part = recording.of("unseen_pair")
+        order = float(order_credit(part.scores, part.examples).mean())
+        if place is None:
             return {"unseen_pair_order": order, **dict.fromkeys(GRADIENT)}
-        fits = first_fits(recording.of("unseen_pair"))
-        largest = max(abs(fit["slope"]) for fit in fits)
-        own = {name: fits[head][name] for name in ("slope", "span")}
-        return {"unseen_pair_order": order, **own, "largest_slope": largest}
+        table = plain_fits(part)
+        own = fit_in(table, place)
+        largest = max(map(abs, slopes_in(table).values()))
+        gradient = {"slope": own["slope"], "span": own["span"], "largest_slope": largest}
+        return {"unseen_pair_order": order, **gradient}
 
     return measure
 
 
-def headline_of(model: DualEncoder, examples: Examples) -> int | None:
-    """The head whose key-position removal costs most order, as `positional_gradient` chooses it.
-
-    `examples` are held-out pairs. None where the image tower cannot be decomposed.
-    """
-    if why_not(model.towers["image"]):
-        return None
-    return headline(record(model, examples, progress=False))[0]
+def headline_of(run: Run) -> Place | None:
+    """The head that `positional_gradient` chooses; None where the tower cannot be decomposed."""
+    name = numbers(run, [HEADLINE])[HEADLINE].value
+    return None if name is None else head_place(str(name))
 
 
 def measure_run(task: Mapping[str, Any], measure: Measure | None = None) -> list[dict[str, Any]]:
@@ -88,22 +85,23 @@ def measure_run(task: Mapping[str, Any], measure: Measure | None = None) -> list
 
 def _rows(task: Mapping[str, Any], measure: Measure | None) -> list[dict[str, Any]]:
     last, scalars = load_checkpoint(task["run"]), list(task.get("scalars", ()))
-    check_scalars(scalars)
+    check_numbers(scalars)
     scenes = last.scenes()
     pairs = scenes.examples(["unseen_pair"])
     if not len(pairs):
         raise InputError(f"{task['run']}: {pairs.empty['unseen_pair']}; order cannot be followed")
-    head = headline_of(last.model, pairs)
+    place = headline_of(record(last.model, pairs, progress=False))
+    head = None if place is None else head_name(*place)
     batch = (last.metadata.recipe or {}).get("batch_size")
-    place = {"run": task.get("name", last.name), "seed": last.metadata.seed}
+    run = {"run": task.get("name", last.name), "seed": last.metadata.seed, "head": head}
     rows = []
     for step, model in models_of(task["run"]):
-        found = dict(follow_head(head)(record(model, pairs, progress=False)))
+        found = dict(follow_head(place)(record(model, pairs, progress=False)))
         found["loss"] = loss_of(model, scenes, batch)
         if scalars or measure:
             whole = record(model, scenes.examples(), progress=False)
-            found |= {**named_scalars(whole, scalars), **(measure(whole) if measure else {})}
-        rows.append({**place, "step": step, "head": head, "chance": pairs.chance, **found})
+            found |= {**followed(whole, scalars), **(measure(whole) if measure else {})}
+        rows.append({**run, "step": step, "chance": pairs.chance, **found})
     return rows
 
 
@@ -115,29 +113,10 @@ def loss_of(model: DualEncoder, scenes: Scenes, size: int | None) -> float:
     return float(contrastive_loss(images, texts, model.log_scale))
 
 
-def check_scalars(names: Sequence[str]) -> None:
-    """Refuse a name that is not `analysis.key`; the key is known when the analysis has run."""
-    for name in names:
-        analysis, dot, key = name.partition(".")
-        if not (dot and key) or analysis not in ANALYSES:
-            expected = "analysis.key, such as accuracy.mixed_pair_order"
-            raise InputError(
-                f"scalar {name!r}: expected {expected}; analyses: {', '.join(ANALYSES)}"
-            )
-
-
-def named_scalars(recording: Run, names: Sequence[str]) -> dict[str, float | None]:
-    """Numbers of summaries by `analysis.key`; None where an analysis does not apply."""
-    parts = [name.split(".", 1) for name in names]
-    results = analyze(recording, {analysis for analysis, _ in parts}, progress=False)
-    found: dict[str, float | None] = {}
-    for analysis, key in parts:
-        result, name = results[analysis], f"{analysis}.{key}"
-        if not result.reason and key not in result.metrics:
-            keys = ", ".join(result.metrics)
-            raise InputError(f"scalar {name!r}: {analysis} has no {key!r}; expected one of {keys}")
-        value = None if result.reason else result.metrics[key].value
+def followed(recording: Run, names: Sequence[str]) -> dict[str, float | None]:
+    """Numbers by `analysis.key`; None where an analysis does not apply. InputError for a name."""
+    found = {name: metric.value for name, metric in numbers(recording, names).items()}
+    for name, value in found.items():
         if isinstance(value, str):
             raise InputError(f"scalar {name!r}: is a name, {value}, and no number to follow")
-        found[name] = value
-    return found
+    return found  # type: ignore[return-value]

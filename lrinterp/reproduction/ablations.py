@@ -1,35 +1,35 @@
 """What order and label sets lose when terms of the attention scores are taken away."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
-from lrinterp.reproduction.gradients import scalar
 from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
-from lrinterp.reproduction.statistics import OF_MODELS, WHOLE
+from lrinterp.reproduction.statistics import Found
 from lrinterp.reproduction.tables import named, over_seeds
 from lrinterp.result import Metric, records
 from lrinterp.stats import SHARE
 
-__all__ = ["ablations"]
+__all__ = ["NUMBERS", "ablations"]
 
 SHOWN = {
-    "intact": ("none", "none", "canonical"),
-    "without EP": ("EP", "zero", "raw"),
-    "without PE": ("PE", "zero", "raw"),
-    "without PP": ("PP", "zero", "raw"),
-    "without bP": ("bP", "zero", "raw"),
-    "without VP": ("VP", "zero", "canonical"),
-    "without EP and VP": ("EP+VP", "zero", "raw"),
-    "without key-position": (WHOLE, "flatten", "canonical"),
-    "placebo of the same size": (WHOLE, "placebo", "canonical"),
-    "key-position alone": (WHOLE, "keep", "canonical"),
-    "key-position and where objects are": (WHOLE, "keep_objects", "canonical"),
+    "intact": "intact",
+    "without EP": "without_EP",
+    "without PE": "without_PE",
+    "without PP": "without_PP",
+    "without bP": "without_bP",
+    "without VP": "without_VP",
+    "without EP and VP": "without_EP_VP",
+    "without key-position": "without_key_position",
+    "placebo of the same size": "placebo",
+    "key-position alone": "key_position_only",
+    "key-position and where objects are": "key_position_and_objects",
 }
-"""Terms, kind and gauge of the ablations that are shown."""
-MEASURED = {"order": "order/pair", "label set (closed)": "label_set/closed"}
+"""The ablations that are shown, as keys of `term_ablation` end."""
+MEASURED = {"order": "order", "label set (closed)": "label_set_closed"}
+NUMBERS = tuple(f"term_ablation.{m}_{end}" for m in MEASURED.values() for end in SHOWN.values())
 ARMS = ("standard", "both_1", "shuffled", "untrained")
 KEYS = (
     "without_EP", "lost_PE", "lost_PP", "lost_bP", "label_set_EP", "label_set_key_position",
@@ -40,11 +40,11 @@ GUESS = {
     "order": "0.5 is chance",
     "label set (closed)": "a guess is right for one label set of all",
 }
-ORDER = ("accuracy", "unseen_pair_order")
+ORDER = "accuracy.unseen_pair_order"
 
 
-def ablations(measures: Measures) -> Section:
-    """Every ablation of the CLS row of all image heads, with its controls."""
+def ablations(measures: Measures, found: Mapping[str, Found]) -> Section:
+    """Every ablation of all image heads, with its controls."""
     table = ablated_rows(measures)
     means = over_seeds(named(table, ARMS), ["arm", "measure", "ablation"], scale=SHARE)
     return Section(
@@ -64,7 +64,7 @@ def ablations(measures: Measures) -> Section:
             "With captions shuffled training gives each picture the caption of another one: the "
             "model can remember and has nothing to generalise.",
         ),
-        numbers={key: scalar(OF_MODELS[key](measures)) for key in KEYS},
+        numbers={key: found[key].metric for key in KEYS},
         table=table,
         drawings=tuple(drawn(means, measures, measure) for measure in MEASURED),
     )
@@ -75,9 +75,9 @@ def ablated_rows(measures: Measures) -> pd.DataFrame:
     rows = [
         {"arm": arm, "seed": seed, "ablation": words, "measure": measure, "value": value}
         for arm in measures.arms
-        for measure, column in MEASURED.items()
-        for words, place in SHOWN.items()
-        for seed, value in measures.ablated(arm, *place, column).items()
+        for measure, key in MEASURED.items()
+        for words, end in SHOWN.items()
+        for seed, value in measures.number(arm, f"term_ablation.{key}_{end}").items()
     ]
     return pd.DataFrame(rows, columns=["arm", "seed", "ablation", "measure", "value"])
 
@@ -95,7 +95,7 @@ def drawn(means: pd.DataFrame, measures: Measures, measure: str) -> Drawing:
         key=measure.split()[0],
         title=f"{words[:1].upper()}{words[1:]} on held-out pairs after each ablation",
         how_to_read="Each dot is the mean over seeds of the share of pictures right, with its "
-        f"95 % interval ({measures.sample(*ORDER, 'picture')}); a term that is not needed leaves "
+        f"95 % interval ({measures.sample(ORDER, 'picture')}); a term that is not needed leaves "
         f"its dot where the intact one is; {GUESS[measure]}.",
         expected=expected,
         came="in standard models " + (", ".join(spoken(table, words)) or "nothing measured"),

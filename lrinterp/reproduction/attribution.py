@@ -1,11 +1,12 @@
 """What makes the margin, and whether the attention gained by an object predicts it."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from lrinterp.reproduction.gradients import scalar
 from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
-from lrinterp.reproduction.statistics import OF_MODELS
+from lrinterp.reproduction.statistics import Found
 from lrinterp.reproduction.tables import blanked, named, over_seeds, told_apart
 from lrinterp.result import Metric, records
 from lrinterp.stats import COSINE
@@ -19,14 +20,15 @@ RANKS = {
     "spearman_within_pairs": "within label pairs",
     "spearman_within_null": "within label pairs, margins shuffled (95 % end)",
 }
+NUMBERS = tuple(f"similarity_attribution.{key}" for key in RANKS)
 ARMS = ("standard", "few", "both_2", "both_1", "untrained")
 
 
-def attribution(measures: Measures) -> Section:
+def attribution(measures: Measures, found: Mapping[str, Found]) -> Section:
     """Contributions to the image margin of standard models; gain against margin in all arms."""
     parts, ranks = direct_parts(measures), rank_rows(measures)
-    sample = measures.sample("similarity_attribution", "spearman_margin_gain", "picture")
-    numbers = {key: scalar(OF_MODELS[key](measures)) for key in KEYS}
+    sample = measures.sample("similarity_attribution.spearman_margin_gain", "picture")
+    numbers = {key: found[key].metric for key in KEYS}
     return Section(
         name="attribution",
         question="What makes the margin, and does attention predict it picture by picture?",
@@ -55,7 +57,9 @@ def attribution(measures: Measures) -> Section:
 
 def direct_parts(measures: Measures) -> pd.DataFrame:
     """Direct contributions to the image margin, heads added up, by seed, role and part."""
-    cells = measures.cells("similarity_attribution", arm="standard", encoder="image", kind="direct")
+    cells = measures.tables["similarity_attribution"]
+    own = (cells["arm"] == "standard") & (cells["encoder"] == "image") & (cells["kind"] == "direct")
+    cells = cells[own]
     if cells.empty:
         return pd.DataFrame(columns=["seed", "role", "part", "value"])
     return cells.groupby(["seed", "role", "part"], sort=False)["value"].sum().reset_index()
@@ -67,7 +71,7 @@ def rank_rows(measures: Measures) -> pd.DataFrame:
         {"arm": arm, "seed": int(str(seed)), "pictures": words, "value": value}
         for arm in ARMS
         for key, words in RANKS.items()
-        for seed, value in measures.number(arm, "similarity_attribution", key).items()
+        for seed, value in measures.number(arm, f"similarity_attribution.{key}").items()
     ]
     return pd.DataFrame(rows, columns=["arm", "seed", "pictures", "value"])
 

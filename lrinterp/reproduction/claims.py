@@ -10,10 +10,10 @@ import pandas as pd
 
 from lrinterp.bounds import Verdict, judge
 from lrinterp.charts import bars, regions
+from lrinterp.experiment.naming import seeds_words
 from lrinterp.reproduction.criteria import CLAIMS, Claim, Part
 from lrinterp.reproduction.statistics import Found, by_seed
 from lrinterp.result import Figure, Metric, Result, Tile, finite_or_none, records
-from lrinterp.study.naming import seeds_words
 from lrinterp.wording import counted
 
 __all__ = ["Claims", "hold_against"]
@@ -69,7 +69,7 @@ class Claims(Result):
     def caveats(self) -> tuple[str, ...]:
         """How claims are judged."""
         return (
-            "Claims, statistics and bounds stand in lrinterp/reproduction/criteria.py, written "
+            "Claims, statistics and bounds stand in lrinterp/reproduction/claims.toml, written "
             "before the run. A statistic holds where its whole 95 % interval lies within its "
             "bounds, does not hold where the whole interval lies outside, and is undecided "
             "otherwise; a claim holds where all its statistics do, and does not hold where one "
@@ -230,9 +230,9 @@ def tile_of(row: Mapping[str, Any]) -> Tile:
 
 def hold_against(found: Mapping[str, Found], claims: Sequence[Claim] = CLAIMS) -> Claims:
     """Hold statistics against criteria; one that was not measured leaves its claim undecided."""
-    rows, replicates = [], {}
+    rows, replicates, nothing = [], {}, by_seed(pd.Series(dtype=float))
     for claim in claims:
-        parts = [(part, found.get(part.statistic, by_seed(pd.Series()))) for part in claim.parts]
+        parts = [(part, found.get(part.statistic, nothing)) for part in claim.parts]
         verdicts: list[Verdict] = [verdict_of(part, one) for part, one in parts]
         whole = together([part for part, _ in parts], verdicts)
         for (part, one), verdict in zip(parts, verdicts, strict=True):

@@ -6,8 +6,8 @@ Every seed draws the split, the first weights and the batches of a model; all ar
 from dataclasses import dataclass, field
 from typing import Any
 
+from lrinterp.experiment import Study
 from lrinterp.scenes import PAPER
-from lrinterp.study import Study
 
 __all__ = ["ARMS", "FIRST_SEED", "STANDARD", "UNTRAINED", "Design"]
 

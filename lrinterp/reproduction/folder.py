@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lrinterp.experiment import LoadedSweep, Study
 from lrinterp.locking import holds_nothing
 from lrinterp.reproduction.design import Design
 from lrinterp.reproduction.frozen import commit_of_code, hash_of_criteria
 from lrinterp.store import InputError, from_plain, read_json, to_plain
-from lrinterp.study import LoadedSweep, Study
 
 __all__ = [
     "DIVERSITY",
@@ -35,7 +35,7 @@ PLAN, MODELS, SCALES, DIVERSITY = "plan.json", "models", "scales", "diversity"
 MEASURES, EMERGENCE = "measures", "emergence"
 CHECKPOINTS = "models"
 """Where a sweep keeps the checkpoints of its models."""
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,16 +16,17 @@ JUDGING = (
     "bounds.py",
     "comparison/breaking.py",
     "comparison/dynamics.py",
+    "experiment/contrasts.py",
+    "experiment/evaluation.py",
+    "experiment/naming.py",
     "reproduction/claims.py",
+    "reproduction/claims.toml",
     "reproduction/criteria.py",
     "reproduction/grids.py",
     "reproduction/measures.py",
     "reproduction/results.py",
     "reproduction/statistics.py",
     "stats/*.py",
-    "study/evaluation.py",
-    "study/naming.py",
-    "study/statistics.py",
 )
 """Criteria, the statistics that are held against them, and their intervals."""
 PATIENCE = 10

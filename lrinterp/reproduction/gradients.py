@@ -1,25 +1,33 @@
 """The horizontal gradient: whose position it is made of, and which models have one."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from lrinterp.analysis.gradient.fit import WHOLE
 from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
-from lrinterp.reproduction.statistics import OF_MODELS, WHOLE, Found
+from lrinterp.reproduction.statistics import Found
 from lrinterp.reproduction.tables import blanked, named, over_seeds, told_apart
 from lrinterp.result import Metric, records
 from lrinterp.wording import counted, plain_number
 
 __all__ = ["gradients"]
 
+NUMBERS = HEAD, SLOPE, SPAN = (
+    "positional_gradient.headline_head",
+    "positional_gradient.headline_slope",
+    "positional_gradient.widest_span",
+)
 TERMS = {"EP": "EP (raw)", "PP": "PP (raw)", "bP": "bP (raw)"}
 KEYS = ("spearman_EP", "spearman_PP", "spearman_bP", "span_both_1", "span_few", "order_few")
 
 
-def gradients(measures: Measures) -> Section:
+def gradients(measures: Measures, found: Mapping[str, Found]) -> Section:
     """Positional rows of headline heads, turned so that key-position rises to the right."""
     rows = headline_rows(measures)
     spans = widest_spans(measures)
-    numbers = {key: scalar(OF_MODELS[key](measures)) for key in KEYS}
+    numbers = {key: found[key].metric for key in KEYS}
     return Section(
         name="gradients",
         question="Which models have a horizontal gradient, and which terms make it?",
@@ -41,15 +49,12 @@ def gradients(measures: Measures) -> Section:
 
 def headline_rows(measures: Measures) -> pd.DataFrame:
     """Centred rows of every model's headline head by term and pixel, turned to rise."""
-    parts = []
+    parts, everything = [], measures.tables["positional_gradient"]
     for arm in measures.arms:
-        heads, slopes = (
-            measures.headline(arm),
-            measures.of_headline(arm, WHOLE, "canonical", "slope"),
-        )
-        rows = measures.rows[measures.rows["arm"] == arm]
+        heads, slopes = measures.rows(arm, HEAD)["text"], measures.number(arm, SLOPE)
+        rows = everything[everything["arm"] == arm]
         rows = rows[rows["head"] == rows["seed"].map(heads)]
-        whole = (rows["gauge"] == "canonical") & (rows["term"] == WHOLE)
+        whole = (rows["gauge"] != "raw") & (rows["term"] == WHOLE)
         raw = (rows["gauge"] == "raw") & rows["term"].isin(list(TERMS))
         rows = rows[whole | raw]
         sign = 1.0 - 2.0 * (rows["seed"].map(slopes) < 0)
@@ -61,8 +66,8 @@ def headline_rows(measures: Measures) -> pd.DataFrame:
 
 def widest_spans(measures: Measures) -> pd.DataFrame:
     """The widest key-position span of every model."""
-    cells = measures.cells("positional_gradient", term=WHOLE, gauge="canonical")
-    return cells.groupby(["arm", "seed"], sort=False)["span"].max().reset_index()
+    rows = measures.numbers[measures.numbers["key"] == SPAN]
+    return rows[["arm", "seed", "value"]].rename(columns={"value": "span"})
 
 
 def drawn_rows(rows: pd.DataFrame) -> Drawing:
@@ -145,12 +150,6 @@ def spoken_term(means: pd.DataFrame, term: str) -> str:
 def seeds_of(rows: pd.DataFrame) -> str:
     """How many seeds some rows have."""
     return counted(rows["seed"].nunique(), "seed")
-
-
-def scalar(found: Found) -> Metric:
-    """A statistic as a number of a summary."""
-    interval = found.interval
-    return Metric(value=interval.value, low=interval.low, high=interval.high, n=interval.n)
 
 
 def finding(spans: pd.DataFrame, numbers: dict[str, Metric]) -> str:

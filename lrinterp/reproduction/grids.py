@@ -1,6 +1,6 @@
 """Statistics of the two grids: diversity of labels and layouts, and scales of the first weights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from lrinterp.reproduction.criteria import METRICS
+from lrinterp.experiment import LoadedSweep
+from lrinterp.experiment.contrasts import laid_out
+from lrinterp.experiment.evaluation import evaluate
+from lrinterp.experiment.numbers import ORDER, without
+from lrinterp.reproduction.criteria import CLAIMS, Part
 from lrinterp.reproduction.statistics import Found, by_seed
 from lrinterp.result import records
 from lrinterp.stats import GAP, SHARE, Interval
-from lrinterp.study import LoadedSweep
-from lrinterp.study.evaluation import evaluate
-from lrinterp.study.statistics import laid_out
 
 __all__ = [
     "AFTER",
@@ -27,39 +28,38 @@ __all__ = [
     "scale_values",
 ]
 
-LABELS, LAYOUTS = "split.n_pair", "split.layouts_per_pair"
-INTACT = "unseen_pair_order"
-AFTER = {"key_position": "without_key_position_order", "EP": "without_EP_order"}
-"""What is taken away, and the column of order without it."""
+INTACT = ORDER
+AFTER = {"key_position": without("key_position"), "EP": without("EP")}
+"""What is taken away, and the number of order without it."""
 KNOWS, CHANCE = 0.75, (0.45, 0.55)
 """Intact order from which a model knows order, and what counts as chance without key-position."""
 SCALED = ("encoder.std_W_E", "encoder.std_W_pos")
 
 
 def of_diversity(loaded: LoadedSweep | None) -> dict[str, Found]:
-    """Contrasts and shares of variance of each metric, in the first arm of a sweep."""
-    names = [f"{kind}_{m}" for m in METRICS for kind in ("labels", "layouts", "shares")]
+    """Contrasts and shares of variance that claims ask for, in the first arm of a sweep."""
+    parts = [p for claim in CLAIMS for p in claim.parts if p.source == "diversity"]
     if loaded is None:
-        return {name: missing("no sweep of diversity was run") for name in names}
-    if lacking := [
-        name for name in (LABELS, LAYOUTS) if len(loaded.study.factors.get(name, ())) < 2
-    ]:
-        return {name: missing(f"the sweep has no two values of {lacking[0]}") for name in names}
-    study = replace(loaded.study, verdicts=list(criteria(loaded)))
+        return {p.statistic: missing("no sweep of diversity was run") for p in parts}
+    factors = loaded.study.factors
+    for name in dict.fromkeys(p.contrast for p in parts if p.contrast):
+        if len(factors.get(name, ())) < 2:
+            reason = f"the sweep has no two values of {name}"
+            return {p.statistic: missing(reason) for p in parts}
+    study = replace(loaded.study, verdicts=[criterion(part, factors) for part in parts])
     rows = records(evaluate(study, loaded.table))
     return {row["id"]: found_of(row) for row in rows if row["arm"] == study.arm_names[0]}
 
 
-def criteria(loaded: LoadedSweep) -> Any:
-    """The statistics as criteria of the study, whose bounds do not matter here."""
-    for metric in METRICS:
-        common = {"claim": "", "column": f"unseen_pair_{metric}", "at_least": 0.0}
-        for name, factor in (("labels", LABELS), ("layouts", LAYOUTS)):
-            values = loaded.study.factors[factor]
-            ends = {"of": factor, "between": [min(values), max(values)]}
-            yield {"id": f"{name}_{metric}", "statistic": "contrast", **ends, **common}
-        shares = {"of": LABELS, "minus": LAYOUTS, "statistic": "share_difference"}
-        yield {"id": f"shares_{metric}", **shares, **common}
+def criterion(part: Part, factors: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """A statistic as a criterion of the study, whose bound does not matter here."""
+    common = {"id": part.statistic, "claim": "", "column": part.number, "at_least": 0.0}
+    if part.contrast:
+        values = factors[part.contrast]
+        ends = {"of": part.contrast, "between": [min(values), max(values)]}
+        return {**common, "statistic": "contrast", **ends}
+    shares = {"of": part.share, "minus": part.minus_share}
+    return {**common, "statistic": "share_difference", **shares}
 
 
 def found_of(row: dict[str, Any]) -> Found:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lrinterp.experiment import LoadedSweep, load_sweep
+from lrinterp.experiment.tasks import Task, read_result, result_file
 from lrinterp.reproduction.design import Design
 from lrinterp.reproduction.folder import (
     DIVERSITY,
@@ -17,9 +19,6 @@ from lrinterp.reproduction.folder import (
 )
 from lrinterp.reproduction.measures import Measures, gather
 from lrinterp.reproduction.run import analysed, followed
-from lrinterp.reproduction.sealing import opened
-from lrinterp.study import LoadedSweep, load_sweep
-from lrinterp.sweep import Task, result_file
 
 __all__ = ["Made", "load_reproduction"]
 
@@ -64,4 +63,4 @@ def load_reproduction(out: Path, study: LoadedSweep | None = None) -> Made:
 def done(folder: Path, tasks: Iterable[Task]) -> list[tuple[Task, Any]]:
     """The tasks that have a result, with it."""
     files = [(task, result_file(folder, task)) for task in tasks]
-    return [(task, opened(path, task.payload)) for task, path in files if path.exists()]
+    return [(task, read_result(folder, task)) for task, path in files if path.exists()]

@@ -1,58 +1,56 @@
 """What the analyses say of one model, as plain data: the task that runs wherever an executor is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lrinterp.analysis import analyze
-from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
+from lrinterp.analysis import ANALYSES, analyze
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder
-from lrinterp.result import records
+from lrinterp.experiment.stack import using_threads
+from lrinterp.result import Result, records
 from lrinterp.run import record
 from lrinterp.scenes import Scenes
-from lrinterp.study.rows import using_threads
 from lrinterp.training import Plan
 
-__all__ = ["ANALYSED", "measure"]
+__all__ = ["DRAWN", "measure"]
 
-ANALYSED = (
-    "accuracy",
-    "attention_terms",
-    "positional_gradient",
-    "term_ablation",
-    "similarity_attribution",
-    "order_bias",
-    "procrustes",
-)
-"""The analyses that the claims need."""
+DRAWN = {
+    "positional_gradient": ("rows", ["gauge", "term", "head", "pixel", "value"]),
+    "similarity_attribution": ("table", ["encoder", "kind", "role", "part", "head", "value"]),
+}
+"""By analysis: the table that sections draw, and its columns."""
 
 
 def measure(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Analyse a model on its held-out pairs.
 
     `payload` is plain data: `checkpoint`, a folder, or None for the model of `plan` before its
-    first step; `threads`. Returns `summaries` by analysis and key, `frames`, the table of every
-    analysis, `rows`, the positional rows of every head, and `skipped`, the reasons of analyses that
-    do not apply.
+    first step; `numbers`, the names that are asked for; `threads`. Returns `numbers` by
+    `analysis.key`, with interval and n; the tables that DRAWN names; and `skipped`, the reasons of
+    analyses that do not apply. A number that this model does not have is left out.
     """
+    names: Sequence[str] = payload["numbers"]
+    asked = {name.partition(".")[0] for name in names} | DRAWN.keys()
     with using_threads(payload["threads"]):
         model, scenes = model_of(payload)
-        results = analyze(
-            record(model, scenes.examples(["unseen_pair"]), progress=False),
-            ANALYSED,
-            progress=False,
-        )
+        run = record(model, scenes.examples(["unseen_pair"]), progress=False)
+        results = analyze(run, [name for name in ANALYSES if name in asked], progress=False)
     done = {name: result for name, result in results.items() if not result.reason}
-    gradient = done.get("positional_gradient")
+    known = {
+        f"{name}.{key}": metric.plain()
+        for name, result in done.items()
+        for key, metric in {**result.metrics, **result.more}.items()
+    }
     return {
-        "summaries": {
-            name: {key: scalar.plain() for key, scalar in result.metrics.items()}
-            for name, result in done.items()
-        },
-        "frames": {name: records(result.frame()) for name, result in done.items()},
-        "rows": records(gradient.rows) if isinstance(gradient, PositionalGradient) else [],
+        "numbers": {name: known[name] for name in names if name in known},
+        "tables": {name: drawn(done[name], *DRAWN[name]) for name in DRAWN if name in done},
         "skipped": {name: result.reason for name, result in results.items() if result.reason},
     }
+
+
+def drawn(result: Result, table: str, columns: list[str]) -> list[dict[str, Any]]:
+    """Some columns of a table of a Result."""
+    return records(getattr(result, table)[columns])
 
 
 def model_of(payload: Mapping[str, Any]) -> tuple[DualEncoder, Scenes]:

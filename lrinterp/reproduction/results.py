@@ -7,30 +7,30 @@ from typing import Any
 import pandas as pd
 
 from lrinterp.comparison import Dynamics, dynamics_of
+from lrinterp.experiment import LoadedSweep, study_results
+from lrinterp.experiment.bookkeeping import Runs, runs
+from lrinterp.experiment.design import dotted
 from lrinterp.reproduction.ablations import ablations
 from lrinterp.reproduction.attribution import attribution
 from lrinterp.reproduction.claims import Claims, hold_against
 from lrinterp.reproduction.criteria import METRICS
 from lrinterp.reproduction.design import ARMS
-from lrinterp.reproduction.gradients import gradients, scalar
+from lrinterp.reproduction.gradients import gradients
 from lrinterp.reproduction.grids import of_diversity, of_scales
 from lrinterp.reproduction.loading import Made
 from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.rotation import rotation
 from lrinterp.reproduction.scales import scales
 from lrinterp.reproduction.section import Captioned
-from lrinterp.reproduction.statistics import OF_MODELS, Found, by_seed
+from lrinterp.reproduction.statistics import Found, by_seed, of_arms
 from lrinterp.reproduction.tables import ARM_WORDS
 from lrinterp.reproduction.text_heads import text_heads
 from lrinterp.result import Provenance, Result, Skipped
-from lrinterp.study import LoadedSweep, study_results
-from lrinterp.study.bookkeeping import Runs, runs
-from lrinterp.study.design import dotted
 from lrinterp.wording import counted
 
 __all__ = ["judged", "reproduction_provenance", "reproduction_results"]
 
-OF_ARMS: tuple[tuple[str, Callable[[Measures], Result]], ...] = (
+OF_ARMS: tuple[tuple[str, Callable[[Measures, Mapping[str, Found]], Result]], ...] = (
     ("gradients", gradients),
     ("ablations", ablations),
     ("text_heads", text_heads),
@@ -41,8 +41,7 @@ OF_ARMS: tuple[tuple[str, Callable[[Measures], Result]], ...] = (
 
 def judged(made: Made) -> Claims:
     """Every claim held against what was measured; what was not measured is undecided."""
-    found: dict[str, Found] = {name: of(made.measures) for name, of in OF_MODELS.items()}
-    found |= of_diversity(made.diversity)
+    found = of_arms(made.measures) | of_diversity(made.diversity)
     found |= of_scales(made.scales)
     found["lag"] = lag(made.emergence)
     return hold_against(found)
@@ -58,12 +57,13 @@ def lag(rows: Sequence[Mapping[str, Any]]) -> Found:
 def reproduction_results(made: Made) -> dict[str, Result]:
     """All sections by name, claims first; what cannot be shown says why in one line."""
     sections: dict[str, Result] = {"claims": judged(made), **diversity_sections(made.diversity)}
-    if not made.measures.summaries.empty:
-        sections |= {name: section(made.measures) for name, section in OF_ARMS}
+    if not made.measures.numbers.empty:
+        found = of_arms(made.measures)
+        sections |= {name: section(made.measures, found) for name, section in OF_ARMS}
     if made.emergence:
-        found = dynamics_of(made.emergence)
+        followed = dynamics_of(made.emergence)
         expected = "the slope of the head passes half its final value when order passes 0.75"
-        sections["emergence"] = Captioned(inner=found, expected=expected, came=clause(found))
+        sections["emergence"] = Captioned(inner=followed, expected=expected, came=clause(followed))
     return {
         **sections,
         "scales": scales(made.scales),
@@ -96,14 +96,14 @@ def diversity_sections(loaded: LoadedSweep | None) -> dict[str, Result]:
 
 def share_words(loaded: LoadedSweep) -> str:
     """By how much labels explain more than layouts, of each metric."""
-    found = {name: scalar(one) for name, one in of_diversity(loaded).items()}
+    found = {name: one.metric for name, one in of_diversity(loaded).items()}
     parts = [f"{found[f'shares_{metric}'].phrase} of {words}" for metric, words in METRICS.items()]
     return f"share of labels minus share of layouts {', '.join(parts)}"
 
 
 def diversity_words(loaded: LoadedSweep) -> str:
     """What labels and layouts gain, of each metric."""
-    found = {name: scalar(one) for name, one in of_diversity(loaded).items()}
+    found = {name: one.metric for name, one in of_diversity(loaded).items()}
     return ", ".join(
         f"{words} gains {found[f'labels_{metric}'].phrase} by labels and "
         f"{found[f'layouts_{metric}'].phrase} by layouts"

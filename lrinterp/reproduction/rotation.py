@@ -1,11 +1,12 @@
 """Does one rotation bring the image and text embeddings of labels together?"""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from lrinterp.reproduction.gradients import scalar
 from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
-from lrinterp.reproduction.statistics import OF_MODELS
+from lrinterp.reproduction.statistics import Found
 from lrinterp.reproduction.tables import named, over_seeds
 from lrinterp.result import Metric, records
 from lrinterp.stats import COSINE
@@ -19,12 +20,13 @@ COSINES = {
     "shuffled_mean": "rotated, labels of the fit shuffled",
 }
 SITES = {"W_E": "token embeddings (W_E)", "value_path": "through the values to the output"}
+NUMBERS = tuple(f"procrustes.{site}_{name}" for site in SITES for name in COSINES)
 
 
-def rotation(measures: Measures) -> Section:
+def rotation(measures: Measures, found: Mapping[str, Found]) -> Section:
     """Cosines of held-out labels before and after the rotation, by site."""
     table = cosines(measures)
-    numbers = {key: scalar(OF_MODELS[key](measures)) for key in KEYS}
+    numbers = {key: found[key].metric for key in KEYS}
     return Section(
         name="rotation",
         question="Do image and text embed a label alike, up to a rotation?",
@@ -42,9 +44,7 @@ def rotation(measures: Measures) -> Section:
         ),
         numbers=numbers,
         table=table,
-        drawings=(
-            drawn(table, measures.sample("procrustes", "W_E_aligned_cosine", "held-out label")),
-        )
+        drawings=(drawn(table, measures.sample("procrustes.W_E_aligned_cosine", "held-out label")),)
         if len(table)
         else (),
     )
@@ -57,7 +57,7 @@ def cosines(measures: Measures) -> pd.DataFrame:
         for arm in ("standard", "untrained")
         for key, site in SITES.items()
         for name, words in COSINES.items()
-        for seed, value in measures.number(arm, "procrustes", f"{key}_{name}").items()
+        for seed, value in measures.number(arm, f"procrustes.{key}_{name}").items()
     ]
     return pd.DataFrame(rows, columns=["arm", "seed", "site", "cosine", "value"])
 

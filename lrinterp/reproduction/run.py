@@ -1,12 +1,14 @@
 """Training and measuring everything that has no file yet, part by part."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lrinterp.comparison import measure_run
+from lrinterp.experiment import SweepPlan, load_sweep, sweep
+from lrinterp.experiment.tasks import Executors, Task, result_file, run_tasks
 from lrinterp.locking import alone
+from lrinterp.reproduction import ablations, attribution, gradients, rotation, text_heads
 from lrinterp.reproduction.design import STANDARD, UNTRAINED
 from lrinterp.reproduction.folder import (
     DIVERSITY,
@@ -21,11 +23,9 @@ from lrinterp.reproduction.folder import (
     studies_of,
 )
 from lrinterp.reproduction.measure import measure
-from lrinterp.reproduction.sealing import sealed
+from lrinterp.reproduction.statistics import numbers_of
 from lrinterp.result import records
 from lrinterp.store import to_plain, write_json
-from lrinterp.study import SweepPlan, load_sweep, sweep
-from lrinterp.sweep import Executors, Task, result_file, run_tasks
 
 __all__ = ["Stage", "analysed", "followed", "reproduce"]
 
@@ -36,6 +36,8 @@ TITLES = {
     MEASURES: "Analysing the arms",
     EMERGENCE: "Following standard models",
 }
+
+SHOWN = [part.NUMBERS for part in (ablations, attribution, gradients, rotation, text_heads)]
 
 After = Callable[[int, int], None]
 Stage = Callable[[str], After]
@@ -73,8 +75,8 @@ def reproduce(
             if row["error"] is not None
         }
         work: dict[str, tuple[Callable[..., Any], list[Task]]] = {
-            MEASURES: (partial(sealed, measure), analysed(plan, out)),
-            EMERGENCE: (partial(sealed, measure_run), followed(out)),
+            MEASURES: (measure, analysed(plan, out)),
+            EMERGENCE: (measure_run, followed(out)),
         }
         for name, (function, tasks) in work.items():
             (out / name).mkdir(exist_ok=True)
@@ -85,7 +87,7 @@ def reproduce(
 
 def analysed(plan: ReproductionPlan, out: Path) -> list[Task]:
     """Every trained model of the arms, and the standard ones before their first step."""
-    study = plan.design.studies[MODELS]
+    study, numbers = plan.design.studies[MODELS], asked()
     standard = next(one for one in study.settings() if one.arm == STANDARD)
     trained = [
         (f"{row['model']:05d}", {"checkpoint": folder_of(out, row), "plan": None}, row)
@@ -100,9 +102,23 @@ def analysed(plan: ReproductionPlan, out: Path) -> list[Task]:
         for seed in study.all_seeds()
     ]
     return [
-        Task(name=name, payload={**what, "arm": row["arm"], "seed": row["seed"], "threads": 1})
+        Task(
+            name=name,
+            payload={
+                **what,
+                "arm": row["arm"],
+                "seed": row["seed"],
+                "numbers": numbers,
+                "threads": 1,
+            },
+        )
         for name, what, row in (*trained, *fresh)
     ]
+
+
+def asked() -> list[str]:
+    """The numbers that claims and sections need of every model."""
+    return list(dict.fromkeys([*numbers_of(), *(n for names in SHOWN for n in names)]))
 
 
 def followed(out: Path) -> list[Task]:

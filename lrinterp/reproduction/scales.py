@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from lrinterp.reproduction.gradients import scalar
+from lrinterp.experiment import LoadedSweep
 from lrinterp.reproduction.grids import AFTER, CHANCE, INTACT, KNOWS, SCALED, of_scales
 from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.tables import over_seeds
 from lrinterp.stats import SHARE
-from lrinterp.study import LoadedSweep
 from lrinterp.wording import counted
 
 __all__ = ["scales"]
@@ -24,7 +23,7 @@ def scales(loaded: LoadedSweep) -> Section:
     """Order on the grid of initial scales: intact, without EP, without key-position."""
     table = order_rows(loaded)
     means = over_seeds(table, ["measure", *SCALED], "order", SHARE)
-    numbers = {name: scalar(found) for name, found in of_scales(loaded).items()}
+    numbers = {name: found.metric for name, found in of_scales(loaded).items()}
     apart = cells_apart(means)
     return Section(
         name="scales",

@@ -1,11 +1,12 @@
 """The text tower: a head that looks at the object named first, and what both templates do to it."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from lrinterp.reproduction.gradients import scalar
 from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
-from lrinterp.reproduction.statistics import OF_MODELS
+from lrinterp.reproduction.statistics import Found
 from lrinterp.reproduction.tables import named, over_seeds
 from lrinterp.result import Metric, records
 from lrinterp.stats import COSINE, SHARE
@@ -17,14 +18,15 @@ MEASURED = {
     "first_head_difference": "attention, first minus second",
     "first_head_consistency": "share of captions, first over second",
 }
+NUMBERS = tuple(f"order_bias.{key}" for key in MEASURED)
 ARMS = ("standard", "both_1", "both_2", "shuffled", "untrained")
 
 
-def text_heads(measures: Measures) -> Section:
+def text_heads(measures: Measures, found: Mapping[str, Found]) -> Section:
     """The head that prefers the first mention, by arm; order with both templates."""
     table = first_heads(measures)
     orders = order_rows(measures)
-    numbers = {key: scalar(OF_MODELS[key](measures)) for key in KEYS}
+    numbers = {key: found[key].metric for key in KEYS}
     return Section(
         name="text_heads",
         question="Does a text head look at the object named first, and when is that not enough?",
@@ -51,8 +53,8 @@ def text_heads(measures: Measures) -> Section:
 
 def drawings(measures: Measures, table: pd.DataFrame, orders: pd.DataFrame) -> tuple[Drawing, ...]:
     """Those that have something to show."""
-    heads = measures.sample("order_bias", "first_head_difference", "caption")
-    models = measures.sample("accuracy", "unseen_pair_order", "picture")
+    heads = measures.sample("order_bias.first_head_difference", "caption")
+    models = measures.sample("accuracy.unseen_pair_order", "picture")
     made = (drawn_heads(table, heads), drawn_orders(orders, models))
     return tuple(drawing for drawing in made if len(drawing.table))
 
@@ -63,7 +65,7 @@ def first_heads(measures: Measures) -> pd.DataFrame:
         {"arm": arm, "seed": int(str(seed)), "measure": measure, "value": value}
         for arm in measures.arms
         for key, measure in MEASURED.items()
-        for seed, value in measures.number(arm, "order_bias", key).items()
+        for seed, value in measures.number(arm, f"order_bias.{key}").items()
     ]
     return pd.DataFrame(rows, columns=["arm", "seed", "measure", "value"])
 
@@ -73,7 +75,7 @@ def order_rows(measures: Measures) -> pd.DataFrame:
     rows = [
         {"arm": arm, "seed": int(str(seed)), "value": value}
         for arm in ("standard", "both_1", "both_2")
-        for seed, value in measures.number(arm, "accuracy", "unseen_pair_order").items()
+        for seed, value in measures.number(arm, "accuracy.unseen_pair_order").items()
     ]
     return pd.DataFrame(rows, columns=["arm", "seed", "value"])
 

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from lrinterp.experiment.design import Study
+from lrinterp.experiment.folder import SweepPlan
 from lrinterp.store import to_plain
-from lrinterp.study.design import Study
-from lrinterp.study.run import SweepPlan
 
 LABELS = "split.n_pair"
 CLAIM = {

@@ -19,8 +19,8 @@ from pandas.testing import assert_frame_equal
 
 from lrinterp.cli.meter import Meter
 from lrinterp.cli.options import executors_of
+from lrinterp.experiment.executors import cores
 from lrinterp.store import InputError
-from lrinterp.sweep import cores
 
 STUDY = """
 title = "A tiny study"
@@ -218,7 +218,7 @@ def test_a_scheduler_that_does_not_answer_is_one_line_and_writes_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr("lrinterp.sweep.executors.PATIENCE", 0.3)
+    monkeypatch.setattr("lrinterp.experiment.executors.PATIENCE", 0.3)
     out = tmp_path / "out"
     code, _, errors = run("sweep", study, "--out", out, "--scheduler", "tcp://127.0.0.1:9")
     assert code == 2

@@ -116,7 +116,7 @@ def rows(
 ) -> list[dict[str, Any]]:
     return [
         {
-            "run": name, "seed": 7, "step": step, "head": 2, "chance": 0.5,
+            "run": name, "seed": 7, "step": step, "head": "L0H2", "chance": 0.5,
             "unseen_pair_order": o, "slope": s, "span": 9 * abs(s), "largest_slope": abs(s),
             "loss": 2 - o,
         }

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from lrinterp import Run, analyze, load_checkpoint, record
+from lrinterp.analysis import check_numbers
 from lrinterp.comparison.following import (
     FOLLOWED,
-    check_scalars,
     follow_head,
     headline_of,
     measure_run,
@@ -19,6 +19,7 @@ from lrinterp.comparison.following import (
 from lrinterp.comparison.measured import Measured
 from lrinterp.store import InputError
 from lrinterp.training.loss import contrastive_loss
+from lrinterp.wording import head_name
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -27,13 +28,13 @@ def test_the_head_followed_is_the_headline_of_the_analysis(
     left_right: Run, no_gradient: Run, knows: Measured, knows_not: Measured
 ):
     for recording, measured in ((left_right, knows), (no_gradient, knows_not)):
-        headline = measured.results["positional_gradient"].headline  # type: ignore[attr-defined]
-        assert headline_of(recording.model, recording.examples) == headline
+        headline = measured.results["positional_gradient"].metrics["headline_head"]
+        assert head_name(*headline_of(recording)) == headline.value
 
 
 @pytest.mark.parametrize("head", [0, 2])
 def test_order_and_slopes_are_those_of_the_analyses(left_right: Run, knows: Measured, head: int):
-    found = follow_head(head)(left_right)
+    found = follow_head((0, head))(left_right)
     gradient = knows.results["positional_gradient"]
     fits = [gradient.fit_of(k) for k in range(4)]  # type: ignore[attr-defined]
     assert found["unseen_pair_order"] == knows.scalar("accuracy", "unseen_pair_order").value
@@ -93,7 +94,7 @@ def test_scalars_and_measures_come_beside(tiny_run: Path):
 @pytest.mark.parametrize("name", ["order", "acuracy.order", "accuracy.", ".order"])
 def test_a_scalar_needs_an_analysis_and_a_key(name: str):
     with pytest.raises(InputError, match=r"expected analysis\.key"):
-        check_scalars(["accuracy.unseen_pair_order", name])
+        check_numbers(["accuracy.unseen_pair_order", name])
 
 
 def test_an_unknown_key_and_a_name_are_refused(tiny_run: Path):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrinterp.reproduction.ablations import MEASURED, SHOWN
+from lrinterp.reproduction.ablations import SHOWN
 from lrinterp.reproduction.design import ARMS, UNTRAINED, Design
 from lrinterp.reproduction.folder import ReproductionPlan
 from lrinterp.reproduction.loading import Made, load_reproduction
@@ -37,6 +37,7 @@ AFTER = {
     "placebo of the same size": 0.76, "key-position alone": 0.93,
 }  # fmt: skip
 """Order of a standard model, as the paper and we say."""
+COSINES = {"raw_centred_cosine": 0.0, "aligned_cosine": 0.5, "shuffled_mean": 0.0}
 SLOPES = {"EP": 0.9, "PP": 0.0, "bP": 0.0, WHOLE: 1.0}
 TINY = {
     "world": {"n_pixels": 5, "n_labels": 9},
@@ -53,8 +54,8 @@ def planted() -> Any:
     return sys.modules[__name__]
 
 
-def scalar(value: Any, n: int = 900) -> dict[str, Any]:
-    return {"value": value, "low": None, "high": None, "n": n, "n_units": 10}
+def scalar(value: Any, n: int | None = 900) -> dict[str, Any]:
+    return {"value": value, "low": None, "high": None, "n": n, "n_units": 10 if n else None}
 
 
 def model(
@@ -67,72 +68,47 @@ def model(
         return float(value + noise * rng.normal())
 
     learns = arm in ("standard", "both_2")
-    order = near(ORDER[arm])
     rank = 0.8 if learns else 0.0
+    numbers = {
+        "accuracy.unseen_pair_order": scalar(near(ORDER[arm])),
+        "attention_terms.image_weight_terms_share": scalar(near(0.8)),
+        "positional_gradient.headline_head": scalar("L0H1"),
+        "positional_gradient.headline_slope": scalar(-SPAN[arm] / 4, None),
+        "positional_gradient.widest_span": scalar(SPAN[arm], None),
+        "positional_gradient.headline_spearman_EP": scalar(near(-0.98), None),
+        "positional_gradient.headline_spearman_PP": scalar(near(0.2), None),
+        "positional_gradient.headline_spearman_bP": scalar(near(0.2), None),
+        "order_bias.first_head_difference": scalar(near(0.6 if learns else 0.0), 20),
+        "order_bias.first_head_consistency": scalar(near(0.99 if learns else 0.5), 20),
+        "procrustes.W_E_raw_cosine": scalar(near(0.0), None),
+        "similarity_attribution.spearman_margin_gain": scalar(near(rank)),
+        "similarity_attribution.spearman_within_pairs": scalar(near(rank)),
+        "similarity_attribution.spearman_within_null": scalar(near(0.05)),
+    }
+    for site in ("W_E", "value_path"):
+        for name, value in COSINES.items():
+            cosine = near(value if arm == "standard" else 0.0)
+            numbers[f"procrustes.{site}_{name}"] = scalar(cosine, 5)
     return {
-        "summaries": {
-            "accuracy": {"unseen_pair_order": scalar(order)},
-            "positional_gradient": {"headline_head": scalar("L0H1")},
-            "order_bias": {
-                "first_head_difference": scalar(near(0.6 if learns else 0.0), 20),
-                "first_head_consistency": scalar(near(0.99 if learns else 0.5), 20),
-            },
-            "procrustes": {
-                f"{site}_{name}": scalar(near(value if arm == "standard" else 0.0), 5)
-                for site in ("W_E", "value_path")
-                for name, value in (
-                    ("raw_centred_cosine", 0.0),
-                    ("aligned_cosine", 0.5),
-                    ("shuffled_mean", 0.0),
-                )
-            },
-            "similarity_attribution": {
-                "spearman_margin_gain": scalar(near(rank)),
-                "spearman_within_pairs": scalar(near(rank)),
-                "spearman_within_null": scalar(near(0.05)),
-            },
-        },
-        "frames": {
-            "term_ablation": list(ablated(order, after if learns else {}, near)),
-            "attention_terms": list(shares(near)),
-            "positional_gradient": list(fits(SPAN[arm], near)),
-            "procrustes": [
-                {"site": "W_E", "group": "held out", "label": "fish", "raw_cosine": near(0.0)}
-            ],
+        "numbers": numbers | ablated(numbers, after if learns else {}, near),
+        "tables": {
+            "positional_gradient": list(rows(SPAN[arm], near)),
             "similarity_attribution": list(parts(near)),
         },
-        "rows": list(rows(SPAN[arm], near)),
         "skipped": {},
     }
 
 
-def ablated(order: float, after: Mapping[str, float], near: Any) -> Iterator[dict[str, Any]]:
-    for words, (terms, kind, gauge) in SHOWN.items():
-        place = {"model": "trained", "encoder": "image", "heads": "all", "set": "unseen_pair"}
-        place |= {"terms": terms, "kind": kind, "gauge": gauge}
-        for measured in MEASURED.values():
-            metric, candidates = measured.split("/")
-            value = near(after.get(words, order)) if metric == "order" else near(0.98)
-            if words == "intact" and metric == "order":
-                value = order
-            yield {**place, "metric": metric, "candidates": candidates, "value": value}
-
-
-def shares(near: Any) -> Iterator[dict[str, Any]]:
-    for head, (term, share) in itertools.product(
-        (0, 1, None), {"EE": 0.4, "EP": 0.2, "PE": 0.1, "PP": 0.1, "bE": 0.1, "bP": 0.1}.items()
-    ):
-        place = {"encoder": "image", "layer": 0, "head": head, "term": term, "gauge": "raw"}
-        yield {**place, "share": near(share)}
-
-
-def fits(span: float, near: Any) -> Iterator[dict[str, Any]]:
-    for (term, part), head in itertools.product(SLOPES.items(), (0, 1)):
-        gauge = "canonical" if term == WHOLE else "raw"
-        own = part * span * (head + 1) / 2
-        place = {"encoder": "image", "layer": 0, "head": head, "term": term, "gauge": gauge}
-        rho = near(-0.98 if part > 0.5 else 0.2)
-        yield {**place, "slope": -own / 4, "span": own, "spearman": rho}
+def ablated(
+    numbers: Mapping[str, Any], after: Mapping[str, float], near: Any
+) -> dict[str, dict[str, Any]]:
+    order = numbers["accuracy.unseen_pair_order"]["value"]
+    found = {}
+    for words, end in SHOWN.items():
+        value = order if words == "intact" else near(after.get(words, order))
+        found[f"term_ablation.order_{end}"] = scalar(value)
+        found[f"term_ablation.label_set_closed_{end}"] = scalar(near(0.98))
+    return found
 
 
 def rows(span: float, near: Any) -> Iterator[dict[str, Any]]:

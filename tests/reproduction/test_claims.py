@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 
 from lrinterp import store
-from lrinterp.bounds import Bound
 from lrinterp.reproduction.claims import Claims, hold_against
 from lrinterp.reproduction.criteria import CLAIMS, Claim, Part
 from lrinterp.reproduction.measures import Measures
-from lrinterp.reproduction.statistics import OF_MODELS, Found, by_seed
+from lrinterp.reproduction.statistics import Found, by_seed, of_arms
 from lrinterp.result import records
 from lrinterp.stats import Interval
 
@@ -28,7 +27,7 @@ def certain(value: float, n: int = 8) -> Found:
 
 @pytest.fixture(scope="module")
 def holding(as_claimed: Measures) -> Claims:
-    found = {name: of(as_claimed) for name, of in OF_MODELS.items()}
+    found = of_arms(as_claimed)
     return hold_against(found | {name: certain(value) for name, value in GRIDS.items()})
 
 
@@ -37,7 +36,7 @@ def claim(*parts: Part) -> Claim:
 
 
 def part(name: str, low: float, *, premise: bool = False) -> Part:
-    return Part(statistic=name, words=name, bound=Bound(at_least=low), premise=premise)
+    return Part(statistic=name, words=name, number="a.b", at_least=low, premise=premise)
 
 
 def test_what_is_as_claimed_holds(holding: Claims):
@@ -92,7 +91,7 @@ def test_a_premise_that_fails_decides_nothing(premise: float | None):
 
 
 def test_a_statistic_without_a_bound_is_reported_and_undecided():
-    bare = claim(Part(statistic="a", words="a", bound=None))
+    bare = claim(Part(statistic="a", words="a", number="a.b"))
     claims = hold_against({"a": certain(0.5)}, [bare])
     row = claims.table.iloc[0]
     assert (row["value"], row["criterion"], row["verdict"]) == (0.5, "none", "undecided")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lrinterp.experiment import load_sweep
 from lrinterp.reproduction.design import Design
 from lrinterp.reproduction.folder import (
     ReproductionPlan,
@@ -14,7 +15,6 @@ from lrinterp.reproduction.folder import (
     studies_of,
 )
 from lrinterp.store import InputError, to_plain, write_json
-from lrinterp.study import load_sweep
 
 SWEEP = Path(__file__).parents[2] / "analyses" / "label_vs_layout" / "results"
 PLAN = ReproductionPlan(quick=True, seeds=3)
@@ -65,7 +65,7 @@ def test_what_is_no_reproduction_is_refused(begun: Path, tmp_path: Path):
     with pytest.raises(InputError, match=r"not a reproduction \(no plan.json\)"):
         read_plan(tmp_path / "other")
     write_json(tmp_path / "other" / "plan.json", {"format": 9})
-    with pytest.raises(InputError, match="format version 9, expected 1"):
+    with pytest.raises(InputError, match="format version 9, expected 2"):
         read_plan(tmp_path / "other")
 
 

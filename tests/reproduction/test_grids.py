@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lrinterp.experiment import LoadedSweep, Study, load_sweep
+from lrinterp.experiment.evaluation import evaluate
+from lrinterp.experiment.table import from_before
 from lrinterp.reproduction.claims import hold_against
 from lrinterp.reproduction.design import FIRST_SEED, Design
-from lrinterp.reproduction.grids import of_diversity, of_scales, scale_values
+from lrinterp.reproduction.grids import AFTER, INTACT, of_diversity, of_scales, scale_values
 from lrinterp.reproduction.statistics import Found
-from lrinterp.study import LoadedSweep, Study, load_sweep
-from lrinterp.study.evaluation import evaluate
 
 SWEEP = Path(__file__).parents[2] / "analyses" / "label_vs_layout" / "results"
 NAMES = {"labels": "labels", "layouts": "layouts", "shares": "share"}
@@ -36,7 +37,8 @@ def swept(intact: Any, ep: Any, position: Any, *, seeds: int = 4) -> LoadedSweep
                 "without_key_position_order": position(seed, cell),
             }
             rows.append({"arm": "main", "seed": seed, **setting.values, **numbers})
-    return LoadedSweep(name="x", study=study, table=pd.DataFrame(rows))
+    models, numbers = from_before(pd.DataFrame(rows).assign(model=range(len(rows))))
+    return LoadedSweep(name="x", study=study, models=models, numbers=numbers)
 
 
 def test_diversity_has_the_numbers_of_the_study_page(diversity: LoadedSweep):
@@ -56,7 +58,8 @@ def test_without_a_sweep_or_without_its_factors_nothing_is_known(diversity: Load
     other = LoadedSweep(
         name="x",
         study=Study(title="x", seeds=2, grid={"split": {"n_pair": [3, 5]}}),
-        table=diversity.table,
+        models=diversity.models,
+        numbers=diversity.numbers,
     )
     [reason] = {f.reason for f in of_diversity(other).values()}
     assert reason == "the sweep has no two values of split.layouts_per_pair"
@@ -107,7 +110,7 @@ def test_deviations_that_cancel_in_the_mean_refute_the_claim():
             lambda seed, cell: 0.5 + away * (1 if (cell[1] > 0.1) == (seed % 2 > 0) else -1),
             seeds=8,
         )
-        order = scale_values(loaded)["without_key_position_order"]
+        order = scale_values(loaded)[AFTER["key_position"]]
         assert order.mean(axis=(1, 2)) == pytest.approx(0.5)
         return of_scales(loaded)
 
@@ -129,7 +132,7 @@ def test_models_that_do_not_know_order_and_seeds_that_failed_are_left_out():
         lambda seed, cell: np.nan if seed == FIRST_SEED else (0.5 if cell[0] < 0.1 else 0.9),
     )
     found = of_scales(loaded)
-    assert scale_values(loaded)["unseen_pair_order"].shape == (4, 2, 2)
+    assert scale_values(loaded)[INTACT].shape == (4, 2, 2)
     assert found["deviation_key_position"].interval.value == 0.0
     assert list(found["deviation_key_position"].seeds) == [FIRST_SEED + k for k in (1, 2, 3)]
     assert found["deviation_key_position"].reason == "1 of 4 models have no such number"

@@ -22,7 +22,7 @@ REPRODUCE = """
 import json, sys
 from pathlib import Path
 from lrinterp.reproduction import Design, ReproductionPlan, reproduce
-from lrinterp.sweep import local_processes
+from lrinterp.experiment.executors import local_processes
 from functools import partial
 if __name__ == "__main__":
     design = Design(quick=True, seeds=2, base=json.loads(sys.argv[2]))

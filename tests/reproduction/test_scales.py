@@ -3,10 +3,11 @@
 import pandas as pd
 import pytest
 
+from lrinterp.experiment import LoadedSweep
+from lrinterp.experiment.table import from_before
 from lrinterp.reproduction.design import Design
 from lrinterp.reproduction.grids import of_scales
 from lrinterp.reproduction.scales import scales
-from lrinterp.study import LoadedSweep
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,8 @@ def swept() -> LoadedSweep:
             after = {"without_EP_order": 0.5 + W_pos, "without_key_position_order": 0.5}
             place = {"arm": "main", "seed": seed, **setting.values}
             rows.append({**place, "unseen_pair_order": order, **after})
-    return LoadedSweep(name="x", study=study, table=pd.DataFrame(rows))
+    models, numbers = from_before(pd.DataFrame(rows).assign(model=range(len(rows))))
+    return LoadedSweep(name="x", study=study, models=models, numbers=numbers)
 
 
 def test_numbers_and_cells_apart_are_said(swept: LoadedSweep):

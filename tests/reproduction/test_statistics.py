@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lrinterp.reproduction.measures import Measures
-from lrinterp.reproduction.statistics import OF_MODELS, by_seed
+from lrinterp.reproduction.statistics import PARTS, by_seed, of_arms
 
 PLANTED = {
     "order": 0.97,
@@ -40,17 +40,17 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("name", OF_MODELS)
+@pytest.mark.parametrize("name", PARTS)
 def test_what_was_planted_is_found(as_claimed: Measures, name: str):
-    found = OF_MODELS[name](as_claimed)
+    found = of_arms(as_claimed)[name]
     assert found.interval.value == pytest.approx(PLANTED[name], abs=0.012)
     assert (found.interval.n, len(found.seeds)) == (8, 8)
     assert found.interval.value == pytest.approx(np.mean(list(found.seeds.values())))
 
 
-@pytest.mark.parametrize("name", OF_MODELS)
+@pytest.mark.parametrize("name", PARTS)
 def test_what_was_not_measured_has_no_value(planted: Any, name: str):
-    found = OF_MODELS[name](planted.measures(arms=()))
+    found = of_arms(planted.measures(arms=()))[name]
     assert found.interval.value is None
     assert found.reason == "not measured"
 
@@ -59,15 +59,15 @@ def test_losses_are_taken_model_by_model(planted: Any):
     """One model that is worse in everything changes order, not what an ablation costs."""
     one = planted.model("standard", 1)
     bad = planted.model("standard", 2, after={k: v - 0.3 for k, v in planted.AFTER.items()})
-    bad["summaries"]["accuracy"]["unseen_pair_order"]["value"] -= 0.3
-    found = OF_MODELS["lost_PP"](planted.gather([("standard", 1, one), ("standard", 2, bad)]))
+    bad["numbers"]["accuracy.unseen_pair_order"]["value"] -= 0.3
+    found = of_arms(planted.gather([("standard", 1, one), ("standard", 2, bad)]))["lost_PP"]
     assert found.seeds[2] == pytest.approx(0.01, abs=0.02)
 
 
 def test_examples_are_counted_beside_seeds(as_claimed: Measures):
-    assert OF_MODELS["order"](as_claimed).n_examples == 900
-    assert OF_MODELS["first_difference"](as_claimed).n_examples == 20
-    assert OF_MODELS["span_few"](as_claimed).n_examples is None
+    assert of_arms(as_claimed)["order"].n_examples == 900
+    assert of_arms(as_claimed)["first_difference"].n_examples == 20
+    assert of_arms(as_claimed)["span_few"].n_examples is None
 
 
 def test_seeds_without_a_number_are_left_out():
@@ -82,8 +82,8 @@ def test_intervals_of_accuracies_end_at_their_bounds(
 ):
     """Three models of which one is wrong in everything; plain t would end beyond 1."""
     models = [(seed, planted.model("standard", seed)) for seed in range(3)]
-    models[0][1]["summaries"]["accuracy"]["unseen_pair_order"]["value"] = 0.0
-    found = OF_MODELS[name](planted.gather(("standard", *one) for one in models))
+    models[0][1]["numbers"]["accuracy.unseen_pair_order"]["value"] = 0.0
+    found = of_arms(planted.gather(("standard", *one) for one in models))[name]
     seeds = np.array(list(found.seeds.values()))
     half = 4.303 * seeds.std(ddof=1) / np.sqrt(3)
     assert seeds.mean() - half < low or seeds.mean() + half > high

@@ -12,16 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from lrinterp.analysis.ablation.rows import (
-    REMOVED,
-    Ablation,
-    heads_of,
-    is_large,
-    one_head,
-    within,
-)
+from lrinterp.analysis.ablation.rows import REMOVED, Ablation, one_head, within
 from lrinterp.analysis.read import CARRIERS, MORE_LEFT
-from lrinterp.analysis.subject import over_pictures
+from lrinterp.analysis.subject import heads_of, is_large, over_pictures
 from lrinterp.result import Metric
 from lrinterp.run import Run
 from lrinterp.scoring import order_credit

@@ -17,9 +17,9 @@ from lrinterp.analysis.ablation.estimate import (
 from lrinterp.analysis.ablation.rows import (
     ALONE,
     NAMED,
+    PIECES,
     REMOVED,
     Ablation,
-    heads_of,
     is_random,
     label_of,
     one_head,
@@ -27,7 +27,7 @@ from lrinterp.analysis.ablation.rows import (
     within,
 )
 from lrinterp.analysis.read import LABELS, Place
-from lrinterp.analysis.subject import focus, over_pictures, untrained
+from lrinterp.analysis.subject import focus, heads_of, over_pictures, untrained
 from lrinterp.axes import Scores
 from lrinterp.encoders import DualEncoder
 from lrinterp.metric import joined
@@ -162,6 +162,15 @@ class Runs:
         }
         gaps = {key: self.over(gap, GAP, estimator="difference") for key, gap in apart.items()}
         return joined(orders, {LABELS: self.over(labels, SHARE)}, gaps)
+
+    def pieces(self) -> dict[str, Metric]:
+        """By key of PIECES: accuracies under the ablations that are measured."""
+        known = {
+            key: self.measured[own][pair]
+            for key, (ablation, pair) in PIECES.items()
+            if (own := within(self.run.model, ablation)) in self.measured
+        }
+        return {key: self.over(values, SHARE) for key, values in known.items()}
 
     @property
     def credits(self) -> dict[Ablation, Float[np.ndarray, "image"]]:

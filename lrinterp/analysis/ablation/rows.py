@@ -9,22 +9,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lrinterp.analysis.subject import heads_of, is_large
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION
 from lrinterp.encoders import DualEncoder
 from lrinterp.run import RANDOM, Edit, Run
 from lrinterp.run.edit import ATTENTION, POOLED, VP
+from lrinterp.scoring import METRICS
 
 __all__ = [
     "ALONE",
     "DOSES",
     "EXCHANGE",
     "NAMED",
+    "PIECES",
     "REMOVED",
     "UNIONS",
     "WHOLE",
     "Ablation",
-    "heads_of",
-    "is_large",
     "is_random",
     "label_of",
     "one_head",
@@ -36,8 +37,6 @@ __all__ = [
 Ablation = tuple[Edit, ...]
 """Edits that are made together; none of an intact model."""
 
-LARGE = 48
-"""Heads of a tower above which the list is short and heads are ranked by an estimate."""
 WHOLE = "+".join(KEY_POSITION)
 UNIONS = ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP")
 REMOVED, TEXT = (Edit(),), (Edit(tower="text"),)
@@ -85,6 +84,32 @@ FIRST_LAYER: tuple[Ablation, ...] = (
 
 Split by weights, which a tower behind a pre-norm has in name alone.
 """
+BY_NAME: Mapping[str, Ablation] = {
+    "intact": (),
+    "without_key_position": REMOVED,
+    "placebo": PLACEBO,
+    "key_position_only": ALONE,
+    "key_position_and_objects": (Edit(how="keep_objects"),),
+    **{
+        f"without_{term}": (Edit(what=term, how="zero", gauge="raw", **FIRST),)
+        for term in ("EP", "PE", "PP", "bP")
+    },
+    "without_VP": (Edit(what=VP, how="zero", **BY_WEIGHTS),),
+    "without_EP_VP": (Edit(what=f"EP+{VP}", how="zero", gauge="raw", **FIRST),),
+}
+PIECES: Mapping[str, tuple[Ablation, tuple[str, str]]] = {
+    f"{metric}{'' if candidates == 'pair' else '_' + candidates}_{name}": (
+        ablation,
+        (metric, candidates),
+    )
+    for name, ablation in BY_NAME.items()
+    for metric, candidates in METRICS
+}
+"""By key: an accuracy under an ablation.
+
+Terms other than key-position are those of the first layer's pooled row, set to zero as the weights
+stand, as in the paper: how key-position divides into them is convention.
+"""
 FIRST_TEXT = tuple((Edit(how=how, tower="text", **BY_WEIGHTS),) for how in ("flatten", "keep"))
 INTACT = {
     "encoder": "image", "terms": "none", "heads": "all", "kind": "none", "dose": "1",
@@ -111,17 +136,6 @@ def standard(model: DualEncoder) -> list[Ablation]:
 def one_head(layer: int, head: int, **kind: Any) -> Ablation:
     """Key-position of one head of the image tower flattened, or what else is said."""
     return (Edit(layers=(layer,), heads=(head,), **kind),)
-
-
-def heads_of(model: DualEncoder) -> list[tuple[int, int]]:
-    """Every head of the image tower, by layer."""
-    cfg = model.towers["image"].cfg
-    return [(layer, head) for layer in range(cfg.n_layers) for head in range(cfg.n_heads)]
-
-
-def is_large(model: DualEncoder) -> bool:
-    """Has the image tower so many heads that each cannot be measured?"""
-    return len(heads_of(model)) > LARGE
 
 
 def is_random(ablation: Ablation) -> bool:

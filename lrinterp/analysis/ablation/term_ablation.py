@@ -13,16 +13,16 @@ from jaxtyping import Float
 from lrinterp.analysis.ablation.controls import carriers
 from lrinterp.analysis.ablation.figures import ablation_figures
 from lrinterp.analysis.ablation.measure import NOTHING, Runs, comparisons
-from lrinterp.analysis.ablation.rows import DOSES, EXCHANGE, NAMED, is_large, standard
+from lrinterp.analysis.ablation.rows import DOSES, EXCHANGE, NAMED, PIECES, standard
 from lrinterp.analysis.ablation.words import found, notes
 from lrinterp.analysis.read import LABELS, LOST, WITHOUT, Place
-from lrinterp.analysis.subject import decomposable, focus
+from lrinterp.analysis.subject import decomposable, focus, is_large
 from lrinterp.encoders import Tower
 from lrinterp.metric import joined
 from lrinterp.result import Figure, Metric, Result
 from lrinterp.run import Edit, Run, TowerRun, knows_objects, objects, under
 
-__all__ = ["SUMMARISED", "TermAblation", "term_ablation"]
+__all__ = ["SUMMARISED", "TermAblation", "some_ablations", "term_ablation"]
 
 DRAWS, FEWEST_DRAWS = 20, 3
 """Of a random ablation: as many as the work allows."""
@@ -45,6 +45,8 @@ class TermAblation(Result):
     numbers: Mapping[str, Metric]
     """By summary key: orders, their differences, the heads that carry order where they are known,
     and with `_gap` behind the key of a control measured minus what algebra predicts."""
+    pieces: Mapping[str, Metric]
+    """Every accuracy by key of PIECES."""
     order_lost: Mapping[Place, Metric]
     """By layer and head, of large towers some: intact minus ablated order, paired, with the head's
     key-position flattened in every query row."""
@@ -69,6 +71,13 @@ class TermAblation(Result):
         if self.focus not in SUMMARISED:
             return dict.fromkeys((*NAMED, LABELS), NOTHING)
         return self.numbers
+
+    @property
+    def more(self) -> Mapping[str, Metric]:
+        """Every accuracy without key-position, a piece of it or the values' part, and controls."""
+        if self.focus not in SUMMARISED:
+            return dict.fromkeys(PIECES, NOTHING)
+        return {key: found for key, found in self.pieces.items() if key not in self.numbers}
 
     @property
     def primary(self) -> str:
@@ -128,6 +137,7 @@ def term_ablation(
     return TermAblation(
         table=pd.DataFrame([*runs.table, *more]),
         numbers=joined(runs.numbers(), carriers(run, runs.credits)),
+        pieces=runs.pieces(),
         order_lost=runs.lost(),
         exchanged=runs.lost(**EXCHANGE),
         doses={dose: runs.order(one) for dose, one in DOSES.items()},
@@ -138,6 +148,23 @@ def term_ablation(
         notes=(*runs.notes, *further),
         layers=image.n_layers,
     )
+
+
+def some_ablations(recording: Run, keys: Sequence[str]) -> dict[str, Metric]:
+    """The numbers of `term_ablation` that PIECES names, of those asked for; no other is measured.
+
+    Raises as `term_ablation` does.
+    """
+    for tower in recording.model.towers:
+        decomposable(recording, tower)
+    asked = [PIECES[key][0] for key in keys if key in PIECES]
+    run = recording.of(focus(recording.examples))
+    if run.examples.image_set[0] not in SUMMARISED or not asked:
+        return {}
+    runs = Runs(run)
+    count = affordable(recording.model.image, len(run.examples), run.examples.grid)
+    runs.measure(list(dict.fromkeys(asked)), count)
+    return {key: found for key, found in runs.pieces().items() if key in keys}
 
 
 def affordable(tower: Tower, n_pictures: int, grid: tuple[int, int]) -> int:

@@ -59,6 +59,15 @@ class Procrustes(Result):
         }
 
     @property
+    def more(self) -> Mapping[str, Metric]:
+        """By site: the mean cosine of held-out labels as the weights stand, not centred."""
+        held = self.table[self.table["group"] == HELD_OUT].groupby("site", sort=False)["raw_cosine"]
+        return {
+            f"{str(site).replace(' ', '_')}_raw_cosine": Metric(value=value, estimator="alignment")
+            for site, value in held.mean().items()
+        }
+
+    @property
     def finding(self) -> str:
         """Each site: as it stands, rotated, the most that the span allows, and the null."""
         first, *more = self.both.values()

@@ -5,15 +5,15 @@ Which head is spoken of: the one that order needs most.
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lrinterp.analysis.gradient.plane_fit import Grid, fit_row, plane_slopes
+from lrinterp.analysis.gradient.plane_fit import Grid, plane_slopes
 from lrinterp.analysis.read import Place
+from lrinterp.analysis.subject import heads_of, over_pictures
 from lrinterp.axes import Inputs
 from lrinterp.decomposition import (
     GAUGES,
@@ -29,7 +29,7 @@ from lrinterp.result import Metric
 from lrinterp.run import Edit, Run, TowerRun
 from lrinterp.run.places import Index
 from lrinterp.scoring import order_credit
-from lrinterp.stats import GAP, mean_interval
+from lrinterp.stats import GAP, Sample
 
 __all__ = [
     "ENOUGH",
@@ -41,8 +41,7 @@ __all__ = [
     "Null",
     "choose",
     "family",
-    "first_fits",
-    "headline",
+    "lost_by_head",
     "permuted_null",
     "tower_rows",
     "untrained_null",
@@ -133,27 +132,18 @@ def some(inputs: Inputs, layers: int) -> Index:
     return torch.from_numpy(np.unique(np.linspace(0, len(inputs) - 1, ENOUGH).round().astype(int)))
 
 
-def first_fits(run: Run) -> list[dict[str, Any]]:
-    """Straight-line fits of the canonical key-position row of every head of the first layer."""
-    rows = tower_rows(run.streams["image"])
-    return [fit_row(row) for row in rows[0, "canonical", WHOLE]]
+def lost_by_head(run: Run) -> dict[Place, Metric]:
+    """By layer and head: the order that its removal costs, as `term_ablation` measures it.
 
-
-def headline(run: Run) -> tuple[int, list[dict[str, Any]]]:
-    """The headline head of the first layer as `positional_gradient` chooses it, and all fits.
-
-    Of a run of the pictures of one set. Rows are those of canonical key-position. Cost: an
-    ablation a head, and nothing else of `term_ablation`. The image tower must be one that reads
-    tokens and can be decomposed.
+    Of a run of the pictures of one set. Cost: an ablation a head.
     """
-    fits, lost = first_fits(run), {}
-    intact = order_credit(run.scores, run.examples)
-    for head in range(len(fits)):
-        without = run.under(Edit(layers=(0,), heads=(head,), queries="pooled"))
-        change = intact - order_credit(without.scores, run.examples)
-        lost[0, head] = Metric(**vars(mean_interval(change, run.examples.image_units, scale=GAP)))
-    (_, head), _ = choose(lost, {(0, head): fit["slope"] for head, fit in enumerate(fits)})
-    return head, fits
+    intact, units = order_credit(run.scores, run.examples), run.examples.image_units
+    found = {}
+    for layer, head in heads_of(run.model):
+        scores = run.under(Edit(layers=(layer,), heads=(head,))).scores
+        change = intact - order_credit(scores, run.examples)
+        found[layer, head] = over_pictures(run.examples, Sample.mean(change[None], units, GAP))
+    return found
 
 
 def choose(order_lost: Mapping[Place, Metric], slopes: Mapping[Place, float]) -> tuple[Place, str]:

@@ -1,6 +1,6 @@
 """Do the attention scores rise from left to right, and does the right object gain by it?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, final
@@ -14,33 +14,36 @@ from lrinterp.analysis.gradient.figures import gradient_figures
 from lrinterp.analysis.gradient.fit import (
     WHOLE,
     LayerRows,
-    Null,
     choose,
-    family,
     permuted_null,
     tower_rows,
     untrained_null,
 )
-from lrinterp.analysis.gradient.plane_fit import Grid, fit_plane
+from lrinterp.analysis.gradient.plane_fit import Grid
+from lrinterp.analysis.gradient.table import (
+    EXACT,
+    exact_numbers,
+    fit_in,
+    fits,
+    slopes_in,
+    whole_rows,
+)
 from lrinterp.analysis.gradient.words import found, notes
 from lrinterp.analysis.read import GAIN, Place, order_lost
-from lrinterp.analysis.subject import SIDES, decomposable, focus, over_pictures, sides_of
+from lrinterp.analysis.subject import (
+    SIDES,
+    decomposable,
+    focus,
+    over_pictures,
+    sides_of,
+)
 from lrinterp.axes import Pixels
-from lrinterp.decomposition import gauges_at
-from lrinterp.result import Figure, Metric, Result, records
+from lrinterp.result import Figure, Metric, Result
 from lrinterp.run import Run
 from lrinterp.stats import COSINE, Sample
 from lrinterp.wording import head_name
 
 __all__ = ["PositionalGradient", "positional_gradient"]
-
-DOWN = ("slope_y", "span_y", "null_high_y", "null_span_y")
-"""Columns that a single row of pixels leaves empty."""
-GAINED = {
-    "attention_gain": "value", "gain_low": "low", "gain_high": "high",
-    "n": "n", "n_units": "n_units",
-}  # fmt: skip
-"""Columns of the attention gained, beside key-position as a whole."""
 
 
 @final
@@ -101,14 +104,12 @@ class PositionalGradient(Result):
         self, head: int, term: str = WHOLE, gauge: str | None = None, *, layer: int = 0
     ) -> dict[str, Any]:
         """The table row of one head and term; gauge None is the layer's first."""
-        wanted = {"layer": layer, "head": head, "term": term}
-        wanted |= {"gauge": gauge or gauges_at(layer)[0]}
-        return next(row for row in records(self.table) if wanted.items() <= row.items())
+        return fit_in(self.table, (layer, head), term, gauge)
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """The headline head: its name, slope, span, and the attention the right object gains."""
-        row = self.headline_row
+        row, known = self.headline_row, self.exact
         down = {
             "headline_slope_y": Metric(value=row["slope_y"], estimator="slope"),
             "headline_span_y": Metric(value=row["span_y"], estimator="slope"),
@@ -116,16 +117,22 @@ class PositionalGradient(Result):
             "null_span_y": Metric(value=row["null_span_y"], estimator="slope"),
         }
         return {
-            "headline_head": Metric(value=self.headline_name, estimator="name"),
-            "headline_slope": Metric(value=row["slope"], estimator="slope"),
-            "headline_span": Metric(value=row["span"], estimator="slope"),
-            "widest_span": Metric(value=float(self.whole["span"].max()), estimator="slope"),
-            "headline_spearman": Metric(value=row["spearman"], estimator="correlation"),
+            **{key: known[key] for key in EXACT},
             "null_slope": Metric(value=row["null_high"], estimator="slope"),
             "null_span": Metric(value=row["null_span"], estimator="slope"),
             **(down if self.grid[0] > 1 else {}),
             GAIN: self.gain,
         }
+
+    @property
+    def more(self) -> Mapping[str, Metric]:
+        """The largest |slope| of any head, and rho of EP, PP and bP in a headline of layer 0."""
+        return {key: one for key, one in self.exact.items() if key not in EXACT}
+
+    @property
+    def exact(self) -> dict[str, Metric]:
+        """The numbers that depend on the weights alone and are held against no null."""
+        return exact_numbers(self.table, (self.headline_layer, self.headline))
 
     @property
     def primary(self) -> str:
@@ -171,10 +178,8 @@ def positional_gradient(
         kind, null = "permuted", permuted_null(rows, grid, seed)
     else:
         kind, null = "untrained", untrained_null(run, grid)
-    kinds = {"n": "Int64", "n_units": "Int64", **dict.fromkeys(DOWN, float)}
-    table = pd.DataFrame(list(fitted(rows, grid, (kind, null), gains))).astype(kinds)
-    slopes = {(row["layer"], row["head"]): row["slope"] for row in records(whole_rows(table))}
-    (layer, head), chosen_by = choose(order_lost(term_ablation), slopes)
+    table = fits(rows, grid, (kind, null), gains)
+    (layer, head), chosen_by = choose(order_lost(term_ablation), slopes_in(table))
     return PositionalGradient(
         table=table,
         rows=long_rows(rows, grid),
@@ -204,34 +209,6 @@ def attention_gains(run: Run) -> dict[Place, Metric]:
             sample = Sample.mean(gain[None], examples.image_units, COSINE)
             gains[layer, head] = over_pictures(examples, sample)
     return gains
-
-
-def fitted(
-    rows: LayerRows, grid: Grid, null: tuple[str, Null], gains: Mapping[Place, Metric]
-) -> Iterator[dict[str, Any]]:
-    """One table row for each layer, gauge, term and head, with the kind of the null and itself."""
-    kind, highs = null
-    for (layer, gauge, term), values in rows.items():
-        x, y = highs[family(gauge), term].tolist()
-        down = (y, y * (grid[0] - 1)) if grid[0] > 1 else (None, None)
-        against = {"null": kind, "null_high": x, "null_span": x * (grid[1] - 1)}
-        against |= {"null_high_y": down[0], "null_span_y": down[1]}
-        whole = term == WHOLE and gauge != "raw"
-        for head, row in enumerate(values):
-            place = {"encoder": "image", "layer": layer, "head": head, "term": term}
-            gain = {name: getattr(gains[layer, head], field) for name, field in GAINED.items()}
-            yield {
-                **place,
-                "gauge": gauge,
-                **fit_plane(row, grid),
-                **against,
-                **(gain if whole else {}),
-            }
-
-
-def whole_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of key-position as a whole, in each layer's own gauge."""
-    return table[(table["term"] == WHOLE) & (table["gauge"] != "raw")]
 
 
 def long_rows(rows: LayerRows, grid: Grid) -> pd.DataFrame:

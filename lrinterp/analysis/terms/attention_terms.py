@@ -72,6 +72,16 @@ class AttentionTerms(Result):
         return self.measured
 
     @property
+    def more(self) -> Mapping[str, Metric]:
+        """The share of EE, EP, PE and PP in the image tower's first layer, raw, over all heads."""
+        first = "split == @NINE and encoder == 'image' and layer == 0 and gauge == 'raw'"
+        rows = self.table.query(first)
+        own = rows[rows["head"].isna() & rows["term"].isin(["EE", "EP", "PE", "PP"])]
+        n = int(own["n"].max()) if len(own) else None
+        share = float(own["value"].sum()) if own["value"].notna().any() else None
+        return {"image_weight_terms_share": Metric(value=share, n=n, estimator="ratio")}
+
+    @property
     def primary(self) -> str:
         """Key of the number that is tested between models."""
         return "image_key_position_share"

@@ -3,20 +3,19 @@
 import pytest
 
 from lrinterp import DualEncoder, Scenes, Split, World, preset
-from lrinterp.analysis.ablation import rows as ablation_rows
+from lrinterp.analysis import subject
 from lrinterp.analysis.ablation.rows import (
     DOSES,
     NAMED,
     REMOVED,
     cells_of,
-    heads_of,
-    is_large,
     is_random,
     label_of,
     one_head,
     standard,
     within,
 )
+from lrinterp.analysis.subject import heads_of, is_large
 from lrinterp.run import KINDS, Edit
 
 
@@ -79,7 +78,7 @@ def test_a_large_tower_gets_a_short_list_without_heads(monkeypatch):
     model = towers(2)
     full = len(standard(model))
     assert not is_large(model)
-    monkeypatch.setattr(ablation_rows, "LARGE", 3)
+    monkeypatch.setattr(subject, "LARGE", 3)
     assert is_large(model)
     short = standard(model)
     assert len(short) < full / 2

@@ -17,9 +17,9 @@ from lrinterp import (
     preset,
     record,
 )
+from lrinterp.analysis import subject
 from lrinterp.analysis.ablation import estimate as ablation_estimate
 from lrinterp.analysis.ablation import measure as ablation_measure
-from lrinterp.analysis.ablation import rows as ablation_rows
 from lrinterp.analysis.ablation import term_ablation as term_ablations
 from lrinterp.analysis.ablation.measure import Runs
 from lrinterp.analysis.ablation.rows import standard
@@ -349,7 +349,7 @@ def test_a_deep_text_tower_is_edited_in_all_its_layers_too():
 
 def test_a_large_tower_is_estimated_and_says_how_well(monkeypatch: pytest.MonkeyPatch):
     """Fewer rows, the fewest placebos, and the heads that were measured have an order lost."""
-    monkeypatch.setattr(ablation_rows, "LARGE", 3)
+    monkeypatch.setattr(subject, "LARGE", 3)
     monkeypatch.setattr(term_ablations, "MOST_WORK", 0)
     monkeypatch.setattr(ablation_estimate, "STRONGEST", 2)
     monkeypatch.setattr(ablation_estimate, "RANDOM", 1)

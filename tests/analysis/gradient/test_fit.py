@@ -3,27 +3,24 @@
 The headline head is the one that order needs most, and the same in every analysis.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
 import torch
 
-from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, preset
+from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset
 from lrinterp.analysis.gradient.fit import (
     UNTRAINED_MODELS,
     WHOLE,
     LayerRows,
     choose,
     family,
-    headline,
     permuted_null,
     some,
     tower_rows,
     untrained_null,
 )
 from lrinterp.decomposition import GAUGES
-from lrinterp.result import Metric, Result
+from lrinterp.result import Metric
 from lrinterp.run import record
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -150,17 +147,6 @@ def test_deep_nulls_are_measured_on_pictures_spread_over_all():
     assert len(spread) == 64
     assert torch.equal(spread.values[-1], inputs.values[-1])
     assert (spread.values != inputs.values[:64]).any()
-
-
-@pytest.mark.parametrize("name", ["left_right", "no_gradient"])
-def test_head_and_fits_are_those_of_the_analysis(name: str, request: pytest.FixtureRequest):
-    recording: Run = request.getfixturevalue(name)
-    results: Mapping[str, Result] = request.getfixturevalue(f"{name}_results")
-    head, fits = headline(recording.of("unseen_pair"))
-    found = results["positional_gradient"].metrics
-    assert found["headline_head"].value == f"L0H{head}"
-    assert found["headline_slope"].value == pytest.approx(fits[head]["slope"])
-    assert len(fits) == recording.model.image.cfg.n_heads
 
 
 def lost(value: float, low: float | None) -> Metric:

@@ -1,0 +1,132 @@
+"""The sections of a study's page: for any grid, saved and loaded, and with models missing."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lrinterp.experiment.results import study_provenance, study_results
+from lrinterp.report import page
+from lrinterp.result import Result, Skipped
+from lrinterp.store import load, save
+
+SECTIONS = [
+    "verdicts", "unseen_pair", "mixed_pair", "seen_pair", "single", "variance", "mechanism", "runs",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results(models: Any) -> dict[str, Result]:
+    study = models.study(verdicts=models.VERDICTS)
+    return study_results(study, models.table(study))
+
+
+def rendered(study: Any, table: pd.DataFrame) -> str:
+    provenance = study_provenance(study, table, versions={}, command="lrinterp report x")
+    return page(study_results(study, table), provenance)
+
+
+def test_the_sections_stand_in_their_order(results: dict[str, Result]):
+    assert list(results) == SECTIONS
+    assert [result.name for result in results.values()] == SECTIONS
+    assert not any(result.reason for result in results.values())
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_reloaded_section_draws_and_says_the_same(
+    name: str, results: dict[str, Result], tmp_path: Path
+):
+    result = results[name]
+    save(result, tmp_path)
+    again = load(type(result), tmp_path)
+    assert again.finding == result.finding
+    assert again.metrics == result.metrics
+    assert again.caveats == result.caveats
+    pd.testing.assert_frame_equal(again.frame(), result.frame())
+    pd.testing.assert_frame_equal(again.overview(), result.overview())
+    drawn = [(f.key, f.how_to_read, f.draw().to_json()) for f in result.figures()]
+    assert drawn == [(f.key, f.how_to_read, f.draw().to_json()) for f in again.figures()]
+
+
+def test_every_figure_has_its_own_key_and_its_numbers(results: dict[str, Result]):
+    for result in results.values():
+        keys = [figure.key for figure in result.figures()]
+        assert len(set(keys)) == len(keys)
+        assert all(len(figure.table) for figure in result.figures())
+
+
+GRIDS = [
+    {"split.n_pair": [3, 6, 12]},
+    {"split.n_pair": [3, 6], "encoder.std_W_E": [0.07, 1], "world.template": ["left", "both"]},
+    {"world.template": ["left", "both"], "fit.novel": [None, 64]},
+    {"split.n_pair": [3], "split.layouts_per_pair": [2]},
+]
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=["one", "three", "words", "a single cell"])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_any_grid_makes_a_page(models: Any, grid: dict[str, list[Any]], seeds: int):
+    study = models.study(grid, seeds=seeds, arms=("main",))
+    html = rendered(study, models.table(study))
+    assert "Labels against layouts" in html
+
+
+def test_an_unfinished_sweep_makes_a_page_that_says_so(models: Any):
+    study = models.study(verdicts=models.VERDICTS)
+    table = models.table(study)
+    measured = [name for name in table if name.split("_")[0] in ("unseen", "without", "headline")]
+    table.loc[:3, measured] = np.nan
+    table.loc[:3, "error"] = "ValueError: <b>loss</b> is not finite"
+    html = rendered(study, table.iloc[:30])
+    assert "Of 48 models 26 were trained, 4 failed and 18 are missing." in html
+    assert "ValueError: &lt;b&gt;loss&lt;/b&gt; is not finite" in html
+    assert "no seed is complete: 10 of 16 models have no number" in html
+
+
+@pytest.mark.parametrize("keep", [0, 4])
+def test_a_sweep_in_which_nothing_came_out_makes_a_page(models: Any, keep: int):
+    study = models.study(verdicts=models.VERDICTS)
+    table = models.table(study).iloc[:keep]
+    bare = ["model", "arm", "seed", "stack", *study.factors, "error", "seconds", "host"]
+    table = table[[*bare, "started", "finished"]].assign(error="MemoryError", loss=None)
+    results = study_results(study, table)
+    assert [name for name, result in results.items() if isinstance(result, Skipped)] == [
+        "unseen_pair", "mixed_pair", "seen_pair", "single", "variance", "mechanism",
+    ]  # fmt: skip
+    assert "all 3 claims are undecided" in results["verdicts"].finding
+    assert rendered(study, table)
+
+
+def test_a_set_without_pictures_is_skipped_with_one_line(models: Any):
+    study = models.study()
+    table = models.table(study)
+    table[[name for name in table if name.startswith("accuracy.seen_pair")]] = np.nan
+    result = study_results(study, table)["seen_pair"]
+    assert result.reason == "no model was tested on trained pairs in new layouts"
+
+
+def test_equal_tables_make_equal_pages(models: Any):
+    study = models.study(verdicts=models.VERDICTS)
+    assert rendered(study, models.table(study)) == rendered(study, models.table(study))
+
+
+def test_provenance_tells_the_design_and_the_last_end(models: Any):
+    study = models.study()
+    provenance = study_provenance(
+        study, models.table(study), versions={"torch": "2"}, command="lrinterp report x"
+    )
+    assert provenance.checkpoint == "Labels against layouts"
+    assert provenance.kicker == "A study of many models"
+    assert provenance.date == "2026-03-01T11:00:47+00:00"
+    assert provenance.about == (study.about, "Arm full: why full", "Arm fixed: why fixed")
+    assert provenance.settings["grid"] == study.factors
+    assert provenance.settings["base_fit"] == {"steps": 5}
+    assert "arm_full" not in provenance.settings
+    changed = replace(study, arms={"wide": {"about": "why", "encoder": {"std_W_E": 1.0}}})
+    provenance = study_provenance(changed, pd.DataFrame(), versions={}, command="")
+    assert provenance.settings["arm_wide"] == {"encoder.std_W_E": 1.0}
+    bare = study_provenance(study, pd.DataFrame(), versions={}, command="")
+    assert bare.date == ""
