@@ -10,16 +10,15 @@ import math
 import os
 import tempfile
 import tomllib
-import types
 import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import pandas as pd
-from beartype.door import is_bearable
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
@@ -34,7 +33,10 @@ __all__ = [
     "read_toml",
     "save",
     "sha256",
+    "shortened",
+    "taken",
     "to_plain",
+    "within",
     "write_atomically",
     "write_json",
 ]
@@ -161,75 +163,57 @@ def from_plain(cls: type[T], data: Mapping[str, Any], where: str) -> T:
     class itself refuses.
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     if unknown := sorted(set(data) - set(fields)):
         raise InputError(f"{where}: unknown field {unknown[0]!r}; expected {', '.join(fields)}")
-    required = [
+    required = {
         n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING
-    ]
-    if missing := sorted(set(required) - set(data)):
+    }
+    if missing := sorted(required - set(data)):
         raise InputError(f"{where}: field {missing[0]!r} is missing")
-    values = {name: _coerce(value, hints[name], f"{where}.{name}") for name, value in data.items()}
+    values = {name: taken(value, hints[name], f"{where}.{name}") for name, value in data.items()}
     try:
         return cls(**values)
     except ValueError as error:
         raise InputError(f"{where}.{error}") from error
 
 
-def _coerce(value: Any, hint: Any, where: str) -> Any:
-    union = isinstance(hint, types.UnionType)
-    options: tuple[Any, ...] = typing.get_args(hint) if union else (hint,)
-    if isinstance(value, int) and not isinstance(value, bool) and float in options:
-        value = as_float(value, where) if int not in options else value
-    if isinstance(value, list) and any(typing.get_origin(o) is tuple for o in options):
-        value = tuple(value)
-    value = _nested(value, options, where)
-    if not fits(value, hint):
-        raise InputError(f"{where}: expected {hint_words(hint)}, got {shortened(value)}")
-    return value
+def taken(value: Any, kind: Any, where: str, *, strict: bool = True) -> Any:
+    """A plain value as a type has it: lists as tuples, dicts as dataclasses, 1 as 1.0.
 
-
-def _nested(value: Any, options: tuple[Any, ...], where: str) -> Any:
-    """The dataclasses, or mappings to them or to tuples, that plain dicts stand for."""
-    for option in options if isinstance(value, dict) else ():
-        if dataclasses.is_dataclass(option):
-            return from_plain(option, value, where)  # type: ignore[arg-type]
-        inner = typing.get_args(option)[1:]
-        if inner and (dataclasses.is_dataclass(inner[0]) or typing.get_origin(inner[0]) is tuple):
-            return {key: _coerce(item, inner[0], f"{where}.{key}") for key, item in value.items()}
-    return value
-
-
-def as_float(value: int, where: str) -> float:
-    """A whole number in the place of a float."""
+    Nothing else is converted, but text to numbers where `strict` is false. Raises `InputError`:
+    `where`, the type, or the description that it carries (`msgspec.Meta`), and the value.
+    """
     try:
-        return float(value)
-    except OverflowError as error:
-        raise InputError(f"{where}: too large, got {shortened(value)}") from error
+        return msgspec.convert(value, kind, strict=strict, dec_hook=instance)
+    except (msgspec.ValidationError, OverflowError) as error:
+        words, got = hint_words(kind), shortened(value)
+        raise InputError(f"{where}: expected {words}, got {got}") from error
+
+
+def instance(kind: type, value: Any) -> Any:
+    """An array or a table, which are never converted."""
+    if not isinstance(value, kind):
+        raise TypeError(f"expected {kind}")
+    return value
 
 
 def hint_words(hint: Any) -> str:
     """A type as a user would say it: `int`, `int | None`, or the words that are allowed."""
+    if meta := getattr(hint, "__metadata__", None):
+        return meta[0].description
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
     plain = isinstance(hint, type) and not typing.get_args(hint)
     return hint.__name__ if plain else str(hint).replace("typing.", "")
 
 
-def fits(value: Any, hint: Any) -> bool:
-    """Is a value of a type? Looks at every item of a container, where beartype draws one."""
-    inner, origin = typing.get_args(hint), typing.get_origin(hint)
-    if isinstance(hint, types.UnionType):
-        return any(fits(value, option) for option in inner)
-    if origin is dict:
-        return isinstance(value, dict) and all(
-            fits(key, inner[0]) and fits(item, inner[1]) for key, item in value.items()
-        )
-    if origin in (list, tuple):
-        return isinstance(value, origin) and all(fits(item, inner[0]) for item in value)
-    if isinstance(value, bool) and hint in (int, float):
-        return False
-    return is_bearable(value, hint)
+def within(own: Any, low: float, high: float, *names: str) -> None:
+    """Refuse, with a ValueError, a field of a dataclass that lies outside a range."""
+    for name in names:
+        if not low <= getattr(own, name) <= high:
+            known = f"at least {low}" if high == math.inf else f"{low} to {high}"
+            raise ValueError(f"{name}: expected {known}, got {shortened(getattr(own, name))}")
 
 
 def shortened(value: Any) -> str:

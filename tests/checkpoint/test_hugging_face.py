@@ -147,8 +147,21 @@ def test_an_unknown_setting_is_refused(tmp_path: Path, part: str | None):
     ("tower", "key", "value", "expected"),
     [
         ("text", "hidden_act", "mish", "activation: expected one of quick_gelu"),
-        ("text", "hidden_size", "512", "hidden_size: expected int, got '512'"),
-        ("text", "num_attention_heads", 7, "512 is no multiple of 7 heads"),
+        (
+            "text",
+            "hidden_size",
+            "512",
+            "text_config: Field 'hidden_size' expected int, got str (value: '512')",
+        ),
+        (
+            "text",
+            "num_attention_heads",
+            7,
+            "text_config: The hidden size (512) is not a multiple of",
+        ),
+        ("text", "num_attention_heads", 0, "text_config.num_attention_heads: expected at least 1"),
+        ("vision", "image_size", [224, 200], "image_size: expected int, got [224, 200]"),
+        ("text", "eos_token_id", None, "eos_token_id: expected int, got None"),
         ("text", "eos_token_id", [1, 2], "eos_token_id: expected int"),
         ("vision", "num_hidden_layers", 0, "layers: expected at least 1"),
         ("vision", "patch_size", 30, "is no multiple of a patch (30, 30)"),
