@@ -11,7 +11,7 @@ import os
 import tempfile
 import tomllib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ __all__ = [
     "check_writable",
     "from_plain",
     "load",
+    "one_of",
     "parse_json",
     "read_json",
     "read_toml",
@@ -186,7 +187,7 @@ def taken(value: Any, kind: Any, where: str, *, strict: bool = True) -> Any:
     """
     try:
         return msgspec.convert(value, kind, strict=strict, dec_hook=instance)
-    except (msgspec.ValidationError, OverflowError) as error:
+    except msgspec.ValidationError as error:
         words, got = hint_words(kind), shortened(value)
         raise InputError(f"{where}: expected {words}, got {got}") from error
 
@@ -208,12 +209,18 @@ def hint_words(hint: Any) -> str:
     return hint.__name__ if plain else str(hint).replace("typing.", "")
 
 
-def within(own: Any, low: float, high: float, *names: str) -> None:
-    """Refuse, with a ValueError, a field of a dataclass that lies outside a range."""
+def within(own: Any, low: int | float, high: int | float, *names: str) -> None:
+    """Refuse a field of a dataclass that lies outside a range, or is not a number."""
     for name in names:
-        if not low <= getattr(own, name) <= high:
+        if not low <= getattr(own, name) <= high or getattr(own, name) == math.inf:
             known = f"at least {low}" if high == math.inf else f"{low} to {high}"
-            raise ValueError(f"{name}: expected {known}, got {shortened(getattr(own, name))}")
+            raise InputError(f"{name}: expected {known}, got {shortened(getattr(own, name))}")
+
+
+def one_of(own: Any, name: str, allowed: Iterable[str]) -> None:
+    """Refuse a field of a dataclass that is none of some words."""
+    if (value := getattr(own, name)) not in (known := tuple(allowed)):
+        raise InputError(f"{name}: expected one of {', '.join(known)}, got {shortened(value)}")
 
 
 def shortened(value: Any) -> str:

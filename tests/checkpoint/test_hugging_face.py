@@ -163,7 +163,7 @@ def test_an_unknown_setting_is_refused(tmp_path: Path, part: str | None):
         ("vision", "image_size", [224, 200], "image_size: expected int, got [224, 200]"),
         ("text", "eos_token_id", None, "eos_token_id: expected int, got None"),
         ("text", "eos_token_id", [1, 2], "eos_token_id: expected int"),
-        ("vision", "num_hidden_layers", 0, "layers: expected at least 1"),
+        ("vision", "num_hidden_layers", 0, "layers: expected 1 to 1000, got 0"),
         ("vision", "patch_size", 30, "is no multiple of a patch (30, 30)"),
         ("vision", "image_size", 0, "expected pixels"),
         ("vision", "quantization_config", {}, "quantization_config: expected None"),

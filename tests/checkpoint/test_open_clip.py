@@ -113,7 +113,7 @@ def test_all_settings_as_open_clip_leaves_them(tmp_path: Path):
         ("vision_cfg", {"head_width": 0}, "head_width: expected 1 to 1048576, got 0"),
         ("vision_cfg", {"mlp_ratio": 1e308}, "mlp_ratio: expected above 0 and at most 1048576"),
         ("text_cfg", {"width": 10**400}, "width: expected 1 to 1048576, got 1000"),
-        ("text_cfg", {"layers": 10**9}, "layers: expected at most 1000, got 1000000000"),
+        ("text_cfg", {"layers": 10**9}, "layers: expected 1 to 1000, got 1000000000"),
         (
             "vision_cfg",
             {"image_size": [1, 2, 3]},
