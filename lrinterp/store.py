@@ -10,6 +10,7 @@ import math
 import os
 import tempfile
 import tomllib
+import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -185,11 +186,24 @@ def taken(value: Any, kind: Any, where: str, *, strict: bool = True) -> Any:
     Nothing else is converted, but text to numbers where `strict` is false. Raises `InputError`:
     `where`, the type, or the description that it carries (`msgspec.Meta`), and the value.
     """
+    if isinstance(value, dict):
+        value = nested(value, kind, where)
     try:
         return msgspec.convert(value, kind, strict=strict, dec_hook=instance)
     except msgspec.ValidationError as error:
         words, got = hint_words(kind), shortened(value)
         raise InputError(f"{where}: expected {words}, got {got}") from error
+
+
+def nested(value: dict[Any, Any], kind: Any, where: str) -> Any:
+    """The dataclass, or the mapping to some, that a dict stands for; errors say where in it."""
+    for option in typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,):
+        if dataclasses.is_dataclass(option):
+            return from_plain(option, value, where)  # type: ignore[arg-type]
+        inner = typing.get_args(option)[1:]
+        if inner and dataclasses.is_dataclass(inner[0]):
+            return {key: taken(item, inner[0], f"{where}.{key}") for key, item in value.items()}
+    return value
 
 
 def instance(kind: type, value: Any) -> Any:
