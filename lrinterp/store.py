@@ -121,8 +121,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def parse_json(text: bytes | str) -> Any:
     """Strict JSON: ValueError for NaN, infinities, and text that is no Unicode."""
     data = json.loads(text, parse_constant=no_constant)
-    again = json.dumps(data, ensure_ascii=False, allow_nan=False)  # 1e999 is an error here,
-    again.encode()  # half a surrogate pair here
+    json.dumps(data, ensure_ascii=False, allow_nan=False).encode()  # refuses 1e999, half a pair
     return data
 
 
@@ -136,10 +135,9 @@ def refusing(path: Path, language: str) -> Iterator[None]:
     """Turn what a parser raises on bad text into an `InputError`."""
     try:
         yield
-    except RecursionError as error:
-        raise InputError(f"{path}: not valid {language} (nested too deeply)") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not valid {language} ({error})") from error
+    except (RecursionError, ValueError) as error:
+        why = error if isinstance(error, ValueError) else "nested too deeply"
+        raise InputError(f"{path}: not valid {language} ({why})") from error
 
 
 def sha256(data: bytes) -> str:
@@ -168,11 +166,9 @@ def from_plain(cls: type[T], data: Mapping[str, Any], where: str) -> T:
     hints = typing.get_type_hints(cls, include_extras=True)
     if unknown := sorted(set(data) - set(fields)):
         raise InputError(f"{where}: unknown field {unknown[0]!r}; expected {', '.join(fields)}")
-    required = {
-        n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING
-    }
-    if missing := sorted(required - set(data)):
-        raise InputError(f"{where}: field {missing[0]!r} is missing")
+    for name, own in sorted(fields.items()):
+        if name not in data and own.default is own.default_factory is dataclasses.MISSING:
+            raise InputError(f"{where}: field {name!r} is missing")
     values = {name: taken(value, hints[name], f"{where}.{name}") for name, value in data.items()}
     try:
         return cls(**values)
@@ -191,8 +187,7 @@ def taken(value: Any, kind: Any, where: str, *, strict: bool = True) -> Any:
     try:
         return msgspec.convert(value, kind, strict=strict, dec_hook=instance)
     except msgspec.ValidationError as error:
-        words, got = hint_words(kind), shortened(value)
-        raise InputError(f"{where}: expected {words}, got {got}") from error
+        raise InputError(f"{where}: expected {hint_words(kind)}, got {shortened(value)}") from error
 
 
 def nested(value: dict[Any, Any], kind: Any, where: str) -> Any:
@@ -225,10 +220,10 @@ def hint_words(hint: Any) -> str:
 
 def within(own: Any, low: int | float, high: int | float, *names: str) -> None:
     """Refuse a field of a dataclass that lies outside a range, or is not a number."""
+    known = f"at least {low}" if high == math.inf else f"{low} to {high}"
     for name in names:
-        if not low <= getattr(own, name) <= high or getattr(own, name) == math.inf:
-            known = f"at least {low}" if high == math.inf else f"{low} to {high}"
-            raise InputError(f"{name}: expected {known}, got {shortened(getattr(own, name))}")
+        if not low <= (value := getattr(own, name)) <= high or value == math.inf:
+            raise InputError(f"{name}: expected {known}, got {shortened(value)}")
 
 
 def one_of(own: Any, name: str, allowed: Iterable[str]) -> None:
@@ -249,7 +244,7 @@ def shortened(value: Any) -> str:
 def save(obj: Any, folder: Path) -> None:
     """Save a frozen dataclass to a folder: plain values, arrays, tables, and dataclasses of these.
 
-    `fields.json` holds the plain values and the tables, `arrays.safetensors` the arrays.
+    `fields.json` holds all but the arrays, which lie in `arrays.safetensors`.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {}

@@ -70,7 +70,7 @@ def is_clip(folder: Path) -> bool:
 def read_spec(folder: Path) -> ClipSpec:
     """The shape of the model; InputError for settings that are unknown or not built.
 
-    Types, defaults and what an old `text_config_dict` overrides are those of transformers.
+    Types, defaults and what the second settings of an old file override are those of transformers.
     """
     path = folder / CONFIG
     whole = allowed(read_json(path), {*PARTS, "projection_dim"}, TOP, str(path))
