@@ -12,14 +12,14 @@ import tempfile
 import tomllib
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import pandas as pd
-from beartype.door import is_bearable
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
@@ -29,12 +29,16 @@ __all__ = [
     "check_writable",
     "from_plain",
     "load",
+    "one_of",
     "parse_json",
     "read_json",
     "read_toml",
     "save",
     "sha256",
+    "shortened",
+    "taken",
     "to_plain",
+    "within",
     "write_atomically",
     "write_json",
 ]
@@ -117,8 +121,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def parse_json(text: bytes | str) -> Any:
     """Strict JSON: ValueError for NaN, infinities, and text that is no Unicode."""
     data = json.loads(text, parse_constant=no_constant)
-    again = json.dumps(data, ensure_ascii=False, allow_nan=False)  # 1e999 is an error here,
-    again.encode()  # half a surrogate pair here
+    json.dumps(data, ensure_ascii=False, allow_nan=False).encode()  # refuses 1e999, half a pair
     return data
 
 
@@ -132,10 +135,9 @@ def refusing(path: Path, language: str) -> Iterator[None]:
     """Turn what a parser raises on bad text into an `InputError`."""
     try:
         yield
-    except RecursionError as error:
-        raise InputError(f"{path}: not valid {language} (nested too deeply)") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not valid {language} ({error})") from error
+    except (RecursionError, ValueError) as error:
+        why = error if isinstance(error, ValueError) else "nested too deeply"
+        raise InputError(f"{path}: not valid {language} ({why})") from error
 
 
 def sha256(data: bytes) -> str:
@@ -161,75 +163,73 @@ def from_plain(cls: type[T], data: Mapping[str, Any], where: str) -> T:
     class itself refuses.
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     if unknown := sorted(set(data) - set(fields)):
         raise InputError(f"{where}: unknown field {unknown[0]!r}; expected {', '.join(fields)}")
-    required = [
-        n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING
-    ]
-    if missing := sorted(set(required) - set(data)):
-        raise InputError(f"{where}: field {missing[0]!r} is missing")
-    values = {name: _coerce(value, hints[name], f"{where}.{name}") for name, value in data.items()}
+    for name, own in sorted(fields.items()):
+        if name not in data and own.default is own.default_factory is dataclasses.MISSING:
+            raise InputError(f"{where}: field {name!r} is missing")
+    values = {name: taken(value, hints[name], f"{where}.{name}") for name, value in data.items()}
     try:
         return cls(**values)
     except ValueError as error:
         raise InputError(f"{where}.{error}") from error
 
 
-def _coerce(value: Any, hint: Any, where: str) -> Any:
-    union = isinstance(hint, types.UnionType)
-    options: tuple[Any, ...] = typing.get_args(hint) if union else (hint,)
-    if isinstance(value, int) and not isinstance(value, bool) and float in options:
-        value = as_float(value, where) if int not in options else value
-    if isinstance(value, list) and any(typing.get_origin(o) is tuple for o in options):
-        value = tuple(value)
-    value = _nested(value, options, where)
-    if not fits(value, hint):
-        raise InputError(f"{where}: expected {hint_words(hint)}, got {shortened(value)}")
-    return value
+def taken(value: Any, kind: Any, where: str, *, strict: bool = True) -> Any:
+    """A plain value as a type has it: lists as tuples, dicts as dataclasses, 1 as 1.0.
+
+    Nothing else is converted, but text to numbers where `strict` is false. Raises `InputError`:
+    `where`, the type, or the description that it carries (`msgspec.Meta`), and the value.
+    """
+    if isinstance(value, dict):
+        value = nested(value, kind, where)
+    try:
+        return msgspec.convert(value, kind, strict=strict, dec_hook=instance)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{where}: expected {hint_words(kind)}, got {shortened(value)}") from error
 
 
-def _nested(value: Any, options: tuple[Any, ...], where: str) -> Any:
-    """The dataclasses, or mappings to them or to tuples, that plain dicts stand for."""
-    for option in options if isinstance(value, dict) else ():
+def nested(value: dict[Any, Any], kind: Any, where: str) -> Any:
+    """The dataclass, or the mapping to some, that a dict stands for; errors say where in it."""
+    for option in typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,):
         if dataclasses.is_dataclass(option):
             return from_plain(option, value, where)  # type: ignore[arg-type]
         inner = typing.get_args(option)[1:]
-        if inner and (dataclasses.is_dataclass(inner[0]) or typing.get_origin(inner[0]) is tuple):
-            return {key: _coerce(item, inner[0], f"{where}.{key}") for key, item in value.items()}
+        if inner and dataclasses.is_dataclass(inner[0]):
+            return {key: taken(item, inner[0], f"{where}.{key}") for key, item in value.items()}
     return value
 
 
-def as_float(value: int, where: str) -> float:
-    """A whole number in the place of a float."""
-    try:
-        return float(value)
-    except OverflowError as error:
-        raise InputError(f"{where}: too large, got {shortened(value)}") from error
+def instance(kind: type, value: Any) -> Any:
+    """An array or a table, which are never converted."""
+    if not isinstance(value, kind):
+        raise TypeError(f"expected {kind}")
+    return value
 
 
 def hint_words(hint: Any) -> str:
     """A type as a user would say it: `int`, `int | None`, or the words that are allowed."""
+    if meta := getattr(hint, "__metadata__", None):
+        return meta[0].description
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(str, typing.get_args(hint)))
     plain = isinstance(hint, type) and not typing.get_args(hint)
     return hint.__name__ if plain else str(hint).replace("typing.", "")
 
 
-def fits(value: Any, hint: Any) -> bool:
-    """Is a value of a type? Looks at every item of a container, where beartype draws one."""
-    inner, origin = typing.get_args(hint), typing.get_origin(hint)
-    if isinstance(hint, types.UnionType):
-        return any(fits(value, option) for option in inner)
-    if origin is dict:
-        return isinstance(value, dict) and all(
-            fits(key, inner[0]) and fits(item, inner[1]) for key, item in value.items()
-        )
-    if origin in (list, tuple):
-        return isinstance(value, origin) and all(fits(item, inner[0]) for item in value)
-    if isinstance(value, bool) and hint in (int, float):
-        return False
-    return is_bearable(value, hint)
+def within(own: Any, low: int | float, high: int | float, *names: str) -> None:
+    """Refuse a field of a dataclass that lies outside a range, or is not a number."""
+    known = f"at least {low}" if high == math.inf else f"{low} to {high}"
+    for name in names:
+        if not low <= (value := getattr(own, name)) <= high or value == math.inf:
+            raise InputError(f"{name}: expected {known}, got {shortened(value)}")
+
+
+def one_of(own: Any, name: str, allowed: Iterable[str]) -> None:
+    """Refuse a field of a dataclass that is none of some words."""
+    if (value := getattr(own, name)) not in (known := tuple(allowed)):
+        raise InputError(f"{name}: expected one of {', '.join(known)}, got {shortened(value)}")
 
 
 def shortened(value: Any) -> str:
@@ -244,7 +244,7 @@ def shortened(value: Any) -> str:
 def save(obj: Any, folder: Path) -> None:
     """Save a frozen dataclass to a folder: plain values, arrays, tables, and dataclasses of these.
 
-    `fields.json` holds the plain values and the tables, `arrays.safetensors` the arrays.
+    `fields.json` holds all but the arrays, which lie in `arrays.safetensors`.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {}

@@ -245,7 +245,7 @@ def test_outputs_that_would_destroy_something_are_refused(run: Run, tiny: Path, 
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        (["--seed", 2**70], "seed: expected at most"),
+        (["--seed", 2**70], "seed: expected 0 to"),
         (["--device", "meta"], "--device meta: not available"),
         (["--device", "abacus"], "--device abacus: not available"),
     ],

@@ -1,15 +1,17 @@
 import errno
 import json
+import math
 import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec import Meta
 
 from lrinterp import store
 from lrinterp.store import InputError, from_plain, to_plain, write_atomically, write_json
@@ -245,6 +247,63 @@ def test_plain_data_that_does_not_fit_is_named(plain: dict[str, Any], message: s
         from_plain(Settings, plain, "file")
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Outer:
+    one: Settings | None = None
+    by_name: Mapping[str, Settings] = field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"one": {"name": "a", "zip": 1}}, "file.one: unknown field 'zip'"),
+        ({"one": {"name": "a", "count": "2"}}, "file.one.count: expected int, got '2'"),
+        ({"one": 3}, "file.one: expected"),
+        ({"by_name": {"k": {"name": 1}}}, "file.by_name.k.name: expected str, got 1"),
+        ({"by_name": {"k": {"name": "a", "count": -1}}}, "file.by_name.k.count: expected at least"),
+    ],
+)
+def test_what_does_not_fit_inside_is_named(plain: dict[str, Any], message: str):
+    with pytest.raises(InputError) as caught:
+        from_plain(Outer, plain, "file")
+    assert str(caught.value).startswith(message)
+
+
+def test_dataclasses_inside_come_back():
+    outer = Outer(one=Settings(name="a"), by_name={"k": Settings(name="b", tags=("x",))})
+    assert from_plain(Outer, to_plain(outer), "file") == outer
+    assert from_plain(Outer, vars(outer), "file") == outer
+
+
+@pytest.mark.parametrize("value", [1, 2.5])
+def test_ranges_are_said_with_the_field(value: float):
+    own = Settings(name="a", rate=value)
+    store.within(own, 1, math.inf, "rate")
+    store.within(own, 0, 2.5, "rate")
+    with pytest.raises(InputError, match=rf"^rate: expected 3 to 4, got {value}$"):
+        store.within(own, 3, 4, "rate")
+    with pytest.raises(InputError, match=rf"^rate: expected at least 9, got {value}$"):
+        store.within(own, 9, math.inf, "rate")
+    for odd in (math.nan, math.inf):
+        with pytest.raises(InputError, match="rate: expected at least 0"):
+            store.within(Settings(name="a", rate=odd), 0, math.inf, "rate")
+
+
+def test_words_are_said_with_the_field():
+    store.one_of(Settings(name="a"), "name", ("a", "b"))
+    with pytest.raises(InputError, match=r"^name: expected one of a, b, got 'c'$"):
+        store.one_of(Settings(name="c"), "name", ("a", "b"))
+
+
+def test_a_type_may_carry_its_bounds_and_its_words():
+    size = Annotated[int, Meta(ge=1, le=9, description="1 to 9 pixels")]
+    assert store.taken(3, size, "file.size") == 3
+    assert store.taken("3", size, "file.size", strict=False) == 3
+    for value in (0, 10, "3", 2.5, None, 10**400):
+        with pytest.raises(InputError, match=r"^file.size: expected 1 to 9 pixels, got "):
+            store.taken(value, size, "file.size")
 
 
 def test_every_item_is_checked():

@@ -1,12 +1,11 @@
 """The configuration of a Hugging Face CLIP (`config.json`) as a `ClipSpec`."""
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lrinterp.checkpoint.settings import Rules, taken
+from lrinterp.checkpoint.settings import Rules, allowed
 from lrinterp.encoders import ClipSpec, TowerSpec
-from lrinterp.store import InputError, read_json
+from lrinterp.store import InputError, read_json, taken
 
 __all__ = ["CONFIG", "is_clip", "read_spec"]
 
@@ -37,59 +36,28 @@ SAME = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tower:
-    """What both towers say; the defaults of transformers."""
-
-    num_hidden_layers: int = 12
-    hidden_act: str = "quick_gelu"
-    layer_norm_eps: float = 1e-5
-
-    def spec(self, width: int, heads: int, mlp: int) -> TowerSpec:
-        """The tower in our terms."""
-        return TowerSpec(
-            layers=self.num_hidden_layers,
-            width=width,
-            heads=heads,
-            mlp=mlp,
-            activation=self.hidden_act,
-            eps=self.layer_norm_eps,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextConfig(Tower):
-    """`text_config`."""
-
-    vocab_size: int = 49408
-    hidden_size: int = 512
-    intermediate_size: int = 2048
-    num_attention_heads: int = 8
-    max_position_embeddings: int = 77
-    eos_token_id: int = 49407
-
-
-@dataclass(frozen=True, kw_only=True)
-class VisionConfig(Tower):
-    """`vision_config`."""
-
-    hidden_size: int = 768
-    intermediate_size: int = 3072
-    num_attention_heads: int = 12
-    num_channels: int = 3
-    image_size: int = 224
-    patch_size: int = 32
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """`config.json`; the towers' settings still as they lie in the file."""
-
-    text_config: dict[str, Any] | None = None
-    vision_config: dict[str, Any] | None = None
-    text_config_dict: dict[str, Any] | None = None
-    vision_config_dict: dict[str, Any] | None = None
-    projection_dim: int = 512
+TOP = Rules(ignored=COMMON, only={**SAME, "model_type": ("clip",)})
+BOTH = (
+    "hidden_size intermediate_size num_attention_heads num_hidden_layers hidden_act layer_norm_eps"
+).split()
+TOWERS = {
+    "text": (
+        {*BOTH, "vocab_size", "max_position_embeddings", "eos_token_id"},
+        Rules(
+            ignored=COMMON | {"projection_dim"},
+            only={**SAME, "model_type": ("clip_text_model", "clip")},
+        ),
+    ),
+    "vision": (
+        {*BOTH, "num_channels", "image_size", "patch_size"},
+        Rules(
+            ignored=COMMON | {"projection_dim", "eos_token_id"},
+            only={**SAME, "model_type": ("clip_vision_model", "clip")},
+        ),
+    ),
+}
+"""By tower: the settings that are heard, and what becomes of others."""
+PARTS = {f"{name}_config{older}" for name in TOWERS for older in ("", "_dict")}
 
 
 def is_clip(folder: Path) -> bool:
@@ -100,40 +68,56 @@ def is_clip(folder: Path) -> bool:
 
 
 def read_spec(folder: Path) -> ClipSpec:
-    """The shape of the model; InputError for settings that are unknown or not built."""
+    """The shape of the model; InputError for settings that are unknown or not built.
+
+    Types, defaults and what the second settings of an old file override are those of transformers.
+    """
     path = folder / CONFIG
-    rules = Rules(ignored=COMMON, only={**SAME, "model_type": ("clip",)})
-    config = taken(Config, read_json(path), rules, str(path))
-    text: TextConfig = tower(TextConfig, config, "text", path)
-    image: VisionConfig = tower(VisionConfig, config, "vision", path)
+    whole = allowed(read_json(path), {*PARTS, "projection_dim"}, TOP, str(path))
+    text, image = (tower(whole, name, path) for name in TOWERS)
+    embed = taken(whole.get("projection_dim", 512), int, f"{path}: projection_dim")
+    end = taken(text.eos_token_id, int, f"{path}: text_config.eos_token_id")
+    size, patch = (
+        taken(getattr(image, name), int, f"{path}: vision_config.{name}")
+        for name in ("image_size", "patch_size")
+    )
     try:
         return ClipSpec(
-            image=image.spec(image.hidden_size, image.num_attention_heads, image.intermediate_size),
-            text=text.spec(text.hidden_size, text.num_attention_heads, text.intermediate_size),
-            embed=config.projection_dim,
-            picture=(image.num_channels, image.image_size, image.image_size),
-            patch=(image.patch_size, image.patch_size),
+            image=spec(image),
+            text=spec(text),
+            embed=embed,
+            picture=(image.num_channels, size, size),
+            patch=(patch, patch),
             context=text.max_position_embeddings,
             vocabulary=text.vocab_size,
-            end=None if text.eos_token_id == LEGACY_END else text.eos_token_id,
+            end=None if end == LEGACY_END else end,
         )
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def tower(kind: Any, config: Config, name: str, path: Path) -> Any:
-    """The settings of one tower.
+def tower(whole: dict[str, Any], name: str, path: Path) -> Any:
+    """The settings of one tower as transformers reads them."""
+    from transformers import CLIPConfig
 
-    Where an old file has `text_config_dict` beside `text_config`, transformers lets the former,
-    filled up with defaults, override the latter; so does this.
-    """
-    rules = Rules(
-        ignored=COMMON | {"projection_dim"} | ({"eos_token_id"} if name == "vision" else set()),
-        only={**SAME, "model_type": (f"clip_{name}_model", "clip")},
-    )
-    plain = getattr(config, f"{name}_config") or {}
     key = f"{name}_config"
-    if (older := getattr(config, f"{key}_dict")) is not None:
-        whole = asdict(taken(kind, older, rules, f"{path}: {key}_dict"))
-        plain = {**plain, **whole}
-    return taken(kind, plain, rules, f"{path}: {key}")
+    given = {k: plain for k in (key, f"{key}_dict") if (plain := whole.get(k)) is not None}
+    parts = {k: allowed(plain, *TOWERS[name], f"{path}: {k}") for k, plain in given.items()}
+    try:
+        return getattr(CLIPConfig.from_dict(parts), key)
+    except ZeroDivisionError as error:
+        raise InputError(f"{path}: {key}.num_attention_heads: expected at least 1") from error
+    except Exception as error:  # its checks raise errors of their own, in several lines
+        raise InputError(f"{path}: {key}: {str(error).split('Error: ')[-1]}") from error
+
+
+def spec(config: Any) -> TowerSpec:
+    """A tower in our terms."""
+    return TowerSpec(
+        layers=config.num_hidden_layers,
+        width=config.hidden_size,
+        heads=config.num_attention_heads,
+        mlp=config.intermediate_size,
+        activation=config.hidden_act,
+        eps=config.layer_norm_eps,
+    )

@@ -6,11 +6,13 @@ transformer that pools its class token, and a causal text transformer.
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from lrinterp.checkpoint.settings import Rules, taken
+from msgspec import Meta
+
+from lrinterp.checkpoint.settings import Rules, read_as
 from lrinterp.encoders import ClipSpec, TowerSpec
-from lrinterp.store import InputError, read_json, shortened
+from lrinterp.store import InputError, read_json
 
 __all__ = ["CONFIG", "Config", "read_config", "read_spec"]
 
@@ -73,16 +75,12 @@ MODEL = Rules(
     only={"init_logit_bias": (None,), "multimodal_cfg": (None,), "nonscalar_logit_scale": NOTHING},
 )
 """`custom_text` puts `text.` before the keys of the text tower; that is seen in the weights."""
-Size = int | tuple[int, ...]
+Size = int | tuple[int, int]
 WIDEST = 2**20
 """Bound of widths, and of how many times wider the MLPs are: their product must stay a number."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Norms:
-    """`norm_kwargs`."""
-
-    eps: float = 1e-5
+Width = Annotated[int, Meta(ge=1, le=WIDEST, description=f"1 to {WIDEST}")]
+Ratio = Annotated[float, Meta(gt=0, le=WIDEST, description=f"above 0 and at most {WIDEST}")]
+Norms = dict[Literal["eps"], float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +88,17 @@ class Vision:
     """`vision_cfg`; the defaults of open_clip."""
 
     layers: int = 12
-    width: int = 768
-    head_width: int = 64
-    mlp_ratio: float = 4.0
+    width: Width = 768
+    head_width: Width = 64
+    mlp_ratio: Ratio = 4.0
     patch_size: Size = 16
     image_size: Size = 224
-    norm_kwargs: dict[str, Any] | None = None
+    norm_kwargs: Norms = None
 
-    def __post_init__(self) -> None:
-        within(self, "width", "head_width", "mlp_ratio")
+    @property
+    def heads(self) -> int:
+        """Heads of a layer."""
+        return self.width // self.head_width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,16 +107,13 @@ class Text:
 
     context_length: int = 77
     vocab_size: int = 49408
-    width: int = 512
-    heads: int = 8
+    width: Width = 512
+    heads: Width = 8
     layers: int = 12
-    mlp_ratio: float = 4.0
+    mlp_ratio: Ratio = 4.0
     pool_type: str = "argmax"
     eos_id: int = 2
-    norm_kwargs: dict[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        within(self, "width", "heads", "mlp_ratio")
+    norm_kwargs: Norms = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,23 +137,19 @@ class Config:
 def read_config(folder: Path) -> Config:
     """The two halves of the file."""
     path = folder / CONFIG
-    return taken(Config, read_json(path), Rules(only={}), str(path))
+    return read_as(Config, read_json(path), Rules(only={}), str(path))
 
 
 def read_spec(folder: Path) -> ClipSpec:
     """The shape of the model; InputError for settings that are unknown or not built."""
     where = f"{folder / CONFIG}: model_cfg"
-    model = taken(Model, read_config(folder).model_cfg, MODEL, where)
-    vision = taken(Vision, model.vision_cfg, VISION, f"{where}.vision_cfg")
-    text = taken(Text, model.text_cfg, TEXT, f"{where}.text_cfg")
-    if vision.width % vision.head_width:
-        got = f"width {vision.width} is no multiple of head_width {vision.head_width}"
-        raise InputError(f"{where}.vision_cfg: {got}")
-    heads = vision.width // vision.head_width
+    model = read_as(Model, read_config(folder).model_cfg, MODEL, where)
+    vision = read_as(Vision, model.vision_cfg, VISION, f"{where}.vision_cfg")
+    text = read_as(Text, model.text_cfg, TEXT, f"{where}.text_cfg")
     try:
         return ClipSpec(
-            image=tower(vision, heads, quick=model.quick_gelu, where=f"{where}.vision_cfg"),
-            text=tower(text, text.heads, quick=model.quick_gelu, where=f"{where}.text_cfg"),
+            image=tower(vision, quick=model.quick_gelu),
+            text=tower(text, quick=model.quick_gelu),
             embed=model.embed_dim,
             picture=(3, *sides(vision.image_size)),
             patch=sides(vision.patch_size),
@@ -168,30 +161,18 @@ def read_spec(folder: Path) -> ClipSpec:
         raise InputError(f"{where}: {error}") from error
 
 
-def tower(own: Vision | Text, heads: int, *, quick: bool, where: str) -> TowerSpec:
+def tower(own: Vision | Text, *, quick: bool) -> TowerSpec:
     """One tower in our terms."""
-    norms = taken(Norms, own.norm_kwargs or {}, Rules(only={}), f"{where}.norm_kwargs")
     return TowerSpec(
         layers=own.layers,
         width=own.width,
-        heads=heads,
+        heads=own.heads,
         mlp=int(own.width * own.mlp_ratio),
         activation="quick_gelu" if quick else "gelu",
-        eps=norms.eps,
+        eps=(own.norm_kwargs or {}).get("eps", 1e-5),
     )
-
-
-def within(own: Vision | Text, *names: str) -> None:
-    """Refuse numbers that no width can be made of."""
-    for name in names:
-        if not 0 < getattr(own, name) <= WIDEST:
-            got = shortened(getattr(own, name))
-            raise ValueError(f"{name}: expected above 0 and at most {WIDEST}, got {got}")
 
 
 def sides(size: Size) -> tuple[int, int]:
     """Height and width of a size."""
-    pair = (size, size) if isinstance(size, int) else size
-    if len(pair) != 2:
-        raise ValueError(f"size: expected height and width, got {size}")
-    return pair[0], pair[1]
+    return (size, size) if isinstance(size, int) else size

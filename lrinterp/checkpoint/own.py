@@ -19,6 +19,7 @@ from lrinterp.encoders import (
     tower_from_plain,
     tower_plain,
 )
+from lrinterp.encoders.layouts import check_keys
 from lrinterp.store import (
     InputError,
     from_plain,
@@ -151,10 +152,7 @@ def read_weights(path: Path, expected: str) -> dict[str, Tensor]:
 def fill(model: DualEncoder, weights: Mapping[str, Tensor], where: Path) -> None:
     """Copy weights into a like-shaped model; the first difference is an InputError."""
     own = model.trainable()
-    if missing := sorted(set(own) - set(weights)):
-        raise InputError(f"{where}: weight {missing[0]} is missing")
-    if unknown := sorted(set(weights) - set(own)):
-        raise InputError(f"{where}: unknown weight {unknown[0]}")
+    check_keys(weights, own, str(where))
     for name, parameter in own.items():
         got = weights[name]
         if got.shape != parameter.shape or got.dtype != parameter.dtype:

@@ -5,6 +5,7 @@ a plain causal `HookedTransformer`, the image tower a `PatchTower`; both norm be
 the projections into the common space are unembeds without bias.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from transformer_lens import HookedTransformerConfig
 
 from lrinterp.encoders.dual import DualEncoder, Tower, build_tower
 from lrinterp.encoders.patches import PatchTower, without_notice
-from lrinterp.store import shortened
+from lrinterp.store import one_of, within
 
 __all__ = ["ACTIVATIONS", "ClipSpec", "TowerSpec", "build_clip", "quick_gelu"]
 
@@ -48,16 +49,11 @@ class TowerSpec:
     """What every norm adds to the variance."""
 
     def __post_init__(self) -> None:
-        for name in ("layers", "width", "heads", "mlp"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        if self.layers > DEEPEST:
-            raise ValueError(f"layers: expected at most {DEEPEST}, got {shortened(self.layers)}")
+        within(self, 1, DEEPEST, "layers")
+        within(self, 1, math.inf, "width", "heads", "mlp")
+        one_of(self, "activation", ACTIVATIONS)
         if self.width % self.heads:
             raise ValueError(f"width: {self.width} is no multiple of {self.heads} heads")
-        if self.activation not in ACTIVATIONS:
-            known = ", ".join(ACTIVATIONS)
-            raise ValueError(f"activation: expected one of {known}, got {self.activation!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +74,7 @@ class ClipSpec:
     """The first of these ids is pooled; None pools the first of the highest id."""
 
     def __post_init__(self) -> None:
-        for name in ("embed", "context", "vocabulary"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        within(self, 1, math.inf, "embed", "context", "vocabulary")
         if min(self.picture) < 1 or min(self.patch) < 1:
             raise ValueError(f"picture: expected pixels, got {self.picture} and {self.patch}")
         if any(side % step for side, step in zip(self.picture[1:], self.patch, strict=True)):

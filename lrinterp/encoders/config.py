@@ -3,9 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from msgspec import Meta
 from transformer_lens import HookedTransformerConfig
+
+from lrinterp.store import one_of, taken, within
 
 __all__ = [
     "PRESETS",
@@ -30,6 +33,7 @@ IGNORED = (
 """Fields about where and how weights are made or text is read, not about what they compute."""
 SIZES = ("n_layers", "d_model", "n_heads", "d_head", "n_ctx", "d_vocab", "d_vocab_out")
 LARGEST = 1_000_000
+Size = Annotated[int, Meta(ge=1, le=LARGEST, description=f"1 to {LARGEST}")]
 WIDEST = 65_536
 
 
@@ -60,18 +64,11 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         counts = ("d_model", "n_heads", "d_head", "d_embed", "image_layers", "text_layers")
-        for name in counts:
-            if not 1 <= getattr(self, name) <= WIDEST:
-                raise ValueError(f"{name}: expected 1 to {WIDEST}, got {getattr(self, name)}")
-        for name in ("mlp_ratio", "std_W_E", "std_W_pos", "std_weights"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"temperature: expected more than 0, got {self.temperature}")
-        if self.normalization not in ("none", "LN"):
-            raise ValueError(f"normalization: expected 'none' or 'LN', got {self.normalization!r}")
-        if self.preset not in ("minimal", "full"):
-            raise ValueError(f"preset: expected 'minimal' or 'full', got {self.preset!r}")
+        within(self, 1, WIDEST, *counts)
+        within(self, 0, math.inf, "mlp_ratio", "std_W_E", "std_W_pos", "std_weights")
+        within(self, 1e-6, math.inf, "temperature")
+        one_of(self, "normalization", ("none", "LN"))
+        one_of(self, "preset", ("minimal", "full"))
 
 
 PRESETS = {
@@ -133,12 +130,9 @@ def essentials(config: HookedTransformerConfig) -> dict[str, Any]:
 
 def tower_from_plain(plain: Mapping[str, Any]) -> HookedTransformerConfig:
     """The TransformerLens configuration that `tower_plain` wrote; on the CPU, weights unset."""
-    if plain.get("attention_dir") not in ("causal", "bidirectional"):
-        got = plain.get("attention_dir")
-        raise ValueError(f"attention_dir: expected causal or bidirectional, got {got!r}")
+    taken(plain.get("attention_dir"), Literal["causal", "bidirectional"], "attention_dir")
     for name in SIZES:
-        if not isinstance(plain.get(name), int) or not 1 <= plain[name] <= LARGEST:
-            raise ValueError(f"{name}: expected 1 to {LARGEST}, got {plain.get(name)!r}")
+        taken(plain.get(name), Size, name)
     if ignored := sorted({"device", "init_weights", "tokenizer_name"} & set(plain)):
         raise ValueError(f"unknown field {ignored[0]!r}")
     return HookedTransformerConfig(**plain, init_weights=False, device="cpu")

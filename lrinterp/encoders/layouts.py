@@ -18,7 +18,7 @@ from torch import Tensor
 from lrinterp.encoders.clip import ClipSpec
 from lrinterp.store import InputError
 
-__all__ = ["HUGGING_FACE", "OPEN_CLIP", "Layout", "Row", "arranged"]
+__all__ = ["HUGGING_FACE", "OPEN_CLIP", "Layout", "Row", "arranged", "check_keys"]
 
 Row = tuple[str, str, str]
 """Key in the file, pattern, and our name or names; a layer's keys stand without prefix."""
@@ -131,7 +131,7 @@ def arranged(
     the configuration says, or one that is not finite.
     """
     rows = list(rows_of(layout, spec))
-    check_keys(tensors, [key for key, _, _ in rows], layout, where)
+    check_keys(tensors, [key for key, _, _ in rows], where, layout.buffers)
     weights = {}
     for key, pattern, name in rows:
         tower, names = name.split(".")[0], name.split()
@@ -172,14 +172,17 @@ def shape_of(pattern: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
 
 
 def check_keys(
-    tensors: Collection[str], expected: Collection[str], layout: Layout, where: str
+    tensors: Collection[str], expected: Collection[str], where: str, buffers: tuple[str, ...] = ()
 ) -> None:
-    """Refuse a file that lacks a weight, or holds one that has no place in the model."""
+    """Refuse a file that lacks a weight, or holds one that has no place in the model.
+
+    Keys with the endings of `buffers` may be there, and are not read.
+    """
     if missing := sorted(set(expected) - set(tensors)):
         raise InputError(f"{where}: weight {missing[0]} is missing")
-    unknown = sorted(set(tensors) - set(expected))
-    if strange := [key for key in unknown if not key.endswith(layout.buffers)]:
-        raise InputError(f"{where}: unknown weight {strange[0]}; its configuration has no place")
+    unknown = sorted(key for key in set(tensors) - set(expected) if not key.endswith(buffers))
+    if unknown:
+        raise InputError(f"{where}: unknown weight {unknown[0]}; its configuration has no place")
 
 
 def check_tensor(got: Tensor, shape: tuple[int, ...], where: str) -> None:

@@ -20,7 +20,7 @@ from lrinterp.axes import AnyInputs, Occurrence, Tokens
 from lrinterp.stats import Units
 from lrinterp.store import sha256
 
-__all__ = ["Examples", "Swap"]
+__all__ = ["Examples", "Swap", "image_occurrence", "text_occurrence"]
 
 Swap = Literal["objects", "word"]
 
@@ -153,6 +153,20 @@ class Examples:
     def of(self, set_name: str) -> Self:
         """The pictures of one set."""
         return self.at(self.where(set_name))
+
+
+def image_occurrence(cls: int, n_tokens: int, n_positions: int) -> Occurrence:
+    """CLS, by its token id, stands at position 0, any other token anywhere else."""
+    return (torch.arange(n_tokens) == cls)[:, None] == (torch.arange(n_positions) == 0)
+
+
+def text_occurrence(tokens: Tokens, n_words: int) -> Occurrence:
+    """Which token stands where in some captions; padding after the pooled one does not count."""
+    occurs = torch.zeros(n_words, tokens.ids.shape[1], dtype=torch.bool)
+    position = torch.arange(tokens.ids.shape[1]).expand_as(tokens.ids)
+    read = position <= tokens.pool[:, None]
+    occurs[tokens.ids[read], position[read]] = True
+    return occurs
 
 
 def meaning(labels: Int[np.ndarray, "row object"], n_labels: int) -> Int[np.ndarray, "row"]:

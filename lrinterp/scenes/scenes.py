@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from lrinterp.axes import Occurrence, Tokens
+from lrinterp.axes import Tokens
 from lrinterp.scenes.captions import CaptionSet, all_captions, text_size
-from lrinterp.scenes.examples import Examples, meaning
+from lrinterp.scenes.examples import Examples, image_occurrence, meaning, text_occurrence
 from lrinterp.scenes.layouts import draw_pictures
 from lrinterp.scenes.splits import (
     SETS,
@@ -129,7 +129,10 @@ class Scenes:
             image=image,
             text=self.captions.tokens,
             words={"image": picture_words(self.world), "text": self.captions.words},
-            occurs={"image": self._image_occurrence(), "text": text_occurrence(self.captions)},
+            occurs={
+                "image": image_occurrence(self.world.n_labels + 1, *self.sizes["image"]),
+                "text": text_occurrence(self.captions.tokens, len(self.captions.words)),
+            },
             roles={"image": image_roles(image, pixels), "text": text_roles(self.captions)},
             image_labels=labels,
             image_pixels=pixels,
@@ -144,13 +147,6 @@ class Scenes:
             label_words=label_words(self.world),
             empty={n: self._why_empty(n) for n, p in zip(sets, parts, strict=True) if not _any(p)},
         )
-
-    def _image_occurrence(self) -> Occurrence:
-        n_tokens, n_positions = self.sizes["image"]
-        occurs = torch.zeros(n_tokens, n_positions, dtype=torch.bool)
-        occurs[-1, 0] = True
-        occurs[:-1, 1:] = True
-        return occurs
 
     def _why_empty(self, name: str) -> str:
         split, n_objects = self.split, self.world.n_objects
@@ -176,16 +172,6 @@ def scenes_of(
     """A number for the pixels that are taken and the labels that are there, in any order."""
     scene = np.concatenate([pixels, np.sort(labels, axis=1)], axis=1)
     return np.unique(scene, axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def text_occurrence(captions: CaptionSet) -> Occurrence:
-    """Which word stands where in the captions; padding after the pooled token does not count."""
-    ids, pool = captions.tokens.ids, captions.tokens.pool
-    occurs = torch.zeros(len(captions.words), ids.shape[1], dtype=torch.bool)
-    position = torch.arange(ids.shape[1]).expand_as(ids)
-    read = position <= pool[:, None]
-    occurs[ids[read], position[read]] = True
-    return occurs
 
 
 def image_roles(

@@ -23,6 +23,7 @@ from jaxtyping import Int
 from lrinterp.scenes.captions import padded
 from lrinterp.scenes.layouts import line_layouts
 from lrinterp.scenes.world import World
+from lrinterp.store import within
 
 __all__ = [
     "PAPER",
@@ -72,19 +73,10 @@ class Split:
     """Draws the positions and layouts, and shuffles."""
 
     def __post_init__(self) -> None:
-        least = {
-            "n_pair": 2,
-            "n_val": 0,
-            "positions_per_label": 1,
-            "layouts_per_pair": 1,
-            "test_layouts": 0,
-            "seed": 0,
-        }
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"{name}: expected at least {low}, got {getattr(self, name)}")
-        if self.seed > LARGEST_SEED:
-            raise ValueError(f"seed: expected at most {LARGEST_SEED}, got {self.seed}")
+        within(self, 2, math.inf, "n_pair")
+        within(self, 1, math.inf, "positions_per_label", "layouts_per_pair")
+        within(self, 0, math.inf, "n_val", "test_layouts")
+        within(self, 0, LARGEST_SEED, "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,14 +108,9 @@ def check(world: World, split: Split) -> None:
     if split.n_pair + split.n_val > world.n_labels:
         total = f"{split.n_pair} + {split.n_val}"
         raise ValueError(f"n_pair + n_val: expected at most n_labels={world.n_labels}, got {total}")
-    if split.n_pair < world.n_objects:
-        raise ValueError(
-            f"n_pair: expected at least n_objects={world.n_objects}, got {split.n_pair}"
-        )
-    limits = {"positions_per_label": world.n_pixels, "layouts_per_pair": n_layouts}
-    for name, high in limits.items():
-        if getattr(split, name) > high:
-            raise ValueError(f"{name}: expected at most {high}, got {getattr(split, name)}")
+    within(split, world.n_objects, math.inf, "n_pair")
+    within(split, 1, world.n_pixels, "positions_per_label")
+    within(split, 1, n_layouts, "layouts_per_pair")
     known = split.n_pair + split.n_val
     if (pictures := n_layouts * math.perm(known, world.n_objects)) > LARGEST:
         got = f"{known} labels in {n_layouts:,} layouts make {pictures:,}"

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from lrinterp.store import one_of, within
+
 __all__ = ["BACKGROUND", "World", "label_words", "picture_words"]
 
 Template = Literal["left", "right", "both"]
@@ -36,14 +38,9 @@ class World:
     """Relation captions: `left` or `right` only, or `both`."""
 
     def __post_init__(self) -> None:
-        if not 2 <= self.n_objects <= MOST_OBJECTS:
-            raise ValueError(f"n_objects: expected 2 to {MOST_OBJECTS}, got {self.n_objects}")
-        for name in ("n_pixels", "n_labels"):
-            if getattr(self, name) < self.n_objects:
-                got = getattr(self, name)
-                raise ValueError(f"{name}: expected at least n_objects={self.n_objects}, got {got}")
-        if self.template not in get_args(Template):
-            raise ValueError(f"template: expected 'left', 'right' or 'both', got {self.template!r}")
+        within(self, 2, MOST_OBJECTS, "n_objects")
+        within(self, self.n_objects, math.inf, "n_pixels", "n_labels")
+        one_of(self, "template", get_args(Template))
         counts = {
             "n_labels": (math.perm(self.n_labels, self.n_objects), "orders of labels"),
             "n_pixels": (math.comb(self.n_pixels, self.n_objects), "layouts"),

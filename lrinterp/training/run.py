@@ -10,9 +10,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
+from msgspec import Meta
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
@@ -26,6 +27,7 @@ from lrinterp.store import (
     from_plain,
     parse_json,
     sha256,
+    taken,
     to_plain,
     write_atomically,
 )
@@ -33,6 +35,7 @@ from lrinterp.training.fit import FitConfig, Fitter, fit
 
 __all__ = ["Plan", "train"]
 
+Section = Annotated[dict[str, Any], Meta(description="a section of fields")]
 STATE = "training-state.safetensors"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
@@ -57,14 +60,11 @@ class Plan:
                 raise InputError(
                     f"{where}: unknown section {name!r}; expected {', '.join(sections)}"
                 )
-            if not isinstance(fields, Mapping):
-                raise InputError(f"{where}: {name}: expected a section of fields, got {fields!r}")
+            taken(fields, Section, f"{where}: {name}")
         scenes = Scenes.from_plain(plain.get("world", {}), plain.get("split", {}), where)
         encoder = dict(plain.get("encoder", {}))
         name = encoder.get("preset", "minimal")
-        if not isinstance(name, str) or name not in PRESETS:
-            expected = ", ".join(PRESETS)
-            raise InputError(f"{where}: encoder.preset: expected one of {expected}, got {name!r}")
+        taken(name, Literal["minimal", "full"], f"{where}: encoder.preset")
         whole = to_plain(PRESETS[name]) | encoder
         return cls(
             scenes=scenes,

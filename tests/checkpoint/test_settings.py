@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lrinterp.checkpoint.settings import Rules, taken
+from lrinterp.checkpoint.settings import Rules, read_as
 from lrinterp.store import InputError
 
 RULES = Rules(ignored=frozenset(["dropout"]), only={"decoder": (False, None)})
@@ -23,7 +23,7 @@ class Config:
 
 def test_fields_are_taken_and_the_rest_passes_by():
     plain = {"layers": 2, "dropout": 0.5, "decoder": None}
-    assert taken(Config, plain, RULES, "a.json") == Config(layers=2)
+    assert read_as(Config, plain, RULES, "a.json") == Config(layers=2)
 
 
 @pytest.mark.parametrize(
@@ -39,5 +39,5 @@ def test_fields_are_taken_and_the_rest_passes_by():
 )
 def test_everything_else_is_an_error(plain: Any, expected: str):
     with pytest.raises(InputError) as error:
-        taken(Config, plain, RULES, "a.json")
+        read_as(Config, plain, RULES, "a.json")
     assert expected in str(error.value)

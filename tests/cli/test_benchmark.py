@@ -69,7 +69,7 @@ def test_numbers_a_page_and_a_table(run: Run, clip_folder: Path, rows: Path, tmp
 
 BAD = {
     "there is no picture": {"picture": "missing.png"},
-    "unknown axis": {"axis": "sideways"},
+    "expected one of horizontal": {"axis": "sideways"},
     "shorten it": {"caption": "a cat and " * 60},
     "unknown column": {"colour": "red"},
 }

@@ -66,7 +66,7 @@ def test_a_copy_keeps_its_activation():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"layers": 0}, "layers: expected at least 1"),
+        ({"layers": 0}, "layers: expected 1 to 1000, got 0"),
         ({"heads": 3}, "width: 8 is no multiple of 3 heads"),
         ({"activation": "mish"}, "activation: expected one of quick_gelu"),
     ],

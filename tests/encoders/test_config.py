@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import FrozenInstanceError
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_a_preset_with_changes_leaves_the_preset_alone():
 def test_an_unknown_preset_is_refused():
     with pytest.raises(ValueError, match=r"^preset: expected one of minimal, full, got 'tiny'$"):
         preset("tiny")
-    with pytest.raises(ValueError, match=r"^preset: expected 'minimal' or 'full', got 'tiny'$"):
+    with pytest.raises(ValueError, match=r"^preset: expected one of minimal, full, got 'tiny'$"):
         EncoderConfig(preset="tiny")
 
 
@@ -60,7 +61,9 @@ def test_an_unknown_preset_is_refused():
         ({"d_model": 10**9}, "d_model: expected 1 to 65536, got 1000000000"),
         ({"mlp_ratio": -1}, "mlp_ratio: expected at least 0, got -1"),
         ({"std_W_pos": -0.1}, "std_W_pos: expected at least 0, got -0.1"),
-        ({"temperature": 0.0}, "temperature: expected more than 0, got 0.0"),
+        ({"std_W_E": math.inf}, "std_W_E: expected at least 0, got inf"),
+        ({"std_W_E": math.nan}, "std_W_E: expected at least 0, got nan"),
+        ({"temperature": 0.0}, "temperature: expected at least 1e-06, got 0.0"),
     ],
 )
 def test_an_impossible_encoder_is_refused_by_field(changes: dict[str, Any], message: str):

@@ -61,8 +61,8 @@ def test_a_run_under_other_criteria_is_not_resumed(copied: Path, tmp_path: Path)
     plan = ReproductionPlan.of(design, None, "cpu")
     write_json(out / "plan.json", to_plain(plan))
     check_folder(ReproductionPlan.of(design, None, "cpu"), out, resume=True)
-    text = (copied / "reproduction" / "criteria.py").read_text()
-    (copied / "reproduction" / "criteria.py").write_text(text.replace("at_most=0.05", "at_most=1"))
+    claims = copied / "reproduction" / "claims.toml"
+    claims.write_text(claims.read_text().replace("at_most = 0.05", "at_most = 1.0"))
     with pytest.raises(InputError, match="the criteria, or the code of their statistics") as caught:
         check_folder(ReproductionPlan.of(design, None, "cpu"), out, resume=True)
     assert str(out) in str(caught.value)

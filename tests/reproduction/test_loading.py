@@ -27,7 +27,7 @@ def test_what_is_not_measured_yet_is_left_out(tiny_folder: Path, tmp_path: Path)
     shutil.rmtree(out / "emergence")
     made = load_reproduction(out)
     assert made.emergence == []
-    orders = made.measures.number("both_2", "accuracy", "unseen_pair_order")
+    orders = made.measures.number("both_2", "accuracy.unseen_pair_order")
     assert orders.index.tolist() == [FIRST_SEED + 1]
 
 

@@ -264,10 +264,10 @@ def test_the_set_of_some_labels(labels: Row, name: str):
         ({"positions_per_label": 0}, "positions_per_label: expected at least 1, got 0"),
         ({"layouts_per_pair": 0}, "layouts_per_pair: expected at least 1, got 0"),
         ({"test_layouts": -1}, "test_layouts: expected at least 0, got -1"),
-        ({"seed": -1}, "seed: expected at least 0, got -1"),
+        ({"seed": -1}, "seed: expected 0 to 9223372036854775807, got -1"),
         ({"n_pair": 5}, "n_pair [+] n_val: expected at most n_labels=7, got 5 [+] 3"),
-        ({"positions_per_label": 6}, "positions_per_label: expected at most 5, got 6"),
-        ({"layouts_per_pair": 11}, "layouts_per_pair: expected at most 10, got 11"),
+        ({"positions_per_label": 6}, "positions_per_label: expected 1 to 5, got 6"),
+        ({"layouts_per_pair": 11}, "layouts_per_pair: expected 1 to 10, got 11"),
     ],
 )
 def test_a_split_that_does_not_fit_names_the_field(changes: dict[str, Any], message: str):
@@ -278,5 +278,5 @@ def test_a_split_that_does_not_fit_names_the_field(changes: dict[str, Any], mess
 
 def test_a_split_needs_as_many_labels_as_objects():
     world = World(n_pixels=4, n_labels=5, n_objects=3)
-    with pytest.raises(ValueError, match=r"^n_pair: expected at least n_objects=3, got 2$"):
+    with pytest.raises(ValueError, match=r"^n_pair: expected at least 3, got 2$"):
         Scenes(world, Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2))

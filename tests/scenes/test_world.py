@@ -11,7 +11,7 @@ from lrinterp.scenes.world import NOUNS, label_words, picture_words
     ("changes", "message"),
     [
         ({"n_objects": 1}, "n_objects: expected 2 to 9, got 1"),
-        ({"n_objects": 3, "n_pixels": 2}, "n_pixels: expected at least n_objects=3, got 2"),
+        ({"n_objects": 3, "n_pixels": 2}, "n_pixels: expected at least 3, got 2"),
         ({"n_objects": 10, "n_pixels": 20}, "n_objects: expected 2 to 9, got 10"),
         (
             {"n_labels": 10**9},
@@ -23,7 +23,7 @@ from lrinterp.scenes.world import NOUNS, label_words, picture_words
             "n_pixels: expected at most 1,000,000 layouts, 1000000000 makes "
             "499,999,999,500,000,000",
         ),
-        ({"n_labels": 1}, "n_labels: expected at least n_objects=2, got 1"),
+        ({"n_labels": 1}, "n_labels: expected at least 2, got 1"),
     ],
 )
 def test_an_impossible_world_is_refused_by_field(changes: dict[str, Any], message: str):

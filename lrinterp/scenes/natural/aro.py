@@ -12,7 +12,7 @@ import re
 
 from lrinterp.scenes.natural.phrases import axis_of
 from lrinterp.scenes.natural.relation import Relation
-from lrinterp.scenes.natural.source import Row, Suite, existing, json_array
+from lrinterp.scenes.natural.source import Row, Suite, Whole, existing, json_array
 from lrinterp.store import InputError
 
 __all__ = ["ARO", "ARO_SYMMETRIC"]
@@ -48,18 +48,18 @@ ARO_SYMMETRIC = frozenset(
 
 def relations(row: Row) -> list[Relation]:
     """One row: the captions are ordered [false, true], as published."""
-    name, right = row.text("relation_name"), row.text("true_caption")
+    name, right = row.field("relation_name"), row.field("true_caption")
     if f" {name} " not in right:
         raise InputError(f"the relation {name!r} does not stand in the true caption {right!r}")
     subject, object_ = named(right, name)
-    picture = row.text("image_path")
-    x, y, width, height = (row.whole(f"bbox_{side}") for side in "xywh")
+    picture = row.field("image_path")
+    x, y, width, height = (row.field(f"bbox_{side}", Whole) for side in "xywh")
     relation = Relation(
         suite="aro",
         where=row.where,
         picture=existing(row.file.parent / "images" / picture),
         crop=(x, y, x + width, y + height),
-        captions=(row.text("false_caption"), right),
+        captions=(row.field("false_caption"), right),
         right=1,
         relation=name,
         axis=axis_of(name),

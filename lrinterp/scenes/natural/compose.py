@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
-from lrinterp.axes import Occurrence, Pixels, Tokens
-from lrinterp.scenes.examples import Examples
+from lrinterp.axes import Pixels, Tokens
+from lrinterp.scenes.examples import Examples, image_occurrence, text_occurrence
 from lrinterp.scenes.natural.patches import Grid, box_in_square, patch_at, patch_roles
 from lrinterp.scenes.natural.photographs import Photograph, draw_photographs
 from lrinterp.scenes.natural.relation import Box, Relation
@@ -99,7 +99,10 @@ def compose(
         image=pixels,
         text=tokens,
         words={"image": ("CLS", "patch"), "text": processor.vocabulary},
-        occurs={"image": patch_occurrence(grid), "text": token_occurrence(tokens, processor)},
+        occurs={
+            "image": image_occurrence(0, 2, 1 + grid[0] * grid[1]),
+            "text": text_occurrence(tokens, len(processor.vocabulary)),
+        },
         roles={
             "image": patch_roles(boxes, len(pixels), grid),
             "text": token_roles(said, tokens, processor.tokens),
@@ -156,19 +159,3 @@ def places(boxes: Boxes | None, n: int, grid: Grid) -> Int[np.ndarray, "image ob
     if boxes is None:
         return np.full((n, 2), -1)
     return np.array([[patch_at(box, grid) for box in pair] for pair in boxes])
-
-
-def patch_occurrence(grid: Grid) -> Occurrence:
-    """CLS stands at position 0, a patch anywhere else."""
-    occurs = torch.zeros(2, 1 + grid[0] * grid[1], dtype=torch.bool)
-    occurs[0, 0] = occurs[1, 1:] = True
-    return occurs
-
-
-def token_occurrence(tokens: Tokens, processor: Reads) -> Occurrence:
-    """Which token stands where in the captions; padding behind the end does not count."""
-    occurs = torch.zeros(len(processor.vocabulary), tokens.ids.shape[1], dtype=torch.bool)
-    position = torch.arange(tokens.ids.shape[1]).expand_as(tokens.ids)
-    read = position <= tokens.pool[:, None]
-    occurs[tokens.ids[read], position[read]] = True
-    return occurs

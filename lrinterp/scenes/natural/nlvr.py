@@ -10,12 +10,14 @@ crop turns the answer round.
 """
 
 from lrinterp.scenes.natural.relation import Box, Relation
-from lrinterp.scenes.natural.source import Row, Suite, existing, json_lines
+from lrinterp.scenes.natural.source import CROP, Row, Suite, Whole, existing, json_lines, listed
 from lrinterp.store import InputError
 
 __all__ = ["NLVR"]
 
 SIDES = ("left", "right")
+NAME = listed(str, 2, "texts")
+SQUARE = listed(Whole, 3, "whole numbers")
 
 
 def relations(row: Row) -> list[Relation]:
@@ -26,10 +28,12 @@ def relations(row: Row) -> list[Relation]:
 def about(row: Row, right: int) -> Relation:
     """The row about one of the objects; captions are ordered [left, right]."""
     one, other = SIDES[right], SIDES[1 - right]
-    names = {side: " ".join(row.texts(side, 2)) for side in SIDES}
-    image = row.text("image")
-    crop = x0, y0, x1, y1 = row.wholes("crop", 4)
-    boxes = {side: fractions(row.wholes(f"{side}_xysize", 3), x1 - x0, y1 - y0) for side in SIDES}
+    names = {side: " ".join(row.field(side, NAME)) for side in SIDES}
+    image = row.field("image")
+    crop = x0, y0, x1, y1 = row.field("crop", CROP)
+    boxes = {
+        side: fractions(row.field(f"{side}_xysize", SQUARE), x1 - x0, y1 - y0) for side in SIDES
+    }
     if names["left"] == names["right"]:
         raise InputError(f"two objects of one name, {names['left']!r}: both captions are right")
     if boxes["left"][2] > boxes["right"][0]:

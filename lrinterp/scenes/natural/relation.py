@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from lrinterp.store import InputError
+from lrinterp.store import InputError, one_of
 
 __all__ = ["BadRow", "Foil", "Relation"]
 
@@ -97,10 +97,8 @@ class Relation:
         for name in ("relation", "group"):
             if not getattr(self, name).strip():
                 raise InputError(f"the {name} is empty")
-        for name, kinds in (("axis", Axis), ("foil", Foil)):
-            if (value := getattr(self, name)) not in get_args(kinds):
-                expected = ", ".join(get_args(kinds))
-                raise InputError(f"unknown {name} {value!r}; expected one of {expected}")
+        one_of(self, "axis", get_args(Axis))
+        one_of(self, "foil", get_args(Foil))
 
     def _check_geometry(self) -> None:
         if self.crop is not None and self.picture is None:

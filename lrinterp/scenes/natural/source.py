@@ -8,17 +8,39 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TextIO
 
-from lrinterp.scenes.natural.array import array_items
+from msgspec import Meta
+
 from lrinterp.scenes.natural.relation import BadRow, Relation
-from lrinterp.store import InputError, parse_json
+from lrinterp.store import InputError, parse_json, shortened, taken
 
-__all__ = ["LeftOut", "Row", "Suite", "csv_rows", "existing", "json_array", "json_lines"]
-
+__all__ = [
+    "CROP",
+    "LeftOut",
+    "Row",
+    "Suite",
+    "Text",
+    "Whole",
+    "csv_rows",
+    "existing",
+    "json_array",
+    "json_lines",
+    "listed",
+]
 
 LARGEST = 2**31
 """Bound of whole numbers: indices and pixels."""
+Text = Annotated[str, Meta(pattern=r"\S", description="text")]
+Whole = Annotated[int, Meta(ge=-LARGEST, le=LARGEST, description="a whole number")]
+
+
+def listed(kind: Any, length: int, what: str) -> Any:
+    """The type of a list of so many items."""
+    return Annotated[tuple[(kind,) * length], Meta(description=f"a list of {length} {what}")]
+
+
+CROP = listed(Whole, 4, "whole numbers")
 
 
 class LeftOut(Exception):
@@ -33,6 +55,8 @@ class Row:
     number: int
     """From 1. In JSON lines it is the number of the line; in CSV the header does not count."""
     value: Any
+    strict: bool = True
+    """Are its numbers numbers? In CSV they are text."""
 
     @property
     def where(self) -> str:
@@ -46,41 +70,15 @@ class Row:
             raise InputError(f"expected an object with fields, got {shortened(self.value)}")
         return self.value
 
-    def field(self, name: str) -> Any:
-        """A field that must be there."""
+    def field(self, name: str, kind: Any = Text) -> Any:
+        """A field that must be there, as a type has it."""
         if name not in self.fields:
             raise InputError(f"field {name!r} is missing; found {', '.join(self.fields) or 'none'}")
-        return self.fields[name]
+        return taken(self.fields[name], kind, f"field {name!r}", strict=self.strict)
 
-    def text(self, name: str) -> str:
-        """A field of text that is not empty."""
-        value = self.field(name)
-        if not isinstance(value, str) or not value.strip():
-            raise InputError(f"field {name!r}: expected text, got {shortened(value)}")
-        return value
-
-    def whole(self, name: str) -> int:
-        """A field that is a whole number."""
-        return whole(self.field(name), name)
-
-    def several(self, name: str, length: int | None = None) -> list[Any]:
-        """A field that is a list, of a given length if one is given."""
-        value = self.field(name)
-        if not isinstance(value, list) or (length is not None and len(value) != length):
-            expected = "a list" if length is None else f"a list of {length}"
-            raise InputError(f"field {name!r}: expected {expected}, got {shortened(value)}")
-        return value
-
-    def texts(self, name: str, length: int | None = None) -> tuple[str, ...]:
-        """A field that is a list of text."""
-        values = self.several(name, length)
-        if not all(isinstance(value, str) for value in values):
-            raise InputError(f"field {name!r}: expected a list of text, got {shortened(values)}")
-        return tuple(values)
-
-    def wholes(self, name: str, length: int) -> tuple[int, ...]:
-        """A field that is a list of whole numbers."""
-        return tuple(whole(value, name) for value in self.several(name, length))
+    def get(self, name: str, kind: Any = Text, default: Any = "") -> Any:
+        """A field that may be left out."""
+        return self.field(name, kind) if name in self.fields else default
 
 
 Rows = Iterator[Row | BadRow]
@@ -106,67 +104,69 @@ def json_lines(path: Path) -> Rows:
     """JSON lines; empty lines are passed over."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                yield Row(path, number, parse_json(line))
-            except (ValueError, RecursionError) as error:
-                yield BadRow(place(path, number), f"not valid JSON ({error})")
+            if line.strip():
+                yield json_row(path, number, line)
 
 
 def json_array(path: Path) -> Rows:
-    """The items of one JSON array."""
-    for number, value in enumerate(array_items(path), 1):
-        try:
-            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-        except ValueError as error:
-            yield BadRow(place(path, number), f"not valid JSON ({error})")
-        else:
-            yield Row(path, number, value)
+    """The items of one JSON array, which is read whole; InputError where the file is none."""
+    try:
+        items = json.loads(path.read_text(encoding="utf-8-sig", errors="surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a JSON array ({error})") from error
+    if not isinstance(items, list):
+        raise InputError(f"{path}: not a JSON array ({shortened(items)})")
+    for number, item in enumerate(items, 1):
+        yield json_row(path, number, json.dumps(item, ensure_ascii=False))
+
+
+def json_row(path: Path, number: int, text: bytes | str) -> Row | BadRow:
+    """One row, if it is strict JSON."""
+    try:
+        return Row(path, number, parse_json(text))
+    except (ValueError, RecursionError) as error:
+        return BadRow(place(path, number), f"not valid JSON ({error})")
 
 
 def csv_rows(path: Path) -> Rows:
     """A CSV file with a header; empty cells are left out of a row."""
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        header = next_cells(reader) or []
-        check_names(path, header)
-        number = 0
-        while (cells := next_cells(reader)) is not None:
-            number += 1
-            if cells != []:
-                yield csv_row(path, number, header, cells)
+        lines = cells(file)
+        header = next(lines, [])
+        if isinstance(header, str):
+            raise InputError(f"{path}: the header is {header}")
+        if twice := [name for name in header if name and header.count(name) > 1]:
+            raise InputError(f"{path}: the column {shortened(twice[0])} stands twice; rename one")
+        for number, line in enumerate(lines, 1):
+            if line:
+                yield csv_row(path, number, header, line)
 
 
-def check_names(path: Path, header: list[str] | str) -> None:
-    """Refuse a column that stands twice: which of the two is meant?"""
-    names = [name for name in header if name] if isinstance(header, list) else []
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"{path}: the column {shortened(twice[0])} stands twice; rename one")
+def cells(file: TextIO) -> Iterator[list[str] | str]:
+    """The cells of each line, or what is wrong with it."""
+    reader = csv.reader(file, strict=True)
+    while True:
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield f"not valid CSV ({error})"
 
 
-def next_cells(reader: Iterator[list[str]]) -> list[str] | str | None:
-    """The next row; what is wrong with it; or None at the end."""
-    try:
-        return next(reader, None)
-    except csv.Error as error:
-        return f"not valid CSV ({error})"
-
-
-def csv_row(
-    path: Path, number: int, header: list[str] | str, cells: list[str] | str
-) -> Row | BadRow:
+def csv_row(path: Path, number: int, header: list[str], line: list[str] | str) -> Row | BadRow:
     """Cells under their header."""
     where = place(path, number)
-    if isinstance(header, str) or isinstance(cells, str):
-        return BadRow(where, cells if isinstance(cells, str) else f"the header is {header}")
-    if len(cells) != len(header):
-        return BadRow(where, f"expected {len(header)} cells, as in the header, got {len(cells)}")
+    if isinstance(line, str):
+        return BadRow(where, line)
+    if len(line) != len(header):
+        return BadRow(where, f"expected {len(header)} cells, as in the header, got {len(line)}")
     try:
-        "".join(cells).encode()
+        "".join(line).encode()
     except UnicodeEncodeError:
         return BadRow(where, "not UTF-8 text")
-    return Row(path, number, {k: v for k, v in zip(header, cells, strict=True) if v.strip()})
+    value = {name: cell for name, cell in zip(header, line, strict=True) if cell.strip()}
+    return Row(path, number, value, strict=False)
 
 
 def place(path: Path, number: int) -> str:
@@ -174,23 +174,8 @@ def place(path: Path, number: int) -> str:
     return f"{path.name}, row {number}"
 
 
-def whole(value: Any, name: str) -> int:
-    """A whole number."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InputError(f"field {name!r}: expected a whole number, got {shortened(value)}")
-    if abs(value) > LARGEST:
-        raise InputError(f"field {name!r}: too large, got {shortened(value)}")
-    return value
-
-
 def existing(picture: Path) -> Path:
     """A picture whose file is there; what is in it is not looked at yet."""
     if not picture.is_file():
         raise InputError(f"there is no picture {picture}")
     return picture
-
-
-def shortened(value: Any) -> str:
-    """A value as it would be written, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -28,7 +28,10 @@ SUITES = tuple(ADAPTERS)
 
 
 class Reader(Iterator[Relation]):
-    """The relations of a suite, one at a time; memory does not grow with the number of rows."""
+    """The relations of a suite, one at a time.
+
+    A JSON array is read whole; of other files memory does not grow with the number of rows.
+    """
 
     def __init__(self, suite: Suite, files: list[Path], on_bad: OnBad | None) -> None:
         self.suite, self.files, self.on_bad = suite, files, on_bad

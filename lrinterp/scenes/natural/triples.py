@@ -5,9 +5,10 @@ For captions made from a template, over objects that people did photograph toget
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lrinterp.scenes.natural.relation import BadRow
-from lrinterp.scenes.natural.source import Row, json_lines
+from lrinterp.scenes.natural.source import Row, Whole, json_lines
 from lrinterp.store import InputError
 
 __all__ = ["Triple", "read_triples"]
@@ -48,11 +49,11 @@ def triple(row: Row | BadRow) -> Triple:
         raise InputError(str(row))
     try:
         return Triple(
-            dataset=row.text("dataset"),
-            id=row.whole("id"),
-            subject=row.text("subject"),
-            object="" if row.field("object") is None else row.text("object"),
-            relation=row.text("relation"),
+            dataset=row.field("dataset"),
+            id=row.field("id", Whole),
+            subject=row.field("subject"),
+            object="" if row.field("object", Any) is None else row.field("object"),
+            relation=row.field("relation"),
         )
     except InputError as error:
         raise InputError(f"{row.where}: {error}") from error

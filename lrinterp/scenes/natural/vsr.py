@@ -14,6 +14,7 @@ rows: for what was trained on them use `zeroshot`.
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from lrinterp.scenes.natural.phrases import axis_of, opposite_of
 from lrinterp.scenes.natural.relation import Relation
@@ -36,13 +37,15 @@ VSR_RELATIONS = tuple(
 
 def relations(row: Row) -> list[Relation]:
     """A true row whose relation has an opposite: the caption, and the same with the opposite."""
-    caption, name, label = row.text("caption"), row.text("relation"), row.whole("label")
+    caption, name, label = (
+        row.field("caption"),
+        row.field("relation"),
+        row.field("label", Literal[0, 1]),
+    )
     if name not in VSR_RELATIONS:
         raise InputError(
             f"unknown relation {name!r}; not one of VSR's {len(VSR_RELATIONS)} relations"
         )
-    if label not in (0, 1):
-        raise InputError(f"field 'label': expected 0 or 1, got {label}")
     before, subject, object_, after = parts(caption, name)
     opposite = opposite_of(name)
     if label == 0:
@@ -84,7 +87,7 @@ def form(relation: str) -> re.Pattern[str]:
 
 def found(row: Row) -> Path:
     """The picture, wherever a published layout puts it."""
-    name = row.text("image")
+    name = row.field("image")
     above = (row.file.parent, *row.file.absolute().parents[1:3])
     places = [
         folder / kind / name for folder in above for kind in ("images", "train2017", "val2017")

@@ -11,11 +11,14 @@ published scorer: a pair is two opposite relations of the same objects, a set al
 """
 
 import re
+from typing import Annotated
+
+from msgspec import Meta
 
 from lrinterp.scenes.natural.phrases import axis_of, opposite_of
 from lrinterp.scenes.natural.relation import Axis, Relation
-from lrinterp.scenes.natural.source import Row, Suite, existing, json_array
-from lrinterp.store import InputError
+from lrinterp.scenes.natural.source import Row, Suite, existing, json_array, listed
+from lrinterp.store import InputError, taken
 
 __all__ = ["WHATSUP"]
 
@@ -38,6 +41,11 @@ CONTROLLED: dict[str, tuple[str, Axis]] = {
 """The second word of a file name: the relation, and the axis its pair is on. `on` is here the
 opposite of `under`.
 """
+OPTIONS = listed(str, 4, "texts")
+ASKED = Annotated[
+    tuple[int | str, str, str],
+    Meta(description="a list of image id, right caption, wrong caption"),
+]
 ONE_OBJECT = re.compile(
     r"(?:a photo of )?(?:an? |the )?(?P<subject>.+?)"
     r"(?: on| at| in| to)?(?: the)? (?P<relation>left|right|top|bottom|above|below|front|behind)",
@@ -60,7 +68,7 @@ def relations(row: Row) -> list[Relation]:
 def controlled(row: Row, subset: str) -> Relation:
     """A row of A or B: four captions, and keys from the file name."""
     folder = WHATSUP.files[row.file.name]
-    picture = row.file.parent / folder / row.text("image_path").split("/")[-1]
+    picture = row.file.parent / folder / row.field("image_path").split("/")[-1]
     subject, word, object_ = of_file(picture.stem)
     relation, axis = CONTROLLED[word]
     both = f"{subset}: {subject}, {object_}"
@@ -68,7 +76,7 @@ def controlled(row: Row, subset: str) -> Relation:
         suite="whatsup",
         where=row.where,
         picture=existing(picture),
-        captions=row.texts("caption_options", 4),
+        captions=row.field("caption_options", OPTIONS),
         right=0,
         relation=relation,
         axis=axis,
@@ -96,11 +104,7 @@ def of_file(stem: str) -> tuple[str, str, str]:
 
 def asked(row: Row, subset: str) -> Relation:
     """A row of COCO- or GQA-spatial: the right caption and a wrong one."""
-    if not isinstance(row.value, list) or len(row.value) != 3:
-        raise InputError("expected a list of image id, right caption, wrong caption")
-    image, *captions = row.value
-    if not (isinstance(image, int | str) and all(isinstance(text, str) for text in captions)):
-        raise InputError("expected an image id and two captions that are text")
+    image, *captions = taken(row.value, ASKED, "row")
     subject, relation, object_ = stated(captions[0], subset)
     name = str(image).zfill(12 if subset.startswith("COCO") else 0) + ".jpg"
     return Relation(

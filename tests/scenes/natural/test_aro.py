@@ -106,5 +106,5 @@ def test_without_its_pictures_the_folder_is_refused(tmp_path: Path):
 
 def test_an_object_in_place_of_the_array_is_refused(folder: Path):
     (folder / "visual_genome_relation.json").write_text(json.dumps(ROW))
-    with pytest.raises(InputError, match=r"row 1: not a JSON array \(expected '\['"):
+    with pytest.raises(InputError, match=r"visual_genome_relation.json: not a JSON array"):
         list(read_relations("aro", folder, on_bad=lambda _: None))

@@ -3,10 +3,20 @@ from pathlib import Path
 import pytest
 
 from lrinterp.scenes.natural.relation import BadRow
-from lrinterp.scenes.natural.source import Row, csv_rows, existing, json_array, json_lines
+from lrinterp.scenes.natural.source import (
+    CROP,
+    Row,
+    Whole,
+    csv_rows,
+    existing,
+    json_array,
+    json_lines,
+    listed,
+)
 from lrinterp.store import InputError
 
 ROW = Row(Path("data/a.jsonl"), 4, {"n": 3, "yes": True, "text": "hat", "list": [1, 2], "none": ""})
+PAIR = listed(Whole, 2, "whole numbers")
 
 
 def seen(rows) -> list[tuple[str, object]]:
@@ -15,19 +25,29 @@ def seen(rows) -> list[tuple[str, object]]:
 
 def test_fields_come_as_what_they_must_be():
     assert ROW.where == "a.jsonl, row 4"
-    assert (ROW.whole("n"), ROW.text("text"), ROW.wholes("list", 2)) == (3, "hat", (1, 2))
+    assert (ROW.field("n", Whole), ROW.field("text"), ROW.field("list", PAIR)) == (3, "hat", (1, 2))
+    assert (ROW.get("text"), ROW.get("hat"), ROW.get("hat", Whole, None)) == ("hat", "", None)
 
 
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda: ROW.text("hat"), "field 'hat' is missing; found n, yes, text, list, none"),
-        (lambda: ROW.text("n"), "field 'n': expected text, got 3"),
-        (lambda: ROW.text("none"), "field 'none': expected text, got ''"),
-        (lambda: ROW.whole("yes"), "field 'yes': expected a whole number, got True"),
-        (lambda: ROW.several("text"), "field 'text': expected a list, got 'hat'"),
-        (lambda: ROW.wholes("list", 4), r"field 'list': expected a list of 4, got \[1, 2\]"),
-        (lambda: ROW.texts("list"), r"field 'list': expected a list of text, got \[1, 2\]"),
+        (lambda: ROW.field("hat"), "field 'hat' is missing; found n, yes, text, list, none"),
+        (lambda: ROW.field("n"), "field 'n': expected text, got 3"),
+        (lambda: ROW.field("none"), "field 'none': expected text, got ''"),
+        (lambda: ROW.field("yes", Whole), "field 'yes': expected a whole number, got True"),
+        (
+            lambda: ROW.field("text", PAIR),
+            "field 'text': expected a list of 2 whole numbers, got 'hat'",
+        ),
+        (
+            lambda: ROW.field("list", CROP),
+            r"field 'list': expected a list of 4 whole numbers, got \[1, 2\]",
+        ),
+        (
+            lambda: ROW.field("list", tuple[str, ...]),
+            r"field 'list': expected tuple.*, got \[1, 2\]",
+        ),
         (lambda: Row(ROW.file, 1, [1]).fields, r"expected an object with fields, got \[1\]"),
         (lambda: existing(Path("no.png")), "there is no picture no.png"),
     ],
@@ -84,5 +104,33 @@ def test_a_column_that_stands_twice_is_named(tmp_path: Path):
 
 
 def test_a_whole_number_has_a_bound():
-    with pytest.raises(InputError, match="field 'n': too large, got -1000"):
-        Row(ROW.file, 1, {"n": -(10**400)}).whole("n")
+    with pytest.raises(InputError, match="field 'n': expected a whole number, got -1000"):
+        Row(ROW.file, 1, {"n": -(10**400)}).field("n", Whole)
+
+
+def test_numbers_of_csv_are_text():
+    """In CSV alone; what is no number stays an error."""
+    row = Row(ROW.file, 1, {"n": "12", "box": ["0", "0.5"], "bad": "1x"}, strict=False)
+    assert (row.field("n", Whole), row.field("box", listed(float, 2, "numbers"))) == (12, (0, 0.5))
+    with pytest.raises(InputError, match="field 'bad': expected a whole number, got '1x'"):
+        row.field("bad", Whole)
+    with pytest.raises(InputError, match="field 'n': expected a whole number, got '12'"):
+        Row(ROW.file, 1, {"n": "12"}).field("n", Whole)
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2", "[1] 2", "[1 2]", '{"a": 1}', "[" * 100_000])
+def test_what_is_no_array_is_named(tmp_path: Path, text: str):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(InputError, match=r"a\.json: not a JSON array"):
+        list(json_array(tmp_path / "a.json"))
+
+
+def test_an_array_may_be_empty_and_begin_with_a_mark(tmp_path: Path):
+    (tmp_path / "a.json").write_text("\ufeff [ ] ", encoding="utf-8")
+    assert list(json_array(tmp_path / "a.json")) == []
+
+
+def test_a_broken_header_is_named(tmp_path: Path):
+    (tmp_path / "a.csv").write_text('"a"b,c\n1,2\n')
+    with pytest.raises(InputError, match=r"a\.csv: the header is not valid CSV"):
+        list(csv_rows(tmp_path / "a.csv"))

@@ -86,8 +86,8 @@ def test_another_file_of_the_split_can_be_given(tmp_path: Path, paint):
     [
         ({"relation": "atop"}, "unknown relation 'atop'; not one of VSR's 66 relations"),
         ({"relation": "under"}, "the relation 'under' does not stand in the caption 'The hot dog"),
-        ({"label": 2}, "field 'label': expected 0 or 1, got 2"),
-        ({"label": "1"}, "field 'label': expected a whole number, got '1'"),
+        ({"label": 2}, "field 'label': expected one of 0, 1, got 2"),
+        ({"label": "1"}, "field 'label': expected one of 0, 1, got '1'"),
         ({"image": "1.jpg"}, r"there is no picture 1\.jpg; looked in images, train2017 and"),
         ({"caption": " "}, "field 'caption': expected text"),
     ],

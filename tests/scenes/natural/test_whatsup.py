@@ -189,7 +189,11 @@ CUP = "A photo of a cup to the left of a hat"
         (A, ROWS_A[0] | {"caption_options": ["a", "b"]}, "expected a list of 4"),
         (A, ROWS_A[0] | {"caption_options": ["a", "b", "b", "c"]}, "two captions are equal: 'b'"),
         ("coco_qa_two_obj.json", [139, CUP], "expected a list of image id, right"),
-        ("coco_qa_two_obj.json", [139, CUP, 3], "expected an image id and two captions"),
+        (
+            "coco_qa_two_obj.json",
+            [139, CUP, 3],
+            "expected a list of image id, right caption, wrong caption",
+        ),
         ("coco_qa_two_obj.json", [1, CUP, "x"], "there is no picture .*000000000001.jpg"),
         ("coco_qa_two_obj.json", [139, "A cup near a hat", "x"], "unknown relation in the caption"),
         (
