@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import lrinterp as lr
@@ -149,12 +150,33 @@ def test_a_checkpoint_of_the_toy_world(run: Run, rows: Path, tmp_path: Path):
     check_refused(answer, "reads no pictures", "lrinterp evaluate")
 
 
-def test_the_rows_are_not_written_over(run: Run, clip_folder: Path, rows: Path):
+def test_the_rows_are_not_written_over(run: Run, clip_folder: Path, rows: Path, tmp_path: Path):
     path = rows / "relations.jsonl"
     before = path.read_text()
-    options = ("--suite", "jsonl", "--data", rows, "--json", path)
-    check_refused(run("benchmark", clip_folder, *options), "would overwrite the rows")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/relations.jsonl").symlink_to(path)
+    for data in (rows, tmp_path / "elsewhere"):
+        for option in ("--json", "--out", "--scores"):
+            options = ("--suite", "jsonl", "--data", data, option, path)
+            check_refused(
+                run("benchmark", clip_folder, *options), option, "would overwrite the rows"
+            )
     assert path.read_text() == before
+
+
+@pytest.fixture
+def scored(run: Run, make_clip: Callable[..., Path], rows: Path, tmp_path: Path) -> Path:
+    """The scores of another checkpoint."""
+    path = tmp_path / "other.parquet"
+    options = ("--suite", "jsonl", "--data", rows, "--scores", path)
+    code, out, err = run("benchmark", make_clip(seed=1), *options)
+    assert code == 0, err
+    assert f"Wrote {path}" in out
+    return path
+
+
+def test_scores_are_kept(scored: Path):
+    assert len(pd.read_parquet(scored)) == 6
 
 
 def test_the_real_pictures_of_nlvr(run: Run, clip_folder: Path, data_root: Path, tmp_path: Path):

@@ -24,8 +24,8 @@ from typing import Any, TypeVar, get_args
 
 from lrinterp.scenes.natural.phrases import axis_of
 from lrinterp.scenes.natural.relation import Axis, Box, Foil, Relation
-from lrinterp.scenes.natural.source import Row, Suite, csv_rows, existing, json_lines, shortened
-from lrinterp.store import InputError
+from lrinterp.scenes.natural.source import Row, Suite, csv_rows, existing, json_lines
+from lrinterp.store import InputError, shortened
 
 __all__ = ["CSV", "JSONL"]
 

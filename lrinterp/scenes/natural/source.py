@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lrinterp.scenes.natural.array import array_items
 from lrinterp.scenes.natural.relation import BadRow, Relation
-from lrinterp.store import InputError, parse_json
+from lrinterp.store import InputError, parse_json, shortened
 
 __all__ = ["LeftOut", "Row", "Suite", "csv_rows", "existing", "json_array", "json_lines"]
 
@@ -115,8 +114,17 @@ def json_lines(path: Path) -> Rows:
 
 
 def json_array(path: Path) -> Rows:
-    """The items of one JSON array."""
-    for number, value in enumerate(array_items(path), 1):
+    """The items of one JSON array; InputError, naming the file, for anything else.
+
+    Bytes that are not UTF-8 and numbers that JSON does not have make the item they are in bad.
+    """
+    try:
+        items = json.loads(path.read_text(encoding="utf-8-sig", errors="surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(items, list):
+        raise InputError(f"{path}: not a JSON array, but {shortened(items)}")
+    for number, value in enumerate(items, 1):
         try:
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except ValueError as error:
@@ -188,9 +196,3 @@ def existing(picture: Path) -> Path:
     if not picture.is_file():
         raise InputError(f"there is no picture {picture}")
     return picture
-
-
-def shortened(value: Any) -> str:
-    """A value as it would be written, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -86,3 +86,30 @@ def test_a_column_that_stands_twice_is_named(tmp_path: Path):
 def test_a_whole_number_has_a_bound():
     with pytest.raises(InputError, match="field 'n': too large, got -1000"):
         Row(ROW.file, 1, {"n": -(10**400)}).whole("n")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "not valid JSON"),
+        ("[1, 2", "not valid JSON"),
+        ("[1, 2,]", "not valid JSON"),
+        ("[1] 2", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("[" + "9" * 5000 + "]", "not valid JSON"),
+        ('{"a": 1}', "not a JSON array, but {'a': 1}"),
+    ],
+)
+def test_what_is_no_array_is_refused_by_name(tmp_path: Path, text: str, reason: str):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=rf"{path}: {reason}"):
+        list(json_array(path))
+
+
+def test_an_array_may_be_empty_or_begin_with_a_byte_order_mark(tmp_path: Path):
+    path = tmp_path / "a.json"
+    path.write_text("\ufeff\n [1, [2]] \n")
+    assert [value for _, value in seen(json_array(path))] == [1, [2]]
+    path.write_text(" [ ] ")
+    assert seen(json_array(path)) == []
