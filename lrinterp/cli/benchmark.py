@@ -37,6 +37,10 @@ def benchmark(
     scores: Annotated[
         Path | None, typer.Option(help="Write the scores of every row here, as Parquet.")
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="The --scores of another checkpoint on these rows: paired differences."),
+    ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Count bad rows and go on; else the first one ends.")
     ] = False,
@@ -56,21 +60,26 @@ def benchmark(
 
     folder, bad = suite_folder(suite, data), [] if skip_bad else None
     rows = read_relations(suite, folder, bad)
-    inputs = [*read_from(suite, data, tokenizer), *rows.files]
+    inputs = [*read_from(suite, data, tokenizer), *rows.files, *([against] if against else [])]
     outputs = {"--json": json, "--out": out, "--scores": scores}
     check_outputs(Path(checkpoint), outputs, inputs)
+    other = suites.read_scores(against) if against else None
     loaded = lr.load_checkpoint(checkpoint, tokenizer=tokenizer)
     model = loaded.model.to(pick_device(device))
     result = suites.benchmark(model, rows, bad=bad, fit=fit, limit=limit)
     if scores:
         suites.write_scores(scores, result.scores)
-    results = {result.name: result}
+    compared = None if other is None else suites.against(result, other, name=str(against))
+    results = {one.name: one for one in (result, compared) if one}
     provenance = sourced(loaded.provenance(command_line()), result, folder)
     if out:
         write_report(results, provenance, out)
     if json:
         write_json(json, lr.document(results, provenance))
     print_overview(result)
+    if compared:
+        print_frame(compared.overview())
+        typer.echo(printable(compared.finding))
     for path in filter(None, outputs.values()):
         typer.echo(f"Wrote {path}")
 

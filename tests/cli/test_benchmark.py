@@ -175,8 +175,60 @@ def scored(run: Run, make_clip: Callable[..., Path], rows: Path, tmp_path: Path)
     return path
 
 
-def test_scores_are_kept(scored: Path):
-    assert len(pd.read_parquet(scored)) == 6
+def test_two_checkpoints_are_compared_row_by_row(
+    run: Run, clip_folder: Path, rows: Path, scored: Path, tmp_path: Path
+):
+    numbers, report, own = tmp_path / "b.json", tmp_path / "b.html", tmp_path / "own.parquet"
+    outputs = ("--json", numbers, "--out", report, "--scores", own)
+    options = ("--suite", "jsonl", "--data", rows, "--against", scored)
+    code, out, err = run("benchmark", clip_folder, *options, *outputs)
+    assert code == 0, err
+    one, other = (pd.read_parquet(path)["credit"] for path in (own, scored))
+    assert (one != other).any()
+    results = json.loads(numbers.read_text(), parse_constant=pytest.fail)["results"]
+    gap = results["against"]["summary"]["accuracy"]
+    assert gap["value"] == pytest.approx((one - other).mean())
+    assert (gap["n"], gap["estimator"]) == (6, "difference")
+    assert results["against"]["finding"] in out.replace("\n", " ")
+    assert "This checkpoint minus" in report.read_text()
+
+
+def test_a_checkpoint_against_its_own_scores_is_the_same(
+    run: Run, clip_folder: Path, rows: Path, tmp_path: Path
+):
+    own, numbers = tmp_path / "own.parquet", tmp_path / "b.json"
+    options = ("--suite", "jsonl", "--data", rows)
+    assert run("benchmark", clip_folder, *options, "--scores", own)[0] == 0
+    code, _, err = run("benchmark", clip_folder, *options, "--against", own, "--json", numbers)
+    assert code == 0, err
+    table = json.loads(numbers.read_text())["results"]["against"]["table"]
+    assert {row["value"] for row in table} == {0}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--limit", 4), "scores of 6 rows, expected 4"),
+        (("--fit", "pad"), "other rows: fit of relations.jsonl, row 1 is 'crop', not 'pad'"),
+    ],
+)
+def test_scores_of_other_rows_are_refused(
+    run: Run, clip_folder: Path, rows: Path, scored: Path, options: tuple[object, ...], reason: str
+):
+    given = ("--suite", "jsonl", "--data", rows, "--against", scored)
+    check_refused(run("benchmark", clip_folder, *given, *options), str(scored), reason)
+
+
+def test_files_that_are_no_scores_are_refused_before_any_work(
+    run: Run, rows: Path, scored: Path, tmp_path: Path
+):
+    """There is no such checkpoint; nobody gets as far as to look for it."""
+    given = ("benchmark", tmp_path / "none", "--suite", "jsonl", "--data", rows, "--against")
+    check_refused(run(*given, rows / "relations.jsonl"), "relations.jsonl: no Parquet file")
+    check_refused(run(*given, tmp_path / "no.parquet"), "no.parquet: No such file")
+    before = scored.read_bytes()
+    check_refused(run(*given, scored, "--scores", scored), "--scores", "would overwrite")
+    assert scored.read_bytes() == before
 
 
 def test_the_real_pictures_of_nlvr(run: Run, clip_folder: Path, data_root: Path, tmp_path: Path):
