@@ -95,9 +95,8 @@ def mechanism(loaded: LoadedSweep, arm: str) -> None:
     print(f"span of the headline gradient: {span.min():.2f} to {span.max():.2f} logits")
     rho = order.corr(span, method="spearman")
     print(f"order and span over models: Spearman {rho:.2f}")
-    print(
-        f"order on trained pairs, 15 labels, 30 layouts: {most[accuracy_of('seen_pair', 'order')].mean():.3f}"
-    )
+    trained = most[accuracy_of("seen_pair", "order")].mean()
+    print(f"order on trained pairs, 15 labels, 30 layouts: {trained:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,39 +1,27 @@
-"""From rows to scores: each picture and each caption is read and embedded once a batch.
+"""From rows to scores: each picture is read and embedded once a batch, each caption once.
 
-Pictures are opened one at a time and kept as the small square that the model reads. A bounded
-number of caption embeddings is kept, because suites repeat their captions.
+Pictures are opened one at a time and kept, until their batch is scored, as the small square that
+the model reads.
 """
 
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lrinterp.axes import Pixels
+from lrinterp.benchmark.scores import Scored
 from lrinterp.encoders import DualEncoder, Fit
-from lrinterp.scenes.natural import Relation, open_picture
+from lrinterp.scenes.natural import BadRow, Relation, open_picture
 from lrinterp.store import InputError
 
-__all__ = ["Embedder", "Ready"]
+__all__ = ["Embedder"]
 
-KEPT = 1024
-"""Caption embeddings that are kept from one batch to the next."""
-
-
-@dataclass(frozen=True, eq=False)
-class Ready:
-    """A row whose picture has been read and whose captions fit the model."""
-
-    relation: Relation
-    pixels: Pixels
-
-    @property
-    def picture(self) -> tuple[object, ...]:
-        """What tells its picture from others."""
-        return self.relation.picture, self.relation.crop
+Seen: TypeAlias = tuple[Path | None, tuple[int, ...] | None]
+"""What tells a picture from others: its file and crop."""
 
 
 class Embedder:
@@ -50,70 +38,56 @@ class Embedder:
             )
         self.model, self.processor = model, model.processor
         self.fit: Fit = fit
-        self._captions: OrderedDict[str, Tensor] = OrderedDict()
-        self._last: Ready | None = None
+        self._captions: dict[str, Tensor] = {}
 
-    def read(self, relation: Relation) -> Ready:
-        """Open the picture of a row, and see that its captions fit the context.
+    def score(self, rows: Sequence[Relation], bad: list[BadRow] | None = None) -> list[Scored]:
+        """Each row with the cosine of its picture with each of its captions.
 
-        Raises InputError that names the row.
+        Raises InputError, naming the row, for a picture that cannot be read and captions that do
+        not fit the context, unless there is a list that takes such rows; and where a score is no
+        number.
         """
-        try:
-            if unread := [text for text in relation.captions if text not in self._captions]:
-                self.processor.tokens(unread)
-        except InputError as error:
-            raise InputError(f"{relation.where}: {error}") from error
-        last = self._last
-        if last is None or last.picture != (relation.picture, relation.crop):
-            pixels = self.pixels(relation)
-        else:
-            pixels = last.pixels
-        self._last = Ready(relation, pixels)
-        return self._last
+        pixels: dict[Seen, Pixels] = {}
+        good = []
+        for row in rows:
+            try:
+                self._read(row, pixels)
+                good.append(row)
+            except InputError as error:
+                found = BadRow(row.where, str(error).removeprefix(f"{row.where}: "))
+                if bad is None:
+                    raise InputError(str(found)) from error
+                bad.append(found)
+        return self._scored(good, pixels) if good else []
 
-    def pixels(self, relation: Relation) -> Pixels:
-        """The picture of a row as the tower reads it; InputError names the row."""
-        picture = open_picture(relation)
-        try:
-            return self.processor.pixels([picture], fit=self.fit)
-        except InputError as error:
-            raise InputError(f"{relation.where}: {error}") from error
+    def _read(self, row: Relation, pixels: dict[Seen, Pixels]) -> None:
+        """Open the picture of a row, and see that its captions fit."""
+        if unread := [text for text in row.captions if text not in self._captions]:
+            self.processor.tokens(unread)
+        if (row.picture, row.crop) not in pixels:
+            picture = open_picture(row)
+            pixels[row.picture, row.crop] = self.processor.pixels([picture], fit=self.fit)
 
-    def score(self, rows: Sequence[Ready]) -> list[Float[Tensor, "caption"]]:
-        """For each row the cosine of its picture with each of its captions.
+    def _scored(self, rows: Sequence[Relation], pixels: Mapping[Seen, Pixels]) -> list[Scored]:
+        images = dict(zip(pixels, self._images(list(pixels.values())), strict=True))
+        self._embed(text for row in rows for text in row.captions)
+        found = []
+        for row in rows:
+            texts = torch.stack([self._captions[text] for text in row.captions])
+            scores = texts @ images[row.picture, row.crop]
+            if not scores.isfinite().all():
+                raise InputError(f"{row.where}: the model gives scores that are no numbers")
+            found.append((row, scores))
+        return found
 
-        Raises InputError where a score is no number.
-        """
-        pictures = {row.picture: row.pixels for row in rows}
-        embedded = dict(zip(pictures, self._pictures(list(pictures.values())), strict=True))
-        texts = self._texts([text for row in rows for text in row.relation.captions])
-        scores = [
-            torch.stack([texts[text] for text in row.relation.captions]) @ embedded[row.picture]
-            for row in rows
-        ]
-        for row, found in zip(rows, scores, strict=True):
-            if not found.isfinite().all():
-                raise InputError(
-                    f"{row.relation.where}: the model gives scores that are no numbers"
-                )
-        return scores
-
-    def _pictures(self, pixels: Sequence[Pixels]) -> Float[Tensor, "image d_embed"]:
-        batch = Pixels(
-            torch.cat([one.values for one in pixels]), torch.cat([one.pool for one in pixels])
-        )
+    def _images(self, pixels: Sequence[Pixels]) -> Float[Tensor, "image d_embed"]:
+        values, pools = zip(*((one.values, one.pool) for one in pixels), strict=True)
+        batch = Pixels(torch.cat(values), torch.cat(pools))
         return self.model.embed_all("image", batch.to(self.model.device)).cpu()
 
-    def _texts(self, captions: Sequence[str]) -> dict[str, Tensor]:
-        """The embedding of each caption; those used last are kept."""
-        wanted = dict.fromkeys(captions)
-        if fresh := [text for text in wanted if text not in self._captions]:
+    def _embed(self, captions: Iterable[str]) -> None:
+        """Embed the captions that have not been met before."""
+        if fresh := [text for text in dict.fromkeys(captions) if text not in self._captions]:
             tokens = self.processor.tokens(fresh).to(self.model.device)
             rows = self.model.embed_all("text", tokens).cpu()
-            self._captions.update((t, row.clone()) for t, row in zip(fresh, rows, strict=True))
-        found = {text: self._captions[text] for text in wanted}
-        for text in wanted:
-            self._captions.move_to_end(text)
-        while len(self._captions) > KEPT:
-            self._captions.popitem(last=False)
-        return found
+            self._captions.update(zip(fresh, rows, strict=True))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lrinterp.benchmark.figures import told_by_word
+from lrinterp.benchmark.numbers import Key
 from lrinterp.benchmark.published import published_words
 from lrinterp.grades import beside
 from lrinterp.result import Metric
@@ -15,7 +16,7 @@ from lrinterp.wording import counted, signed
 if TYPE_CHECKING:
     from lrinterp.benchmark.result import Benchmark
 
-__all__ = ["against", "sentences", "share"]
+__all__ = ["sentences", "share"]
 
 
 def sentences(result: "Benchmark") -> Iterator[str]:
@@ -30,23 +31,20 @@ def sentences(result: "Benchmark") -> Iterator[str]:
 
 def accuracy(result: "Benchmark") -> str:
     """How often the right caption scores highest."""
-    rows = result.scalar("all")
-    assert rows is not None  # there is at least one row
     counts = sum(bool(row["in_macro"]) for row in result.rows("relation"))
-    measure, over = ("macro", counted(counts, "relation")) if counts else ("all", "all rows")
-    best, chance = result.scalar(measure), result.chance(measure)
-    assert best is not None
-    assert chance is not None
+    rows, best = result.metrics["accuracy"], result.metrics[result.primary]
+    over = counted(counts, "relation") if counts else "all rows"
+    assert best.chance is not None
     return (
         f"On {counted(rows.n, 'row')} of {counted(rows.n_units, 'group')} of {result.suite}, "
         f"the right caption scores highest in {share(best)} of cases, averaged over {over}: "
-        f"{against(best, chance)}."
+        f"{beside(best, best.chance)}."
     )
 
 
 def recall(result: "Benchmark") -> Iterator[str]:
     """Left and right apart."""
-    left, right = (result.scalar("recall", side) for side in ("left", "right"))
+    left, right = (result.metrics.get(f"{side}_recall") for side in ("left", "right"))
     if left and right:
         yield (
             f"It recognises left in {share(left)} of {counted(left.n, 'row')} and right in "
@@ -56,8 +54,8 @@ def recall(result: "Benchmark") -> Iterator[str]:
 
 def leaning(result: "Benchmark") -> Iterator[str]:
     """How often it says right, beside how often it is so."""
-    says, true = (result.scalar(measure, "right") for measure in ("choice", "truth"))
-    if says and true:
+    if says := result.metrics.get("says_right"):
+        true = result.numbers[Key("truth", name="right")]
         yield (
             f"Of the {counted(says.n, 'row')} that offer it, it says right in {share(says)}; "
             f"it is so in {share(Metric(value=true.value))}."
@@ -73,8 +71,3 @@ def share(scalar: Metric) -> str:
     assert isinstance(scalar.value, float)
     phrase = scalar.phrase if scalar.interval else signed(scalar.value, scalar.digits)
     return f"a share of {phrase}"
-
-
-def against(scalar: Metric, chance: float) -> str:
-    """Where the interval lies against chance."""
-    return beside(scalar, chance)

@@ -1,6 +1,6 @@
 """What a reader of a benchmark must know, in words."""
 
-__all__ = ["BIAS", "GLOSSARY", "INTERVALS", "OMITTED", "PADDED", "SUITE_NOTES", "TIES"]
+__all__ = ["BIAS", "GLOSSARY", "INTERVALS", "OMITTED", "PADDED", "PAIRED", "SUITE_NOTES", "TIES"]
 
 INTERVALS = (
     "Intervals are 95 %: each group of rows that share pictures or objects is left out in turn "
@@ -30,6 +30,11 @@ SUITE_NOTES = {
     "jsonl": OWN,
     "csv": OWN,
 }
+PAIRED = (
+    "Differences are paired: both checkpoints scored the same rows, and each group of rows is left "
+    "out of both at once. p is that of exchanging the two checkpoints in whole groups; it is not "
+    "corrected for the number of differences that are looked at."
+)
 PADDED = {
     "crop": "Pictures that are not square were fitted as the checkpoint does it, as a rule by "
     "cutting off the sides, where an object may be; --fit pad keeps all of them.",

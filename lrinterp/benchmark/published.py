@@ -12,7 +12,7 @@ class Published:
 
     suite: str
     measure: str
-    """The measure it is comparable to, as in `lrinterp.benchmark.board`."""
+    """The measure it is comparable to, as in `lrinterp.benchmark.numbers`."""
     model: str
     low: float
     high: float

@@ -1,7 +1,7 @@
 """What a benchmark found: one table, and what it says in words, figures and tiles."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, final
 
@@ -10,26 +10,19 @@ import pandas as pd
 from lrinterp.benchmark.figures import axes, choices, relations, sides, told_by_word
 from lrinterp.benchmark.finding import sentences
 from lrinterp.benchmark.notes import BIAS, GLOSSARY, INTERVALS, OMITTED, PADDED, SUITE_NOTES, TIES
-from lrinterp.benchmark.published import published_figures
+from lrinterp.benchmark.numbers import Key, incomplete, named, numbers_of
+from lrinterp.benchmark.published import published_figures, published_rows
 from lrinterp.result import Figure, Metric, Result, Tile, records
 from lrinterp.wording import counted, plain_number
 
-__all__ = ["COLUMNS", "Benchmark"]
+__all__ = ["COLUMNS", "Benchmark", "label_of", "number"]
 
-COLUMNS = [
-    "measure",
-    "subset",
-    "name",
-    "axis",
-    "value",
-    "low",
-    "high",
-    "n",
-    "n_units",
-    "chance",
-    "in_macro",
-    "note",
-]
+COLUMNS = "measure subset name axis value low high n n_units chance in_macro note".split()
+TILES = (
+    *map(Key, ("macro", "all")),
+    *(Key("recall", name=side) for side in ("left", "right")),
+    *map(Key, ("pair", "set")),
+)
 MEASURED = {
     "macro": "Mean over relations",
     "published macro": "Published, not measured here: {name}",
@@ -51,48 +44,60 @@ class Benchmark(Result):
     name: ClassVar[str] = "benchmark"
     question: ClassVar[str] = "Does the model know where things are in real pictures?"
 
-    suite: str
-    fit: str
-    """What became of pictures that are not square: `crop` or `pad`."""
-    limit: int | None
+    scores: pd.DataFrame
+    """One row a row of the suite, as in `lrinterp.benchmark.scores`; all numbers come from it."""
+    limit: int | None = None
     """The number of rows after which reading stopped; None where it did not."""
-    table: pd.DataFrame
-    """One row a number, in `COLUMNS`; measures as in `lrinterp.benchmark.board`. Published figures
-    (`published ...`), bad rows (`skipped`), rows that ask nothing (`left out`) and groups that lack
-    rows (`incomplete`) stand below, with a note."""
+    aside: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of the table for bad rows (`skipped`) and rows that ask nothing (`left out`)."""
 
-    def rows(self, measure: str, *, subset: str | None = None) -> list[dict[str, Any]]:
-        """The rows of one measure, of one subset if it is given; `""` is the whole suite."""
-        part = self.table[self.table["measure"] == measure]
-        return records(part if subset is None else part[part["subset"] == subset])
+    @property
+    def suite(self) -> str:
+        """The suite, or several."""
+        return " + ".join(self.scores["suite"].unique())
 
-    def scalar(self, measure: str, name: str = "") -> Metric | None:
-        """A number of the whole suite; None where the suite has none."""
-        found = [row for row in self.rows(measure, subset="") if row["name"] == name]
-        return Metric.of(found[0]) if found else None
+    @property
+    def fit(self) -> str:
+        """What became of pictures that are not square: `crop` or `pad`."""
+        return self.scores["fit"].iloc[0]
 
-    def chance(self, measure: str, name: str = "") -> float | None:
-        """What a guess would score."""
-        found = [row for row in self.rows(measure, subset="") if row["name"] == name]
-        return found[0]["chance"] if found else None
+    @cached_property
+    def numbers(self) -> Mapping[Key, Metric]:
+        """Every number with its sample, by measure, subset and name."""
+        return numbers_of(self.scores)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a number, in `COLUMNS`; measures as in `lrinterp.benchmark.numbers`.
+
+        Published figures (`published ...`), bad rows (`skipped`), rows that ask nothing (`left
+        out`) and groups that lack rows (`incomplete`) stand below, with a note.
+        """
+        place = ["subset", "relation"]
+        known = self.scores[[*place, "axis", "in_macro"]].drop_duplicates(place)
+        about = {("relation", row["subset"], row["relation"]): row for row in records(known)}
+        measured = [
+            {**key._asdict(), **one.plain(), "chance": one.chance, **about.get(key, {})}
+            for key, one in self.numbers.items()
+        ]
+        lacking = incomplete(self.scores).items()
+        lack = [{"measure": "incomplete", "name": k, "n": n} for k, n in lacking if n]
+        return table_of([*measured, *published_rows(self.suite), *self.aside, *lack])
+
+    def rows(self, measure: str) -> list[dict[str, Any]]:
+        """The rows of one measure."""
+        return records(self.table[self.table["measure"] == measure])
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """Macro and row-weighted accuracy, by axis, left and right, pairs and sets, what is bad."""
-        names = {
-            "macro_accuracy": ("macro", ""),
-            "accuracy": ("all", ""),
-            **{f"{row['name']}_accuracy": ("axis", row["name"]) for row in self.rows("axis")},
-            "left_recall": ("recall", "left"),
-            "right_recall": ("recall", "right"),
-            "says_left": ("choice", "left"),
-            "says_right": ("choice", "right"),
-            "pair_accuracy": ("pair", ""),
-            "set_accuracy": ("set", ""),
-        }
-        found = {key: self.scalar(*place) for key, place in names.items()}
         skipped = Metric(value=sum(row["n"] for row in self.rows("skipped")))
-        return {key: one for key, one in found.items() if one} | {"skipped_rows": skipped}
+        return {**named(self.numbers), "skipped_rows": skipped}
+
+    @property
+    def primary(self) -> str:
+        """The mean over relations, where the suite has one."""
+        return next(iter(self.metrics))
 
     @property
     def finding(self) -> str:
@@ -140,19 +145,10 @@ class Benchmark(Result):
 
     def tiles(self) -> tuple[Tile, ...]:
         """Accuracy, left and right, pairs and sets."""
-        labels = {
-            ("macro", ""): "Mean over relations",
-            ("all", ""): "All rows",
-            ("recall", "left"): "Left recall",
-            ("recall", "right"): "Right recall",
-            ("pair", ""): "Pairs all right",
-            ("set", ""): "Sets all right",
-        }
-        found = {place: self.scalar(*place) for place in labels}
+        found = [(key, self.numbers[key]) for key in TILES if key in self.numbers]
         return tuple(
-            Tile(label=labels[p], scalar=one, words=f"chance {number(self.chance(*p))}")
-            for p, one in found.items()
-            if one
+            Tile(label=label_of(key), scalar=one, words=f"chance {number(one.chance)}")
+            for key, one in found
         )
 
     @property
@@ -171,11 +167,9 @@ def omitted(row: Mapping[str, Any]) -> str:
 def line(row: Mapping[str, Any]) -> dict[str, str]:
     """A number in words."""
     scalar = Metric.of(row)
-    what = MEASURED[row["measure"]].format(name=row["name"])
-    of = f", {row['subset']}" if row["subset"] else ""
     left_out = " (not in the mean)" if row["in_macro"] is False else ""
     return {
-        "Measure": f"{what[:1].upper()}{what[1:]}{of}{left_out}",
+        "Measure": label_of(Key(*(row[name] for name in Key._fields))) + left_out,
         "Share": str(scalar),
         "95 % interval": scalar.interval or "–",
         "Chance": number(row["chance"]),
@@ -184,6 +178,21 @@ def line(row: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def label_of(key: Key) -> str:
+    """What a number is."""
+    what = MEASURED[key.measure].format(name=key.name)
+    return what[:1].upper() + what[1:] + (f", {key.subset}" if key.subset else "")
+
+
 def number(value: float | None) -> str:
     """A number in three figures."""
     return "–" if value is None else plain_number(value)
+
+
+def table_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows under the columns of the result."""
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    texts = ["measure", "subset", "name", "axis", "note"]
+    table[texts] = table[texts].astype(object).fillna("")
+    numbers = dict.fromkeys(["value", "low", "high", "chance"], "float64")
+    return table.astype({**numbers, "n": "Int64", "n_units": "Int64", "in_macro": "boolean"})

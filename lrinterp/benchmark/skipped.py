@@ -1,12 +1,12 @@
 """Bad rows that were passed over: counted by reason, the first of each named."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
 from lrinterp.scenes.natural import BadRow
 
-__all__ = ["BadRows"]
+__all__ = ["skipped_rows"]
 
 NAMED = 3
 """Rows of each reason that are named."""
@@ -22,38 +22,17 @@ OWN = re.compile(
 """What is of one row alone: what is quoted or in brackets, files, numbers."""
 
 
-@dataclass
-class Kind:
-    """The rows that are bad for one reason."""
-
-    n: int = 0
-    first: list[str] = field(default_factory=list)
-
-
-class BadRows:
-    """Counts bad rows; hand its `add` to `read_relations` and itself to `benchmark`."""
-
-    def __init__(self) -> None:
-        self.n = 0
-        self.kinds: dict[str, Kind] = {}
-
-    def add(self, bad: BadRow) -> None:
-        """Count a bad row."""
-        reason = reason_of(bad.reason)
-        if reason not in self.kinds and len(self.kinds) >= KINDS:
-            reason = REST
-        kind = self.kinds.setdefault(reason, Kind())
-        kind.n += 1
-        self.n += 1
-        if len(kind.first) < NAMED:
-            kind.first.append(str(bad))
-
-    def rows(self) -> list[dict[str, Any]]:
-        """A row of the table for each reason."""
-        return [
-            {"measure": "skipped", "name": reason, "n": kind.n, "note": "; ".join(kind.first)}
-            for reason, kind in self.kinds.items()
-        ]
+def skipped_rows(bad: Iterable[BadRow]) -> list[dict[str, Any]]:
+    """A row of the benchmark's table for each reason."""
+    kinds: dict[str, list[str]] = {}
+    for one in bad:
+        reason = reason_of(one.reason)
+        known = reason in kinds or len(kinds) < KINDS
+        kinds.setdefault(reason if known else REST, []).append(str(one))
+    return [
+        {"measure": "skipped", "name": reason, "n": len(rows), "note": "; ".join(rows[:NAMED])}
+        for reason, rows in kinds.items()
+    ]
 
 
 def reason_of(message: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lrinterp.scenes.natural import Relation, axis_of
+from lrinterp.scenes.natural import axis_of
 
 __all__ = ["says", "side_of"]
 
@@ -19,16 +19,16 @@ def side_of(phrase: str) -> str:
     return named[0] if len(named) == 1 else ""
 
 
-def says(relation: Relation) -> tuple[str, ...]:
+def says(captions: Sequence[str], foil: str) -> tuple[str, ...]:
     """For each caption the place it names, such as `left`, `on` or `in front of`, or nothing.
 
     Captions of a row differ in a few words between a common beginning and a common end: those words
     count, where they are a spatial phrase. Where captions exchange the objects, all of them name
     one place, and nothing is told apart.
     """
-    if relation.foil == "object swap":
-        return ("",) * len(relation.captions)
-    return tuple(map(place_of, middles(relation.captions)))
+    if foil == "object swap":
+        return ("",) * len(captions)
+    return tuple(map(place_of, middles(captions)))
 
 
 def place_of(words: str) -> str:

@@ -1,6 +1,5 @@
 """`lrinterp benchmark`: a checkpoint on a suite of relations in real pictures."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -35,6 +34,13 @@ def benchmark(
     data: Data = None,
     json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the report here, a page.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="Write the scores of every row here, as Parquet.")
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="The --scores of another checkpoint on these rows: paired differences."),
+    ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Count bad rows and go on; else the first one ends.")
     ] = False,
@@ -47,40 +53,35 @@ def benchmark(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Score pictures with captions about where things are: by relation, left and right apart."""
-    from lrinterp.benchmark import BadRows
-    from lrinterp.benchmark import benchmark as run
+    from lrinterp import benchmark as suites
     from lrinterp.report import write_report
     from lrinterp.scenes.natural import read_relations
     from lrinterp.store import write_json
 
-    inputs = read_from(suite, data, tokenizer)
-    check_outputs(Path(checkpoint), {"--json": json, "--out": out}, inputs)
-    bad = BadRows() if skip_bad else None
-    folder = suite_folder(suite, data)
-    rows = read_relations(suite, folder, bad.add if bad else None)
-    check_apart(rows.files, {"--json": json, "--out": out})
+    folder, bad = suite_folder(suite, data), [] if skip_bad else None
+    rows = read_relations(suite, folder, bad)
+    inputs = [*read_from(suite, data, tokenizer), *rows.files, *([against] if against else [])]
+    outputs = {"--json": json, "--out": out, "--scores": scores}
+    check_outputs(Path(checkpoint), outputs, inputs)
+    other = suites.read_scores(against) if against else None
     loaded = lr.load_checkpoint(checkpoint, tokenizer=tokenizer)
     model = loaded.model.to(pick_device(device))
-    result = run(model, rows, bad=bad, fit=fit, limit=limit)
-    results = {result.name: result}
+    result = suites.benchmark(model, rows, bad=bad, fit=fit, limit=limit)
+    if scores:
+        suites.write_scores(scores, result.scores)
+    compared = None if other is None else suites.against(result, other, name=str(against))
+    results = {one.name: one for one in (result, compared) if one}
     provenance = sourced(loaded.provenance(command_line()), result, folder)
     if out:
         write_report(results, provenance, out)
     if json:
         write_json(json, lr.document(results, provenance))
     print_overview(result)
-    for path in filter(None, (json, out)):
+    if compared:
+        print_frame(compared.overview())
+        typer.echo(printable(compared.finding))
+    for path in filter(None, outputs.values()):
         typer.echo(f"Wrote {path}")
-
-
-def check_apart(files: Iterable[Path], outputs: Mapping[str, Path | None]) -> None:
-    """Refuse to write over the rows themselves."""
-    from lrinterp.store import InputError
-
-    taken = {file.resolve() for file in files}
-    for option, path in outputs.items():
-        if path and path.resolve() in taken:
-            raise InputError(f"{option} {path}: would overwrite the rows; choose another name")
 
 
 def sourced(provenance: "Provenance", result: "Benchmark", data: Path) -> "Provenance":

@@ -2,7 +2,7 @@
 
 `record` gives one; `of` a set of pictures narrows it without running anything, `under` some edits
 gives a Run with other numbers and the same interface. Not meant for suites of many thousand
-photographs: the benchmark streams those.
+photographs: the benchmark reads those in batches.
 """
 
 from collections.abc import Mapping, Sequence

@@ -37,9 +37,7 @@ def test_what_no_analysis_has_is_refused(left_right: Run):
         numbers(left_right, ["accuracy"])
     with pytest.raises(InputError, match=r"'novel.order': expected analysis\.key"):
         numbers(left_right, ["novel.order"])
-    with pytest.raises(
-        InputError, match="accuracy has no 'odd'; expected one of unseen_"
-    ):
+    with pytest.raises(InputError, match="accuracy has no 'odd'; expected one of unseen_"):
         numbers(left_right, ["accuracy.odd"])
     lax = numbers(left_right, ["accuracy.odd", "accuracy.mixed_pair_order"], strict=False)
     assert lax["accuracy.odd"] == Metric(value=None)

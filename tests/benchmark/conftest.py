@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
 from lrinterp.axes import Pixels, Tokens
+from lrinterp.benchmark.scores import score_table
 from lrinterp.encoders import DualEncoder
 from lrinterp.scenes.natural import Relation
 from lrinterp.store import InputError
@@ -95,6 +97,16 @@ def fake() -> Callable[[Score], FakeModel]:
 @pytest.fixture
 def make_row() -> Callable[..., Relation]:
     return row
+
+
+@pytest.fixture
+def table_of() -> Callable[..., pd.DataFrame]:
+    """The table of rows with scores that are given."""
+
+    def make(*scored: tuple[Relation, Sequence[float]]) -> pd.DataFrame:
+        return score_table([(one, torch.tensor(scores)) for one, scores in scored], "crop")
+
+    return make
 
 
 @pytest.fixture

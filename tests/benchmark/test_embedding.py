@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from lrinterp.benchmark import embedding
 from lrinterp.benchmark.embedding import Embedder
 from lrinterp.store import InputError
 
@@ -18,51 +17,42 @@ def test_scores_are_those_of_the_picture_with_each_caption(fake, make_row, paint
         make_row(picture=paint("b.png", 8), captions=("a", "bb")),
     ]
     embedder = Embedder(model)
-    found = embedder.score([embedder.read(row) for row in rows])
-    torch.testing.assert_close(found[0], torch.tensor([0.251, 0.252, 0.253]))
-    torch.testing.assert_close(found[1], torch.tensor([0.501, 0.502]))
+    found = embedder.score(rows)
+    torch.testing.assert_close(found[0][1], torch.tensor([0.251, 0.252, 0.253]))
+    torch.testing.assert_close(found[1][1], torch.tensor([0.501, 0.502]))
 
 
 def test_a_picture_and_a_caption_are_embedded_once(fake, make_row, paint: Paint):
     model = fake(lambda _red, _text: 0.0)
     embedder = Embedder(model)
     rows = [make_row(picture=paint("a.png", 1)) for _ in range(5)]
-    embedder.score([embedder.read(row) for row in rows])
+    embedder.score(rows)
     assert sorted(model.calls) == [("image", 1), ("text", 2)]
-    embedder.score([embedder.read(rows[0])])
+    embedder.score(rows[:1])
     assert sorted(model.calls) == [("image", 1), ("image", 1), ("text", 2)]
 
 
 def test_another_crop_is_another_picture(fake, make_row, paint: Paint):
     embedder = Embedder(fake(lambda _red, _text: 0.0))
     rows = [make_row(picture=paint("a.png", 1), crop=(k, 0, k + 2, 2)) for k in range(3)]
-    embedder.score([embedder.read(row) for row in rows])
+    embedder.score(rows)
     assert ("image", 3) in embedder.model.calls  # type: ignore[attr-defined]
-
-
-def test_captions_used_last_are_kept(fake, make_row, paint: Paint, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(embedding, "KEPT", 3)
-    model = fake(lambda _red, _text: 0.0)
-    embedder, picture = Embedder(model), paint("a.png", 1)
-    for captions in (("a", "b"), ("c", "a"), ("d", "a"), ("a", "d"), ("b", "a")):
-        embedder.score([embedder.read(make_row(picture=picture, captions=captions))])
-    assert [n for tower, n in model.calls if tower == "text"] == [2, 1, 1, 1]  # b had gone
 
 
 def test_a_caption_longer_than_the_context_names_the_row(fake, make_row, paint: Paint):
     long = make_row(picture=paint("a.png", 1), captions=("a", "b " * 13), where="x.jsonl, row 7")
     with pytest.raises(InputError, match=r"x.jsonl, row 7: caption .* too long"):
-        Embedder(fake(lambda _red, _text: 0.0)).read(long)
+        Embedder(fake(lambda _red, _text: 0.0)).score([long])
 
 
 def test_a_row_without_a_picture_names_the_row(equal, make_row):
     with pytest.raises(InputError, match=r"relations.jsonl, row 1: the row has no picture"):
-        Embedder(equal).read(make_row())
+        Embedder(equal).score([make_row()])
 
 
 def test_scores_that_are_no_numbers_are_refused(fake, make_row, paint: Paint):
     embedder = Embedder(fake(lambda _red, _text: float("nan")))
-    row = embedder.read(make_row(picture=paint("a.png", 1)))
+    row = make_row(picture=paint("a.png", 1))
     with pytest.raises(InputError, match="row 1: the model gives scores that are no numbers"):
         embedder.score([row])
 
@@ -93,7 +83,7 @@ def test_scores_of_a_clip_are_those_of_transformers(clip_folder: Path, make_row,
         make_row(picture=tmp_path / f"{k}.png", crop=(5, 5, 65, 45), captions=captions)
         for k in range(3)
     ]
-    found = torch.stack(embedder.score([embedder.read(row) for row in rows]))
+    found = torch.stack([scores for _, scores in embedder.score(rows)])
     model = CLIPModel.from_pretrained(clip_folder).eval()
     words = PreTrainedTokenizerFast.from_pretrained(clip_folder)
     pixels = CLIPImageProcessorPil.from_pretrained(clip_folder)(pictures, return_tensors="pt")

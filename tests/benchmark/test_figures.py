@@ -1,25 +1,25 @@
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from lrinterp.benchmark import Scoreboard
+from lrinterp.benchmark import Benchmark
 from lrinterp.benchmark.figures import MOST, axes, choices, relations, sides, told_by_word
-from lrinterp.benchmark.run import table_of
+
+FIRST = (1.0, 0.0)
 
 
 @pytest.fixture
-def table(make_row) -> pd.DataFrame:
+def table(make_row, table_of) -> pd.DataFrame:
     """Left and right, two captions; above, four captions, in a subset of its own."""
-    board = Scoreboard()
+    rows = []
     for k in range(6):
         side = ("left", "right")[k % 2]
-        board.add(make_row(relation=f"{side} of", right=k % 2, group=str(k)), np.eye(2)[0])
+        rows.append((make_row(relation=f"{side} of", right=k % 2, group=str(k)), FIRST))
         more: dict[str, Any] = {"axis": "vertical", "subset": "four", "group": f"v{k}"}
         captions = tuple(f"a cat {w} a dog" for w in ("above", "below", "left of", "right of"))
-        board.add(make_row(relation="above", captions=captions, **more), np.full(4, 0.25))
-    return table_of(board.rows())
+        rows.append((make_row(relation="above", captions=captions, **more), (0.25,) * 4))
+    return Benchmark(scores=table_of(*rows)).table
 
 
 def values(plot: Any) -> dict[str, float]:
@@ -59,13 +59,13 @@ def test_left_and_right_apart(table: pd.DataFrame):
     [(["word swap"], True), (["object swap"], False), (["word swap", "object swap"], False)],
 )
 def test_a_leaning_is_spoken_of_where_captions_differ_in_the_word(
-    make_row, foils: list[str], *, expected: bool
+    make_row, table_of, foils: list[str], *, expected: bool
 ):
-    board = Scoreboard()
+    rows = []
     for foil in foils:
         for k, side in enumerate(("left", "right")):
-            board.add(make_row(relation=f"{side} of", right=k, foil=foil), np.eye(2)[0])
-    table = table_of(board.rows())
+            rows.append((make_row(relation=f"{side} of", right=k, foil=foil), FIRST))
+    table = Benchmark(scores=table_of(*rows)).table
     (figure,) = sides(table)
     assert told_by_word(table) is expected
     assert ("always says right" in figure.how_to_read) is expected
@@ -81,28 +81,28 @@ def test_what_is_said_beside_what_is_so(table: pd.DataFrame):
     assert true["left"] == 3 / 12
 
 
-def test_of_many_relations_the_commonest_are_drawn(make_row):
-    board = Scoreboard()
+def test_of_many_relations_the_commonest_are_drawn(make_row, table_of):
+    rows = []
     for k in range(MOST + 5):
         for _ in range(1 + (k >= 5)):
-            board.add(make_row(relation=f"relation {k}", axis="other"), np.eye(2)[0])
-    (figure,) = relations(table_of(board.rows()))
+            rows.append((make_row(relation=f"relation {k}", axis="other"), FIRST))
+    (figure,) = relations(Benchmark(scores=table_of(*rows)).table)
     assert len(values(figure.draw())) == MOST
     assert "relation 0" not in values(figure.draw())
     assert "5 relations more in the table alone" in figure.how_to_read
 
 
-def test_relations_that_the_mean_leaves_out_are_in_the_table_alone(make_row):
-    board = Scoreboard()
-    board.add(make_row(relation="eating"), np.eye(2)[0])
-    board.add(make_row(relation="near", in_macro=False), np.eye(2)[0])
-    (figure,) = relations(table_of(board.rows()))
+def test_relations_that_the_mean_leaves_out_are_in_the_table_alone(make_row, table_of):
+    rows = []
+    rows.append((make_row(relation="eating"), FIRST))
+    rows.append((make_row(relation="near", in_macro=False), FIRST))
+    (figure,) = relations(Benchmark(scores=table_of(*rows)).table)
     assert list(values(figure.draw())) == ["eating"]
     assert "1 relation more in the table alone" in figure.how_to_read
 
 
-def test_a_suite_without_sides_has_no_figure_of_them(make_row):
-    board = Scoreboard()
-    board.add(make_row(relation="eating", axis="other", foil="object swap"), np.eye(2)[0])
-    table = table_of(board.rows())
+def test_a_suite_without_sides_has_no_figure_of_them(make_row, table_of):
+    rows = []
+    rows.append((make_row(relation="eating", axis="other", foil="object swap"), FIRST))
+    table = Benchmark(scores=table_of(*rows)).table
     assert [*axes(table), *sides(table), *choices(table)] == []

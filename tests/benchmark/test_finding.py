@@ -3,27 +3,25 @@
 import re
 from typing import Any
 
-import numpy as np
 import pytest
 
-from lrinterp.benchmark import Benchmark, Scoreboard
-from lrinterp.benchmark.finding import against, sentences, share
-from lrinterp.benchmark.run import table_of
+from lrinterp.benchmark import Benchmark
+from lrinterp.benchmark.finding import sentences, share
+from lrinterp.grades import beside
 from lrinterp.result import Metric
 
 
 @pytest.fixture
-def found(make_row) -> Any:
+def found(make_row, table_of) -> Any:
     """A model that always says the first place, on `n` rows of left and right in turn."""
 
     def run(n: int, **fields: Any) -> str:
-        board = Scoreboard()
+        rows = []
         for k in range(n):
             relation = ("left of", "right of")[k % 2]
             more = {"group": str(k), "relation": relation, "right": k % 2, **fields}
-            board.add(make_row(**more), np.eye(2)[0])
-        table = table_of(board.rows())
-        return " ".join(sentences(Benchmark(suite="jsonl", fit="crop", limit=None, table=table)))
+            rows.append((make_row(**more), (1.0, 0.0)))
+        return " ".join(sentences(Benchmark(scores=table_of(*rows))))
 
     return run
 
@@ -56,7 +54,7 @@ def test_object_swaps_say_nothing_of_words(found):
     ],
 )
 def test_where_an_interval_lies(low: float | None, high: float | None, words: str):
-    assert words in against(Metric(value=0.5, low=low, high=high, n_units=6), 0.5)
+    assert words in beside(Metric(value=0.5, low=low, high=high, n_units=6), 0.5)
 
 
 @pytest.mark.parametrize(("n", "says"), [(40, "above chance (0.5)"), (1, "too few to say")])

@@ -1,19 +1,14 @@
 """Small samples in each published format, counted by hand, and models with one idea."""
 
 import json
-import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from lrinterp.benchmark import BadRows, Benchmark, benchmark
-from lrinterp.benchmark.embedding import Embedder
-from lrinterp.benchmark.run import readable, shares_of
-from lrinterp.scenes.natural import read_relations
-from lrinterp.scoring import credit
+from lrinterp.benchmark import Benchmark, benchmark
+from lrinterp.scenes.natural import BadRow, read_relations
 from lrinterp.store import InputError
 
 Paint = Callable[[str, int], Path]
@@ -232,8 +227,8 @@ def test_the_first_bad_row_ends_it(tmp_path: Path, paint: Paint, equal, row: int
 
 def test_bad_rows_are_skipped_and_listed(tmp_path: Path, paint: Paint, equal):
     broken(tmp_path, paint)
-    bad = BadRows()
-    rows = read_relations("jsonl", tmp_path, bad.add)
+    bad: list[BadRow] = []
+    rows = read_relations("jsonl", tmp_path, bad)
     result = benchmark(equal, rows, bad=bad, progress=False)
     assert result.metrics["accuracy"].n == 2
     assert result.metrics["skipped_rows"].value == 4
@@ -251,9 +246,9 @@ def test_nothing_but_bad_rows_is_an_error(tmp_path: Path, paint: Paint, equal):
     (tmp_path / "relations.jsonl").write_text("\n".join(map(json.dumps, rows)))
     for k in range(2):
         (tmp_path / f"pictures/{k}.png").write_text("no picture")
-    bad = BadRows()
+    bad: list[BadRow] = []
     with pytest.raises(InputError, match=r"no row could be scored \(2 bad rows; .*row 1"):
-        benchmark(equal, read_relations("jsonl", tmp_path, bad.add), bad=bad, progress=False)
+        benchmark(equal, read_relations("jsonl", tmp_path, bad), bad=bad, progress=False)
 
 
 def test_a_limit_reads_the_first_rows_and_says_so(tmp_path: Path, paint: Paint, equal):
@@ -277,51 +272,11 @@ def test_no_rows_are_an_error(equal):
         benchmark(equal, [], progress=False)
 
 
-def test_shares_are_those_of_scoring():
-    scores = torch.tensor([0.3, 0.1, 0.3 + 5e-7, 0.2])
-    shares = shares_of(scores)
-    assert shares.tolist() == [0.5, 0, 0.5, 0]
-    for k in range(4):
-        good = torch.eye(4, dtype=torch.bool)[k : k + 1]
-        assert shares[k] == credit(scores[None], good).item()
-
-
-def peak(work: Callable[[], object]) -> int:
-    """The most memory that some work takes, in bytes."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
-def test_memory_does_not_grow_with_rows(fake, make_row, paint: Paint, monkeypatch):
-    """330 rows more of 12 groups, each with captions of its own, every two a pair; what is bounded
-    is bounded low. As a control, whoever keeps what has been read needs far more.
-    """
-    monkeypatch.setattr("lrinterp.benchmark.embedding.KEPT", 32)
-    picture = paint("a.png", 1)
-
-    def rows(n: int) -> Iterator[Any]:
-        for k in range(n):
-            captions = (f"a cat left of dog {k}", f"a cat right of dog {k}")
-            where = f"pairs.jsonl, row {k}"
-            keys = {"suite": "nlvr", "group": str(k % 12), "pair": str(k // 2), "where": where}
-            crop = (0, k % 2, 8, 3 + k % 2)
-            yield make_row(picture=picture, crop=crop, captions=captions, **keys)
-
-    def streamed(n: int) -> int:
-        return peak(lambda: benchmark(fake(zero), rows(n), progress=False))
-
-    def kept(n: int) -> int:
-        return peak(lambda: list(readable(Embedder(fake(zero)), rows(n), None)))
-
-    grown = streamed(450) - streamed(120)
-    careless = kept(450) - kept(120)
-    assert grown < 200_000
-    assert careless > 2 * grown
-
-
-def zero(_red: int, _text: str) -> float:
-    return 0.0
+def test_the_scores_of_every_row_are_kept(tmp_path: Path, paint: Paint, choosing):
+    write_nlvr(tmp_path, paint)
+    result = ran(choosing({0: "to the left", 1: "black dot to the"}), "nlvr", tmp_path, fit="pad")
+    assert result.scores["row"].tolist() == [f"pairs.jsonl, row {k}" for k in (1, 1, 2, 2)]
+    assert result.scores["scores"].tolist() == [[1, 0], [1, 0], [1, 1], [0, 0]]
+    assert result.scores["credit"].tolist() == [1, 0, 0.5, 0.5]
+    assert set(result.scores["fit"]) == {result.fit} == {"pad"}
+    assert result.metrics["accuracy"].value == result.scores["credit"].mean()

@@ -1,17 +1,13 @@
 import pytest
 
-from lrinterp.benchmark import BadRows
-from lrinterp.benchmark.skipped import KINDS, NAMED, REST, reason_of
+from lrinterp.benchmark.skipped import KINDS, NAMED, REST, reason_of, skipped_rows
 from lrinterp.scenes.natural import BadRow
 
 
 def test_rows_are_counted_by_reason_and_the_first_are_named():
-    bad = BadRows()
-    for k in range(5):
-        bad.add(BadRow(f"a.jsonl, row {k}", f"there is no picture data/{k}.png"))
-    bad.add(BadRow("a.jsonl, row 9", "field 'caption' is missing; found x"))
-    missing, field = bad.rows()
-    assert bad.n == 6
+    bad = [BadRow(f"a.jsonl, row {k}", f"there is no picture data/{k}.png") for k in range(5)]
+    bad.append(BadRow("a.jsonl, row 9", "field 'caption' is missing; found x"))
+    missing, field = skipped_rows(bad)
     assert (missing["name"], missing["n"]) == ("there is no picture …", 5)
     assert missing["note"].count("; ") == NAMED - 1
     assert missing["note"].startswith("a.jsonl, row 0: there is no picture data/0.png; a.jsonl")
@@ -32,9 +28,7 @@ def test_a_reason_is_the_message_without_its_row(message: str, reason: str):
 
 
 def test_reasons_without_end_are_put_together():
-    bad = BadRows()
-    for k in range(1000):
-        bad.add(BadRow("a.jsonl, row 1", "x" * (1 + k % 100)))
-    assert len(bad.kinds) == KINDS + 1
-    assert bad.rows()[-1]["name"] == REST
-    assert sum(one["n"] for one in bad.rows()) == bad.n == 1000
+    rows = skipped_rows(BadRow("a.jsonl, row 1", "x" * (1 + k % 100)) for k in range(1000))
+    assert len(rows) == KINDS + 1
+    assert rows[-1]["name"] == REST
+    assert sum(one["n"] for one in rows) == 1000

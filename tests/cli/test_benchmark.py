@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import lrinterp as lr
@@ -149,12 +150,85 @@ def test_a_checkpoint_of_the_toy_world(run: Run, rows: Path, tmp_path: Path):
     check_refused(answer, "reads no pictures", "lrinterp evaluate")
 
 
-def test_the_rows_are_not_written_over(run: Run, clip_folder: Path, rows: Path):
+def test_the_rows_are_not_written_over(run: Run, clip_folder: Path, rows: Path, tmp_path: Path):
     path = rows / "relations.jsonl"
     before = path.read_text()
-    options = ("--suite", "jsonl", "--data", rows, "--json", path)
-    check_refused(run("benchmark", clip_folder, *options), "would overwrite the rows")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/relations.jsonl").symlink_to(path)
+    for data in (rows, tmp_path / "elsewhere"):
+        for option in ("--json", "--out", "--scores"):
+            options = ("--suite", "jsonl", "--data", data, option, path)
+            check_refused(
+                run("benchmark", clip_folder, *options), option, "would overwrite the rows"
+            )
     assert path.read_text() == before
+
+
+@pytest.fixture
+def scored(run: Run, make_clip: Callable[..., Path], rows: Path, tmp_path: Path) -> Path:
+    """The scores of another checkpoint."""
+    path = tmp_path / "other.parquet"
+    options = ("--suite", "jsonl", "--data", rows, "--scores", path)
+    code, out, err = run("benchmark", make_clip(seed=1), *options)
+    assert code == 0, err
+    assert f"Wrote {path}" in out
+    return path
+
+
+def test_two_checkpoints_are_compared_row_by_row(
+    run: Run, clip_folder: Path, rows: Path, scored: Path, tmp_path: Path
+):
+    numbers, report, own = tmp_path / "b.json", tmp_path / "b.html", tmp_path / "own.parquet"
+    outputs = ("--json", numbers, "--out", report, "--scores", own)
+    options = ("--suite", "jsonl", "--data", rows, "--against", scored)
+    code, out, err = run("benchmark", clip_folder, *options, *outputs)
+    assert code == 0, err
+    one, other = (pd.read_parquet(path)["credit"] for path in (own, scored))
+    assert (one != other).any()
+    results = json.loads(numbers.read_text(), parse_constant=pytest.fail)["results"]
+    gap = results["against"]["summary"]["accuracy"]
+    assert gap["value"] == pytest.approx((one - other).mean())
+    assert (gap["n"], gap["estimator"]) == (6, "difference")
+    assert results["against"]["finding"] in out.replace("\n", " ")
+    assert "This checkpoint minus" in report.read_text()
+
+
+def test_a_checkpoint_against_its_own_scores_is_the_same(
+    run: Run, clip_folder: Path, rows: Path, tmp_path: Path
+):
+    own, numbers = tmp_path / "own.parquet", tmp_path / "b.json"
+    options = ("--suite", "jsonl", "--data", rows)
+    assert run("benchmark", clip_folder, *options, "--scores", own)[0] == 0
+    code, _, err = run("benchmark", clip_folder, *options, "--against", own, "--json", numbers)
+    assert code == 0, err
+    table = json.loads(numbers.read_text())["results"]["against"]["table"]
+    assert {row["value"] for row in table} == {0}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--limit", 4), "scores of 6 rows, expected 4"),
+        (("--fit", "pad"), "other rows: fit of relations.jsonl, row 1 is 'crop', not 'pad'"),
+    ],
+)
+def test_scores_of_other_rows_are_refused(
+    run: Run, clip_folder: Path, rows: Path, scored: Path, options: tuple[object, ...], reason: str
+):
+    given = ("--suite", "jsonl", "--data", rows, "--against", scored)
+    check_refused(run("benchmark", clip_folder, *given, *options), str(scored), reason)
+
+
+def test_files_that_are_no_scores_are_refused_before_any_work(
+    run: Run, rows: Path, scored: Path, tmp_path: Path
+):
+    """There is no such checkpoint; nobody gets as far as to look for it."""
+    given = ("benchmark", tmp_path / "none", "--suite", "jsonl", "--data", rows, "--against")
+    check_refused(run(*given, rows / "relations.jsonl"), "relations.jsonl: no Parquet file")
+    check_refused(run(*given, tmp_path / "no.parquet"), "no.parquet: No such file")
+    before = scored.read_bytes()
+    check_refused(run(*given, scored, "--scores", scored), "--scores", "would overwrite")
+    assert scored.read_bytes() == before
 
 
 def test_the_real_pictures_of_nlvr(run: Run, clip_folder: Path, data_root: Path, tmp_path: Path):

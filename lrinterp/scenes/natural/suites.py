@@ -1,11 +1,11 @@
 """Read any suite: `read_relations(suite, folder)` hands out its rows, one at a time.
 
-A folder that is not of the suite is refused at once. A bad row stops the reading, or is handed to
-`on_bad`. A good row that asks nothing that can be scored is left out and counted.
+A folder that is not of the suite is refused at once. A bad row stops the reading, or goes on a
+list. A good row that asks nothing that can be scored is left out and counted.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from lrinterp.scenes.natural.aro import ARO
@@ -19,8 +19,6 @@ from lrinterp.store import InputError
 
 __all__ = ["SUITES", "Reader", "read_relations"]
 
-OnBad = Callable[[BadRow], None]
-
 ADAPTERS = {suite.name: suite for suite in (ARO, WHATSUP, VSR, NLVR, JSONL, CSV)}
 
 SUITES = tuple(ADAPTERS)
@@ -28,68 +26,56 @@ SUITES = tuple(ADAPTERS)
 
 
 class Reader(Iterator[Relation]):
-    """The relations of a suite, one at a time.
+    """The relations of a suite, one at a time."""
 
-    A JSON array is read whole; of other files memory does not grow with the number of rows.
-    """
-
-    def __init__(self, suite: Suite, files: list[Path], on_bad: OnBad | None) -> None:
-        self.suite, self.files, self.on_bad = suite, files, on_bad
+    def __init__(self, suite: Suite, files: list[Path], bad: list[BadRow] | None) -> None:
+        self.suite, self.files, self.bad = suite, files, bad
         self.left_out: Counter[str] = Counter()
         """Good rows that are not scored so far, by the reason."""
-        self.n_bad = 0
-        """Bad rows so far."""
         self._stream = self._read()
 
     def __next__(self) -> Relation:
         return next(self._stream)
 
     def _read(self) -> Iterator[Relation]:
-        n, first = 0, None
+        found = None
         for file in self.files:
             for row in self.suite.rows(file):
-                found = self._relations(row)
-                if isinstance(found, BadRow):
-                    first = first or found
-                    self._refuse(file, found)
-                    continue
-                n += len(found)
-                yield from found
-        if n == 0:
-            raise InputError(self._nothing(first))
+                for found in self._relations(row, file):
+                    yield found
+        if found is None:
+            raise InputError(self._nothing())
 
-    def _relations(self, row: Row | BadRow) -> list[Relation] | BadRow:
-        if isinstance(row, BadRow):
-            return row
+    def _relations(self, row: Row | BadRow, file: Path) -> list[Relation]:
+        """What a row asks; nothing where it is left out, or bad and passed over."""
         try:
+            if isinstance(row, BadRow):
+                raise InputError(row.reason)
             return self.suite.relations(row)
         except LeftOut as reason:
             self.left_out[str(reason)] += 1
-            return []
         except InputError as error:
-            return BadRow(row.where, str(error))
+            bad = BadRow(row.where, str(error))
+            if self.bad is None:
+                raise InputError(f"{file.parent}/{bad}") from error
+            self.bad.append(bad)
+        return []
 
-    def _refuse(self, file: Path, bad: BadRow) -> None:
-        if self.on_bad is None:
-            raise InputError(f"{file.parent}/{bad}")
-        self.n_bad += 1
-        self.on_bad(bad)
-
-    def _nothing(self, first: BadRow | None) -> str:
+    def _nothing(self) -> str:
         reasons = [f"{n} rows left out: {reason}" for reason, n in self.left_out.items()]
-        reasons += [f"{self.n_bad} bad rows, the first {first}"] if first else []
+        reasons += [f"{len(self.bad)} bad rows, the first {self.bad[0]}"] if self.bad else []
         where = ", ".join(map(str, self.files))
         return f"{where}: no row of suite {self.suite.name} ({'; '.join(reasons) or 'empty'})"
 
 
-def read_relations(suite: str, folder: Path, on_bad: OnBad | None = None) -> Reader:
-    """Stream the relations of a suite from a folder, or from one of its files.
+def read_relations(suite: str, folder: Path, bad: list[BadRow] | None = None) -> Reader:
+    """Read the relations of a suite from a folder, or from one of its files.
 
     Args:
         suite: One of `SUITES`.
         folder: A folder in the published layout; the module of each suite says which.
-        on_bad: Called with each bad row, which is then passed over. Without it the first bad row
-            is an error.
+        bad: A list that takes bad rows, which are then passed over. Without it the first one is
+            an error.
 
     Returns:
         An iterator of relations; `left_out` counts the good rows that are not scored.
@@ -100,7 +86,7 @@ def read_relations(suite: str, folder: Path, on_bad: OnBad | None = None) -> Rea
     if suite not in SUITES:
         raise InputError(f"unknown suite {suite!r}; expected one of {', '.join(SUITES)}")
     adapter = ADAPTERS[suite]
-    return Reader(adapter, files_of(adapter, Path(folder)), on_bad)
+    return Reader(adapter, files_of(adapter, Path(folder)), bad)
 
 
 def files_of(suite: Suite, folder: Path) -> list[Path]:

@@ -91,7 +91,7 @@ def test_a_bad_row_is_named(folder: Path, change: dict[str, Any], message: str):
 
 def test_bad_rows_can_be_passed_over(folder: Path):
     bad = []
-    good = read(folder, 7, ROW, {}, ROW, on_bad=bad.append)
+    good = read(folder, 7, ROW, {}, ROW, bad=bad)
     assert [row.where[-5:] for row in good] == ["row 2", "row 4"]
     assert [(b.where[-5:], b.reason) for b in bad] == [
         ("row 1", "expected an object with fields, got 7"),
@@ -106,5 +106,5 @@ def test_without_its_pictures_the_folder_is_refused(tmp_path: Path):
 
 def test_an_object_in_place_of_the_array_is_refused(folder: Path):
     (folder / "visual_genome_relation.json").write_text(json.dumps(ROW))
-    with pytest.raises(InputError, match=r"visual_genome_relation.json: not a JSON array"):
-        list(read_relations("aro", folder, on_bad=lambda _: None))
+    with pytest.raises(InputError, match=r"visual_genome_relation\.json: not a JSON array"):
+        list(read_relations("aro", folder, bad=[]))
