@@ -39,7 +39,7 @@ def credit(
     >>> credit(torch.tensor([[0.5, 0.5, 0.1]]), torch.tensor([[True, False, False]])).item()
     0.5
     """
-    best = scores >= scores.max(dim=1, keepdim=True).values - TIE
+    best = scores >= scores.amax(dim=1, keepdim=True) - TIE
     return (best & good).sum(1) / best.sum(1)
 
 
@@ -59,12 +59,12 @@ def credits(
         "retrieval": (examples.caption_meaning, examples.image_meaning),
         "label_set": (examples.caption_label_set, examples.image_label_set),
     }[metric]
-    chosen = np.arange(scores.shape[1])
     if candidates == "closed":
         own = examples.image_set[0]
         chosen = np.array([i for i, name in enumerate(examples.caption_set) if name == own])
-    good = torch.from_numpy(stated[chosen][None] == true[:, None]).to(scores.device)
-    return credit(scores[:, chosen], good).cpu().double().numpy()
+        scores, stated = scores[:, chosen], stated[chosen]
+    good = torch.from_numpy(stated[None] == true[:, None]).to(scores.device)
+    return credit(scores, good).cpu().double().numpy()
 
 
 def order_credit(

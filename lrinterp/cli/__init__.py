@@ -20,6 +20,7 @@ from lrinterp.cli.evaluate import evaluate
 from lrinterp.cli.report import report
 from lrinterp.cli.reproduce import reproduce
 from lrinterp.cli.sweep import sweep
+from lrinterp.cli.threads import wait_asleep
 from lrinterp.cli.train import train
 
 __all__ = ["app", "main"]
@@ -64,6 +65,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2."""
+    wait_asleep()
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):

@@ -13,12 +13,14 @@ from lrinterp.cli.options import (
     Suite,
     Tokenizer,
     analysis_names,
+    check_analyses,
     check_outputs,
     command_line,
     from_suite,
     print_summary,
     read_from,
 )
+from lrinterp.cli.threads import choose_threads
 
 __all__ = ["AnalyzeCommand", "analyze"]
 
@@ -77,16 +79,16 @@ def analyze(
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
 ) -> None:
     """Analyse a checkpoint and write one HTML report that explains what it does."""
-    from lrinterp.analysis import check_names
+    check_analyses(only)
     from lrinterp.result import samples_path, write_results
 
     inputs = read_from(suite, data, tokenizer)
     outputs = {"--out": out, "--json": json}
     outputs |= {"the samples of --json": samples_path(json)} if json else {}
     check_outputs(Path(checkpoint), outputs, inputs)
-    check_names(only)
     chosen = from_suite(suite, data, pictures)
     loaded = lr.load_checkpoint(checkpoint, tokenizer=tokenizer)
+    choose_threads(loaded.model)
     results = lr.analyze(lr.record(loaded.model, loaded.examples(chosen)), only)
     provenance = loaded.provenance(command_line())
     lr.write_report(results, provenance, out)

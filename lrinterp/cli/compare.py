@@ -10,11 +10,13 @@ from lrinterp.cli.options import (
     Pictures,
     Suite,
     Tokenizer,
+    check_analyses,
     check_outputs,
     command_line,
     from_suite,
     read_from,
 )
+from lrinterp.cli.threads import choose_threads
 
 if TYPE_CHECKING:
     from lrinterp.comparison import Differences
@@ -37,7 +39,7 @@ def compare(
     tokenizer: Tokenizer = None,
 ) -> None:
     """Put two or more checkpoints side by side; differences are from the first one."""
-    from lrinterp.analysis import check_names
+    check_analyses(only)
     from lrinterp.comparison import compare as run
     from lrinterp.comparison import comparison_provenance, load_named
     from lrinterp.comparison.compare import check_enough
@@ -49,9 +51,9 @@ def compare(
     for folder in checkpoints:
         inputs = read_from(suite, data, tokenizer)
         check_outputs(Path(folder), {"--out": out, "--json": json}, inputs)
-    check_names(only)
     chosen = from_suite(suite, data, pictures)
     loaded = load_named(checkpoints, tokenizer=tokenizer)
+    choose_threads(*(one.model for one in loaded))
     results = run(loaded, only, pictures=chosen)
     provenance = comparison_provenance(loaded, command_line())
     write_report(results, provenance, out)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import lrinterp as lr
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -23,6 +25,7 @@ __all__ = [
     "Suite",
     "Tokenizer",
     "analysis_names",
+    "check_analyses",
     "check_outputs",
     "command_line",
     "executors_of",
@@ -43,9 +46,15 @@ def command_line() -> str:
 
 def analysis_names() -> list[str]:
     """The analyses there are; loading them takes a while."""
-    from lrinterp.analysis import ANALYSES
+    return list(lr.ANALYSES)
 
-    return list(ANALYSES)
+
+def check_analyses(names: Iterable[str] | None) -> None:
+    """InputError for a name of no analysis; loads them all."""
+    lr.analyze  # noqa: B018 - by way of the root, which loads faster
+    from lrinterp.analysis import check_names
+
+    check_names(names)
 
 
 def pick_device(name: str) -> str:

@@ -9,6 +9,7 @@ import typer
 
 import lrinterp as lr
 from lrinterp.cli.options import pick_device
+from lrinterp.cli.threads import choose_threads
 
 __all__ = ["train"]
 
@@ -66,6 +67,7 @@ def train(
         "fit": {"steps": steps, "seed": seed, "keep_every": keep_every},
     }
     plan = read_plan(config, flags, lr.PAPER if paper else {})
+    choose_threads(plan.build())
     try:
         trained = lr.train(plan, out, resume=resume, device=pick_device(device))
     except KeyboardInterrupt as stop:

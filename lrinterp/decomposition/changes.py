@@ -22,8 +22,7 @@ from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lrinterp.axes import Inputs, Occurrence
-from lrinterp.decomposition.gauge import components
+from lrinterp.axes import Inputs
 from lrinterp.encoders import Tower, positions
 
 __all__ = ["CHANGES", "Groups", "Rows", "groups_of", "row_change"]
@@ -67,12 +66,12 @@ class Groups:
 def groups_of(
     tower: Tower,
     inputs: Inputs,
-    occurs: Occurrence,
+    of_position: Int[Tensor, "pos"],
     *,
     pooled: bool = True,
     grid: tuple[int, int] | None = None,
 ) -> Groups:
-    """The components of a tower's positions, and the keys that each query row sees.
+    """The components of a tower's positions, `of_position`, and the keys that each query row sees.
 
     A causal query sees no later key; padding behind the pooled position is seen by none.
     """
@@ -82,7 +81,7 @@ def groups_of(
     seen = position <= query.minimum(inputs.pool[:, None])[..., None]
     if tower.cfg.attention_dir == "bidirectional":
         seen = torch.ones_like(seen)
-    return Groups(components(occurs)[1][None, :n].to(inputs.pool.device), seen, grid)
+    return Groups(of_position[None, :n], seen, grid)
 
 
 def row_change(kind: str, rows: Rows, groups: Groups, seed: int = 0) -> Rows:

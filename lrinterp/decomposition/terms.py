@@ -104,8 +104,7 @@ def term_scores(
             continue
         query = _project(sum(sources[a] for a in letters), attn.W_Q)  # type: ignore[arg-type]
         query = query + attn.b_Q if "b" in letters else query
-        projected = _project(vectors, attn.W_K)
-        part = einsum(query, projected + attn.b_K if key == "b" else projected, _SCORES)
+        part = _against(query, vectors, attn.W_K, attn.b_K if key == "b" else None)
         scores = part if scores is None else scores + part
     assert scores is not None
     return scores / (tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0)
@@ -139,6 +138,22 @@ def _projections(
 
 
 _SCORES = "batch query head d, batch key head d -> batch head query key"
+
+
+def _against(
+    query: Float[Tensor, "batch query head d_head"],
+    vectors: Float[Tensor, "#batch #pos d_model"],
+    W_K: Float[Tensor, "head d_model d_head"],
+    bias: Float[Tensor, "head d_head"] | None,
+) -> Rows:
+    """Scores of queries with the keys of some vectors; of one query the cheaper product first."""
+    if query.shape[1] > 1 or bias is not None:
+        keys = _project(vectors, W_K)
+        return einsum(query, keys if bias is None else keys + bias, _SCORES)
+    asked = einsum(query, W_K, "batch query head d, head d_model d -> batch query head d_model")
+    return einsum(
+        asked, vectors, "batch query head d_model, batch key d_model -> batch head query key"
+    )
 
 
 def _project(

@@ -15,6 +15,7 @@ from lrinterp.encoders.layouts import HUGGING_FACE, OPEN_CLIP, Layout, arranged
 from lrinterp.encoders.patches import PatchTower, batch_that_fits, positions
 from lrinterp.encoders.processor import Fit, Preprocessing, Processor
 from lrinterp.encoders.stacked import Stack
+from lrinterp.encoders.tables import has_tables
 
 __all__ = [
     "ACTIVATIONS",
@@ -37,6 +38,7 @@ __all__ = [
     "build_clip",
     "build_tower",
     "essentials",
+    "has_tables",
     "initialise",
     "positions",
     "preset",

@@ -18,21 +18,27 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
+from transformer_lens import HookedTransformer
 
-from lrinterp.encoders.dual import Tower
+from lrinterp.encoders.config import essentials, tower_plain
 
 __all__ = ["embed_by_tables", "has_tables"]
 
 
-def has_tables(tower: Tower) -> bool:
-    """Is a tower of the kind that this module embeds?"""
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def has_tables(tower: HookedTransformer) -> bool:
+    """Is a tower of the kind that this module embeds, with no hook that would miss its pass?"""
     cfg = tower.cfg
     plain = cfg.normalization_type is None and cfg.attn_only and cfg.n_layers == 1
-    return plain and cfg.positional_embedding_type == "standard" and not cfg.use_attn_result
+    if not plain or type(tower) is not HookedTransformer or tower_plain(cfg) != essentials(cfg):
+        return False
+    return not any(getattr(part, kind) for part in tower.modules() for kind in HOOKS)
 
 
 def embed_by_tables(
-    tower: Tower,
+    tower: HookedTransformer,
     weights: Mapping[str, Float[Tensor, "model ..."]],
     ids: Int[Tensor, "model batch pos"],
     pool: Int[Tensor, "model batch"],

@@ -19,9 +19,10 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
+from plotly.utils import PlotlyJSONEncoder
 
 from lrinterp.charts import THEME, Chart, lines
-from lrinterp.charts.draw import draw
+from lrinterp.charts.draw import drawn
 from lrinterp.result import (
     Attention,
     Figure,
@@ -184,9 +185,9 @@ def _plain(figures: Sequence[Figure]) -> dict[str, Any]:
 def _drawing(plot: Chart | Attention) -> dict[str, Any]:
     if isinstance(plot, Attention):
         return {"component": plot.component, "props": dict(plot.props)}
-    drawing = json.loads(draw(plot).to_json(validate=False, engine="json") or "{}")
-    drawing["layout"].pop("template", None)  # the page lays its own theme under every figure
-    return {"data": drawing["data"], "layout": drawing["layout"]}
+    drawing = drawn(plot).plain()
+    del drawing["layout"]["template"]  # the page lays its own theme under every figure
+    return json.loads(PlotlyJSONEncoder().encode(drawing))
 
 
 def _columns(frame: pd.DataFrame) -> list[dict[str, Any]]:

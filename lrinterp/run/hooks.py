@@ -71,15 +71,37 @@ def heads_of(edit: Edit, part: TowerRun) -> Bool[Tensor, "head"]:
 # Terms of the scores, and the position part of the values
 
 
-def on_terms(edit: Edit, part: Narrowed, layer: int) -> Iterator[Hook]:
-    """Reads the stream of a layer, then changes its scores, its values or both.
+class OnTerms:
+    """An edit of terms or of the position part of values in one layer, of the stream it reads.
 
     The values lose position centred over keys, also in the raw gauge: only what differs between
     keys is told from content.
     """
-    intact = part.streams.apart(layer, edit.gauge_at(part.tower, layer))
-    centred = part.streams.apart(layer, "canonical") if edit.gauge in GAUGES else intact
-    heads, read = heads_of(edit, part)[:, None, None], {}
+
+    def __init__(self, edit: Edit, part: Narrowed, layer: int) -> None:
+        self.edit, self.part, self.layer = edit, part, layer
+        self.intact = part.streams.apart(layer, edit.gauge_at(part.tower, layer))
+        in_weights = edit.gauge in GAUGES
+        self.centred = part.streams.apart(layer, "canonical") if in_weights else self.intact
+        self.strength = edit.alpha * heads_of(edit, part)[:, None, None]
+
+    def scores(self, stream: Tensor) -> Rows:
+        """What it adds to the scores of its query rows."""
+        split = with_content(self.intact, stream)
+        return self.strength * term_change(self.edit, self.part, self.layer, split)
+
+    def values(self, stream: Tensor) -> Float[Tensor, "batch pos head d_head"]:
+        """What it adds to the values."""
+        split = with_content(self.centred, stream)
+        position = through_ln1(self.part.tower, self.layer, split).position
+        W_V = self.part.tower.blocks[self.layer].attn.W_V
+        made = einsum(position, W_V, "batch pos m, head m d -> batch pos head d")
+        return -self.strength[:, :, 0] * made
+
+
+def on_terms(edit: Edit, part: Narrowed, layer: int) -> Iterator[Hook]:
+    """Reads the stream of a layer, then changes its scores, its values or both."""
+    own, read = OnTerms(edit, part, layer), {}
     pool = part.inputs.pool if edit.queries == POOLED else None
     rows = role_mask(edit.queries, part)[:, None, :, None]
 
@@ -87,8 +109,7 @@ def on_terms(edit: Edit, part: Narrowed, layer: int) -> Iterator[Hook]:
         read["stream"] = activation
 
     def scores(activation: Tensor, hook: object) -> Tensor:
-        split = with_content(intact, read["stream"])
-        delta = edit.alpha * heads * term_change(edit, part, layer, split)
+        delta = own.scores(read["stream"])
         if pool is None:
             return activation + delta * rows
         changed = activation.clone()
@@ -96,11 +117,7 @@ def on_terms(edit: Edit, part: Narrowed, layer: int) -> Iterator[Hook]:
         return changed
 
     def values(activation: Tensor, hook: object) -> Tensor:
-        split = with_content(centred, read["stream"])
-        position = through_ln1(part.tower, layer, split).position
-        W_V = part.tower.blocks[layer].attn.W_V
-        made = einsum(position, W_V, "batch pos m, head m d -> batch pos head d")
-        return activation - edit.alpha * heads[:, :, 0] * made
+        return activation + own.values(read["stream"])
 
     yield resid_pre(layer), stream
     if edit.values:
@@ -130,10 +147,12 @@ def term_change(edit: Edit, part: Narrowed, layer: int, split: Split) -> Rows:
 
 def groups_for(edit: Edit, part: TowerRun) -> Groups:
     """The keys that may be averaged with which, in the query rows of an edit."""
-    assert part.places.occurs is not None
-    pooled = edit.queries == POOLED
     groups = groups_of(
-        part.tower, part.inputs, part.places.occurs, pooled=pooled, grid=part.places.grid
+        part.tower,
+        part.inputs,
+        part.streams.of_position,
+        pooled=edit.queries == POOLED,
+        grid=part.places.grid,
     )
     if edit.how != "keep_objects":
         return groups
@@ -167,15 +186,21 @@ def on_attention(edit: Edit, part: TowerRun) -> Callable[[Tensor, object], Tenso
     """Moves weight between the objects; the masses of overlapping positions stay."""
     masks, heads = object_masks(part), heads_of(edit, part)
     rows = role_mask(edit.queries, part)
+    return lambda pattern, hook: moved(pattern, masks, edit, heads[:, None] & rows[:, None])
 
-    def change(pattern: Tensor, hook: object) -> Tensor:
-        mass = einsum(pattern, masks, "n head q key, object n key -> object n head q")
-        wanted = mass.flip(0) if edit.how == "exchange" else mass.mean(0).expand_as(mass)
-        factor = torch.where(mass > 0, wanted / mass.clamp(min=1e-30), 0.0) - 1
-        moved = einsum(factor, masks, "object n head q, object n key -> n head q key") * pattern
-        return pattern + edit.alpha * moved * (heads[:, None, None] & rows[:, None, :, None])
 
-    return change
+def moved(
+    pattern: Rows,
+    masks: Float[Tensor, "object batch key"],
+    edit: Edit,
+    where: Bool[Tensor, "batch head query"],
+) -> Rows:
+    """Attention with the weights of the objects exchanged or equalised in some heads and rows."""
+    mass = einsum(pattern, masks, "n head q key, object n key -> object n head q")
+    wanted = mass.flip(0) if edit.how == "exchange" else mass.mean(0).expand_as(mass)
+    factor = torch.where(mass > 0, wanted / mass.clamp(min=1e-30), 0.0) - 1
+    change = einsum(factor, masks, "object n head q, object n key -> n head q key") * pattern
+    return pattern + edit.alpha * change * where[..., None]
 
 
 def object_masks(part: TowerRun) -> Float[Tensor, "object batch key"]:

@@ -19,7 +19,9 @@ from lrinterp.axes import Embeddings
 from lrinterp.run.edit import ALL, MAP_SITES, POOLED, SITES, Edit
 from lrinterp.run.hooks import edit_hooks, on_site, role_mask, site_mask, source_of
 from lrinterp.run.memory import keeping
+from lrinterp.run.passes import EMBEDDING
 from lrinterp.run.places import Index
+from lrinterp.run.pooled_row import is_enough, row_embeddings
 from lrinterp.run.tower import Hook, Narrowed, TowerRun, resid_pre
 from lrinterp.store import InputError
 
@@ -40,6 +42,13 @@ class Edited(TowerRun):
     def run_pass(self) -> dict[str, Tensor]:
         """From the first edited layer on."""
         return self.gathered(self.first, self.base.residual(self.first))
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """Unit embeddings of the pooled position; no pass where its row alone gives them."""
+        if EMBEDDING not in self.kept and len(self) and is_enough(self.base, self.own):
+            self.kept[EMBEDDING] = row_embeddings(self.base, self.own)
+        return super().embeddings
 
     def kept_site(self, name: str) -> Tensor:
         """What the pass leaves; streams below the first edited layer are those of the base."""

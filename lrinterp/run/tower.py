@@ -168,9 +168,11 @@ class Narrowed(TowerRun):
     @cached_property
     def streams(self) -> Streams:
         """The streams; what counts as position is that of all inputs of the other run."""
-        if self.alone:
-            return super().streams
-        return replace(super().streams, among=(self.whole.streams, self.index), vectors={})
+        whole = self.whole.streams
+        among = None if self.alone else (whole, self.index)
+        own = None if whole.clusters is None else whole.clusters[self.index]
+        some = {"pool": self.inputs.pool, "seen": whole.seen[self.index], "cache": self.sites}
+        return replace(whole, **some, clusters=own, among=among, vectors={})
 
     @cached_property
     def pooled_streams(self) -> Float[Tensor, "layer batch d_model"]:

@@ -64,7 +64,10 @@ class Fitter:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.parameters = {k: v for k, v in model.trainable().items() if v.requires_grad}
         self.optimiser = torch.optim.AdamW(
-            self.parameters.values(), lr=config.learning_rate, weight_decay=config.weight_decay
+            self.parameters.values(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
         )
         self.held_out: Examples = scenes.examples(["unseen_pair"])
 

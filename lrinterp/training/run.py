@@ -212,9 +212,8 @@ def restore(fitter: Fitter, plan: Plan, path: Path) -> None:
         fitter.generator.set_state(tensors["generator"])
         for name, parameter in fitter.parameters.items():
             if f"step/{name}" in tensors:
-                own = {key: tensors[f"{key}/{name}"] for key in MOMENTS}
-                moved = {k: v if k == "step" else v.to(parameter.device) for k, v in own.items()}
-                fitter.optimiser.state[parameter] = moved
+                own = {key: tensors[f"{key}/{name}"].to(parameter.device) for key in MOMENTS}
+                fitter.optimiser.state[parameter] = own
     except (KeyError, TypeError, RuntimeError) as error:
         raise damaged(path, error) from error
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp.decomposition import CHANGES, Groups, groups_of, row_change
+from lrinterp.decomposition import CHANGES, Groups, components, groups_of, row_change
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -210,17 +210,16 @@ def test_nothing_is_modified_and_nothing_undefined(pictures, kind):
 
 
 def test_padding_is_seen_by_no_pooled_row(micro, micro_examples):
-    occurs, text = micro_examples.occurs["text"], micro_examples.text
-    groups = groups_of(micro.text, text, occurs)
+    text = micro_examples.text
+    own, pixels = (components(micro_examples.occurs[name])[1] for name in ("text", "image"))
+    groups = groups_of(micro.text, text, own)
     for seen, pool in zip(groups.seen[:, 0], text.pool.tolist(), strict=True):
         assert seen.tolist() == [key <= pool for key in range(9)]
-    square = groups_of(micro.text, text, occurs, pooled=False)
+    square = groups_of(micro.text, text, own, pooled=False)
     for seen, pool in zip(square.seen, text.pool.tolist(), strict=True):
         expected = [[key <= min(query, pool) for key in range(9)] for query in range(9)]
         assert seen.tolist() == expected
-    pictures = groups_of(
-        micro.image, micro_examples.image, micro_examples.occurs["image"], grid=(1, 3)
-    )
+    pictures = groups_of(micro.image, micro_examples.image, pixels, grid=(1, 3))
     assert pictures.seen.all()
     assert pictures.patches("reverse") == (1, 3)
     assert pictures.of_key.shape == (1, 4)

@@ -1,9 +1,14 @@
 """Tables over tokens and positions against the forward pass of the hooked transformer itself."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 
-from lrinterp.encoders import DualEncoder, Stack, preset
+from lrinterp.axes import Tokens
+from lrinterp.encoders import DualEncoder, Stack, build_tower, preset, tower_from_plain, tower_plain
 from lrinterp.encoders.tables import has_tables, kinds_of
 from lrinterp.scenes import Scenes, Split, World
 
@@ -25,6 +30,12 @@ def models_of(scenes: Scenes, **changes: object) -> list[DualEncoder]:
     return models
 
 
+def hooked(model: DualEncoder, tower: str, tokens: Tokens) -> Tensor:
+    """Embeddings by the forward pass that hooks see."""
+    residual = model.towers[tower](tokens.ids, stop_at_layer=1)
+    return model.project(tower, residual, tokens.pool)
+
+
 @pytest.mark.parametrize("tower", ["image", "text"])
 @pytest.mark.parametrize(
     "world",
@@ -43,7 +54,7 @@ def test_embeddings_and_gradients_are_those_of_the_towers(world: World, tower: s
     stack = Stack(models)
     ids, pool = (torch.stack([getattr(t, name) for t in tokens]) for name in ("ids", "pool"))
     got = stack.embed(tower, ids, pool)
-    expected = torch.stack([m.embed(tower, t) for m, t in zip(models, tokens, strict=True)])
+    expected = torch.stack([hooked(m, tower, t) for m, t in zip(models, tokens, strict=True)])
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
     outer = torch.randn(got.shape, generator=torch.Generator().manual_seed(1)).double()
     (got * outer).sum().backward()
@@ -73,3 +84,35 @@ def test_a_kind_is_a_pooled_token_at_a_position():
 def test_other_towers_have_no_tables(changes: dict[str, object]):
     (model, *_) = models_of(Scenes(World(n_pixels=5, n_labels=6), SPLIT), **changes)
     assert not has_tables(model.image)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"attn_scale": 3.0}, {"attn_scores_soft_cap": 5.0}, {"positional_embedding_type": "rotary"}],
+)
+def test_towers_that_compute_anything_else_have_no_tables(change: dict[str, Any]):
+    (model, *_) = models_of(Scenes(World(n_pixels=5, n_labels=6), SPLIT))
+    plain = tower_plain(model.image.cfg)
+    assert has_tables(build_tower(tower_from_plain(plain)))
+    assert not has_tables(build_tower(tower_from_plain(plain | change)))
+
+
+@pytest.mark.parametrize(
+    "attach",
+    [
+        lambda tower: tower.add_hook("blocks.0.attn.hook_z", lambda z, hook: 2 * z),
+        lambda tower: tower.blocks[0].attn.register_forward_hook(lambda *given: 2 * given[-1]),
+    ],
+    ids=["hook point", "module"],
+)
+def test_a_hook_is_called_whoever_embeds(attach: Callable[[Any], Any]):
+    """Without the hook an embedding is that of the tables, with it that of the hooked pass."""
+    scenes = Scenes(World(n_pixels=5, n_labels=6), SPLIT)
+    (model, *_) = models_of(scenes)
+    tokens, _ = scenes.batch(torch.Generator().manual_seed(0))
+    before = model.embed("image", tokens)
+    torch.testing.assert_close(before, hooked(model, "image", tokens), rtol=0, atol=1e-12)
+    attach(model.image)
+    assert not has_tables(model.image)
+    assert (model.embed("image", tokens) - before).abs().max() > 1e-3
+    assert model.embed("image", tokens).equal(hooked(model, "image", tokens))

@@ -367,7 +367,7 @@ def test_scaling_goes_from_nothing_to_the_whole_in_a_line(made, how):
             scores_of(edited) - scores_of(image), alpha * whole, atol=1e-4, rtol=1e-4
         )
         if alpha == 0:
-            assert torch.equal(edited.embeddings, image.embeddings)
+            torch.testing.assert_close(edited.embeddings, image.embeddings, atol=1e-6, rtol=0)
     assert whole.abs().max() > 0.1
 
 
@@ -376,7 +376,8 @@ def test_edits_of_sites_and_attention_scale_too(made, what):
     image = made().towers["image"]
     how, site = ("exchange", "pattern") if what == "attention" else ("zero", what)
     edit = Edit(what=what, how=how)
-    assert torch.equal(under(image, edit.scaled(0.0)).embeddings, image.embeddings)
+    nothing = under(image, edit.scaled(0.0)).embeddings
+    torch.testing.assert_close(nothing, image.embeddings, atol=1e-6, rtol=0)
     half, whole = (under(image, edit.scaled(a)).cache[site, 0] for a in (0.5, 1.0))
     torch.testing.assert_close(half, (image.cache[site, 0] + whole) / 2)
 

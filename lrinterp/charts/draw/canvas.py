@@ -7,18 +7,16 @@ itself ignores it.
 
 import math
 from collections.abc import Hashable
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
+from lrinterp.charts.draw.drawing import Drawing
 from lrinterp.charts.table import groups
 from lrinterp.charts.theme import MARGIN, THEME
 from lrinterp.charts.words import hover, shown, text
 
-__all__ = ["END", "HOVER", "axis_of", "canvas", "layout_of", "spread", "titled"]
+__all__ = ["END", "HOVER", "canvas", "spread", "titled"]
 
 WIDE = 1140  # pixels that panels side by side may ask for before they wrap
 TICKS = 64  # pixels that tick labels take at the left, and a colour bar at the right
@@ -39,7 +37,7 @@ def canvas(
     gap: int,
     most: int,
     value: str | None = None,
-) -> tuple[go.Figure, list[Panel]]:
+) -> tuple[Drawing, list[Panel]]:
     """An empty figure, and for each panel its place in it with the rows to be drawn there.
 
     Panels have a least width and a height in pixels and wrap into as many rows as needed. `most`
@@ -52,22 +50,12 @@ def canvas(
     rows = max(1, math.ceil(len(parts) / columns))
     inner = columns * width + (columns - 1) * gap
     tall = rows * height + (rows - 1) * ROW_GAP
-    figure = make_subplots(
-        rows=rows,
-        cols=columns,
-        shared_yaxes=True,
-        horizontal_spacing=gap / inner if columns > 1 else None,
-        vertical_spacing=ROW_GAP / tall if rows > 1 else None,
-        specs=[
-            [{} if r * columns + c < max(1, len(parts)) else None for c in range(columns)]
-            for r in range(rows)
-        ],
-    )
+    figure = Drawing(len(parts), columns, rows, (gap / inner, ROW_GAP / tall))
     side, top = 2 * TICKS, MARGIN["t"] if facet else 10
     figure.update_layout(
-        template=go.layout.Template(layout=THEME["light"]["layout"]),
+        template={"layout": THEME["light"]["layout"]},
         height=tall + top + MARGIN["b"],
-        margin_t=top,
+        margin={"t": top},
         meta={
             "least": inner + side,
             "most": max(most, width) * columns + side,
@@ -92,35 +80,25 @@ def _facet(facet: str, name: Hashable) -> str:
     return text(name) if isinstance(name, str) else f"{shown(facet)} {text(name)}"
 
 
-def layout_of(figure: go.Figure) -> Any:
-    """What plotly's own types do not know."""
-    return figure.layout
-
-
-def axis_of(figure: go.Figure, name: str) -> Any:
-    """The axis that traces call `x2` and the layout `xaxis2`."""
-    return layout_of(figure)[f"{name[0]}axis{name[1:]}"]
-
-
-def _title(figure: go.Figure, title: str, **place: int) -> None:
+def _title(figure: Drawing, title: str, **place: int) -> None:
     corner = {"xref": "x domain", "yref": "y domain", "x": 0, "y": 1}
     anchor = {"xanchor": "left", "yanchor": "bottom", "yshift": 4, "showarrow": False}
-    figure.add_annotation(text=title, **corner, **anchor, **place)
+    figure.lay("annotations", text=title, **corner, **anchor, **place)
 
 
-def titled(figure: go.Figure, x: str, y: str | None) -> go.Figure:
+def titled(figure: Drawing, x: str, y: str | None) -> Drawing:
     """The figure with its axis titles, the vertical one at the left only."""
-    figure.update_xaxes(title_text=shown(x))
-    return figure.update_yaxes(title_text=shown(y) if y else None, col=1)
+    figure.update_axes("x", title={"text": shown(x)})
+    return figure.update_axes("y", title={"text": shown(y)} if y else None, col=1)
 
 
-def spread(figure: go.Figure) -> go.Figure:
+def spread(figure: Drawing) -> Drawing:
     """The figure with the labels at the ends of its lines moved apart where they would collide."""
-    height = layout_of(figure).height - layout_of(figure).margin.t - MARGIN["b"]
-    ends = [note for note in layout_of(figure).annotations if note.name == END]
+    height = figure.layout.height - figure.layout.margin.t - MARGIN["b"]
+    ends = [note for note in figure.layout.annotations if note.name == END]
     for axis in dict.fromkeys(note.yref for note in ends):
         here = sorted((note for note in ends if note.yref == axis), key=lambda note: note.y)
-        panel = axis_of(figure, axis)
+        panel = figure.axis(axis)
         bottom, top = panel.range
         tall = height * (panel.domain[1] - panel.domain[0])
         pixels = np.array([(note.y - bottom) / (top - bottom) * tall for note in here])

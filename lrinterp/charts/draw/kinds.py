@@ -4,10 +4,10 @@ from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from lrinterp.charts.chart import Chart
 from lrinterp.charts.draw.canvas import END, HOVER, canvas, spread, titled
+from lrinterp.charts.draw.drawing import Drawing
 from lrinterp.charts.table import column, groups, largest, order, value_range
 from lrinterp.charts.theme import COLORS, RISING
 from lrinterp.charts.words import digits, number, printed, shown, text, wrapped
@@ -19,7 +19,7 @@ PRINTED = 12  # columns of a map up to which its cells print their value
 NAMED = 24  # points of a panel up to which they carry their label
 
 
-def heatmap(chart: Chart) -> go.Figure:
+def heatmap(chart: Chart) -> Drawing:
     """A map a panel, all in the same colours."""
     frame, x, y, z, ends = chart.frame, chart.x, chart.y, str(chart.z), chart.ends
     across, down = order(frame, x), order(frame, y)
@@ -35,7 +35,8 @@ def heatmap(chart: Chart) -> go.Figure:
     for place, part in panels:
         cells = _cells(part, x=x, y=y, z=z).reindex(index=down, columns=across)
         said = _cells(part, x=x, y=y, z=HOVER).reindex_like(cells)
-        figure.add_heatmap(
+        figure.add(
+            "heatmap",
             z=cells.to_numpy(float),
             x=[text(value) for value in across],
             y=[text(value) for value in down],
@@ -48,8 +49,8 @@ def heatmap(chart: Chart) -> go.Figure:
             **_cell_texts(cells, decimals) if small else {},
             **place,
         )
-    figure.update_xaxes(type="category", showgrid=False, ticks="")
-    figure.update_yaxes(type="category", showgrid=False, ticks="", autorange="reversed")
+    figure.update_axes("x", type="category", showgrid=False, ticks="")
+    figure.update_axes("y", type="category", showgrid=False, ticks="", autorange="reversed")
     scale = {"cmin": least, "cmax": top, "colorbar": {"title": {"text": shown(z)}}}
     scale |= {} if least < 0 else {"colorscale": RISING}
     return titled(figure.update_layout(coloraxis=scale), x, y)
@@ -65,7 +66,7 @@ def _cell_texts(cells: pd.DataFrame, decimals: int) -> dict[str, Any]:
     return {"text": texts, "texttemplate": "%{text}", "textfont": font}
 
 
-def lines(chart: Chart) -> go.Figure:
+def lines(chart: Chart) -> Drawing:
     """Lines with their bands, named at their right ends."""
     frame, x, y, by = chart.frame, chart.x, chart.y, chart.by
     names: list[Any] = order(frame, by) if by else [None]
@@ -74,8 +75,8 @@ def lines(chart: Chart) -> go.Figure:
         frame, chart.facet, panel=(230, 250), gap=44 + ends, most=900, value="y"
     )
     styles = {name: _style(k, name, len(names), chart.highlight) for k, name in enumerate(names)}
-    figure.update_yaxes(range=value_range(frame, y), zeroline=False)
-    figure.update_xaxes(showgrid=False, zeroline=False, **_steps(column(frame, x)))
+    figure.update_axes("y", range=value_range(frame, y), zeroline=False)
+    figure.update_axes("x", showgrid=False, zeroline=False, **_steps(column(frame, x)))
     for place, part in panels:
         for name, group in groups(part, by):
             rows, style = group.dropna(subset=[y]), styles[name]
@@ -83,7 +84,7 @@ def lines(chart: Chart) -> go.Figure:
             _line(figure, rows, (x, y), style, place)
             if by and len(rows):
                 _end(figure, rows[y].iloc[-1], text(name), style["color"], place)
-    return spread(titled(figure.update_layout(margin_r=ends), x, y))
+    return spread(titled(figure.update_layout(margin={"r": ends}), x, y))
 
 
 def _style(place: int, name: Hashable, count: int, highlight: Hashable) -> dict[str, Any]:
@@ -113,14 +114,15 @@ def _along(rows: pd.DataFrame, x: str) -> Any:
 
 
 def _line(
-    figure: go.Figure,
+    figure: Drawing,
     rows: pd.DataFrame,
     axes: tuple[str, str],
     style: dict[str, Any],
     place: dict[str, int],
 ) -> None:
     x, y = axes
-    figure.add_scatter(
+    figure.add(
+        "scatter",
         x=_along(rows, x),
         y=rows[y].to_numpy(float),
         mode="lines+markers" if len(rows) <= PRINTED else "lines",
@@ -131,12 +133,13 @@ def _line(
     )
 
 
-def _band(figure: go.Figure, rows: pd.DataFrame, x: str, color: str, place: dict[str, int]) -> None:
+def _band(figure: Drawing, rows: pd.DataFrame, x: str, color: str, place: dict[str, int]) -> None:
     if not {"low", "high"} <= set(rows):
         return
     known = rows.dropna(subset=["low", "high"])
     loop = pd.concat([known.assign(edge=known["low"]), known.assign(edge=known["high"]).iloc[::-1]])
-    figure.add_scatter(
+    figure.add(
+        "scatter",
         x=_along(loop, x),
         y=loop["edge"].to_numpy(float),
         mode="lines",
@@ -149,14 +152,14 @@ def _band(figure: go.Figure, rows: pd.DataFrame, x: str, color: str, place: dict
     )
 
 
-def _end(figure: go.Figure, y: float, name: str, color: str, place: dict[str, int]) -> None:
+def _end(figure: Drawing, y: float, name: str, color: str, place: dict[str, int]) -> None:
     color = COLORS["muted"] if color == COLORS["faint"] else color
     anchor = {"xanchor": "left", "xshift": 6, "showarrow": False, "font": {"color": color}}
     corner = {"xref": "x domain", "x": 1, "y": float(y)}
-    figure.add_annotation(name=END, text=name, **corner, **anchor, **place)
+    figure.lay("annotations", name=END, text=name, **corner, **anchor, **place)
 
 
-def bars(chart: Chart) -> go.Figure:
+def bars(chart: Chart) -> Drawing:
     """Bars or dots with whiskers, and the values at the right."""
     frame, x, y, mark = chart.frame, chart.x, chart.y, chart.mark
     labels = order(frame, y)
@@ -174,25 +177,25 @@ def bars(chart: Chart) -> go.Figure:
             "orientation": "h",
         }
         if mark == "bar":
-            figure.add_bar(marker={"color": colors}, width=0.56, **trace, **place)
+            figure.add("bar", marker={"color": colors}, width=0.56, **trace, **place)
         else:
-            figure.add_scatter(
-                mode="markers", marker={"color": colors, "size": 9}, **trace, **place
+            figure.add(
+                "scatter", mode="markers", marker={"color": colors, "size": 9}, **trace, **place
             )
         for label, value in zip(part[y], part[x], strict=True):
             _at_right(figure, labels.index(label), number(value, decimals), place)
     longest = max((len(number(value, decimals)) for value in frame[x]), default=0)
-    figure.update_layout(margin_r=max(56, 16 + 8 * longest))
-    figure.update_xaxes(range=value_range(frame, x, include=(0.0,) if mark == "bar" else ()))
-    figure.update_yaxes(type="category", range=[len(labels) - 0.5, -0.5], showgrid=False)
+    figure.update_layout(margin={"r": max(56, 16 + 8 * longest)})
+    figure.update_axes("x", range=value_range(frame, x, include=(0.0,) if mark == "bar" else ()))
+    figure.update_axes("y", type="category", range=[len(labels) - 0.5, -0.5], showgrid=False)
     names = [text(label) for label in labels]
-    figure.update_yaxes(categoryarray=names, tickvals=names, ticktext=[*map(wrapped, labels)])
+    figure.update_axes("y", categoryarray=names, tickvals=names, ticktext=[*map(wrapped, labels)])
     return titled(figure, x, None)
 
 
-def _at_right(figure: go.Figure, row: int, value: str, place: dict[str, int]) -> None:
+def _at_right(figure: Drawing, row: int, value: str, place: dict[str, int]) -> None:
     corner = {"xref": "x domain", "x": 1, "y": row, "xanchor": "left", "xshift": 8}
-    figure.add_annotation(text=value, showarrow=False, **corner, **place)
+    figure.lay("annotations", text=value, showarrow=False, **corner, **place)
 
 
 def _accents(names: pd.Series, highlight: Hashable, accent: str) -> list[str]:
@@ -209,13 +212,14 @@ def _whiskers(frame: pd.DataFrame, column: str) -> dict[str, Any] | None:
     return {**ends, "color": COLORS["ink"], "thickness": 1.2, "width": 3}
 
 
-def scatter(chart: Chart) -> go.Figure:
+def scatter(chart: Chart) -> Drawing:
     """Points, few of them with their labels."""
     frame, x, y, label = chart.frame, chart.x, chart.y, chart.label
     figure, panels = canvas(frame, chart.facet, panel=(270, 320), gap=40, most=720, value="y")
     for place, part in panels:
         names = column(part, label) if label else pd.Series([chart.highlight] * len(part))
-        figure.add_scatter(
+        figure.add(
+            "scatter",
             x=_along(part, x),
             y=part[y].to_numpy(float),
             mode="markers+text" if label and len(part) <= NAMED else "markers",
@@ -229,6 +233,6 @@ def scatter(chart: Chart) -> go.Figure:
             cliponaxis=False,
             **place,
         )
-    figure.update_yaxes(range=value_range(frame, y), zeroline=False)
-    figure.update_xaxes(zeroline=False)
+    figure.update_axes("y", range=value_range(frame, y), zeroline=False)
+    figure.update_axes("x", zeroline=False)
     return titled(figure, x, y)

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from lrinterp.charts.chart import PICTURE, Chart
-from lrinterp.charts.draw.canvas import HOVER, canvas, layout_of
+from lrinterp.charts.draw.canvas import HOVER, canvas
+from lrinterp.charts.draw.drawing import Drawing
 from lrinterp.charts.marks import Picture
 from lrinterp.charts.plain import png
 from lrinterp.charts.table import column, largest
@@ -34,7 +34,7 @@ HALO = {"color": "rgba(255,255,255,0.9)", "width": 4}
 DASHES = ("solid", "dot", "dash")
 
 
-def overlay(chart: Chart) -> go.Figure:
+def overlay(chart: Chart) -> Drawing:
     """A map over each picture, all in the same colours."""
     frame, pictures, z, by = chart.frame, chart.pictures, str(chart.z), chart.by
     names = dict(zip(titles(frame, by), frame[PICTURE], strict=True))
@@ -44,7 +44,8 @@ def overlay(chart: Chart) -> go.Figure:
     for (place, part), name in zip(panels, names.values(), strict=True):
         cells = part.pivot(index=chart.y, columns=chart.x, values=z)
         lay(figure, pictures[name], cells.shape, place)
-        figure.add_heatmap(
+        figure.add(
+            "heatmap",
             z=cells.to_numpy(float),
             x=cells.columns.to_numpy(),
             y=cells.index.to_numpy(),
@@ -59,7 +60,7 @@ def overlay(chart: Chart) -> go.Figure:
     scale = {"cmin": least, "cmax": top, "colorscale": DIVERGING if least < 0 else RISING}
     bar = {"title": {"text": shown(z)}, "exponentformat": "power"}
     figure.update_layout(coloraxis={**scale, "colorbar": bar})
-    return figure.update_layout(height=layout_of(figure).height - UNUSED, margin_b=8)
+    return figure.update_layout(height=figure.layout.height - UNUSED, margin={"b": 8})
 
 
 def titles(frame: pd.DataFrame, by: str | None) -> list[str]:
@@ -70,19 +71,18 @@ def titles(frame: pd.DataFrame, by: str | None) -> list[str]:
     return [f"{what}, {name}" for what, name in zip(column(frame, by), names, strict=True)]
 
 
-def lay(
-    figure: go.Figure, picture: Picture, grid: tuple[int, ...], place: Mapping[str, Any]
-) -> None:
+def lay(figure: Drawing, picture: Picture, grid: tuple[int, ...], place: Mapping[str, Any]) -> None:
     """The picture and its outlines in one panel, whose axes count patches from 1."""
     rows, columns = grid
     height, width, _ = picture.pixels.shape
     corner = {"x": 0.5, "y": 0.5, "xanchor": "left", "yanchor": "top", "layer": "below"}
     size = {"sizex": columns, "sizey": rows, "sizing": "stretch"}
-    figure.add_layout_image(source=png(picture.pixels), **corner, **size, **place)
+    figure.lay("images", source=png(picture.pixels), **corner, **size, **place)
     bare: dict[str, Any] = {"visible": False, "fixedrange": True, "constrain": "domain"}
-    figure.update_xaxes(range=[0.5, columns + 0.5], constraintoward="left", **bare, **place)
-    number = place["col"] + (place["row"] - 1) * layout_of(figure).meta["grid"]["columns"]
-    figure.update_yaxes(
+    figure.update_axes("x", range=[0.5, columns + 0.5], constraintoward="left", **bare, **place)
+    number = place["col"] + (place["row"] - 1) * figure.layout.meta["grid"]["columns"]
+    figure.update_axes(
+        "y",
         range=[rows + 0.5, 0.5],
         matches=None,
         scaleanchor=f"x{number}" if number > 1 else "x",
@@ -92,7 +92,7 @@ def lay(
         **place,
     )
     for shape in outlines(picture):
-        figure.add_shape(**shape, **place)
+        figure.lay("shapes", **shape, **place)
 
 
 def outlines(picture: Picture) -> Iterator[dict[str, Any]]:
