@@ -5,6 +5,7 @@ forbid flipping signs pair by pair (half of all nulls would be rejected): there 
 jackknife. Groups that are independent of each other have a sign-flip test.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ __all__ = ["Difference", "Sample", "added", "difference"]
 
 FLIPS = 9999
 """Sign flips that are drawn where there are too many to try them all."""
+AT_ONCE = 2**21
+"""Flips times units that are held at once."""
 EXACT = 13
 """Units up to which all 2^n sign flips are tried."""
 
@@ -163,21 +166,26 @@ def flipped(one: Sample, other: Sample, seed: int) -> float:
         (s.units.sums(s.top.mean(0)[None])[0], s.units.sums(s.bottom[None])[0])
         for s in (one, other)
     )
-    swap = signs(one.units.n, seed)
-    first = (np.where(swap, u, a).sum(1), np.where(swap, v, b).sum(1))
-    second = (np.where(swap, a, u).sum(1), np.where(swap, b, v).sum(1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        moved = np.abs(second[0] / second[1] - first[0] / first[1])
+    moved = []
+    for swap in exchanges(one.units.n, seed):
+        tops, bottoms = a.sum() + swap @ (u - a), b.sum() + swap @ (v - b)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            others = (a.sum() + u.sum() - tops) / (b.sum() + v.sum() - bottoms)
+            moved.append(np.abs(others - tops / bottoms))
     own = abs(other.value - one.value)
-    return float(np.mean(np.nan_to_num(moved, nan=np.inf) >= own - ROUNDING))
+    found = np.nan_to_num(np.concatenate(moved), nan=np.inf)
+    return float(np.mean(found >= own - ROUNDING))
 
 
-def signs(n_units: int, seed: int) -> np.ndarray:
-    """[flip, unit]: which units are exchanged; the first row exchanges none."""
+def exchanges(n_units: int, seed: int) -> Iterator[Float[np.ndarray, "flip unit"]]:
+    """1 where a unit is exchanged, some flips at a time; the first flip exchanges none."""
     if n_units <= EXACT:
-        return (np.arange(2**n_units)[:, None] >> np.arange(n_units) & 1).astype(bool)
-    drawn = np.random.default_rng(seed).random((FLIPS, n_units)) < 0.5
-    return np.concatenate([np.zeros((1, n_units), dtype=bool), drawn])
+        yield (np.arange(2**n_units)[:, None] >> np.arange(n_units) & 1).astype(float)
+        return
+    rng, some = np.random.default_rng(seed), max(1, AT_ONCE // n_units)
+    yield np.zeros((1, n_units))
+    for first in range(0, FLIPS, some):
+        yield (rng.random((min(some, FLIPS - first), n_units)) < 0.5).astype(float)
 
 
 def added(one: Interval, other: Interval, scale: Scale = LINEAR) -> Difference:
