@@ -17,9 +17,9 @@ from lrinterp.cli.options import (
     check_outputs,
     command_line,
     from_suite,
-    print_summary,
     read_from,
 )
+from lrinterp.cli.screen import print_summary
 from lrinterp.cli.threads import choose_threads
 
 __all__ = ["AnalyzeCommand", "analyze"]

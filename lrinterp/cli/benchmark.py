@@ -13,11 +13,10 @@ from lrinterp.cli.options import (
     check_outputs,
     command_line,
     pick_device,
-    print_frame,
-    printable,
     read_from,
     suite_folder,
 )
+from lrinterp.cli.screen import print_frame, printable
 from lrinterp.cli.threads import choose_threads
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from lrinterp.cli.options import (
     from_suite,
     read_from,
 )
+from lrinterp.cli.screen import INDENT, print_rows
 from lrinterp.cli.threads import choose_threads
 
 if TYPE_CHECKING:
@@ -65,20 +66,10 @@ def compare(
 
 def print_differences(differences: "Differences") -> None:
     """By checkpoint, one line a quantity: both numbers, the difference, what can be said of it."""
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-    table.add_column("", overflow="fold")
-    for heading in ("first", "other", "difference and 95 % interval"):
-        table.add_column(heading, justify="right", overflow="fold")
-    table.add_column("", overflow="fold")
+    texts = []
     for name in differences.others:
-        table.add_row(f"[bold]{escape(f'{name} against {differences.first}')}[/bold]")
-        for line in differences.lines(name):
-            table.add_row(*map(escape, line))
-    Console().print(table)
+        texts.append((f"{name} against {differences.first}",))
+        texts += [(INDENT + line[0].strip(), *line[1:]) for line in differences.lines(name)]
+    print_rows(("", "first", "other", "difference and 95 % interval", ""), texts, left=(0, 4))
     for line in differences.skipped:
         typer.echo(line)

@@ -1,21 +1,13 @@
 """`lrinterp dynamics`: numbers along training runs, aligned where order breaks."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from typer.core import TyperCommand
 
-from lrinterp.cli.options import (
-    analysis_names,
-    check_outputs,
-    command_line,
-    print_frame,
-    print_summary,
-)
-
-if TYPE_CHECKING:
-    pass
+from lrinterp.cli.options import analysis_names, check_outputs, command_line
+from lrinterp.cli.screen import print_frame, print_summary
 
 __all__ = ["DynamicsCommand", "dynamics"]
 

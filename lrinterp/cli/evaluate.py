@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 import lrinterp as lr
-from lrinterp.cli.options import check_outputs, command_line, print_summary
+from lrinterp.cli.options import check_outputs, command_line
+from lrinterp.cli.screen import print_summary
 from lrinterp.cli.threads import choose_threads
 
 __all__ = ["evaluate"]

@@ -13,10 +13,7 @@ import typer
 import lrinterp as lr
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from lrinterp.experiment.tasks import Executors
-    from lrinterp.result import Metric
     from lrinterp.scenes.natural import FromSuite
 
 __all__ = [
@@ -31,9 +28,6 @@ __all__ = [
     "executors_of",
     "from_suite",
     "pick_device",
-    "print_frame",
-    "print_summary",
-    "printable",
     "read_from",
     "suite_folder",
 ]
@@ -183,45 +177,3 @@ def is_within(path: Path, place: Path) -> bool:
     """
     ways = (os.path.abspath, os.path.realpath)
     return path.exists() and any(Path(way(path)).is_relative_to(way(place)) for way in ways)
-
-
-def print_frame(shown: "pd.DataFrame") -> None:
-    """A table of texts, the first column to the left; without control characters."""
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-    for k, heading in enumerate(shown):
-        table.add_column(str(heading), justify="right" if k else "left", overflow="fold")
-    for row in shown.itertuples(index=False):
-        table.add_row(*(escape(printable(str(cell))) for cell in row))
-    Console().print(table)
-
-
-def print_summary(rows: Iterable[tuple[str, Mapping[str, "Metric"]]]) -> None:
-    """A table of named numbers with interval and n, by analysis."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-    table.add_column("", no_wrap=True)
-    for heading in ("value", "95 % interval", "n"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name, scalars in rows:
-        table.add_row(f"[bold]{name}[/bold]")
-        for key, scalar in scalars.items():
-            n = "" if scalar.n is None else f"{scalar.n:,}"
-            table.add_row(f"  {key}", str(scalar), scalar.interval, n)
-    Console().print(table)
-
-
-def printable(text: str) -> str:
-    r"""A text without control characters, which a terminal would obey.
-
-    >>> printable("\x1b[31mleft of")
-    '[31mleft of'
-    """
-    return "".join(filter(str.isprintable, text))

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lrinterp.cli.screen import INDENT, VERDICTS, print_rows, with_sign
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -45,21 +47,12 @@ def report(
 
 def print_verdicts(table: "pd.DataFrame") -> None:
     """By arm, one line a criterion: the statistic with its interval, its bound, the verdict."""
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from lrinterp.result import Metric, records
 
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-    for heading in ("", "value and 95 % interval", "holds if", "verdict"):
-        justify = "right" if heading.startswith("value") else "left"
-        shown.add_column(heading, justify=justify, overflow="fold")
+    texts = []
     for arm, rows in table.groupby("arm", sort=False):
-        shown.add_row(f"[bold]{escape(str(arm))}[/bold]")
+        texts.append((str(arm),))
         for row in records(rows):
-            sign = row["bound"].replace("at least", "≥").replace("at most", "≤")
-            texts = (f"  {row['id']}", Metric.of(row).phrase, sign, row["verdict"])
-            shown.add_row(*map(escape, texts))
-    Console().print(shown)
+            phrase = Metric.of(row).phrase
+            texts.append((INDENT + row["id"], phrase, with_sign(row["bound"]), row["verdict"]))
+    print_rows(VERDICTS, texts, left=(0, 2, 3))

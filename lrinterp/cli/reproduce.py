@@ -7,6 +7,7 @@ import typer
 
 from lrinterp.cli.meter import Meter
 from lrinterp.cli.options import command_line, executors_of, pick_device
+from lrinterp.cli.screen import INDENT, VERDICTS, print_rows, with_sign
 
 if TYPE_CHECKING:
     from lrinterp.experiment import LoadedSweep
@@ -115,24 +116,15 @@ def write(made: "Made", out: Path) -> None:
 
 def print_claims(claims: "Claims") -> None:
     """A line a statistic: the claim, what was found, what was asked, what follows."""
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from lrinterp.reproduction.claims import scalar_of
     from lrinterp.result import records
 
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-    for heading in ("", "value and 95 % interval", "holds if", "verdict"):
-        justify = "right" if heading.startswith("value") else "left"
-        shown.add_column(heading, justify=justify, overflow="fold")
-    seen = ""
+    texts, seen = [], ""
     for row in records(claims.frame()):
         if row["id"] != seen:
             seen = row["id"]
-            shown.add_row(f"[bold]{escape(seen)}[/bold]", "", "", row["verdict"])
-        sign = row["criterion"].replace("at least", "≥").replace("at most", "≤")
-        texts = (f"  {row['statistic']}", scalar_of(row).phrase, sign, row["part_verdict"])
-        shown.add_row(*map(escape, texts))
-    Console().print(shown)
+            texts.append((seen, "", "", row["verdict"]))
+        wanted = with_sign(row["criterion"])
+        name = INDENT + row["statistic"]
+        texts.append((name, scalar_of(row).phrase, wanted, row["part_verdict"]))
+    print_rows(VERDICTS, texts, left=(0, 2, 3))
