@@ -53,6 +53,8 @@ def print_verdicts(table: "pd.DataFrame") -> None:
     for arm, rows in table.groupby("arm", sort=False):
         texts.append((str(arm),))
         for row in records(rows):
-            phrase = Metric.of(row).phrase
-            texts.append((INDENT + row["id"], phrase, with_sign(row["bound"]), row["verdict"]))
+            phrase, why = Metric.of(row).phrase, row["reason"] and f" ({row['reason']})"
+            texts.append(
+                (INDENT + row["id"], phrase, with_sign(row["bound"]), row["verdict"] + why)
+            )
     print_rows(VERDICTS, texts, left=(0, 2, 3))

@@ -17,7 +17,7 @@ import pandas as pd
 
 from lrinterp.experiment.design import Study
 from lrinterp.experiment.packing import Member, members, pack
-from lrinterp.experiment.stack import run_stack
+from lrinterp.experiment.stack import check_known, run_stack
 from lrinterp.experiment.table import (
     CSV,
     MODELS,
@@ -62,7 +62,12 @@ class SweepPlan:
 
     @classmethod
     def of(cls, study: Study, *, device: str, checkpoints: bool) -> "SweepPlan":
-        """The plan of a new sweep; InputError where the study holds what JSON does not."""
+        """The plan of a new sweep.
+
+        InputError where the study holds what JSON does not, or asks for a number that no analysis
+        has.
+        """
+        check_known(study)
         plain = to_plain(study)
         try:
             parse_json(json.dumps(plain, allow_nan=False))

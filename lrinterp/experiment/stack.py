@@ -18,13 +18,15 @@ import torch
 from lrinterp.analysis import numbers
 from lrinterp.checkpoint import save_checkpoint, versions
 from lrinterp.encoders import DualEncoder
-from lrinterp.experiment.design import dotted
+from lrinterp.experiment.design import Study, dotted
+from lrinterp.experiment.numbers import NUMBERS
 from lrinterp.result import finite_or_none
 from lrinterp.run import record
 from lrinterp.scenes import Scenes
+from lrinterp.store import InputError
 from lrinterp.training import Fitted, Plan, fit_many
 
-__all__ = ["measure", "run_stack", "using_threads"]
+__all__ = ["check_known", "measure", "run_stack", "using_threads"]
 
 
 def run_stack(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -98,6 +100,26 @@ def measure(model: DualEncoder, scenes: Scenes, names: Sequence[str]) -> dict[st
     """
     run = record(model, scenes.examples(), progress=False)
     return {name: one.plain() for name, one in numbers(run, names, strict=False).items()}
+
+
+def check_known(study: Study) -> None:
+    """Refuse a number that no analysis of the study's models has, before any is trained.
+
+    Asked of a fresh model of each arm, where the study asks for more than the usual numbers.
+    """
+    errors: list[InputError] = []
+    for name in (name for name in study.numbers if name not in NUMBERS):
+        for arm in study.arm_names:
+            setting = next(one for one in study.settings() if one.arm == arm)
+            plan = setting.plan(study.first_seed)
+            run = record(plan.build(), plan.scenes.examples(), progress=False)
+            try:
+                numbers(run, [name])
+                break
+            except InputError as error:
+                errors.append(error)
+        else:
+            raise InputError(f"study: {errors[-1]}")
 
 
 def whereabouts() -> dict[str, str]:

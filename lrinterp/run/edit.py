@@ -5,9 +5,10 @@ and says in `cells` and `label` what it is, so that tables need no words of thei
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from jaxtyping import Float
 from torch import Tensor
@@ -88,9 +89,9 @@ class Edit:
     what: str = NAMED["key_position"]
     how: str = "flatten"
     tower: str = "image"
-    layers: tuple[int, ...] | None = None
+    layers: tuple[int, ...] | list[int] | None = None
     """None: all layers."""
-    heads: tuple[int, ...] | None = None
+    heads: tuple[int, ...] | list[int] | None = None
     """None: all heads."""
     queries: str = ALL
     """Query rows: `pooled` or `all`; of attention and maps also a role."""
@@ -110,8 +111,8 @@ class Edit:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "what", NAMED.get(self.what, self.what))
-        if isinstance(self.vector, Tensor):
-            object.__setattr__(self, "vector", tuple(self.vector.tolist()))
+        for name, value in as_plain(self).items():
+            object.__setattr__(self, name, value)
         if self.how not in self.kinds:
             known = ", ".join(self.kinds)
             raise ValueError(f"how: expected one of {known} of {self.what}, got {self.how!r}")
@@ -127,10 +128,19 @@ class Edit:
 
     def check_place(self) -> None:
         """Refuse what names no place, or one that is not there."""
+        if hasattr(self.source, "towers"):
+            raise ValueError(f"source: expected a tower of a run: run.towers[{self.tower!r}]")
         if self.heads is not None and self.what in RESIDUAL_SITES:
             raise ValueError(f"heads: {self.what} belongs to no head, got {self.heads}")
         if self.gauge in GAUGES and self.layers != (0,):
             raise ValueError(f"gauge: {self.gauge} is a split of the first layer's weights alone")
+
+    def check_width(self, tower: Tower) -> None:
+        """Refuse a vector that is not as wide as its site."""
+        by_head = tower.cfg.d_head if self.what in ("q", "k", "v", "z") else None
+        width = tower.cfg.d_model if self.what in RESIDUAL_SITES else by_head
+        if self.vector is not None and width not in (None, len(self.vector)):
+            raise ValueError(f"vector: expected {width} numbers, got {len(self.vector)}")
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -165,7 +175,7 @@ class Edit:
     def layers_of(self, tower: Tower) -> tuple[int, ...]:
         """The layers that it edits; ValueError for one that is not there."""
         n = tower.cfg.n_layers
-        layers = tuple(range(n)) if self.layers is None else self.layers
+        layers = tuple(range(n) if self.layers is None else self.layers)
         if bad := [layer for layer in layers if not 0 <= layer < n]:
             raise ValueError(f"layer: expected 0 to {n - 1}, got {bad[0]}")
         return layers
@@ -215,12 +225,28 @@ class Edit:
         return ", ".join(dict.fromkeys(self.gauge_at(tower, k) for k in self.layers_of(tower)))
 
 
+def as_plain(edit: Edit) -> dict[str, Any]:
+    """Lists and tensors among its fields as tuples, so that it can be compared and hashed."""
+    found: dict[str, Any] = {
+        name: tuple(value)
+        for name in ("layers", "heads")
+        if isinstance(value := getattr(edit, name), list)
+    }
+    if isinstance(edit.vector, Tensor):
+        if edit.vector.ndim != 1:
+            raise ValueError(f"vector: expected one axis, got {tuple(edit.vector.shape)}")
+        found["vector"] = tuple(edit.vector.tolist())
+    return found
+
+
 def check_numbers(edit: Edit) -> None:
     """Refuse what is not finite, and layers or heads that are none, twice there or no numbers."""
     added = () if edit.vector is None else edit.vector
     if not all(map(math.isfinite, (edit.alpha, *added))):
         raise ValueError("alpha, vector: expected finite numbers")
     for numbers in (edit.layers, edit.heads):
+        if not isinstance(numbers, tuple | None):
+            raise ValueError(f"layers, heads: expected a tuple of whole numbers, got {numbers!r}")
         if numbers is not None and not numbers:
             raise ValueError("layers, heads: expected some, or None for all, got none")
         if not all(isinstance(n, Integral) and n is not True for n in numbers or ()):
@@ -229,5 +255,5 @@ def check_numbers(edit: Edit) -> None:
             raise ValueError(f"layers, heads: expected each once, got {numbers}")
 
 
-def _listed(numbers: tuple[int, ...] | None) -> str:
+def _listed(numbers: Sequence[int] | None) -> str:
     return "all" if numbers is None else ",".join(map(str, numbers))

@@ -78,9 +78,11 @@ def under(base: TowerRun, *edits: Edit) -> TowerRun:
 
 
 def check_tower(run: TowerRun, edits: Sequence[Edit]) -> None:
-    """ValueError for an edit of another tower than that of a run."""
+    """ValueError for an edit of another tower than that of a run, or of another width."""
     if wrong := [edit.tower for edit in edits if edit.tower != run.name]:
         raise ValueError(f"tower: expected {run.name}, got {wrong[0]}")
+    for edit in edits:
+        edit.check_width(run.tower)
 
 
 @torch.no_grad()

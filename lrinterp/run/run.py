@@ -26,7 +26,7 @@ from lrinterp.run.folder import match_hooks, open_folder, save_folder
 from lrinterp.run.margins import gradient, margins, under
 from lrinterp.run.places import Places
 from lrinterp.run.tower import TowerRun
-from lrinterp.scenes import Examples
+from lrinterp.scenes import SETS, Examples
 from lrinterp.scoring import credits, margin_weights
 from lrinterp.stats import LINEAR, SHARE, Sample, Scale
 from lrinterp.store import InputError
@@ -94,8 +94,10 @@ class Run:
         return type(self)(self.model, self.examples.at(index), {**self.towers, "image": image})
 
     def of(self, set_name: str) -> "Run":
-        """The pictures of one set, on their own."""
+        """The pictures of one set, on their own; ValueError where no set is called so."""
         if set_name not in self.sets:
+            if set_name not in (known := dict.fromkeys((*SETS, *self.examples.image_set))):
+                raise ValueError(f"set: expected one of {', '.join(known)}, got {set_name!r}")
             index = self.examples.where(set_name)
             image = self.towers["image"].of(torch.from_numpy(index))
             towers = {**self.towers, "image": image}

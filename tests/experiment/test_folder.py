@@ -329,3 +329,21 @@ def test_a_plan_of_the_first_format_means_the_world_of_then(
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match=r"not a sweep \(no plan.json\)"):
         load_sweep(tmp_path)
+
+
+@pytest.mark.parametrize("field", ["measure", "column"])
+def test_a_number_that_no_analysis_has_is_refused_before_training(tiny: dict[str, Any], field: str):
+    name = "accuracy.unseen_pair_odrer"
+    if field == "measure":
+        tiny["measure"] = [name]
+    else:
+        tiny["verdicts"][0]["column"] = name
+    with pytest.raises(InputError, match="accuracy has no 'unseen_pair_odrer'; expected one of"):
+        planned(tiny)
+
+
+def test_a_number_that_one_arm_has_is_taken(tiny: dict[str, Any]):
+    """Attribution to the gain is of one layer alone."""
+    tiny["measure"] = ["similarity_attribution.spearman_margin_gain"]
+    tiny["arms"] = {"deep": {"encoder": {"image_layers": 2}}, "plain": {}}
+    assert planned(tiny).study["measure"] == tiny["measure"]

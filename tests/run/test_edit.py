@@ -25,6 +25,11 @@ def test_key_position_of_the_image_tower_is_the_plain_edit():
     assert not edit.values
 
 
+def test_lists_are_tuples():
+    assert Edit(layers=[0], heads=[1, 2]) == Edit(layers=(0,), heads=(1, 2))
+    assert hash(Edit(heads=[1])) == hash(Edit(heads=(1,)))
+
+
 def test_names_are_other_words_for_terms():
     assert Edit(what="key_position") == Edit(what="EP+PP+bP") == Edit()
     assert hash(Edit(what="key_position")) == hash(Edit())

@@ -92,6 +92,17 @@ def test_accuracy_and_means_carry_their_sample(made):
     assert run.mean(torch.from_numpy(credit), SHARE).value == order.value
 
 
+def test_what_fits_no_run_is_named(made):
+    run = made(2, sets=ALL_SETS)
+    with pytest.raises(ValueError, match=r"set: expected one of single, seen_pair, .*got 'unseen'"):
+        run.of("unseen")
+    assert len(run.of("mixed_pair").examples) == 0  # known, and nothing was recorded of it
+    push = {"what": "z", "how": "add", "role": "CLS", "layers": (0,)}
+    width = run.model.image.cfg.d_head
+    with pytest.raises(ValueError, match=f"vector: expected {width} numbers, got 3"):
+        run.under(Edit(vector=(1.0, 2.0, 3.0), **push))
+
+
 def test_an_unknown_activation_is_named(made):
     with pytest.raises(InputError, match=r"'blocks.0.hook_typo' is no hook of the text tower"):
         made().site("text", "blocks.0.hook_typo")
