@@ -20,7 +20,7 @@ from lrinterp.cli.options import (
     print_summary,
     read_from,
 )
-from lrinterp.cli.threads import choose_threads
+from lrinterp.cli.process import settle
 
 __all__ = ["AnalyzeCommand", "analyze"]
 
@@ -88,7 +88,7 @@ def analyze(
     check_outputs(Path(checkpoint), outputs, inputs)
     chosen = from_suite(suite, data, pictures)
     loaded = lr.load_checkpoint(checkpoint, tokenizer=tokenizer)
-    choose_threads(loaded.model)
+    settle(loaded.model)
     results = lr.analyze(lr.record(loaded.model, loaded.examples(chosen)), only)
     provenance = loaded.provenance(command_line())
     lr.write_report(results, provenance, out)

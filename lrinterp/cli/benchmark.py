@@ -19,7 +19,7 @@ from lrinterp.cli.options import (
     read_from,
     suite_folder,
 )
-from lrinterp.cli.threads import choose_threads
+from lrinterp.cli.process import settle
 
 if TYPE_CHECKING:
     from lrinterp.benchmark import Benchmark
@@ -61,7 +61,7 @@ def benchmark(
     rows = read_relations(suite, folder, bad.add if bad else None)
     check_apart(rows.files, {"--json": json, "--out": out})
     loaded = lr.load_checkpoint(checkpoint, tokenizer=tokenizer)
-    choose_threads(loaded.model)
+    settle(loaded.model)
     model = loaded.model.to(pick_device(device))
     result = run(model, rows, bad=bad, fit=fit, limit=limit)
     results = {result.name: result}
