@@ -17,10 +17,10 @@ from lrinterp.cli.benchmark import benchmark
 from lrinterp.cli.compare import compare
 from lrinterp.cli.dynamics import DynamicsCommand, dynamics
 from lrinterp.cli.evaluate import evaluate
+from lrinterp.cli.process import begin
 from lrinterp.cli.report import report
 from lrinterp.cli.reproduce import reproduce
 from lrinterp.cli.sweep import sweep
-from lrinterp.cli.threads import wait_asleep
 from lrinterp.cli.train import train
 
 __all__ = ["app", "main"]
@@ -65,7 +65,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2."""
-    wait_asleep()
+    begin()
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):

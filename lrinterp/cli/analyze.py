@@ -19,8 +19,8 @@ from lrinterp.cli.options import (
     from_suite,
     read_from,
 )
+from lrinterp.cli.process import settle
 from lrinterp.cli.screen import print_summary
-from lrinterp.cli.threads import choose_threads
 
 __all__ = ["AnalyzeCommand", "analyze"]
 
@@ -88,7 +88,7 @@ def analyze(
     check_outputs(Path(checkpoint), outputs, inputs)
     chosen = from_suite(suite, data, pictures)
     loaded = lr.load_checkpoint(checkpoint, tokenizer=tokenizer)
-    choose_threads(loaded.model)
+    settle(loaded.model)
     results = lr.analyze(lr.record(loaded.model, loaded.examples(chosen)), only)
     provenance = loaded.provenance(command_line())
     lr.write_report(results, provenance, out)

@@ -16,8 +16,8 @@ from lrinterp.cli.options import (
     read_from,
     suite_folder,
 )
+from lrinterp.cli.process import settle
 from lrinterp.cli.screen import print_frame, printable
-from lrinterp.cli.threads import choose_threads
 
 if TYPE_CHECKING:
     from lrinterp.benchmark import Benchmark
@@ -65,7 +65,7 @@ def benchmark(
     check_outputs(Path(checkpoint), outputs, inputs)
     other = suites.read_scores(against) if against else None
     loaded = lr.load_checkpoint(checkpoint, tokenizer=tokenizer)
-    choose_threads(loaded.model)
+    settle(loaded.model)
     model = loaded.model.to(pick_device(device))
     result = suites.benchmark(model, rows, bad=bad, fit=fit, limit=limit)
     if scores:

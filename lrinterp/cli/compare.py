@@ -16,8 +16,8 @@ from lrinterp.cli.options import (
     from_suite,
     read_from,
 )
+from lrinterp.cli.process import settle
 from lrinterp.cli.screen import INDENT, print_rows
-from lrinterp.cli.threads import choose_threads
 
 if TYPE_CHECKING:
     from lrinterp.comparison import Differences
@@ -54,7 +54,7 @@ def compare(
         check_outputs(Path(folder), {"--out": out, "--json": json}, inputs)
     chosen = from_suite(suite, data, pictures)
     loaded = load_named(checkpoints, tokenizer=tokenizer)
-    choose_threads(*(one.model for one in loaded))
+    settle(*(one.model for one in loaded))
     results = run(loaded, only, pictures=chosen)
     provenance = comparison_provenance(loaded, command_line())
     write_report(results, provenance, out)

@@ -7,8 +7,8 @@ import typer
 
 import lrinterp as lr
 from lrinterp.cli.options import check_outputs, command_line
+from lrinterp.cli.process import settle
 from lrinterp.cli.screen import print_summary
-from lrinterp.cli.threads import choose_threads
 
 __all__ = ["evaluate"]
 
@@ -22,7 +22,7 @@ def evaluate(
 
     check_outputs(Path(checkpoint), {"--json": json})
     loaded = lr.load_checkpoint(checkpoint)
-    choose_threads(loaded.model)
+    settle(loaded.model)
     results = lr.analyze(lr.record(loaded.model, loaded.scenes().examples()), ["accuracy"])
     if json:
         write_json(json, lr.document(results, loaded.provenance(command_line())))

@@ -9,7 +9,7 @@ import typer
 
 import lrinterp as lr
 from lrinterp.cli.options import pick_device
-from lrinterp.cli.threads import choose_threads
+from lrinterp.cli.process import settle
 
 __all__ = ["train"]
 
@@ -67,7 +67,7 @@ def train(
         "fit": {"steps": steps, "seed": seed, "keep_every": keep_every},
     }
     plan = read_plan(config, flags, lr.PAPER if paper else {})
-    choose_threads(plan.build())
+    settle(plan.build())
     try:
         trained = lr.train(plan, out, resume=resume, device=pick_device(device))
     except KeyboardInterrupt as stop:

@@ -107,7 +107,8 @@ def term_scores(
         part = _against(query, vectors, attn.W_K, attn.b_K if key == "b" else None)
         scores = part if scores is None else scores + part
     assert scores is not None
-    return scores / (tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0)
+    scale = tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0
+    return (scores / scale).expand(len(split.content), -1, -1, -1)
 
 
 def total(terms: TermScores, names: Iterable[str]) -> Float[Tensor, "batch head query key"]:
@@ -119,7 +120,7 @@ def total(terms: TermScores, names: Iterable[str]) -> Float[Tensor, "batch head 
 def through_ln1(tower: Tower, layer: int, split: Split) -> Split:
     """What the attention of a layer reads: its norm at fixed scale, the norm's bias constant."""
     if tower.cfg.normalization_type is None:
-        return Split(split.content, split.position.expand_as(split.content), split.constant)
+        return split
     norm: Any = tower.blocks[layer].ln1
     scale = centred_scale(split.residual, tower.cfg.eps)[..., None]
     parts = (split.content, split.position, split.constant)
@@ -134,7 +135,8 @@ def _projections(
 ) -> list[Float[Tensor, "batch pos head d_head"]]:
     """Queries or keys by what they are made of, in the order E, P, b."""
     content, position = _project(split.content, W), _project(split.position, W)
-    return [content, position, (_project(split.constant, W) + bias).expand_as(content)]
+    constant = _project(split.constant, W) + bias
+    return [content, position.expand_as(content), constant.expand_as(content)]
 
 
 _SCORES = "batch query head d, batch key head d -> batch head query key"

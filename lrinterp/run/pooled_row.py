@@ -21,6 +21,8 @@ from lrinterp.run.tower import Narrowed, TowerRun
 __all__ = ["is_enough", "row_embeddings"]
 
 SCORES, VALUES = "blocks.0.attn.hook_attn_scores", "blocks.0.attn.hook_v"
+ROWS = 4
+"""Batches of a pass whose pooled rows are made at once; one query row takes less memory."""
 
 
 def is_enough(base: TowerRun, edits: Sequence[Edit]) -> bool:
@@ -32,7 +34,8 @@ def is_enough(base: TowerRun, edits: Sequence[Edit]) -> bool:
 def row_embeddings(base: TowerRun, edits: Sequence[Edit]) -> Embeddings:
     """Unit embeddings under all edits at once; equal to those of the hooked pass."""
     assert base.sites[SCORES].shape[0] == base.sites[VALUES].shape[0]  # made once, for all parts
-    return torch.cat([of_part(base.at(some), edits) for some, _ in base.parts()])
+    parts = base.parts(ROWS * base.batch_size)
+    return torch.cat([of_part(base.at(some), edits) for some, _ in parts])
 
 
 def in_the_row(edit: Edit) -> Edit:
