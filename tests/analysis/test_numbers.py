@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from lrinterp.analysis import ANALYSES, numbers
+from lrinterp.analysis import numbers
 from lrinterp.analysis.ablation.rows import NAMED, PIECES
 from lrinterp.experiment.numbers import NUMBERS
 from lrinterp.result import Metric, Result
@@ -53,6 +53,5 @@ def test_what_does_not_apply_has_no_value(left_right: Run):
 
 
 def test_nothing_asked_is_nothing_run(left_right: Run, monkeypatch: pytest.MonkeyPatch):
-    for name in list(ANALYSES):
-        monkeypatch.delitem(ANALYSES, name)
+    monkeypatch.setattr("lrinterp.analysis.ANALYSES", {})
     assert numbers(left_right, []) == {}
