@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.table import Table
 
     from lrinterp.result import Metric
 
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 INDENT = "  "
+WIDEST = 1000
 VERDICTS = ("", "value and 95 % interval", "holds if", "verdict")
 """Headings of a table of verdicts."""
 
@@ -44,7 +46,18 @@ def print_rows(
         bold = grouped and not first.startswith(INDENT)
         name = escape(first)
         table.add_row(f"[bold]{name}[/bold]" if bold else name, *map(escape, others))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has room for every name
+        console = Console(width=max(console.width, natural_width(table)))
+    console.print(table)
+
+
+def natural_width(table: "Table") -> int:
+    """Columns that a table takes where nothing is folded."""
+    from rich.console import Console
+
+    wide = Console(width=WIDEST)
+    return wide.measure(table).maximum
 
 
 def print_frame(shown: "pd.DataFrame") -> None:

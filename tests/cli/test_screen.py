@@ -37,6 +37,12 @@ def test_numbers_have_interval_and_n(capsys: pytest.CaptureFixture[str]):
     ]
 
 
+def test_names_stay_whole_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]):
+    rows = [(letter * 90, letter * 30) for letter in "ab"]
+    print_rows(("", "value"), rows)
+    assert shown(capsys) == [["value"], *map(list, rows)]
+
+
 def test_a_bound_is_a_sign():
     assert with_sign("at least 0.05") == "≥ 0.05"
     assert with_sign("at most 0.1") == "≤ 0.1"
