@@ -41,6 +41,7 @@ __all__ = [
     "SITES",
     "VP",
     "Edit",
+    "check_width",
 ]
 
 VP, ATTENTION, OWN = "VP", "attention", "own"
@@ -128,19 +129,10 @@ class Edit:
 
     def check_place(self) -> None:
         """Refuse what names no place, or one that is not there."""
-        if hasattr(self.source, "towers"):
-            raise ValueError(f"source: expected a tower of a run: run.towers[{self.tower!r}]")
         if self.heads is not None and self.what in RESIDUAL_SITES:
             raise ValueError(f"heads: {self.what} belongs to no head, got {self.heads}")
         if self.gauge in GAUGES and self.layers != (0,):
             raise ValueError(f"gauge: {self.gauge} is a split of the first layer's weights alone")
-
-    def check_width(self, tower: Tower) -> None:
-        """Refuse a vector that is not as wide as its site."""
-        by_head = tower.cfg.d_head if self.what in ("q", "k", "v", "z") else None
-        width = tower.cfg.d_model if self.what in RESIDUAL_SITES else by_head
-        if self.vector is not None and width not in (None, len(self.vector)):
-            raise ValueError(f"vector: expected {width} numbers, got {len(self.vector)}")
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -225,6 +217,14 @@ class Edit:
         return ", ".join(dict.fromkeys(self.gauge_at(tower, k) for k in self.layers_of(tower)))
 
 
+def check_width(edit: Edit, tower: Tower) -> None:
+    """Refuse a vector that is not as wide as its site."""
+    by_head = tower.cfg.d_head if edit.what in ("q", "k", "v", "z") else None
+    width = tower.cfg.d_model if edit.what in RESIDUAL_SITES else by_head
+    if edit.vector is not None and width not in (None, len(edit.vector)):
+        raise ValueError(f"vector: expected {width} numbers, got {len(edit.vector)}")
+
+
 def as_plain(edit: Edit) -> dict[str, Any]:
     """Lists and tensors among its fields as tuples, so that it can be compared and hashed."""
     found: dict[str, Any] = {
@@ -240,7 +240,9 @@ def as_plain(edit: Edit) -> dict[str, Any]:
 
 
 def check_numbers(edit: Edit) -> None:
-    """Refuse what is not finite, and layers or heads that are none, twice there or no numbers."""
+    """Refuse a run of all towers, and numbers that are not finite, none, or twice there."""
+    if hasattr(edit.source, "towers"):
+        raise ValueError(f"source: expected a tower of a run: run.towers[{edit.tower!r}]")
     added = () if edit.vector is None else edit.vector
     if not all(map(math.isfinite, (edit.alpha, *added))):
         raise ValueError("alpha, vector: expected finite numbers")

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lrinterp.axes import Embeddings
-from lrinterp.run.edit import ALL, MAP_SITES, POOLED, SITES, Edit
+from lrinterp.run.edit import ALL, MAP_SITES, POOLED, SITES, Edit, check_width
 from lrinterp.run.hooks import edit_hooks, on_site, role_mask, site_mask, source_of
 from lrinterp.run.memory import keeping
 from lrinterp.run.passes import EMBEDDING
@@ -82,7 +82,7 @@ def check_tower(run: TowerRun, edits: Sequence[Edit]) -> None:
     if wrong := [edit.tower for edit in edits if edit.tower != run.name]:
         raise ValueError(f"tower: expected {run.name}, got {wrong[0]}")
     for edit in edits:
-        edit.check_width(run.tower)
+        check_width(edit, run.tower)
 
 
 @torch.no_grad()
