@@ -29,7 +29,9 @@ def test_the_head_followed_is_the_headline_of_the_analysis(
 ):
     for recording, measured in ((left_right, knows), (no_gradient, knows_not)):
         headline = measured.results["positional_gradient"].metrics["headline_head"]
-        assert head_name(*headline_of(recording)) == headline.value
+        place = headline_of(recording)
+        assert place is not None
+        assert head_name(*place) == headline.value
 
 
 @pytest.mark.parametrize("head", [0, 2])
