@@ -15,7 +15,7 @@ from lrinterp.analysis.read import Place
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.comparison.kept import models_of
 from lrinterp.encoders import DualEncoder
-from lrinterp.run import Run, record
+from lrinterp.run import Run, record, using_threads
 from lrinterp.scenes import Scenes
 from lrinterp.scoring import order_credit
 from lrinterp.store import InputError
@@ -75,12 +75,8 @@ def measure_run(task: Mapping[str, Any], measure: Measure | None = None) -> list
 
     Cost: some 0.2 s a checkpoint of the default recipe, without `scalars` and `measure`.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(task.get("threads", 1))
-    try:
+    with using_threads(task.get("threads", 1)):
         return _rows(task, measure)
-    finally:
-        torch.set_num_threads(before)
 
 
 def _rows(task: Mapping[str, Any], measure: Measure | None) -> list[dict[str, Any]]:

@@ -8,12 +8,9 @@ versions.
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from lrinterp.analysis import numbers
 from lrinterp.checkpoint import save_checkpoint, versions
@@ -21,12 +18,12 @@ from lrinterp.encoders import DualEncoder
 from lrinterp.experiment.design import Study, dotted
 from lrinterp.experiment.numbers import NUMBERS
 from lrinterp.result import finite_or_none
-from lrinterp.run import record
+from lrinterp.run import Run, record, using_threads
 from lrinterp.scenes import Scenes
 from lrinterp.store import InputError
 from lrinterp.training import Fitted, Plan, fit_many
 
-__all__ = ["check_known", "measure", "run_stack", "using_threads"]
+__all__ = ["check_known", "measure", "run_stack"]
 
 
 def run_stack(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -107,19 +104,27 @@ def check_known(study: Study) -> None:
 
     Asked of a fresh model of each arm, where the study asks for more than the usual numbers.
     """
-    errors: list[InputError] = []
-    for name in (name for name in study.numbers if name not in NUMBERS):
-        for arm in study.arm_names:
-            setting = next(one for one in study.settings() if one.arm == arm)
-            plan = setting.plan(study.first_seed)
-            run = record(plan.build(), plan.scenes.examples(), progress=False)
-            try:
-                numbers(run, [name])
-                break
-            except InputError as error:
-                errors.append(error)
-        else:
-            raise InputError(f"study: {errors[-1]}")
+    left = [name for name in study.numbers if name not in NUMBERS]
+    refused: dict[str, InputError] = {}
+    for arm in study.arm_names if left else ():
+        setting = next(one for one in study.settings() if one.arm == arm)
+        plan = setting.plan(study.first_seed)
+        run = record(plan.build(), plan.scenes.examples(), progress=False)
+        refused = refusals(run, left)
+        left = list(refused)
+    if left:
+        raise InputError(f"study: {refused[left[0]]}")
+
+
+def refusals(run: Run, names: Sequence[str]) -> dict[str, InputError]:
+    """Of some numbers those that the analyses of a run do not have, and what they say."""
+    found = {}
+    for name in names:
+        try:
+            numbers(run, [name])
+        except InputError as error:
+            found[name] = error
+    return found
 
 
 def whereabouts() -> dict[str, str]:
@@ -136,14 +141,3 @@ def now() -> str:
 def folder_of(checkpoints: str | None, model: int) -> Path | None:
     """Where the checkpoint of a model goes, if it is kept."""
     return Path(checkpoints) / f"{model:05d}" if checkpoints else None
-
-
-@contextmanager
-def using_threads(count: int):
-    """Inside, torch uses so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

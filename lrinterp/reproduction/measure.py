@@ -6,9 +6,8 @@ from typing import Any
 from lrinterp.analysis import ANALYSES, analyze
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder
-from lrinterp.experiment.stack import using_threads
 from lrinterp.result import Result, records
-from lrinterp.run import record
+from lrinterp.run import record, using_threads
 from lrinterp.scenes import Scenes
 from lrinterp.training import Plan
 

@@ -1,9 +1,10 @@
-"""Where activations lie: in memory up to a budget, in memory-mapped files above it."""
+"""What a run may take: memory up to a budget, memory-mapped files above it; threads."""
 
 import math
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from lrinterp.store import InputError
 if TYPE_CHECKING:
     from lrinterp.run.tower import TowerRun
 
-__all__ = ["BUDGET", "Sites", "keeping", "part_size", "room"]
+__all__ = ["BUDGET", "Sites", "keeping", "part_size", "room", "using_threads"]
 
 BUDGET = 2**30
 """Bytes that the streams of one pass, or the sites inside its layers, may take in memory."""
@@ -162,3 +163,14 @@ def place_of(name: str) -> tuple[int | None, str]:
     blocks, _, rest = name.partition(".")
     layer, _, site = rest.partition(".")
     return (int(layer), site) if blocks == "blocks" and layer.isdecimal() else (None, name)
+
+
+@contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """Inside, torch uses so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -67,7 +67,7 @@ class Fitter:
             self.parameters.values(),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
-            fused=True,
+            fused=model.device.type != "mps",  # which older torch does not fuse
         )
         self.held_out: Examples = scenes.examples(["unseen_pair"])
 
