@@ -3,7 +3,8 @@
 Usage: python analyses/reproduction/after.py DIR
 
 DIR is the folder of `lrinterp reproduce`. The models of the first question are trained into
-DIR/after, a minute or two on two cores; nothing here decides a claim.
+DIR/after, a minute or two on two cores, and ten models are measured again. Nothing here decides a
+claim.
 """
 
 import argparse
@@ -14,7 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from lrinterp.analysis import numbers
 from lrinterp.analysis.gradient.plane_fit import slopes
+from lrinterp.checkpoint import load_checkpoint
 from lrinterp.comparison import dynamics_of
 from lrinterp.experiment import LoadedSweep, Study, SweepPlan, load_sweep, sweep
 from lrinterp.experiment.executors import cores, local_processes
@@ -26,8 +29,14 @@ from lrinterp.reproduction.measure import measure
 from lrinterp.reproduction.measures import Measures, gather
 from lrinterp.reproduction.run import asked
 from lrinterp.reproduction.statistics import PARTS, by_seed, found_of
+from lrinterp.run import record
 
 HEAD = "positional_gradient.headline_head"
+FURTHER = (
+    "order_bias.bias_head_difference",
+    "similarity_attribution.spearman_both_orders",
+    "similarity_attribution.spearman_flattened",
+)
 LARGE = {"encoder": {"std_W_E": 0.3}}
 SPLIT = ("spearman_EP", "spearman_PP", "spearman_bP", "without_EP", "lost_PP", "lost_bP")
 
@@ -57,11 +66,14 @@ def main() -> None:
     print(f"  captions shuffled: order {phrase(shuffled)}, span in logits "
           f"{phrase(widest(made.measures, 'shuffled'))}")  # fmt: skip
     print("\nc9: which mention the strongest text head prefers")
-    strongest = made.measures.number("standard", "order_bias.bias_head_difference")
+    further = measured_now(options.folder / "models")
+    strongest = further["order_bias.bias_head_difference"]
     first = made.measures.number("standard", "order_bias.first_head_difference")
     print(f"  the strongest head prefers the first in {int((strongest > 0).sum())} of "
           f"{len(strongest)}; |difference| {phrase(strongest.abs())}")  # fmt: skip
     print(f"  the head that prefers the first most: {listed(first)}")
+    both = made.measures.number("both_2", "order_bias.first_head_difference")
+    print(f"  both templates, two text layers, the same: {listed(both)}")
     print("\no2: when the gradient comes")
     emergence(made.emergence)
     print("\no3: key-position alone, and with the places of objects")
@@ -70,10 +82,25 @@ def main() -> None:
         print(f"  order with key-position {words}: {phrase(order)}")
     print("\no4: margin and attention gained, by arm")
     for arm in ("standard", "both_2", "few", "both_1", "untrained"):
-        keys = ("margin_gain", "within_pairs", "both_orders", "flattened")
+        keys = ("margin_gain", "within_pairs")
         found = {k: made.measures.number(arm, f"similarity_attribution.spearman_{k}") for k in keys}
         print(f"  {arm}: " + ", ".join(f"{k} {phrase(v)}" for k, v in found.items()))
+    for key in FURTHER[1:]:
+        print(f"  standard: {key.partition('.')[2]} {phrase(further[key])}")
     diversity(made.diversity)
+
+
+def measured_now(folder: Path) -> pd.DataFrame:
+    """Numbers of the standard models that no claim asks for: FURTHER, a row a seed."""
+    rows = load_sweep(folder).table
+    rows = rows[rows["arm"] == "standard"]
+    found = {}
+    for model, seed in zip(rows["model"], rows["seed"], strict=True):
+        checkpoint = load_checkpoint(folder / "models" / f"{model:05d}")
+        examples = checkpoint.scenes().examples(["unseen_pair"])
+        run = record(checkpoint.model, examples, progress=False)
+        found[seed] = {name: metric.value for name, metric in numbers(run, FURTHER).items()}
+    return pd.DataFrame.from_dict(found, orient="index")
 
 
 def large_embeddings(out: Path, seeds: int) -> Measures:
