@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from lrinterp.axes import Pixels, Tokens
 from lrinterp.encoders.clip import ClipSpec
@@ -77,37 +75,32 @@ class Processor:
     preprocessing: Preprocessing
     spec: ClipSpec
 
-    @property
-    def context(self) -> int:
-        """Most tokens of a caption, with the marks of its start and end."""
-        return self.spec.context
-
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
         """The word of each token id; a piece that a word goes on behind ends in a hyphen."""
-        ids = range(self.spec.vocabulary)
-        return tuple(readable(self.tokenizer.id_to_token(i) or "") for i in ids)
+        return tuple(
+            readable(self.tokenizer.id_to_token(number) or "")
+            for number in range(self.spec.vocabulary)
+        )
 
     def tokens(self, captions: Sequence[str]) -> Tokens:
         """Token ids from the start to the end of each caption, padded with its end.
 
-        The pooled position follows the checkpoint's rule. Raises InputError for a caption that is
-        longer than the context.
+        The first end token is pooled, or the first of the highest id, as the checkpoint says.
+        Raises InputError for a caption that is longer than the context.
         """
         rows = [encoded.ids for encoded in self.tokenizer.encode_batch(list(captions))]
         for caption, row in zip(captions, rows, strict=True):
-            if len(row) > self.context:
-                longest = f"{len(row)} tokens, this model reads {self.context}"
-                raise InputError(f"caption {shortened(caption)}: {longest}; shorten it")
+            if len(row) > self.spec.context:
+                raise InputError(
+                    f"caption {shortened(caption)}: {len(row)} tokens, this model reads "
+                    f"{self.spec.context}; shorten it"
+                )
         width = max(map(len, rows), default=1)
         padded = [row + row[-1:] * (width - len(row)) for row in rows]
         ids = torch.tensor(padded, dtype=torch.long).reshape(-1, width)
-        return Tokens(ids, self.ends(ids))
-
-    def ends(self, ids: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch"]:
-        """The position that is pooled: the first end token, or the first of the highest id."""
         marks = ids if self.spec.end is None else (ids == self.spec.end).int()
-        return marks.argmax(1)
+        return Tokens(ids, marks.argmax(1))
 
     def pixels(self, pictures: Sequence["Image"], *, fit: Fit = "crop") -> Pixels:
         """Pictures as the image tower reads them.
@@ -123,19 +116,25 @@ class Processor:
         ready = [self.squared(p) for p in pictures] if fit == "pad" else list(pictures)
         values = self.preprocessing.processor(ready, return_tensors="np")["pixel_values"]
         if values.shape != shape:
-            got = f"the preprocessing makes {list(values.shape[1:])}"
-            raise InputError(f"{got}, the image tower reads {list(self.spec.picture)}")
+            raise InputError(
+                f"the preprocessing makes {list(values.shape[1:])}, the image tower reads "
+                f"{list(self.spec.picture)}"
+            )
         pixels = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
         return Pixels(pixels, torch.zeros(len(pixels), dtype=torch.long))
 
     def check_area(self, picture: "Image", fit: Fit) -> None:
         """Refuse a picture so long and narrow that it outgrows the memory on its way."""
         short, long = sorted(picture.size)
-        padded = long**2 if fit == "pad" else 0
-        edge = self.preprocessing.shortest if fit == "crop" and self.preprocessing.resize else None
-        if max(padded, edge**2 * long // short if edge else 0) > LARGEST:
-            size = f"{picture.width} by {picture.height} pixels"
-            raise InputError(f"a picture of {size} is too long and narrow; cut it")
+        area = long**2
+        if fit == "crop":
+            edge = self.preprocessing.shortest if self.preprocessing.resize else None
+            area = edge**2 * long // short if edge else 0
+        if area > LARGEST:
+            raise InputError(
+                f"a picture of {picture.width} by {picture.height} pixels is too long and narrow; "
+                "cut it"
+            )
 
     def squared(self, picture: "Image") -> "Image":
         """A picture in the middle of a square of the mean colour."""
