@@ -11,11 +11,11 @@ from typing import ClassVar, TypeAlias, final
 
 import pandas as pd
 
-from lrinterp.benchmark.figures import MOST
-from lrinterp.benchmark.notes import PAIRED
-from lrinterp.benchmark.numbers import Key, named
-from lrinterp.benchmark.result import Benchmark, label_of, number
+from lrinterp.benchmark.accuracies import Key, named
+from lrinterp.benchmark.relation_figures import largest
 from lrinterp.benchmark.scores import check_same_rows, read_scores
+from lrinterp.benchmark.sentences import PAIRED
+from lrinterp.benchmark.suite_result import Benchmark, label_of, number
 from lrinterp.charts import bars, reference
 from lrinterp.metric import Gap
 from lrinterp.result import Figure, Result
@@ -133,10 +133,8 @@ class Against(Result):
     def figures(self) -> tuple[Figure, ...]:
         """The differences, by measure and relation."""
         table = self.frame()
-        shown = table.assign(number=list(map(label_of, self.numbers)))
-        shown = shown.rename(columns={"value": DIFFERENCE}).nlargest(MOST, "n").sort_index()
-        dropped = len(table) - len(shown)
-        rest = f" {counted(dropped, 'number')} more in the table alone." if dropped else ""
+        named = table.assign(number=list(map(label_of, self.numbers)))
+        shown, rest = largest(named.rename(columns={"value": DIFFERENCE}), "number")
         plot = bars(shown, x=DIFFERENCE, y="number", mark="dot")
         figure = Figure(
             key="differences",
