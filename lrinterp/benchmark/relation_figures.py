@@ -17,34 +17,48 @@ DIGITS = 6
 SHARE = "share of rows right"
 RIGHT = "in which the right caption scores highest, with a 95 % interval over groups"
 BIASED = ", and a model that always says right has recall 0 of left and 1 of right"
+FIGURES = {
+    "axis": (
+        "axes",
+        "Accuracy by axis",
+        f"Each bar is one axis of space; across: share of its rows {RIGHT}; {{guess}}.",
+        ("axis", SHARE),
+    ),
+    "recall": (
+        "sides",
+        "Left and right apart",
+        "Each bar is the rows in which the object is on that side; across: share of them "
+        f"{RIGHT}; {{guess}}{{biased}}.",
+        ("it is", "recall"),
+    ),
+    "choice": (
+        "choices",
+        "What the model says",
+        "Each bar is a place that captions name; across: share of the rows that offer it in which "
+        "the model chooses it, with a 95 % interval over groups; {guess}, one that is always right "
+        "says each as often as it is true (on hovering).",
+        ("it says", "share of choices", "share_true"),
+    ),
+}
+"""By measure: key, title, how to read it, and names as for `bar_figure`."""
 
 
 def drawn(table: pd.DataFrame, *, by_word: bool) -> Iterator[Figure]:
     """Each figure that has rows in the table; `by_word` as in `Benchmark.told_by_word`."""
     measured = table[table["n_units"].notna()].astype({"n": int, "n_units": int})
-    parts = dict(iter(measured.drop(columns="note").groupby("measure")))
-    parts = {measure: part.drop(columns="measure") for measure, part in parts.items()}
+    parts = {
+        measure: part.drop(columns=["measure", "note"])
+        for measure, part in measured.groupby("measure")
+    }
     yield from relations(parts["relation"])
-    if len(part := parts["axis"]) > 1:
-        how = f"Each bar is one axis of space; across: share of its rows {RIGHT}; {guess(part)}."
-        yield bar_figure("axes", "Accuracy by axis", how, part, ("axis", SHARE))
-    if "recall" in parts:
-        part, biased = parts["recall"], BIASED if by_word else ""
-        how = (
-            "Each bar is the rows in which the object is on that side; across: share of them "
-            f"{RIGHT}; {guess(part)}{biased}."
-        )
-        yield bar_figure("sides", "Left and right apart", how, part, ("it is", "recall"))
-    if "choice" in parts:
-        true = parts["truth"].set_index("name")["value"]
-        part = parts["choice"].assign(share_true=parts["choice"]["name"].map(true))
-        how = (
-            "Each bar is a place that captions name; across: share of the rows that offer it in "
-            f"which the model chooses it, with a 95 % interval over groups; {guess(part)}, one "
-            "that is always right says each as often as it is true (on hovering)."
-        )
-        names = ("it says", "share of choices", "share_true")
-        yield bar_figure("choices", "What the model says", how, part, names)
+    for measure, (key, title, how, names) in FIGURES.items():
+        part = parts.get(measure, table.iloc[:0])
+        if measure == "choice" and len(part):
+            true = parts["truth"].set_index("name")["value"]
+            part = part.assign(share_true=part["name"].map(true))
+        if len(part) > (measure == "axis"):  # a single axis is no comparison
+            words = how.format(guess=guess(part), biased=BIASED if by_word else "")
+            yield bar_figure(key, title, words, part, names)
 
 
 def relations(part: pd.DataFrame) -> Iterator[Figure]:

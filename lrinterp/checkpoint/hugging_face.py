@@ -3,27 +3,17 @@
 Pictures go through the image processor of transformers, whatever the format.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 from msgspec import Meta
 
-from lrinterp.checkpoint.published import Rules, allowed, read_as
+from lrinterp.checkpoint.published import Rules, allowed
 from lrinterp.encoders import ClipSpec, Preprocessing, TowerSpec
 from lrinterp.store import InputError, read_json, taken
 
-__all__ = [
-    "CONFIG",
-    "MEAN",
-    "STD",
-    "Means",
-    "Stds",
-    "is_clip",
-    "preprocessing_of",
-    "read_preprocessing",
-    "read_spec",
-]
+__all__ = ["CONFIG", "is_clip", "preprocessing_of", "read_preprocessing", "read_spec"]
 
 CONFIG = "config.json"
 LEGACY_END = 2
@@ -141,25 +131,23 @@ def tower_spec(config: Any) -> TowerSpec:
 
 # Pictures.
 
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
 NEW, OLD = "processor_config.json", "preprocessor_config.json"
-
-# Published image towers read some hundreds of pixels a side; means and deviations are of pictures
-# that are scaled to 0..1 or to 0..255.
+NAMES = {
+    "do_resize": "resize",
+    "do_center_crop": "crop",
+    "do_normalize": "normalize",
+    "resample": "resample",
+    "rescale_factor": "rescale",
+    "image_mean": "mean",
+    "image_std": "std",
+}
+"""By the name of a setting, that of ours."""
 Side = Annotated[int, Meta(ge=1, le=4096)]
 Sizes = Annotated[
     Side | dict[Literal["shortest_edge", "height", "width"], Side],
     Meta(description="1 to 4096 pixels: a number, shortest_edge, or height and width"),
 ]
-Filter = Annotated[int, Meta(ge=0, le=5, description="a filter of Pillow, 0 to 5")]
-Factor = Annotated[float, Meta(ge=1e-6, le=1000, description="1e-06 to 1000")]
-Means = Annotated[
-    tuple[Annotated[float, Meta(ge=-1000, le=1000)], ...],
-    Meta(description="numbers from -1000 to 1000"),
-]
-Stds = Annotated[tuple[Factor, ...], Meta(description="numbers from 1e-06 to 1000")]
-
+"""Published image towers read some hundreds of pixels a side."""
 PICTURES = Rules(
     ignored=frozenset(
         "_processor_class _valid_processor_keys device disable_grouping do_convert_rgb "
@@ -185,60 +173,45 @@ PROCESSOR = Rules(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class PictureSettings:
-    """`preprocessor_config.json`, or `image_processor` in `processor_config.json`."""
-
-    do_resize: bool = True
-    size: Sizes = 224
-    do_center_crop: bool = True
-    crop_size: Sizes = 224
-    resample: Filter = 3
-    rescale_factor: Factor = 1 / 255
-    do_normalize: bool = True
-    image_mean: Means = MEAN
-    image_std: Stds = STD
-
-
 def read_preprocessing(folder: Path, spec: ClipSpec) -> Preprocessing:
     """The settings of transformers 5, or of before; InputError where neither is there."""
     from transformers.image_processing_utils import get_size_dict
 
     plain, where = read_either(folder)
-    own: Any = read_as(PictureSettings, plain, PICTURES, where)
+    plain = allowed(plain, {*NAMES, "size", "crop_size"}, PICTURES, where)
+    given = {
+        name: taken(plain.get(name, 224), Sizes, f"{where}.{name}")
+        for name in ("size", "crop_size")
+    }
     try:
-        size = get_size_dict(own.size, default_to_square=False, param_name="size")
-        crop = get_size_dict(own.crop_size, param_name="crop_size")
+        size = get_size_dict(given["size"], default_to_square=False, param_name="size")
+        crop = get_size_dict(given["crop_size"], param_name="crop_size")
     except ValueError as error:
         raise InputError(f"{where}: {error}") from error
+    own = preprocessing_of(spec, where, NAMES, plain, shortest=size.get("shortest_edge"))
     made, resized = ((s.get("height"), s.get("width")) for s in (crop, size))
-    if (made if own.do_center_crop else resized) != spec.picture[1:]:
+    if (made if own.crop else resized) != spec.picture[1:]:
         raise InputError(
-            f"{where}: makes pictures of size {own.size}, crop_size {own.crop_size}; the image "
-            f"tower reads {spec.picture[1:]}"
+            f"{where}: makes pictures of size {given['size']}, crop_size {given['crop_size']}; the "
+            f"image tower reads {spec.picture[1:]}"
         )
-    if "height" in size and own.do_center_crop and resized != made:
+    if "height" in size and own.crop and resized != made:
         raise InputError(f"{where}: size {resized} and crop_size {made}: expected them equal")
-    return preprocessing_of(
-        spec,
-        where,
-        shortest=size.get("shortest_edge"),
-        mean=own.image_mean,
-        std=own.image_std,
-        resample=own.resample,
-        rescale=own.rescale_factor,
-        resize=own.do_resize,
-        crop=own.do_center_crop,
-        normalize=own.do_normalize,
-    )
+    return own
 
 
-def preprocessing_of(spec: ClipSpec, where: str, **settings: Any) -> Preprocessing:
-    """What makes the pictures that the tower reads; one mean and deviation a channel."""
+def preprocessing_of(
+    spec: ClipSpec, where: str, names: Mapping[str, str], plain: Mapping[str, Any], **made: Any
+) -> Preprocessing:
+    """The settings of a file by our `names`; one mean and deviation a channel of the pictures."""
+    kinds = get_type_hints(Preprocessing, include_extras=True)
+    for name in sorted(names.keys() & plain.keys()):
+        made[names[name]] = taken(plain[name], kinds[names[name]], f"{where}.{name}")
+    own = Preprocessing(height=spec.picture[1], width=spec.picture[2], **made)
     for name in ("mean", "std"):
-        if (got := len(settings[name])) != spec.picture[0]:
+        if (got := len(getattr(own, name))) != spec.picture[0]:
             raise InputError(f"{where}: {name}: expected {spec.picture[0]} numbers, got {got}")
-    return Preprocessing(height=spec.picture[1], width=spec.picture[2], **settings)
+    return own
 
 
 def read_either(folder: Path) -> tuple[Any, str]:

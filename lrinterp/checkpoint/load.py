@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -30,12 +30,10 @@ from lrinterp.encoders import (
     build_clip,
     essentials,
 )
+from lrinterp.result import Provenance
+from lrinterp.scenes import Examples, Scenes
+from lrinterp.scenes.natural import FromSuite
 from lrinterp.store import InputError, to_plain
-
-if TYPE_CHECKING:
-    from lrinterp.result import Provenance
-    from lrinterp.scenes import Examples, Scenes
-    from lrinterp.scenes.natural import FromSuite
 
 __all__ = ["ONCE", "Checkpoint", "Imported", "load_checkpoint", "readable"]
 
@@ -103,13 +101,11 @@ class Checkpoint:
     model: DualEncoder
     metadata: Metadata
 
-    def scenes(self) -> "Scenes":
+    def scenes(self) -> Scenes:
         """The world and split it was trained on.
 
         Raises InputError where it has none, or where they do not fit its towers.
         """
-        from lrinterp.scenes import Scenes
-
         if isinstance(self.metadata, Imported):
             raise InputError(
                 f"{self.name}: an imported CLIP has no world of its own and needs a suite of "
@@ -119,7 +115,7 @@ class Checkpoint:
         split = None if data.split is None else {**ONCE, **data.split}
         return Scenes.from_plain(data.world, split, where, sizes=self.model.sizes)
 
-    def examples(self, pictures: "FromSuite | None" = None) -> "Examples":
+    def examples(self, pictures: FromSuite | None = None) -> Examples:
         """What the analyses look at: the sets of its own world, or pictures of a suite.
 
         Raises InputError where an imported CLIP is given no suite, a model that reads tokens is
@@ -136,10 +132,8 @@ class Checkpoint:
         grid: Any = self.model.image.grid
         return pictures.examples(processor, grid)
 
-    def provenance(self, command: str = "") -> "Provenance":
+    def provenance(self, command: str = "") -> Provenance:
         """Where results on this checkpoint come from, for a report or a JSON document."""
-        from lrinterp.result import Provenance
-
         data = self.metadata
         reading = READING if isinstance(data, Imported) else ()
         trained_with = {f"trained with {name}": v for name, v in data.versions.items()}

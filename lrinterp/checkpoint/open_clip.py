@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from lrinterp.checkpoint.hugging_face import MEAN, STD, Means, Stds, preprocessing_of
+from lrinterp.checkpoint.hugging_face import preprocessing_of
 from lrinterp.checkpoint.published import Rules, allowed, read_as
 from lrinterp.encoders import ClipSpec, Preprocessing, TowerSpec
 from lrinterp.store import InputError, read_json, taken
@@ -82,7 +82,8 @@ PICTURES = Rules(
     ignored=frozenset(["fill_color"]), only={"mode": ("RGB",), "resize_mode": ("shortest",)}
 )
 """`fill_color` fills what `resize_mode` "longest" leaves empty, which is not read."""
-FILTERS = {"bicubic": 3, "random": 3, "bilinear": 2}
+Interpolation = Literal["bicubic", "random", "bilinear"]
+FILTERS: dict[Interpolation, int] = {"bicubic": 3, "random": 3, "bilinear": 2}
 """Pillow's numbers of the filters; `random` is for training, and bicubic at inference."""
 Size = int | tuple[int, int]
 WIDEST = 2**20
@@ -145,16 +146,6 @@ class ModelSettings:
     quick_gelu: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreprocessSettings:
-    """`preprocess_cfg`; the defaults of open_clip."""
-
-    mean: Means = MEAN
-    std: Stds = STD
-    interpolation: Literal["bicubic", "random", "bilinear"] = "bicubic"
-    size: int | tuple[int, int] | None = None
-
-
 def read_half(folder: Path, name: str) -> tuple[dict[str, Any], str]:
     """One half of the file, `model_cfg` or `preprocess_cfg`, and where it lies."""
     path = folder / CONFIG
@@ -188,15 +179,17 @@ def read_preprocessing(folder: Path, spec: ClipSpec) -> Preprocessing:
     """The settings that open_clip writes; one that is None has its default."""
     plain, where = read_half(folder, "preprocess_cfg")
     given = {name: value for name, value in plain.items() if value is not None}
-    own = read_as(PreprocessSettings, given, PICTURES, where)
+    given = allowed(given, ["mean", "std", "interpolation", "size"], PICTURES, where)
     side = spec.picture[1]
-    if {*sides(own.size or side), *spec.picture[1:]} != {side}:
+    size = taken(given.get("size", side), Size, f"{where}.size")
+    if {*sides(size), *spec.picture[1:]} != {side}:
         raise InputError(
             f"{where}: size: expected the square that the image tower reads, {spec.picture[1:]}, "
-            f"got {own.size}"
+            f"got {size}"
         )
-    filtered = {"shortest": side, "resample": FILTERS[own.interpolation]}
-    return preprocessing_of(spec, where, mean=own.mean, std=own.std, **filtered)
+    name = taken(given.get("interpolation", "bicubic"), Interpolation, f"{where}.interpolation")
+    made = {"shortest": side, "resample": FILTERS[name]}
+    return preprocessing_of(spec, where, {"mean": "mean", "std": "std"}, given, **made)
 
 
 def sides(size: Size) -> tuple[int, int]:

@@ -11,6 +11,7 @@ hooks, caching and stopping at a layer work as on any tower.
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from transformer_lens import HookedTransformer, HookedTransformerConfig
 from transformer_lens.components.layer_norm import LayerNorm
 from transformer_lens.hook_points import HookPoint
 
-from lrinterp.encoders.dual import DualEncoder, Tower, build_tower, without_notice
+from lrinterp.encoders.dual import DualEncoder, Tower, build_tower
 from lrinterp.store import InputError, one_of, within
 
 __all__ = ["ACTIVATIONS", "ClipSpec", "PatchTower", "TowerSpec", "build_clip", "quick_gelu"]
@@ -140,7 +141,7 @@ class PatchTower(HookedTransformer):
 
 def build_clip(spec: ClipSpec) -> DualEncoder:
     """A dual encoder of a CLIP's shape; its weights are yet to be filled in."""
-    with without_notice():
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         cfg = hooked_config(spec.image, (1, spec.patches + 1, spec.embed), "bidirectional")
         image = PatchTower(cfg, spec.picture, spec.patch)
     sizes = (spec.vocabulary, spec.context, spec.embed)

@@ -7,8 +7,7 @@ and weights, so that a move to another TransformerLens touches one folder.
 import copy
 import math
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -31,7 +30,6 @@ __all__ = [
     "build_tower",
     "initialise",
     "positions",
-    "without_notice",
 ]
 
 Tower = HookedTransformer
@@ -189,7 +187,7 @@ class DualEncoder(nn.Module):
 
 def build_tower(config: HookedTransformerConfig) -> Tower:
     """A `HookedTransformer`, without the notice that its class is going away."""
-    with without_notice():
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         return HookedTransformer(config)
 
 
@@ -219,12 +217,3 @@ def batch_that_fits(tower: HookedTransformer, inputs: Inputs) -> int:
     cfg, n = tower.cfg, positions(tower, inputs)
     widest = max(cfg.d_mlp or 0, cfg.d_model, cfg.n_heads * n) * n
     return max(1, min(LARGEST_BATCH, WIDEST_ACTIVATION // max(widest, 1)))
-
-
-@contextmanager
-def without_notice() -> Iterator[None]:
-    """Build hooked transformers without the notice that their class is going away."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module="transformer_lens")
-        warnings.filterwarnings("ignore", ".*HookedTransformer.*", DeprecationWarning)
-        yield

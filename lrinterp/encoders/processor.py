@@ -7,10 +7,11 @@ tokenizer, pictures the image processor of transformers with the checkpoint's se
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import torch
+from msgspec import Meta
 
 from lrinterp.axes import Pixels, Tokens
 from lrinterp.encoders.clip import ClipSpec
@@ -27,6 +28,16 @@ LARGEST = 2**27
 """Most pixels of a picture after resizing or padding; half a gigabyte of colours."""
 Fit = Literal["crop", "pad"]
 """What becomes of a picture that is not square: CLIP crops to the middle; `pad` loses nothing."""
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+Filter = Annotated[int, Meta(ge=0, le=5, description="a filter of Pillow, 0 to 5")]
+# Means and deviations are of pictures that are scaled to 0..1 or to 0..255.
+Factor = Annotated[float, Meta(ge=1e-6, le=1000, description="1e-06 to 1000")]
+Means = Annotated[
+    tuple[Annotated[float, Meta(ge=-1000, le=1000)], ...],
+    Meta(description="numbers from -1000 to 1000"),
+]
+Stds = Annotated[tuple[Factor, ...], Meta(description="numbers from 1e-06 to 1000")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +48,11 @@ class Preprocessing:
     """Pixels of the shorter side after resizing; None resizes to `height` and `width`."""
     height: int
     width: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resample: int = 3
+    mean: Means = MEAN
+    std: Stds = STD
+    resample: Filter = 3
     """Pillow's number of the filter; 3 is bicubic."""
-    rescale: float = 1 / 255
+    rescale: Factor = 1 / 255
     resize: bool = True
     crop: bool = True
     normalize: bool = True

@@ -1,6 +1,7 @@
 """A CLIP as data, and the image tower that reads pixels, against a convolution."""
 
 import copy
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,6 @@ from torch.nn.functional import conv2d, layer_norm
 
 from lrinterp.encoders import ACTIVATIONS, ClipSpec, PatchTower, TowerSpec, build_clip, preset
 from lrinterp.encoders.config import tower_config
-from lrinterp.encoders.dual import without_notice
 from lrinterp.store import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -75,7 +75,7 @@ def tower() -> PatchTower:
     """Two rows and three columns of patches, 4 x 5 pixels each."""
     config = preset("full", d_model=8, n_heads=2, d_head=4, d_embed=6, image_layers=2)
     generator = torch.Generator().manual_seed(1)
-    with without_notice():
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         tower = PatchTower(tower_config(config, "image", 1, 7), (3, 8, 15), (4, 5))
     for weight in tower.parameters():
         weight.copy_(0.4 * torch.randn(weight.shape, generator=generator))
