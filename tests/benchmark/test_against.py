@@ -93,18 +93,6 @@ def test_differences_are_those_of_a_jackknife_over_groups(make: Make, measure: s
     assert (gap.n, gap.n_units, gap.paired) == (150, one["group"].nunique(), True)
 
 
-def test_p_is_that_of_exchanging_groups(make: Make):
-    """All 2^n ways, from the sums of the groups."""
-    one, other = make(0.7), make(0.6)
-    sums = (one["credit"] - other["credit"]).groupby(one["group"]).sum().to_numpy()
-    n = len(sums)
-    signs = 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
-    expected = np.mean(np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9)
-    gap = against(one, other).numbers[Key("all")]
-    assert gap.p == pytest.approx(expected)
-    assert gap.least_p == 2 ** (1 - n)
-
-
 def test_every_measure_is_compared(make: Make):
     one, other = Benchmark(scores=make(0.7)), Benchmark(scores=make(0.5))
     found, turned = against(one, other), against(other, one)
@@ -115,35 +103,10 @@ def test_every_measure_is_compared(make: Make):
         assert value == pytest.approx(numbers(one.numbers[key])[0] - numbers(other.numbers[key])[0])
         assert numbers(turned.numbers[key]) == pytest.approx((-value, -high, -low))
         assert (gap.p, gap.paired) == (turned.numbers[key].p, True)
-
-
-def test_a_checkpoint_against_itself_gives_exactly_nothing(make: Make):
-    found = against(make(0.6), make(0.6))
-    assert len(found.numbers) > 10
-    for gap in found.numbers.values():
+    for gap in against(one, one).numbers.values():
         assert (gap.value, gap.p) == (0.0, 1.0)
         _, low, high = numbers(gap)
         assert low <= 0 <= high
-
-
-def test_pairing_is_what_makes_small_changes_visible(make_row, table_of):
-    """One row in five of every group mended: unpaired, the groups' own spread hides that."""
-    rng = np.random.default_rng(0)
-    rows, before, after = [], [], []
-    for group in range(20):
-        ease = rng.random()
-        for k in range(10):
-            rows.append(make_row(group=f"g{group}", where=f"a.csv, row {len(rows)}"))
-            before.append(float(rng.random() < ease))
-            after.append(1.0 if k % 5 == 0 else before[-1])
-    one, other = (
-        Benchmark(scores=table_of(*((row, (x, 1 - x)) for row, x in zip(rows, given, strict=True))))
-        for given in (after, before)
-    )
-    three = (against(one, other), one, other)
-    (_, low, high), *own = (numbers(found.metrics["accuracy"]) for found in three)
-    assert low > 0
-    assert high - low < min(end - begin for _, begin, end in own) / 2
 
 
 def test_files_tables_and_results_say_the_same(make: Make, tmp_path: Path):

@@ -139,7 +139,7 @@ def test_a_damaged_file_is_one_line(table: pd.DataFrame, tmp_path: Path):
     write_scores(path, table)
     good, rng = path.read_bytes(), random.Random(0)
     said = []
-    for _ in range(300):
+    for _ in range(100):
         data = bytearray(good)
         data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         path.write_bytes(data)
@@ -147,5 +147,5 @@ def test_a_damaged_file_is_one_line(table: pd.DataFrame, tmp_path: Path):
             read_scores(path)
         except InputError as error:
             said.append(str(error))
-    assert len(said) > 50
+    assert len(said) > 20
     assert all(line.startswith(str(path)) and "\n" not in line for line in said)
