@@ -23,12 +23,12 @@ from lrinterp.wording import counted
 
 __all__ = ["Against", "against"]
 
-Scores: TypeAlias = Benchmark | pd.DataFrame | str | Path
+ScoresOf: TypeAlias = Benchmark | pd.DataFrame | str | Path
 """A benchmark, its table of scores, or the file that holds it."""
 DIFFERENCE = "difference in share"
 
 
-def against(one: Scores, other: Scores, *, name: str = "the other") -> "Against":
+def against(one: ScoresOf, other: ScoresOf, *, name: str = "the other") -> "Against":
     """The numbers of one checkpoint minus those of another, called `name`, on the same rows.
 
     Both are scored on each row, and a group of rows is left out of both at once; p exchanges the
@@ -41,7 +41,7 @@ def against(one: Scores, other: Scores, *, name: str = "the other") -> "Against"
     return Against(one=first, other=second, against=name)
 
 
-def benchmark_of(scored: Scores) -> Benchmark:
+def benchmark_of(scored: ScoresOf) -> Benchmark:
     """The benchmark that some scores make."""
     if isinstance(scored, Benchmark):
         return scored

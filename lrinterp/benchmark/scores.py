@@ -109,8 +109,7 @@ def shares_of(scores: Iterable[list[float]]) -> Float[np.ndarray, "row caption"]
 
 def fingerprint(table: pd.DataFrame) -> str:
     """A hash of what its rows are, equal for two models on the same rows."""
-    rows = table[ROW].to_json(orient="values")
-    return sha256(rows.encode())
+    return sha256(table[ROW].to_json(orient="values").encode())
 
 
 def check_same_rows(table: pd.DataFrame, other: pd.DataFrame, named: str) -> None:

@@ -20,7 +20,7 @@ from lrinterp.encoders.dual import (
 )
 from lrinterp.encoders.processor import Fit, Preprocessing, Processor
 from lrinterp.encoders.stacked import Stack
-from lrinterp.encoders.tables import has_tables
+from lrinterp.encoders.token_tables import has_tables
 from lrinterp.encoders.weight_layouts import HUGGING_FACE, OPEN_CLIP, Layout, arranged
 
 __all__ = [

@@ -18,7 +18,7 @@ from transformer_lens import HookedTransformer, HookedTransformerConfig
 
 from lrinterp.axes import AnyInputs, Embeddings, Inputs, Scores, Tokens
 from lrinterp.encoders.config import TOWERS, EncoderConfig, tower_config
-from lrinterp.encoders.tables import embed_by_tables, has_tables
+from lrinterp.encoders.token_tables import embed_by_tables, has_tables
 
 if TYPE_CHECKING:
     from lrinterp.encoders.processor import Processor
@@ -117,8 +117,8 @@ class DualEncoder(nn.Module):
     def embed(self, tower: str, inputs: Inputs) -> Embeddings:
         """Unit embeddings; only the pooled position passes the final norm and the projection.
 
-        A minimal tower without hooks is read by tables (`lrinterp.encoders.tables`), in about a
-        sixth of the time; the numbers and gradients are the same up to rounding.
+        A minimal tower without hooks is read by tables (`lrinterp.encoders.token_tables`), in
+        about a sixth of the time; the numbers and gradients are the same up to rounding.
         """
         model = self.towers[tower]
         if isinstance(inputs, Tokens) and has_tables(model):

@@ -1,8 +1,8 @@
 """Many dual encoders of one shape at once: every weight has a leading model axis.
 
 For training hundreds of models and nothing else: to look inside one, take it out with `unstack`.
-A minimal tower is embedded by tables (`lrinterp.encoders.tables`), about a tenth of the work; any
-other by `torch.func` over its own forward pass.
+A minimal tower is embedded by tables (`lrinterp.encoders.token_tables`), about a tenth of the work;
+any other by `torch.func` over its own forward pass.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from lrinterp.axes import Tokens
 from lrinterp.encoders.dual import MAX_SCALE, DualEncoder
-from lrinterp.encoders.tables import embed_by_tables, has_tables
+from lrinterp.encoders.token_tables import embed_by_tables, has_tables
 
 __all__ = ["Stack"]
 

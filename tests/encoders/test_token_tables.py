@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lrinterp.axes import Tokens
 from lrinterp.encoders import DualEncoder, Stack, build_tower, preset, tower_from_plain, tower_plain
-from lrinterp.encoders.tables import has_tables, kinds_of
+from lrinterp.encoders.token_tables import has_tables, kinds_of
 from lrinterp.scenes import Scenes, Split, World
 
 pytestmark = pytest.mark.usefixtures("one_thread")
