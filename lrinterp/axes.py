@@ -21,51 +21,42 @@ Occurrence = Bool[Tensor, "token pos"]
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """What one tower reads: token ids, and the position whose residual becomes the embedding."""
+class Inputs:
+    """What one tower is called with, and the position whose residual becomes the embedding."""
 
-    ids: Int[Tensor, "batch pos"]
-    pool: Int[Tensor, "batch"]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @property
-    def values(self) -> Int[Tensor, "batch pos"]:
-        """What the tower is called with."""
-        return self.ids
-
-    def at(self, index: slice | Int[Tensor, "some"] | Bool[Tensor, "batch"]) -> Self:
-        """The selected examples, in the order asked for."""
-        return type(self)(self.ids[index], self.pool[index])
-
-    def to(self, device: str | torch.device) -> Self:
-        """The same tokens on another device."""
-        return type(self)(self.ids.to(device), self.pool.to(device))
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """What an image tower reads of real pictures; the pooled position is the class token, 0."""
-
-    values: Float[Tensor, "batch channel height width"]
-    """Normalised as the checkpoint wants it, and what the tower is called with."""
+    values: Tensor
     pool: Int[Tensor, "batch"]
 
     def __len__(self) -> int:
         return len(self.values)
 
     def at(self, index: slice | Int[Tensor, "some"] | Bool[Tensor, "batch"]) -> Self:
-        """The selected pictures, in the order asked for."""
+        """The selected examples, in the order asked for."""
         return type(self)(self.values[index], self.pool[index])
 
     def to(self, device: str | torch.device) -> Self:
-        """The same pictures on another device."""
+        """The same inputs on another device."""
         return type(self)(self.values.to(device), self.pool.to(device))
 
 
-Inputs = Tokens | Pixels
-"""What a tower is called with, through `values`."""
+@dataclass(frozen=True)
+class Tokens(Inputs):
+    """Token ids of captions, or of the pixels of a world's rows."""
+
+    values: Int[Tensor, "batch pos"]
+
+    @property
+    def ids(self) -> Int[Tensor, "batch pos"]:
+        """The values by their own name."""
+        return self.values
+
+
+@dataclass(frozen=True)
+class Pixels(Inputs):
+    """Real pictures, normalised as the checkpoint wants them; the class token, 0, is pooled."""
+
+    values: Float[Tensor, "batch channel height width"]
+
 
 if TYPE_CHECKING:
     AnyInputs = Any  # who made the examples knows which of the two they hold

@@ -73,5 +73,5 @@ def test_the_test_run_checks_shapes():
         Pixels(torch.zeros(3, 2, 4), torch.zeros(3, dtype=torch.long))
     with pytest.raises(TypeCheckError, match="pool"):
         Tokens(torch.zeros(3, 2, dtype=torch.long), torch.zeros(4, dtype=torch.long))
-    with pytest.raises(TypeCheckError, match="ids"):
+    with pytest.raises(TypeCheckError, match="values"):
         Tokens(torch.zeros(3, 2), torch.zeros(3, dtype=torch.long))

@@ -6,16 +6,15 @@ it. It keeps the scores of every row, so that `against` compares two checkpoints
 """
 
 from lrinterp.benchmark.against import Against, against
-from lrinterp.benchmark.published import PUBLISHED, Published
-from lrinterp.benchmark.result import Benchmark
-from lrinterp.benchmark.run import benchmark
+from lrinterp.benchmark.embedding import benchmark
 from lrinterp.benchmark.scores import read_scores, write_scores
+from lrinterp.benchmark.sentences import PUBLISHED
+from lrinterp.benchmark.suite_result import Benchmark
 
 __all__ = [
     "PUBLISHED",
     "Against",
     "Benchmark",
-    "Published",
     "against",
     "benchmark",
     "read_scores",

@@ -11,11 +11,11 @@ from typing import ClassVar, TypeAlias, final
 
 import pandas as pd
 
-from lrinterp.benchmark.figures import MOST
-from lrinterp.benchmark.notes import PAIRED
-from lrinterp.benchmark.numbers import Key, named
-from lrinterp.benchmark.result import Benchmark, label_of, number
+from lrinterp.benchmark.accuracies import Key, named
+from lrinterp.benchmark.relation_figures import largest
 from lrinterp.benchmark.scores import check_same_rows, read_scores
+from lrinterp.benchmark.sentences import PAIRED
+from lrinterp.benchmark.suite_result import Benchmark, label_of, number
 from lrinterp.charts import bars, reference
 from lrinterp.metric import Gap
 from lrinterp.result import Figure, Result
@@ -23,12 +23,12 @@ from lrinterp.wording import counted
 
 __all__ = ["Against", "against"]
 
-Scores: TypeAlias = Benchmark | pd.DataFrame | str | Path
+ScoresOf: TypeAlias = Benchmark | pd.DataFrame | str | Path
 """A benchmark, its table of scores, or the file that holds it."""
 DIFFERENCE = "difference in share"
 
 
-def against(one: Scores, other: Scores, *, name: str = "the other") -> "Against":
+def against(one: ScoresOf, other: ScoresOf, *, name: str = "the other") -> "Against":
     """The numbers of one checkpoint minus those of another, called `name`, on the same rows.
 
     Both are scored on each row, and a group of rows is left out of both at once; p exchanges the
@@ -41,7 +41,7 @@ def against(one: Scores, other: Scores, *, name: str = "the other") -> "Against"
     return Against(one=first, other=second, against=name)
 
 
-def benchmark_of(scored: Scores) -> Benchmark:
+def benchmark_of(scored: ScoresOf) -> Benchmark:
     """The benchmark that some scores make."""
     if isinstance(scored, Benchmark):
         return scored
@@ -133,10 +133,8 @@ class Against(Result):
     def figures(self) -> tuple[Figure, ...]:
         """The differences, by measure and relation."""
         table = self.frame()
-        shown = table.assign(number=list(map(label_of, self.numbers)))
-        shown = shown.rename(columns={"value": DIFFERENCE}).nlargest(MOST, "n").sort_index()
-        dropped = len(table) - len(shown)
-        rest = f" {counted(dropped, 'number')} more in the table alone." if dropped else ""
+        named = table.assign(number=list(map(label_of, self.numbers)))
+        shown, rest = largest(named.rename(columns={"value": DIFFERENCE}), "number")
         plot = bars(shown, x=DIFFERENCE, y="number", mark="dot")
         figure = Figure(
             key="differences",

@@ -39,8 +39,10 @@ from lrinterp.store import InputError, sha256, shortened, write_atomically
 __all__ = [
     "Scored",
     "check_same_rows",
+    "check_some_rows",
     "fingerprint",
     "read_scores",
+    "row_table",
     "score_table",
     "shares_of",
     "write_scores",
@@ -50,18 +52,13 @@ Scored: TypeAlias = tuple[Relation, Float[Tensor, "_"]]
 """A row with the score of each of its captions, as many as it has."""
 
 
-def many(kind: pa.DataType) -> pa.DataType:
-    """A list in which nothing is missing."""
-    return pa.list_(pa.field("item", kind, nullable=False))
-
-
 TEXTS = "suite row picture fit subset relation axis group pair set foil".split()
 KINDS = {
     **dict.fromkeys(TEXTS, pa.string()),
     "in_macro": pa.bool_(),
-    "captions": many(pa.string()),
+    "captions": pa.list_(pa.field("item", pa.string(), nullable=False)),
     "right": pa.int64(),
-    "scores": many(pa.float32()),
+    "scores": pa.list_(pa.field("item", pa.float32(), nullable=False)),
     "credit": pa.float64(),
 }
 SCHEMA = pa.schema([pa.field(name, kind, nullable=False) for name, kind in KINDS.items()])
@@ -69,20 +66,25 @@ ROW = [name for name in KINDS if name not in ("scores", "credit")]
 """What a row is, whatever a model makes of it."""
 
 
-def score_table(scored: Iterable[Scored], fit: Fit) -> pd.DataFrame:
-    """The table of some rows with their scores."""
+def row_table(rows: Iterable[Relation], fit: Fit) -> pd.DataFrame:
+    """What some rows are, in the columns that precede their scores."""
     kept = [
         {
-            **{name: getattr(one, name) for name in KINDS if hasattr(one, name)},
+            **{name: getattr(one, name) for name in ROW if hasattr(one, name)},
             "row": one.where,
             "picture": one.picture.name if one.picture else "",
             "fit": fit,
             "captions": list(one.captions),
-            "scores": scores.tolist(),
         }
-        for one, scores in scored
+        for one in rows
     ]
-    return credited(pd.DataFrame(kept, columns=[*KINDS]))
+    return pd.DataFrame(kept, columns=ROW)
+
+
+def score_table(scored: Iterable[Scored], fit: Fit) -> pd.DataFrame:
+    """The table of some rows with their scores."""
+    rows, scores = zip(*scored, strict=True)
+    return credited(row_table(rows, fit).assign(scores=[one.tolist() for one in scores]))
 
 
 def credited(table: pd.DataFrame) -> pd.DataFrame:
@@ -107,8 +109,7 @@ def shares_of(scores: Iterable[list[float]]) -> Float[np.ndarray, "row caption"]
 
 def fingerprint(table: pd.DataFrame) -> str:
     """A hash of what its rows are, equal for two models on the same rows."""
-    rows = table[ROW].to_json(orient="values")
-    return sha256(rows.encode())
+    return sha256(table[ROW].to_json(orient="values").encode())
 
 
 def check_same_rows(table: pd.DataFrame, other: pd.DataFrame, named: str) -> None:
@@ -118,8 +119,18 @@ def check_same_rows(table: pd.DataFrame, other: pd.DataFrame, named: str) -> Non
     for name in ROW:
         for row, one, two in zip(table["row"], table[name], other[name], strict=True):
             if one != two:
-                found, expected = shortened(two), shortened(one)
-                raise InputError(f"{named}: other rows: {name} of {row} is {found}, not {expected}")
+                raise InputError(
+                    f"{named}: other rows: {name} of {row} is {shortened(two)}, not "
+                    f"{shortened(one)}"
+                )
+
+
+def check_some_rows(table: pd.DataFrame, other: pd.DataFrame, named: str) -> None:
+    """Refuse another table, by name, whose rows are not some of these in the same order."""
+    rest = iter(table[ROW].to_dict("records"))
+    for row in other[ROW].to_dict("records"):
+        if row not in rest:  # looks no further back than the row before
+            raise InputError(f"{named}: other rows: {row['row']} is none of these, in their order")
 
 
 def write_scores(path: str | Path, table: pd.DataFrame) -> None:

@@ -8,18 +8,16 @@ A CLIP in the format of Hugging Face or open_clip is read as it is published: co
 safetensors weights, tokenizer and preprocessing. Nothing is unpickled.
 """
 
-from lrinterp.checkpoint.load import load_checkpoint
-from lrinterp.checkpoint.metadata import (
+from lrinterp.checkpoint.load import ONCE, Checkpoint, Imported, load_checkpoint, readable
+from lrinterp.checkpoint.saved import (
     METADATA,
-    ONCE,
     WEIGHTS,
-    Checkpoint,
-    Imported,
     Metadata,
-    readable,
+    fill,
+    read_metadata,
+    save_checkpoint,
     versions,
 )
-from lrinterp.checkpoint.own import fill, read_metadata, save_checkpoint
 
 __all__ = [
     "METADATA",

@@ -1,13 +1,19 @@
-"""The configuration of a Hugging Face CLIP (`config.json`) as a `ClipSpec`."""
+"""A CLIP in the format of Hugging Face: `config.json` as a `ClipSpec`, and how it wants pictures.
 
+Pictures go through the image processor of transformers, whatever the format.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_type_hints
 
-from lrinterp.checkpoint.settings import Rules, allowed
-from lrinterp.encoders import ClipSpec, TowerSpec
+from msgspec import Meta
+
+from lrinterp.checkpoint.published import Rules, allowed
+from lrinterp.encoders import ClipSpec, Preprocessing, TowerSpec
 from lrinterp.store import InputError, read_json, taken
 
-__all__ = ["CONFIG", "is_clip", "read_spec"]
+__all__ = ["CONFIG", "is_clip", "preprocessing_of", "read_preprocessing", "read_spec"]
 
 CONFIG = "config.json"
 LEGACY_END = 2
@@ -74,7 +80,7 @@ def read_spec(folder: Path) -> ClipSpec:
     """
     path = folder / CONFIG
     whole = allowed(read_json(path), {*PARTS, "projection_dim"}, TOP, str(path))
-    text, image = (tower(whole, name, path) for name in TOWERS)
+    text, image = (read_tower(whole, name, path) for name in TOWERS)
     embed = taken(whole.get("projection_dim", 512), int, f"{path}: projection_dim")
     end = taken(text.eos_token_id, int, f"{path}: text_config.eos_token_id")
     size, patch = (
@@ -83,8 +89,8 @@ def read_spec(folder: Path) -> ClipSpec:
     )
     try:
         return ClipSpec(
-            image=spec(image),
-            text=spec(text),
+            image=tower_spec(image),
+            text=tower_spec(text),
             embed=embed,
             picture=(image.num_channels, size, size),
             patch=(patch, patch),
@@ -96,7 +102,7 @@ def read_spec(folder: Path) -> ClipSpec:
         raise InputError(f"{path}: {error}") from error
 
 
-def tower(whole: dict[str, Any], name: str, path: Path) -> Any:
+def read_tower(whole: dict[str, Any], name: str, path: Path) -> Any:
     """The settings of one tower as transformers reads them."""
     from transformers import CLIPConfig
 
@@ -111,7 +117,7 @@ def tower(whole: dict[str, Any], name: str, path: Path) -> Any:
         raise InputError(f"{path}: {key}: {str(error).split('Error: ')[-1]}") from error
 
 
-def spec(config: Any) -> TowerSpec:
+def tower_spec(config: Any) -> TowerSpec:
     """A tower in our terms."""
     return TowerSpec(
         layers=config.num_hidden_layers,
@@ -121,3 +127,102 @@ def spec(config: Any) -> TowerSpec:
         activation=config.hidden_act,
         eps=config.layer_norm_eps,
     )
+
+
+# Pictures.
+
+NEW, OLD = "processor_config.json", "preprocessor_config.json"
+NAMES = {
+    "do_resize": "resize",
+    "do_center_crop": "crop",
+    "do_normalize": "normalize",
+    "resample": "resample",
+    "rescale_factor": "rescale",
+    "image_mean": "mean",
+    "image_std": "std",
+}
+"""By the name of a setting, that of ours."""
+Side = Annotated[int, Meta(ge=1, le=4096)]
+Sizes = Annotated[
+    Side | dict[Literal["shortest_edge", "height", "width"], Side],
+    Meta(description="1 to 4096 pixels: a number, shortest_edge, or height and width"),
+]
+"""Published image towers read some hundreds of pixels a side."""
+PICTURES = Rules(
+    ignored=frozenset(
+        "_processor_class _valid_processor_keys device disable_grouping do_convert_rgb "
+        "feature_extractor_type image_processor_type image_seq_length input_data_format "
+        "processor_class return_tensors".split()
+    ),
+    only={
+        "auto_map": (None,),
+        "crop_pct": (None,),
+        "data_format": (None, "channels_first"),
+        "default_to_square": (None, False),
+        "do_pad": (None, False),
+        "do_rescale": (None, True),
+        "pad_size": (None,),
+        "size_divisor": (None,),
+        "use_square_size": (None, False),
+    },
+)
+"""Pictures are always made RGB; the other ignored keys name classes or the form of the output."""
+PROCESSOR = Rules(
+    ignored=frozenset(["processor_class", "tokenizer"]),
+    only={"auto_map": (None,)},
+)
+
+
+def read_preprocessing(folder: Path, spec: ClipSpec) -> Preprocessing:
+    """The settings of transformers 5, or of before; InputError where neither is there."""
+    from transformers.image_processing_utils import get_size_dict
+
+    plain, where = read_either(folder)
+    plain = allowed(plain, {*NAMES, "size", "crop_size"}, PICTURES, where)
+    given = {
+        name: taken(plain.get(name, 224), Sizes, f"{where}.{name}")
+        for name in ("size", "crop_size")
+    }
+    try:
+        size = get_size_dict(given["size"], default_to_square=False, param_name="size")
+        crop = get_size_dict(given["crop_size"], param_name="crop_size")
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
+    own = preprocessing_of(spec, where, NAMES, plain, shortest=size.get("shortest_edge"))
+    made, resized = ((s.get("height"), s.get("width")) for s in (crop, size))
+    if (made if own.crop else resized) != spec.picture[1:]:
+        raise InputError(
+            f"{where}: makes pictures of size {given['size']}, crop_size {given['crop_size']}; the "
+            f"image tower reads {spec.picture[1:]}"
+        )
+    if "height" in size and own.crop and resized != made:
+        raise InputError(f"{where}: size {resized} and crop_size {made}: expected them equal")
+    return own
+
+
+def preprocessing_of(
+    spec: ClipSpec, where: str, names: Mapping[str, str], plain: Mapping[str, Any], **made: Any
+) -> Preprocessing:
+    """The settings of a file by our `names`; one mean and deviation a channel of the pictures."""
+    kinds = get_type_hints(Preprocessing, include_extras=True)
+    for name in sorted(names.keys() & plain.keys()):
+        made[names[name]] = taken(plain[name], kinds[names[name]], f"{where}.{name}")
+    own = Preprocessing(height=spec.picture[1], width=spec.picture[2], **made)
+    for name in ("mean", "std"):
+        if (got := len(getattr(own, name))) != spec.picture[0]:
+            raise InputError(f"{where}: {name}: expected {spec.picture[0]} numbers, got {got}")
+    return own
+
+
+def read_either(folder: Path) -> tuple[Any, str]:
+    """The settings of the image processor, and where they lie."""
+    new = read_json(folder / NEW) if (folder / NEW).is_file() else {}
+    if isinstance(new, dict) and "image_processor" in new:
+        allowed(new, ["image_processor"], PROCESSOR, str(folder / NEW))
+        return new["image_processor"], f"{folder / NEW}: image_processor"
+    if not (folder / OLD).is_file():
+        raise InputError(
+            f"{folder}: says nothing about preprocessing; expected {OLD} or {NEW}, copy it from "
+            "where the checkpoint was published"
+        )
+    return read_json(folder / OLD), str(folder / OLD)

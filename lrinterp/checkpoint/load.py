@@ -1,19 +1,23 @@
-"""One door for every kind of checkpoint."""
+"""One door for every kind of checkpoint, and what a loaded one is: a model and its metadata."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import pandas as pd
 
 from lrinterp.checkpoint import hugging_face, open_clip
-from lrinterp.checkpoint.hub import fetch, is_hub_name
-from lrinterp.checkpoint.metadata import METADATA, Checkpoint, Imported
-from lrinterp.checkpoint.own import FORMAT, fill, load_own
-from lrinterp.checkpoint.pictures import hugging_face_pictures, open_clip_pictures
-from lrinterp.checkpoint.vocabulary import read_tokenizer
-from lrinterp.checkpoint.weights import has_weights, read_tensors
+from lrinterp.checkpoint.published import (
+    fetch,
+    has_weights,
+    is_hub_name,
+    read_tensors,
+    read_tokenizer,
+)
+from lrinterp.checkpoint.saved import METADATA, Metadata, read_model, versions
 from lrinterp.encoders import (
     HUGGING_FACE,
     OPEN_CLIP,
@@ -26,13 +30,21 @@ from lrinterp.encoders import (
     build_clip,
     essentials,
 )
+from lrinterp.result import Provenance
+from lrinterp.scenes import Examples, Scenes
+from lrinterp.scenes.natural import FromSuite
 from lrinterp.store import InputError, to_plain
 
-__all__ = ["load_checkpoint"]
+__all__ = ["ONCE", "Checkpoint", "Imported", "load_checkpoint", "readable"]
+
+ONCE = {"test_layouts": 0}
+"""Fields of a split that older files lack, and what they meant."""
+READING = ("transformers", "tokenizers", "pillow")
+"""Packages on which an imported model depends beside the usual ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Format:
+class PublishedFormat:
     """A published format: its files, and how each is read."""
 
     name: str
@@ -40,27 +52,106 @@ class Format:
     weights: str
     layout: Layout
     spec: Callable[[Path], ClipSpec]
-    pictures: Callable[[Path, ClipSpec], Preprocessing]
+    preprocessing: Callable[[Path, ClipSpec], Preprocessing]
 
 
 FORMATS = (
-    Format(
+    PublishedFormat(
         name="Hugging Face CLIP",
         config=hugging_face.CONFIG,
         weights="model.safetensors",
         layout=HUGGING_FACE,
         spec=hugging_face.read_spec,
-        pictures=hugging_face_pictures,
+        preprocessing=hugging_face.read_preprocessing,
     ),
-    Format(
+    PublishedFormat(
         name="open_clip",
         config=open_clip.CONFIG,
         weights="open_clip_model.safetensors",
         layout=OPEN_CLIP,
         spec=open_clip.read_spec,
-        pictures=open_clip_pictures,
+        preprocessing=open_clip.read_preprocessing,
     ),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported(Metadata):
+    """What is known about somebody else's CLIP.
+
+    `sha256` is that of the weights file; of several, that of the text of their hashes.
+    """
+
+    source: dict[str, Any]
+    """Format, activations and the rule that finds the end of a caption."""
+    preprocessing: dict[str, Any]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a reader of a result may ask for, by heading."""
+        own = {"imported from": self.source, "preprocessing": self.preprocessing}
+        return {**own, **super().settings}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint: the model and its metadata, under the name of its folder."""
+
+    name: str
+    model: DualEncoder
+    metadata: Metadata
+
+    def scenes(self) -> Scenes:
+        """The world and split it was trained on.
+
+        Raises InputError where it has none, or where they do not fit its towers.
+        """
+        if isinstance(self.metadata, Imported):
+            raise InputError(
+                f"{self.name}: an imported CLIP has no world of its own and needs a suite of "
+                "pictures; analyze, compare and benchmark take one with --suite NAME --data PATH"
+            )
+        data, where = self.metadata, f"{self.name}/{METADATA}"
+        split = None if data.split is None else {**ONCE, **data.split}
+        return Scenes.from_plain(data.world, split, where, sizes=self.model.sizes)
+
+    def examples(self, pictures: FromSuite | None = None) -> Examples:
+        """What the analyses look at: the sets of its own world, or pictures of a suite.
+
+        Raises InputError where an imported CLIP is given no suite, a model that reads tokens is
+        given one, or the suite cannot be read.
+        """
+        if pictures is None:
+            return self.scenes().examples()
+        processor: Any = self.model.processor
+        if processor is None:
+            raise InputError(
+                f"{self.name}: reads the pictures of its own world, no photographs; leave the "
+                "suite out"
+            )
+        grid: Any = self.model.image.grid
+        return pictures.examples(processor, grid)
+
+    def provenance(self, command: str = "") -> Provenance:
+        """Where results on this checkpoint come from, for a report or a JSON document."""
+        data = self.metadata
+        reading = READING if isinstance(data, Imported) else ()
+        trained_with = {f"trained with {name}": v for name, v in data.versions.items()}
+        return Provenance(
+            checkpoint=readable(self.name),
+            command=readable(command),
+            date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            versions={**versions(), **{n: version(n) for n in reading}, **trained_with},
+            sha256=data.sha256,
+            seed=data.seed,
+            settings=data.settings,
+            curves=pd.DataFrame(data.history) if data.history else None,
+        )
+
+
+def readable(name: str) -> str:
+    """A name from the file system as text that can be written anywhere."""
+    return name.encode(errors="replace").decode()
 
 
 def load_checkpoint(folder: str | Path, tokenizer: str | Path | None = None) -> Checkpoint:
@@ -74,11 +165,12 @@ def load_checkpoint(folder: str | Path, tokenizer: str | Path | None = None) -> 
         name = Path(folder).as_posix()
         return load_clip(fetch(name), name, tokenizer)
     path = Path(folder)
-    if (path / METADATA).is_file() or not any((path / f.config).is_file() for f in FORMATS):
-        if tokenizer is not None and (path / METADATA).is_file():
-            raise InputError(f"{path}: has words of its own; leave the tokenizer out")
-        return load_own(path)
-    return load_clip(path, path.resolve().name, tokenizer)
+    own = (path / METADATA).is_file()
+    if not own and any((path / form.config).is_file() for form in FORMATS):
+        return load_clip(path, path.resolve().name, tokenizer)
+    if own and tokenizer is not None:
+        raise InputError(f"{path}: has words of its own; leave the tokenizer out")
+    return Checkpoint(path.resolve().name, *read_model(path))
 
 
 def load_clip(folder: Path, name: str, tokenizer: str | Path | None) -> Checkpoint:
@@ -87,14 +179,15 @@ def load_clip(folder: Path, name: str, tokenizer: str | Path | None) -> Checkpoi
     spec = form.spec(folder)
     processor = Processor(
         tokenizer=read_tokenizer(folder, tokenizer, spec),
-        preprocessing=form.pictures(folder, spec),
+        preprocessing=form.preprocessing(folder, spec),
         spec=spec,
     )
     tensors, digest = read_tensors(folder, form.weights)
-    model = filled(spec, without_prefix(tensors, form.layout), form, folder)
+    weights = arranged(tensors, form.layout, spec, str(folder / form.weights))
+    model = build_clip(spec)
+    model.load_state_dict(weights, strict=False)  # masks and zero biases are the model's own
     model.processor = processor
     metadata = Imported(
-        format=FORMAT,
         towers={n: essentials(tower.cfg) for n, tower in model.towers.items()},
         source=source_of(form, spec),
         preprocessing=to_plain(processor.preprocessing),
@@ -103,42 +196,25 @@ def load_clip(folder: Path, name: str, tokenizer: str | Path | None) -> Checkpoi
     return Checkpoint(name, model, metadata)
 
 
-def format_of(folder: Path) -> Format:
+def format_of(folder: Path) -> PublishedFormat:
     """The format of a folder; of two, the one whose weights are there."""
     found = [form for form in FORMATS if (folder / form.config).is_file()]
-    if not hugging_face.is_clip(folder) and found[1:]:
-        found = found[1:]
     if not found:
         known = " or ".join(form.config for form in FORMATS)
         raise InputError(f"{folder}: not a CLIP; expected {known}")
+    if not hugging_face.is_clip(folder) and found[1:]:
+        found = found[1:]
     return next((form for form in found if has_weights(folder, form.weights)), found[0])
 
 
-def filled(spec: ClipSpec, tensors: dict[str, Tensor], form: Format, folder: Path) -> DualEncoder:
-    """A model with the weights of a file; the bias of its projections, which no file has, is 0."""
-    weights = arranged(tensors, form.layout, spec, str(folder / form.weights))
-    model = build_clip(spec)
-    zeros = {k: v.detach() for k, v in model.trainable().items() if k.endswith("unembed.b_U")}
-    fill(model, {**zeros, **weights}, folder / form.weights)
-    return model
-
-
-def without_prefix(tensors: dict[str, Tensor], layout: Layout) -> dict[str, Tensor]:
-    """The keys of an open_clip model whose text tower is a module of its own, as of any other."""
-    if layout is not OPEN_CLIP or "text.token_embedding.weight" not in tensors:
-        return tensors
-    return {key.removeprefix("text."): tensor for key, tensor in tensors.items()}
-
-
-def source_of(form: Format, spec: ClipSpec) -> dict[str, Any]:
+def source_of(form: PublishedFormat, spec: ClipSpec) -> dict[str, Any]:
     """What an imported model is, for the reader of a result."""
     rule = "first of the highest id" if spec.end is None else f"first token {spec.end}"
-    shape = asdict(spec)
     return {
         "format": form.name,
         "image activation": spec.image.activation,
         "text activation": spec.text.activation,
         "pooled token of a caption": rule,
-        "picture": list(shape["picture"]),
-        "patch": list(shape["patch"]),
+        "picture": list(spec.picture),
+        "patch": list(spec.patch),
     }

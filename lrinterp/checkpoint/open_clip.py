@@ -1,20 +1,23 @@
-"""The configuration of an open_clip model (`open_clip_config.json`) as a `ClipSpec`.
+"""An open_clip model: `open_clip_config.json` as a `ClipSpec`, and how it wants pictures.
 
 Of the many towers that open_clip can build, those of the original CLIP are read: a vision
-transformer that pools its class token, and a causal text transformer.
+transformer that pools its class token, and a causal text transformer. The crop of pictures is
+open_clip's own but for a pixel: where an odd margin is shared out, open_clip rounds to the even
+side.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from lrinterp.checkpoint.settings import Rules, read_as
-from lrinterp.encoders import ClipSpec, TowerSpec
-from lrinterp.store import InputError, read_json
+from lrinterp.checkpoint.hugging_face import preprocessing_of
+from lrinterp.checkpoint.published import Rules, allowed, read_as
+from lrinterp.encoders import ClipSpec, Preprocessing, TowerSpec
+from lrinterp.store import InputError, read_json, taken
 
-__all__ = ["CONFIG", "Config", "read_config", "read_spec"]
+__all__ = ["CONFIG", "read_preprocessing", "read_spec"]
 
 CONFIG = "open_clip_config.json"
 
@@ -75,6 +78,13 @@ MODEL = Rules(
     only={"init_logit_bias": (None,), "multimodal_cfg": (None,), "nonscalar_logit_scale": NOTHING},
 )
 """`custom_text` puts `text.` before the keys of the text tower; that is seen in the weights."""
+PICTURES = Rules(
+    ignored=frozenset(["fill_color"]), only={"mode": ("RGB",), "resize_mode": ("shortest",)}
+)
+"""`fill_color` fills what `resize_mode` "longest" leaves empty, which is not read."""
+Interpolation = Literal["bicubic", "random", "bilinear"]
+FILTERS: dict[Interpolation, int] = {"bicubic": 3, "random": 3, "bilinear": 2}
+"""Pillow's numbers of the filters; `random` is for training, and bicubic at inference."""
 Size = int | tuple[int, int]
 WIDEST = 2**20
 """Bound of widths, and of how many times wider the MLPs are: their product must stay a number."""
@@ -84,40 +94,50 @@ Norms = dict[Literal["eps"], float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Vision:
-    """`vision_cfg`; the defaults of open_clip."""
+class TowerSettings:
+    """What either tower may set; the defaults of open_clip."""
 
     layers: int = 12
+    width: Width
+    mlp_ratio: Ratio = 4.0
+    norm_kwargs: Norms = None
+
+    def spec(self, heads: int, *, quick: bool) -> TowerSpec:
+        """The tower in our terms; `quick` says that its activation is OpenAI's."""
+        return TowerSpec(
+            layers=self.layers,
+            width=self.width,
+            heads=heads,
+            mlp=int(self.width * self.mlp_ratio),
+            activation="quick_gelu" if quick else "gelu",
+            eps=(self.norm_kwargs or {}).get("eps", 1e-5),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisionSettings(TowerSettings):
+    """`vision_cfg`."""
+
     width: Width = 768
     head_width: Width = 64
-    mlp_ratio: Ratio = 4.0
     patch_size: Size = 16
     image_size: Size = 224
-    norm_kwargs: Norms = None
-
-    @property
-    def heads(self) -> int:
-        """Heads of a layer."""
-        return self.width // self.head_width
 
 
 @dataclass(frozen=True, kw_only=True)
-class Text:
-    """`text_cfg`; the defaults of open_clip."""
+class TextSettings(TowerSettings):
+    """`text_cfg`."""
 
-    context_length: int = 77
-    vocab_size: int = 49408
     width: Width = 512
     heads: Width = 8
-    layers: int = 12
-    mlp_ratio: Ratio = 4.0
+    context_length: int = 77
+    vocab_size: int = 49408
     pool_type: str = "argmax"
     eos_id: int = 2
-    norm_kwargs: Norms = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class ModelSettings:
     """`model_cfg`; the towers' settings still as they lie in the file."""
 
     embed_dim: int
@@ -126,30 +146,24 @@ class Model:
     quick_gelu: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """`open_clip_config.json`."""
-
-    model_cfg: dict[str, Any]
-    preprocess_cfg: dict[str, Any] = field(default_factory=dict)
-
-
-def read_config(folder: Path) -> Config:
-    """The two halves of the file."""
+def read_half(folder: Path, name: str) -> tuple[dict[str, Any], str]:
+    """One half of the file, `model_cfg` or `preprocess_cfg`, and where it lies."""
     path = folder / CONFIG
-    return read_as(Config, read_json(path), Rules(only={}), str(path))
+    halves = allowed(read_json(path), ["model_cfg", "preprocess_cfg"], Rules(only={}), str(path))
+    where = f"{path}: {name}"
+    return taken(halves.get(name, {}), dict[str, Any], where), where
 
 
 def read_spec(folder: Path) -> ClipSpec:
     """The shape of the model; InputError for settings that are unknown or not built."""
-    where = f"{folder / CONFIG}: model_cfg"
-    model = read_as(Model, read_config(folder).model_cfg, MODEL, where)
-    vision = read_as(Vision, model.vision_cfg, VISION, f"{where}.vision_cfg")
-    text = read_as(Text, model.text_cfg, TEXT, f"{where}.text_cfg")
+    plain, where = read_half(folder, "model_cfg")
+    model = read_as(ModelSettings, plain, MODEL, where)
+    vision = read_as(VisionSettings, model.vision_cfg, VISION, f"{where}.vision_cfg")
+    text = read_as(TextSettings, model.text_cfg, TEXT, f"{where}.text_cfg")
     try:
         return ClipSpec(
-            image=tower(vision, quick=model.quick_gelu),
-            text=tower(text, quick=model.quick_gelu),
+            image=vision.spec(vision.width // vision.head_width, quick=model.quick_gelu),
+            text=text.spec(text.heads, quick=model.quick_gelu),
             embed=model.embed_dim,
             picture=(3, *sides(vision.image_size)),
             patch=sides(vision.patch_size),
@@ -161,16 +175,21 @@ def read_spec(folder: Path) -> ClipSpec:
         raise InputError(f"{where}: {error}") from error
 
 
-def tower(own: Vision | Text, *, quick: bool) -> TowerSpec:
-    """One tower in our terms."""
-    return TowerSpec(
-        layers=own.layers,
-        width=own.width,
-        heads=own.heads,
-        mlp=int(own.width * own.mlp_ratio),
-        activation="quick_gelu" if quick else "gelu",
-        eps=(own.norm_kwargs or {}).get("eps", 1e-5),
-    )
+def read_preprocessing(folder: Path, spec: ClipSpec) -> Preprocessing:
+    """The settings that open_clip writes; one that is None has its default."""
+    plain, where = read_half(folder, "preprocess_cfg")
+    given = {name: value for name, value in plain.items() if value is not None}
+    given = allowed(given, ["mean", "std", "interpolation", "size"], PICTURES, where)
+    side = spec.picture[1]
+    size = taken(given.get("size", side), Size, f"{where}.size")
+    if {*sides(size), *spec.picture[1:]} != {side}:
+        raise InputError(
+            f"{where}: size: expected the square that the image tower reads, {spec.picture[1:]}, "
+            f"got {size}"
+        )
+    name = taken(given.get("interpolation", "bicubic"), Interpolation, f"{where}.interpolation")
+    made = {"shortest": side, "resample": FILTERS[name]}
+    return preprocessing_of(spec, where, {"mean": "mean", "std": "std"}, given, **made)
 
 
 def sides(size: Size) -> tuple[int, int]:

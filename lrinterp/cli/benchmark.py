@@ -63,14 +63,14 @@ def benchmark(
     inputs = [*read_from(suite, data, tokenizer), *rows.files, *([against] if against else [])]
     outputs = {"--json": json, "--out": out, "--scores": scores}
     check_outputs(Path(checkpoint), outputs, inputs)
-    other = suites.read_scores(against) if against else None
+    other = (str(against), suites.read_scores(against)) if against else None
     loaded = lr.load_checkpoint(checkpoint, tokenizer=tokenizer)
     settle(loaded.model)
     model = loaded.model.to(pick_device(device))
-    result = suites.benchmark(model, rows, bad=bad, fit=fit, limit=limit)
+    result = suites.benchmark(model, rows, bad=bad, fit=fit, limit=limit, against=other)
     if scores:
         suites.write_scores(scores, result.scores)
-    compared = None if other is None else suites.against(result, other, name=str(against))
+    compared = suites.against(result, other[1], name=other[0]) if other else None
     results = {one.name: one for one in (result, compared) if one}
     provenance = sourced(loaded.provenance(command_line()), result, folder)
     if out:

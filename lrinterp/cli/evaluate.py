@@ -17,7 +17,7 @@ def evaluate(
     checkpoint: Annotated[str, typer.Argument(metavar="CKPT", help="Checkpoint folder.")],
     json: Annotated[Path | None, typer.Option(help="Write the results here as JSON.")] = None,
 ) -> None:
-    """Measure order, retrieval and label-set accuracy on the four sets of pictures."""
+    """Measure swap, retrieval and object-set accuracy on the four sets of pictures."""
     from lrinterp.store import write_json
 
     check_outputs(Path(checkpoint), {"--json": json})

@@ -1,6 +1,6 @@
 """Encoders: configurations, presets and the dual encoder of two hooked transformers."""
 
-from lrinterp.encoders.clip import ACTIVATIONS, ClipSpec, TowerSpec, build_clip
+from lrinterp.encoders.clip import ACTIVATIONS, ClipSpec, PatchTower, TowerSpec, build_clip
 from lrinterp.encoders.config import (
     PRESETS,
     EncoderConfig,
@@ -10,12 +10,18 @@ from lrinterp.encoders.config import (
     tower_from_plain,
     tower_plain,
 )
-from lrinterp.encoders.dual import DualEncoder, Tower, build_tower, initialise
-from lrinterp.encoders.layouts import HUGGING_FACE, OPEN_CLIP, Layout, arranged
-from lrinterp.encoders.patches import PatchTower, batch_that_fits, positions
+from lrinterp.encoders.dual import (
+    DualEncoder,
+    Tower,
+    batch_that_fits,
+    build_tower,
+    initialise,
+    positions,
+)
 from lrinterp.encoders.processor import Fit, Preprocessing, Processor
 from lrinterp.encoders.stacked import Stack
-from lrinterp.encoders.tables import has_tables
+from lrinterp.encoders.token_tables import has_tables
+from lrinterp.encoders.weight_layouts import HUGGING_FACE, OPEN_CLIP, Layout, arranged
 
 __all__ = [
     "ACTIVATIONS",

@@ -1,23 +1,32 @@
-"""A CLIP as data, and the dual encoder of its shape.
+"""A CLIP as data, its image tower that reads pixels, and the dual encoder of its shape.
 
 Every published format is read into one `ClipSpec`; one builder makes the towers. The text tower is
 a plain causal `HookedTransformer`, the image tower a `PatchTower`; both norm before each block, and
 the projections into the common space are unembeds without bias.
+
+CLIP's image tower cuts the picture into patches, projects each (no bias), puts a class token first,
+adds positions, and norms the sum once before the first block (Dosovitskiy et al., arXiv 2010.11929;
+Radford et al., arXiv 2103.00020). Only that beginning differs from a tower that reads tokens, so
+hooks, caching and stopping at a layer work as on any tower.
 """
 
 import math
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from einops import einsum, rearrange, repeat
 from jaxtyping import Float
-from torch import Tensor
-from transformer_lens import HookedTransformerConfig
+from torch import Tensor, nn
+from transformer_lens import HookedTransformer, HookedTransformerConfig
+from transformer_lens.components.layer_norm import LayerNorm
+from transformer_lens.hook_points import HookPoint
 
 from lrinterp.encoders.dual import DualEncoder, Tower, build_tower
-from lrinterp.encoders.patches import PatchTower, without_notice
-from lrinterp.store import one_of, within
+from lrinterp.store import InputError, one_of, within
 
-__all__ = ["ACTIVATIONS", "ClipSpec", "TowerSpec", "build_clip", "quick_gelu"]
+__all__ = ["ACTIVATIONS", "ClipSpec", "PatchTower", "TowerSpec", "build_clip", "quick_gelu"]
 
 ACTIVATIONS = (
     "quick_gelu",
@@ -29,10 +38,6 @@ ACTIVATIONS = (
     "silu",
 )
 """Activations by the names of transformers; all but the first are TransformerLens's as well."""
-
-
-DEEPEST = 1000
-"""Most layers of a tower; a mistyped number is refused before a list of its weights is made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,7 @@ class TowerSpec:
     """What every norm adds to the variance."""
 
     def __post_init__(self) -> None:
-        within(self, 1, DEEPEST, "layers")
+        within(self, 1, 1000, "layers")  # or a mistyped number makes an endless list of weights
         within(self, 1, math.inf, "width", "heads", "mlp")
         one_of(self, "activation", ACTIVATIONS)
         if self.width % self.heads:
@@ -86,16 +91,61 @@ class ClipSpec:
         return (self.picture[1] // self.patch[0]) * (self.picture[2] // self.patch[1])
 
 
+class PatchTower(HookedTransformer):
+    """A `HookedTransformer` called with pixels `[batch channel height width]`.
+
+    Position 0 is the class token (`embed.W_E[0]`), position 1 + row * columns + column a patch.
+    Hooks: `hook_embed` and `hook_pos_embed` before they are added, `hook_pre_norm` their sum
+    after `ln_pre`, which the first block reads. The sides of a picture are multiples of those of a
+    patch.
+    """
+
+    def __init__(
+        self, cfg: HookedTransformerConfig, picture: tuple[int, int, int], patch: tuple[int, int]
+    ) -> None:
+        super().__init__(cfg)
+        self.picture, self.patch = picture, patch
+        self.grid = picture[1] // patch[0], picture[2] // patch[1]
+        self.W_patch = nn.Parameter(torch.zeros(picture[0], *patch, cfg.d_model))
+        self.ln_pre = LayerNorm(cfg)
+        self.hook_pre_norm = HookPoint()
+        self.setup()  # once more, for the hook points that have come since
+
+    def input_to_embed(
+        self, input: Float[Tensor, "batch channel height width"], *_: Any, **__: Any
+    ) -> tuple[Float[Tensor, "batch pos d_model"], None, None, None]:
+        """The stream that the first block reads; without tokens and attention mask."""
+        self.check(input)
+        patches = self.patches(input.to(self.W_patch.device))
+        first = repeat(self.embed.W_E[0], "d -> batch 1 d", batch=len(input))
+        embed = self.hook_embed(torch.cat([first, patches], dim=1))
+        place = self.hook_pos_embed(self.pos_embed.W_pos.repeat(len(input), 1, 1))
+        return self.hook_pre_norm(self.ln_pre(embed + place)), None, None, None
+
+    def patches(
+        self, pixels: Float[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch patch d_model"]:
+        """Each patch of a picture, projected; row by row from the top left."""
+        h, w = self.patch
+        cut = rearrange(pixels, "b c (row h) (column w) -> b (row column) c h w", h=h, w=w)
+        return einsum(cut, self.W_patch, "b patch c h w, c h w d -> b patch d")
+
+    def check(self, pixels: Tensor) -> None:
+        """Refuse pixels of another shape than the tower reads."""
+        if pixels.ndim != 4 or tuple(pixels.shape[1:]) != self.picture:
+            raise InputError(
+                f"pixels: expected [batch, {', '.join(map(str, self.picture))}], got "
+                f"{list(pixels.shape)}"
+            )
+
+
 def build_clip(spec: ClipSpec) -> DualEncoder:
     """A dual encoder of a CLIP's shape; its weights are yet to be filled in."""
-    with without_notice():
-        image = PatchTower(
-            tower_config(spec.image, (1, spec.patches + 1, spec.embed), "bidirectional"),
-            spec.picture,
-            spec.patch,
-        )
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        cfg = hooked_config(spec.image, (1, spec.patches + 1, spec.embed), "bidirectional")
+        image = PatchTower(cfg, spec.picture, spec.patch)
     sizes = (spec.vocabulary, spec.context, spec.embed)
-    text = build_tower(tower_config(spec.text, sizes, "causal"))
+    text = build_tower(hooked_config(spec.text, sizes, "causal"))
     for tower, own in ((image, spec.image), (text, spec.text)):
         activate(tower, own.activation)
         tower.unembed.b_U.data.zero_()
@@ -103,7 +153,7 @@ def build_clip(spec: ClipSpec) -> DualEncoder:
     return DualEncoder({"image": image, "text": text}, 0.0, None)
 
 
-def tower_config(
+def hooked_config(
     spec: TowerSpec, sizes: tuple[int, int, int], direction: str
 ) -> HookedTransformerConfig:
     """The TransformerLens configuration of one tower; sizes are vocabulary, context, output."""

@@ -6,6 +6,7 @@ and weights, so that a move to another TransformerLens touches one folder.
 
 import copy
 import math
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,18 +18,27 @@ from transformer_lens import HookedTransformer, HookedTransformerConfig
 
 from lrinterp.axes import AnyInputs, Embeddings, Inputs, Scores, Tokens
 from lrinterp.encoders.config import TOWERS, EncoderConfig, tower_config
-from lrinterp.encoders.patches import batch_that_fits, without_notice
-from lrinterp.encoders.tables import embed_by_tables, has_tables
+from lrinterp.encoders.token_tables import embed_by_tables, has_tables
 
 if TYPE_CHECKING:
     from lrinterp.encoders.processor import Processor
 
-__all__ = ["DualEncoder", "Tower", "build_tower", "initialise"]
+__all__ = [
+    "DualEncoder",
+    "Tower",
+    "batch_that_fits",
+    "build_tower",
+    "initialise",
+    "positions",
+]
 
 Tower = HookedTransformer
 
 MAX_SCALE = math.log(100.0)
 """CLIP's bound on the learned log scale."""
+LARGEST_BATCH = 1024
+WIDEST_ACTIVATION = 2**23
+"""Numbers in the widest activation of a batch: 32 MB in float32."""
 
 
 class DualEncoder(nn.Module):
@@ -72,8 +82,10 @@ class DualEncoder(nn.Module):
         Both must project (`d_vocab_out`) into one space. Raises ValueError where they do not.
         """
         if image.cfg.d_vocab_out != text.cfg.d_vocab_out:
-            got = f"{image.cfg.d_vocab_out} and {text.cfg.d_vocab_out}"
-            raise ValueError(f"d_vocab_out: expected equal widths of image and text, got {got}")
+            raise ValueError(
+                "d_vocab_out: expected equal widths of image and text, got "
+                f"{image.cfg.d_vocab_out} and {text.cfg.d_vocab_out}"
+            )
         return cls({"image": image, "text": text}, -math.log(temperature), None)
 
     @property
@@ -105,8 +117,8 @@ class DualEncoder(nn.Module):
     def embed(self, tower: str, inputs: Inputs) -> Embeddings:
         """Unit embeddings; only the pooled position passes the final norm and the projection.
 
-        A minimal tower without hooks is read by tables (`lrinterp.encoders.tables`), in about a
-        sixth of the time; the numbers and gradients are the same up to rounding.
+        A minimal tower without hooks is read by tables (`lrinterp.encoders.token_tables`), in
+        about a sixth of the time; the numbers and gradients are the same up to rounding.
         """
         model = self.towers[tower]
         if isinstance(inputs, Tokens) and has_tables(model):
@@ -114,6 +126,8 @@ class DualEncoder(nn.Module):
             return embed_by_tables(model, own, inputs.ids[None], inputs.pool[None])[0]
         residual = model(inputs.values, stop_at_layer=model.cfg.n_layers)
         return self.project(tower, residual, inputs.pool)
+
+    forward = embed
 
     def project(
         self,
@@ -173,7 +187,7 @@ class DualEncoder(nn.Module):
 
 def build_tower(config: HookedTransformerConfig) -> Tower:
     """A `HookedTransformer`, without the notice that its class is going away."""
-    with without_notice():
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         return HookedTransformer(config)
 
 
@@ -187,3 +201,19 @@ def initialise(tower: Tower, config: EncoderConfig, generator: torch.Generator) 
             weight.normal_(0.0, scales.get(leaf, config.std_weights), generator=generator)
         else:
             weight.fill_(1.0 if leaf == "w" else 0.0)
+
+
+def positions(tower: HookedTransformer, inputs: Inputs) -> int:
+    """How many positions a tower has on some inputs: tokens, or patches and the class token."""
+    return inputs.ids.shape[1] if isinstance(inputs, Tokens) else tower.cfg.n_ctx
+
+
+def batch_that_fits(tower: HookedTransformer, inputs: Inputs) -> int:
+    """How many examples a batch may have: 1,024, or as many as keep an activation at 32 MB.
+
+    The widest activation of an example is the MLP's or all heads' attention maps. ViT-B/32 reads
+    54 pictures at once, ViT-L/14 7.
+    """
+    cfg, n = tower.cfg, positions(tower, inputs)
+    widest = max(cfg.d_mlp or 0, cfg.d_model, cfg.n_heads * n) * n
+    return max(1, min(LARGEST_BATCH, WIDEST_ACTIVATION // max(widest, 1)))

@@ -7,12 +7,11 @@ tokenizer, pictures the image processor of transformers with the checkpoint's se
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
-from torch import Tensor
+from msgspec import Meta
 
 from lrinterp.axes import Pixels, Tokens
 from lrinterp.encoders.clip import ClipSpec
@@ -29,6 +28,16 @@ LARGEST = 2**27
 """Most pixels of a picture after resizing or padding; half a gigabyte of colours."""
 Fit = Literal["crop", "pad"]
 """What becomes of a picture that is not square: CLIP crops to the middle; `pad` loses nothing."""
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+Filter = Annotated[int, Meta(ge=0, le=5, description="a filter of Pillow, 0 to 5")]
+# Means and deviations are of pictures that are scaled to 0..1 or to 0..255.
+Factor = Annotated[float, Meta(ge=1e-6, le=1000, description="1e-06 to 1000")]
+Means = Annotated[
+    tuple[Annotated[float, Meta(ge=-1000, le=1000)], ...],
+    Meta(description="numbers from -1000 to 1000"),
+]
+Stds = Annotated[tuple[Factor, ...], Meta(description="numbers from 1e-06 to 1000")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +48,11 @@ class Preprocessing:
     """Pixels of the shorter side after resizing; None resizes to `height` and `width`."""
     height: int
     width: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resample: int = 3
+    mean: Means = MEAN
+    std: Stds = STD
+    resample: Filter = 3
     """Pillow's number of the filter; 3 is bicubic."""
-    rescale: float = 1 / 255
+    rescale: Factor = 1 / 255
     resize: bool = True
     crop: bool = True
     normalize: bool = True
@@ -77,37 +86,32 @@ class Processor:
     preprocessing: Preprocessing
     spec: ClipSpec
 
-    @property
-    def context(self) -> int:
-        """Most tokens of a caption, with the marks of its start and end."""
-        return self.spec.context
-
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:
         """The word of each token id; a piece that a word goes on behind ends in a hyphen."""
-        ids = range(self.spec.vocabulary)
-        return tuple(readable(self.tokenizer.id_to_token(i) or "") for i in ids)
+        return tuple(
+            readable(self.tokenizer.id_to_token(number) or "")
+            for number in range(self.spec.vocabulary)
+        )
 
     def tokens(self, captions: Sequence[str]) -> Tokens:
         """Token ids from the start to the end of each caption, padded with its end.
 
-        The pooled position follows the checkpoint's rule. Raises InputError for a caption that is
-        longer than the context.
+        The first end token is pooled, or the first of the highest id, as the checkpoint says.
+        Raises InputError for a caption that is longer than the context.
         """
         rows = [encoded.ids for encoded in self.tokenizer.encode_batch(list(captions))]
         for caption, row in zip(captions, rows, strict=True):
-            if len(row) > self.context:
-                longest = f"{len(row)} tokens, this model reads {self.context}"
-                raise InputError(f"caption {shortened(caption)}: {longest}; shorten it")
+            if len(row) > self.spec.context:
+                raise InputError(
+                    f"caption {shortened(caption)}: {len(row)} tokens, this model reads "
+                    f"{self.spec.context}; shorten it"
+                )
         width = max(map(len, rows), default=1)
         padded = [row + row[-1:] * (width - len(row)) for row in rows]
         ids = torch.tensor(padded, dtype=torch.long).reshape(-1, width)
-        return Tokens(ids, self.ends(ids))
-
-    def ends(self, ids: Int[Tensor, "batch pos"]) -> Int[Tensor, "batch"]:
-        """The position that is pooled: the first end token, or the first of the highest id."""
         marks = ids if self.spec.end is None else (ids == self.spec.end).int()
-        return marks.argmax(1)
+        return Tokens(ids, marks.argmax(1))
 
     def pixels(self, pictures: Sequence["Image"], *, fit: Fit = "crop") -> Pixels:
         """Pictures as the image tower reads them.
@@ -123,19 +127,25 @@ class Processor:
         ready = [self.squared(p) for p in pictures] if fit == "pad" else list(pictures)
         values = self.preprocessing.processor(ready, return_tensors="np")["pixel_values"]
         if values.shape != shape:
-            got = f"the preprocessing makes {list(values.shape[1:])}"
-            raise InputError(f"{got}, the image tower reads {list(self.spec.picture)}")
+            raise InputError(
+                f"the preprocessing makes {list(values.shape[1:])}, the image tower reads "
+                f"{list(self.spec.picture)}"
+            )
         pixels = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
         return Pixels(pixels, torch.zeros(len(pixels), dtype=torch.long))
 
     def check_area(self, picture: "Image", fit: Fit) -> None:
         """Refuse a picture so long and narrow that it outgrows the memory on its way."""
         short, long = sorted(picture.size)
-        padded = long**2 if fit == "pad" else 0
-        edge = self.preprocessing.shortest if fit == "crop" and self.preprocessing.resize else None
-        if max(padded, edge**2 * long // short if edge else 0) > LARGEST:
-            size = f"{picture.width} by {picture.height} pixels"
-            raise InputError(f"a picture of {size} is too long and narrow; cut it")
+        area = long**2
+        if fit == "crop":
+            edge = self.preprocessing.shortest if self.preprocessing.resize else None
+            area = edge**2 * long // short if edge else 0
+        if area > LARGEST:
+            raise InputError(
+                f"a picture of {picture.width} by {picture.height} pixels is too long and narrow; "
+                "cut it"
+            )
 
     def squared(self, picture: "Image") -> "Image":
         """A picture in the middle of a square of the mean colour."""

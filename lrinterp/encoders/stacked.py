@@ -1,8 +1,8 @@
 """Many dual encoders of one shape at once: every weight has a leading model axis.
 
 For training hundreds of models and nothing else: to look inside one, take it out with `unstack`.
-A minimal tower is embedded by tables (`lrinterp.encoders.tables`), about a tenth of the work; any
-other by `torch.func` over its own forward pass.
+A minimal tower is embedded by tables (`lrinterp.encoders.token_tables`), about a tenth of the work;
+any other by `torch.func` over its own forward pass.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.func import functional_call, vmap
+from torch.func import functional_call, stack_module_state, vmap
 
 from lrinterp.axes import Tokens
 from lrinterp.encoders.dual import MAX_SCALE, DualEncoder
-from lrinterp.encoders.tables import embed_by_tables, has_tables
+from lrinterp.encoders.token_tables import embed_by_tables, has_tables
 
 __all__ = ["Stack"]
 
@@ -30,13 +30,7 @@ class Stack:
         shapes = [{k: v.shape for k, v in m.trainable().items()} for m in self.models]
         if not shapes or any(shape != shapes[0] for shape in shapes):
             raise ValueError("models: expected at least one, all of one shape")
-        each = [model.trainable() for model in self.models]
-        self.weights = {
-            name: torch.stack([weights[name].detach() for weights in each]).requires_grad_(
-                weight.requires_grad
-            )
-            for name, weight in each[0].items()
-        }
+        self.weights, _ = stack_module_state(self.models)
         self._by_tables = {name: has_tables(t) for name, t in self.models[0].towers.items()}
 
     def __len__(self) -> int:
@@ -86,9 +80,7 @@ class Stack:
         def one(
             weights: dict[str, Tensor], ids: Int[Tensor, "batch pos"], pool: Int[Tensor, "batch"]
         ) -> Float[Tensor, "batch d_embed"]:
-            embed = _Embed(model, tower)
-            renamed = {f"model.{name}": weight for name, weight in weights.items()}
-            return functional_call(embed, renamed, (ids, pool))
+            return functional_call(model, weights, (tower, Tokens(ids, pool)))
 
         return vmap(one)(self.weights, ids, pool)
 
@@ -111,16 +103,3 @@ class Stack:
             for name, weight in model.trainable().items():
                 weight.copy_(self.weights[name][index])
         return self.models
-
-
-class _Embed(torch.nn.Module):
-    """`DualEncoder.embed` as the forward pass that `functional_call` wants."""
-
-    def __init__(self, model: DualEncoder, tower: str) -> None:
-        super().__init__()
-        self.model, self.tower = model, tower
-
-    def forward(
-        self, ids: Int[Tensor, "batch pos"], pool: Int[Tensor, "batch"]
-    ) -> Float[Tensor, "batch d_embed"]:
-        return self.model.embed(self.tower, Tokens(ids, pool))

@@ -1,6 +1,5 @@
 """A model whose choices are written down, and rows to put before it."""
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,6 @@ CONTEXT = 12
 REDS = 16
 """Reds that pictures may have."""
 
-NOTED = 512
-"""Captions that are remembered; a batch needs fewer."""
-
 Score = Callable[[int, str], float]
 
 
@@ -33,18 +29,15 @@ class FakeProcessor:
     """Captions become the numbers under which they are noted, a picture the red of a pixel."""
 
     def __init__(self) -> None:
-        self.texts: dict[int, str] = {}
-        self.numbers = itertools.count()
+        self.texts: list[str] = []
 
     def tokens(self, captions: Sequence[str]) -> Tokens:
         for caption in captions:
             if len(caption.split()) > CONTEXT:
                 raise InputError(f"caption {caption!r}: too long for this model; shorten it")
-        ids = [next(self.numbers) for _ in captions]
-        self.texts.update(zip(ids, captions, strict=True))
-        for old in list(self.texts)[:-NOTED]:
-            del self.texts[old]
-        return Tokens(torch.tensor(ids)[:, None], torch.zeros(len(ids), dtype=torch.long))
+        ids = len(self.texts) + torch.arange(len(captions))[:, None]
+        self.texts += captions
+        return Tokens(ids, torch.zeros(len(captions), dtype=torch.long))
 
     def pixels(self, pictures: Sequence[Image.Image], *, fit: str = "crop") -> Pixels:
         assert fit in ("crop", "pad")
@@ -113,12 +106,6 @@ def table_of() -> Callable[..., pd.DataFrame]:
 def equal() -> FakeModel:
     """A model to which all captions are the same."""
     return FakeModel(lambda _red, _text: 0.5)
-
-
-@pytest.fixture
-def rightist() -> FakeModel:
-    """A model that always says right."""
-    return FakeModel(lambda _red, text: float("right" in text.split()))
 
 
 @pytest.fixture

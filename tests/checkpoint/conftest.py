@@ -26,70 +26,57 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
+NAMES = {
+    "vision_model.encoder.layers": "visual.transformer.resblocks",
+    "vision_model.embeddings.class_embedding": "visual.class_embedding",
+    "vision_model.embeddings.patch_embedding": "visual.conv1",
+    "vision_model.embeddings.position_embedding.weight": "visual.positional_embedding",
+    "vision_model.pre_layrnorm": "visual.ln_pre",
+    "vision_model.post_layernorm": "visual.ln_post",
+    "visual_projection.weight": "visual.proj",
+    "text_model.encoder.layers": "TEXT.transformer.resblocks",
+    "text_model.embeddings.token_embedding": "TEXT.token_embedding",
+    "text_model.embeddings.position_embedding.weight": "TEXT.positional_embedding",
+    "text_model.final_layer_norm": "TEXT.ln_final",
+    "text_projection.weight": "TEXT.text_projection",
+    "self_attn": "attn",
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+}
+"""What a part of a key is called by open_clip; TEXT stands for the prefix of the text tower."""
+
+
 @pytest.fixture(scope="session")
 def as_open_clip(tmp_path_factory: pytest.TempPathFactory) -> AsOpenClip:
-    """Writes a Hugging Face CLIP as open_clip would have; `prefix` as with a text module."""
+    """Writes a Hugging Face CLIP as open_clip would have; `prefix` as with a text module.
+
+    Projections stand the other way round; queries, keys and values are in one matrix.
+    """
 
     def write(source: Path, prefix: str = "") -> Path:
         folder = tmp_path_factory.mktemp("open-clip")
-        config = json.loads((source / "config.json").read_text())
+        new = {f"{prefix}attn_mask": torch.zeros(77, 77)}
         old = load_file(source / "model.safetensors")
-        new = {"logit_scale": old["logit_scale"], f"{prefix}attn_mask": torch.zeros(77, 77)}
-        new |= outer(old, prefix)
-        for ours, theirs, tower in (
-            ("visual.", "vision_model", config["vision_config"]),
-            (prefix, "text_model", config["text_config"]),
-        ):
-            for n in range(tower["num_hidden_layers"]):
-                block = layer(old, f"{theirs}.encoder.layers.{n}")
-                new |= {f"{ours}transformer.resblocks.{n}.{k}": v for k, v in block.items()}
-        save_file(
-            {k: v.contiguous() for k, v in new.items()}, folder / "open_clip_model.safetensors"
-        )
+        for key, weight in old.items():
+            if "k_proj" in key or "v_proj" in key:
+                continue
+            if "q_proj" in key:
+                weight = torch.cat([old[key.replace("q_proj", f"{x}_proj")] for x in "qkv"])
+                key = key.replace("q_proj.", "in_proj_")
+            for theirs, ours in NAMES.items():
+                key = key.replace(theirs, ours)
+            turned = weight.T if key.endswith((".proj", "text_projection")) else weight
+            new[key.replace("TEXT.", prefix)] = turned.contiguous()
+        save_file(new, folder / "open_clip_model.safetensors")
+        config = json.loads((source / "config.json").read_text())
         (folder / "open_clip_config.json").write_text(json.dumps(described(config)))
         for name in ("vocab.json", "merges.txt"):
             shutil.copyfile(source / name, folder / name)
         return folder
 
     return write
-
-
-def outer(old: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    """What lies outside the layers; projections stand the other way round."""
-    seen, said = "vision_model.", "text_model."
-    return {
-        "visual.class_embedding": old[f"{seen}embeddings.class_embedding"],
-        "visual.conv1.weight": old[f"{seen}embeddings.patch_embedding.weight"],
-        "visual.positional_embedding": old[f"{seen}embeddings.position_embedding.weight"],
-        "visual.ln_pre.weight": old[f"{seen}pre_layrnorm.weight"],
-        "visual.ln_pre.bias": old[f"{seen}pre_layrnorm.bias"],
-        "visual.ln_post.weight": old[f"{seen}post_layernorm.weight"],
-        "visual.ln_post.bias": old[f"{seen}post_layernorm.bias"],
-        "visual.proj": old["visual_projection.weight"].T,
-        f"{prefix}token_embedding.weight": old[f"{said}embeddings.token_embedding.weight"],
-        f"{prefix}positional_embedding": old[f"{said}embeddings.position_embedding.weight"],
-        f"{prefix}ln_final.weight": old[f"{said}final_layer_norm.weight"],
-        f"{prefix}ln_final.bias": old[f"{said}final_layer_norm.bias"],
-        f"{prefix}text_projection": old["text_projection.weight"].T,
-    }
-
-
-def layer(old: dict[str, torch.Tensor], theirs: str) -> dict[str, torch.Tensor]:
-    """One block; queries, keys and values in one matrix."""
-    own = {k.removeprefix(f"{theirs}."): v for k, v in old.items() if k.startswith(f"{theirs}.")}
-    fused = {
-        f"attn.in_proj_{kind}": torch.cat([own[f"self_attn.{x}_proj.{kind}"] for x in "qkv"])
-        for kind in ("weight", "bias")
-    }
-    names = {
-        "attn.out_proj": "self_attn.out_proj",
-        "ln_1": "layer_norm1",
-        "ln_2": "layer_norm2",
-        "mlp.c_fc": "mlp.fc1",
-        "mlp.c_proj": "mlp.fc2",
-    }
-    kinds = ("weight", "bias")
-    return fused | {f"{ours}.{k}": own[f"{old}.{k}"] for ours, old in names.items() for k in kinds}
 
 
 def described(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,16 @@
-"""`config.json`: every key that transformers has ever written is handled, ignored or refused."""
+"""Hugging Face: every key that transformers has ever written is handled, ignored or refused."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from lrinterp.checkpoint.hugging_face import is_clip, read_spec
-from lrinterp.encoders import ClipSpec
+from lrinterp.checkpoint.hugging_face import PICTURES, read_preprocessing, read_spec
+from lrinterp.encoders import ClipSpec, Preprocessing, TowerSpec
 from lrinterp.store import InputError
 
 GENERATION: dict[str, Any] = {
@@ -68,40 +71,31 @@ def refused(folder: Path, plain: Any) -> str:
 
 
 def test_the_config_of_vit_b_32_as_first_published(tmp_path: Path):
-    spec = spec_of(tmp_path, OLD)
-    assert (spec.image.layers, spec.image.width, spec.image.heads, spec.image.mlp) == (
-        12, 768, 12, 3072,
+    common: Any = {"layers": 12, "activation": "quick_gelu", "eps": 1e-5}
+    assert spec_of(tmp_path, OLD) == ClipSpec(
+        image=TowerSpec(width=768, heads=12, mlp=3072, **common),
+        text=TowerSpec(width=512, heads=8, mlp=2048, **common),
+        embed=512, picture=(3, 224, 224), patch=(32, 32), context=77, vocabulary=49408, end=None,
     )  # fmt: skip
-    assert (spec.text.layers, spec.text.width, spec.text.heads, spec.text.mlp) == (12, 512, 8, 2048)
-    assert (spec.picture, spec.patch, spec.patches) == ((3, 224, 224), (32, 32), 49)
-    assert (spec.context, spec.vocabulary, spec.embed) == (77, 49408, 512)
-    assert spec.end is None
-    assert {spec.image.activation, spec.text.activation} == {"quick_gelu"}
 
 
-def test_what_transformers_writes_today(tmp_path: Path):
+def test_what_transformers_writes_and_takes_for_granted(tmp_path: Path):
     from transformers import CLIPConfig
 
     config = CLIPConfig(text_config={"eos_token_id": 5}, vision_config={"hidden_act": "gelu"})
     whole, short = config.to_dict(), config.to_diff_dict()
-    assert spec_of(tmp_path, whole) == spec_of(tmp_path, {**short, "model_type": "clip"})
-    assert spec_of(tmp_path, whole).end == 5
-    assert spec_of(tmp_path, whole).image.activation == "gelu"
-
-
-def test_the_defaults_are_those_of_transformers(tmp_path: Path):
-    from transformers import CLIPConfig
-
+    spec = spec_of(tmp_path, whole)
+    assert spec_of(tmp_path, {**short, "model_type": "clip"}) == spec
+    assert (spec.end, spec.image.activation) == (5, "gelu")
     assert spec_of(tmp_path, {"model_type": "clip"}) == spec_of(tmp_path, CLIPConfig().to_dict())
+    # an older dict overrides the newer, with the defaults of transformers for what it lacks
+    older = spec_of(tmp_path, {**OLD, "text_config_dict": {"hidden_size": 64}})
+    assert (older.text.width, older.end) == (64, 49407)
 
 
 @pytest.mark.parametrize(
     ("tower", "key", "value", "changed"),
     [
-        ("text", "num_hidden_layers", 3, lambda s: s.text.layers == 3),
-        ("text", "hidden_size", 64, lambda s: s.text.width == 64),
-        ("text", "intermediate_size", 7, lambda s: s.text.mlp == 7),
-        ("text", "num_attention_heads", 4, lambda s: s.text.heads == 4),
         ("text", "hidden_act", "gelu", lambda s: s.text.activation == "gelu"),
         ("text", "layer_norm_eps", 1e-6, lambda s: s.text.eps == 1e-6),
         ("text", "vocab_size", 11, lambda s: s.vocabulary == 11),
@@ -112,7 +106,6 @@ def test_the_defaults_are_those_of_transformers(tmp_path: Path):
         ("vision", "intermediate_size", 7, lambda s: s.image.mlp == 7),
         ("vision", "num_attention_heads", 4, lambda s: s.image.heads == 4),
         ("vision", "hidden_act", "relu", lambda s: s.image.activation == "relu"),
-        ("vision", "layer_norm_eps", 1e-6, lambda s: s.image.eps == 1e-6),
         ("vision", "num_channels", 1, lambda s: s.picture[0] == 1),
         ("vision", "image_size", 64, lambda s: s.picture[1:] == (64, 64)),
         ("vision", "patch_size", 16, lambda s: s.patch == (16, 16)),
@@ -162,8 +155,6 @@ def test_an_unknown_setting_is_refused(tmp_path: Path, part: str | None):
         ("text", "num_attention_heads", 0, "text_config.num_attention_heads: expected at least 1"),
         ("vision", "image_size", [224, 200], "image_size: expected int, got [224, 200]"),
         ("text", "eos_token_id", None, "eos_token_id: expected int, got None"),
-        ("text", "eos_token_id", [1, 2], "eos_token_id: expected int"),
-        ("vision", "num_hidden_layers", 0, "layers: expected 1 to 1000, got 0"),
         ("vision", "patch_size", 30, "is no multiple of a patch (30, 30)"),
         ("vision", "image_size", 0, "expected pixels"),
         ("vision", "quantization_config", {}, "quantization_config: expected None"),
@@ -177,21 +168,100 @@ def test_what_cannot_be_built_is_named(
     assert expected in refused(tmp_path, plain)
 
 
-def test_an_older_dict_overrides_with_its_defaults_as_in_transformers(tmp_path: Path):
-    from transformers import CLIPConfig
+# Pictures.
 
-    plain = {**OLD, "text_config_dict": {"hidden_size": 64}, "vision_config_dict": None}
-    spec = spec_of(tmp_path, plain)
-    expected = CLIPConfig(**{k: v for k, v in plain.items() if k.endswith(("config", "dict"))})
-    assert isinstance(expected.text_config, object)
-    assert (spec.text.width, spec.end) == (64, 49407)
-    assert expected.text_config.hidden_size == 64  # type: ignore[union-attr]
-    assert expected.text_config.eos_token_id == 49407  # type: ignore[union-attr]
+TOWER = TowerSpec(layers=1, width=4, heads=1, mlp=4, activation="gelu", eps=1e-5)
+SPEC = ClipSpec(
+    image=TOWER, text=TOWER, embed=4, picture=(3, 32, 32), patch=(8, 8), context=7, vocabulary=9,
+    end=None,
+)  # fmt: skip
+OLDEST_PICTURES: dict[str, Any] = {
+    "crop_size": 32, "do_center_crop": True, "do_normalize": True, "do_resize": True,
+    "feature_extractor_type": "CLIPFeatureExtractor",
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711], "resample": 3, "size": 32,
+}  # fmt: skip
+"""What the first CLIPs on the hub carry."""
+NEWER_PICTURES: dict[str, Any] = {
+    **OLDEST_PICTURES, "size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32},
+    "do_convert_rgb": True, "do_rescale": True, "rescale_factor": 1 / 255,
+    "image_processor_type": "CLIPImageProcessor", "processor_class": "CLIPProcessor",
+    "_valid_processor_keys": ["images"], "data_format": "channels_first", "device": None,
+    "disable_grouping": None, "input_data_format": None, "return_tensors": None,
+    "default_to_square": False, "do_pad": None, "pad_size": None, "image_seq_length": None,
+}  # fmt: skip
+Reader = Callable[[Path, Any], Preprocessing]
 
 
-def test_what_is_a_clip(tmp_path: Path):
-    assert not is_clip(tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    assert not is_clip(tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "clip"}')
-    assert is_clip(tmp_path)
+def old(folder: Path, plain: Any) -> Preprocessing:
+    (folder / "preprocessor_config.json").write_text(json.dumps(plain))
+    return read_preprocessing(folder, SPEC)
+
+
+def new(folder: Path, plain: Any) -> Preprocessing:
+    whole = {"image_processor": plain, "processor_class": "CLIPProcessor"}
+    (folder / "processor_config.json").write_text(json.dumps(whole))
+    return read_preprocessing(folder, SPEC)
+
+
+def pixels(found: Preprocessing, paths: list[Path]) -> np.ndarray:
+    return np.array(found.processor([Image.open(path) for path in paths])["pixel_values"])
+
+
+@pytest.mark.parametrize("plain", [OLDEST_PICTURES, NEWER_PICTURES], ids=["oldest", "newer"])
+@pytest.mark.parametrize("write", [old, new])
+def test_pixels_are_those_of_transformers(
+    tmp_path: Path, pictures: list[Path], plain: dict[str, Any], write: Reader
+):
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    own = {k: v for k, v in plain.items() if not k.startswith("_")}
+    theirs = CLIPImageProcessorPil(**own)([Image.open(path) for path in pictures])
+    got = pixels(write(tmp_path, plain), pictures)  # type: ignore[arg-type]
+    assert got.shape == (3, 3, 32, 32)
+    np.testing.assert_allclose(got, np.array(theirs["pixel_values"]), rtol=0, atol=1e-6)
+
+
+def test_the_newer_file_is_read_where_there_are_two(tmp_path: Path):
+    old(tmp_path, {**OLDEST_PICTURES, "resample": 2})
+    assert new(tmp_path, OLDEST_PICTURES).resample == 3
+    (tmp_path / "processor_config.json").write_text('{"processor_class": "CLIPProcessor"}')
+    assert read_preprocessing(tmp_path, SPEC).resample == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        *[({key: "another"}, f"{key}: expected") for key in PICTURES.only],
+        ({"size": 64, "crop_size": 64}, "makes pictures of size 64, crop_size 64"),
+        ({"size": {"longest_edge": 32}}, "size: expected 1 to 4096 pixels: a number, shortest_"),
+        (
+            {"size": {"height": 40, "width": 40}},
+            "size (40, 40) and crop_size (32, 32): expected them equal",
+        ),
+        ({"image_mean": [0.5]}, "mean: expected 3 numbers, got 1"),
+        ({"tile": 2}, "unknown setting 'tile'"),
+        ({"size": -5}, "shortest_edge, or height and width, got -5"),
+        ({"size": {"shortest_edge": 10**6}}, "size: expected 1 to 4096 pixels"),
+        ({"resample": 99}, "resample: expected a filter of Pillow, 0 to 5, got 99"),
+        ({"image_std": [0, 1, 1]}, "image_std: expected numbers from 1e-06 to 1000, got [0, 1, 1]"),
+        ({"image_mean": [10**400] * 3}, "image_mean: expected numbers from -1000 to 1000, got"),
+        ({"rescale_factor": 0}, "rescale_factor: expected 1e-06 to 1000"),
+    ],
+)
+@pytest.mark.parametrize("write", [old, new])
+def test_what_is_not_read_is_named(
+    tmp_path: Path, changes: dict[str, Any], expected: str, write: Reader
+):
+    with pytest.raises(InputError) as error:
+        write(tmp_path, {**NEWER_PICTURES, **changes})  # type: ignore[arg-type]
+    assert expected in str(error.value)
+
+
+def test_a_folder_without_settings_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match="says nothing about preprocessing; expected preprocessor"):
+        read_preprocessing(tmp_path, SPEC)
+    whole = {"image_processor": OLDEST_PICTURES, "video_processor": {}}
+    (tmp_path / "processor_config.json").write_text(json.dumps(whole))
+    with pytest.raises(InputError, match="unknown setting 'video_processor'"):
+        read_preprocessing(tmp_path, SPEC)

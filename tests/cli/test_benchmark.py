@@ -8,8 +8,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-import lrinterp as lr
-
 Run = Callable[..., tuple[int, str, str]]
 
 pytestmark = pytest.mark.realdata
@@ -76,14 +74,17 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("reason", BAD)
-def test_a_bad_row_ends_it_and_nothing_is_written(
-    run: Run, clip_folder: Path, rows: Path, tmp_path: Path, reason: str
+def test_what_ends_it_is_named_and_nothing_is_written(
+    run: Run, clip_folder: Path, rows: Path, tmp_path: Path
 ):
-    spoil(rows, 3, **BAD[reason])
     numbers, report = tmp_path / "b.json", tmp_path / "b.html"
-    options = ("--suite", "jsonl", "--data", rows, "--json", numbers, "--out", report)
-    check_refused(run("benchmark", clip_folder, *options), "relations.jsonl, row 4", reason)
+    given = ("benchmark", clip_folder, "--data", rows, "--json", numbers, "--out", report)
+    check_refused(run(*given, "--suite", "whatsup"), str(rows), "jsonl", "whatsup expects")
+    answer = run(*given, "--suite", "coco")
+    check_refused(answer, "unknown suite 'coco'", "aro, whatsup, vsr, nlvr, jsonl, csv")
+    spoil(rows, 3, picture="missing.png")
+    answer = run(*given, "--suite", "jsonl")
+    check_refused(answer, "relations.jsonl, row 4", "there is no picture")
     assert not numbers.exists()
     assert not report.exists()
 
@@ -93,10 +94,13 @@ def test_bad_rows_are_skipped_counted_and_listed(
 ):
     for place, fields in zip((1, 2, 3, 4), BAD.values(), strict=True):
         spoil(rows, place, **fields)
+    spoil(rows, 0, relation="\x1b[31mbeneath\x07", axis="vertical")
     numbers, report = tmp_path / "b.json", tmp_path / "b.html"
     options = ("--suite", "jsonl", "--data", rows, "--json", numbers, "--out", report)
     code, out, err = run("benchmark", clip_folder, *options, "--skip-bad")
     assert code == 0, err
+    assert "[31mbeneath" in out
+    assert not {"\x1b", "\x07"} & {*out}
     assert "Skipped 4 bad rows" in out
     result = json.loads(numbers.read_text())["results"]["benchmark"]
     assert result["summary"]["skipped_rows"]["value"] == 4
@@ -106,48 +110,6 @@ def test_bad_rows_are_skipped_counted_and_listed(
     for row, reason in zip((2, 3, 4, 5), BAD, strict=True):
         assert any(f"row {row}: " in note and reason in note for note in notes)
         assert f"relations.jsonl, row {row}: " in html
-
-
-def test_one_bad_row_is_one_and_names_send_nothing_to_the_terminal(
-    run: Run, clip_folder: Path, rows: Path
-):
-    spoil(rows, 1, picture="missing.png")
-    spoil(rows, 2, relation="\x1b[31mbeneath\x07", axis="vertical")
-    options = ("--suite", "jsonl", "--data", rows, "--skip-bad")
-    code, out, err = run("benchmark", clip_folder, *options)
-    assert code == 0, err
-    assert "Skipped 1 bad row;" in out
-    assert "[31mbeneath" in out
-    assert not {"\x1b", "\x07"} & {*out}
-
-
-def test_a_folder_of_another_suite(run: Run, clip_folder: Path, rows: Path):
-    options = ("--suite", "whatsup", "--data", rows)
-    check_refused(run("benchmark", clip_folder, *options), str(rows), "jsonl", "whatsup expects")
-
-
-def test_an_unknown_relation(run: Run, clip_folder: Path, tmp_path: Path):
-    said = {"image": "1.jpg", "caption": "The cat eats the mouse.", "relation": "eats", "label": 1}
-    (tmp_path / "test.jsonl").write_text(json.dumps(said))
-    answer = run("benchmark", clip_folder, "--suite", "vsr", "--data", tmp_path)
-    check_refused(answer, "test.jsonl, row 1", "unknown relation 'eats'")
-
-
-def test_an_unknown_suite_lists_those_there_are(run: Run, clip_folder: Path, rows: Path):
-    answer = run("benchmark", clip_folder, "--suite", "coco", "--data", rows)
-    check_refused(answer, "unknown suite 'coco'", "aro, whatsup, vsr, nlvr, jsonl, csv")
-
-
-def test_a_checkpoint_of_the_toy_world(run: Run, rows: Path, tmp_path: Path):
-    plan: dict[str, Any] = {
-        "world": {"n_pixels": 4, "n_labels": 6},
-        "split": {"n_pair": 3, "n_val": 2, "positions_per_label": 3, "layouts_per_pair": 4},
-        "encoder": {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 8},
-        "fit": {"steps": 1},
-    }
-    lr.train(lr.Plan.from_plain(plan, "tiny"), tmp_path / "toy", progress=False)
-    answer = run("benchmark", tmp_path / "toy", "--suite", "jsonl", "--data", rows)
-    check_refused(answer, "reads no pictures", "lrinterp evaluate")
 
 
 def test_the_rows_are_not_written_over(run: Run, clip_folder: Path, rows: Path, tmp_path: Path):
@@ -193,30 +155,17 @@ def test_two_checkpoints_are_compared_row_by_row(
     assert "This checkpoint minus" in report.read_text()
 
 
-def test_a_checkpoint_against_its_own_scores_is_the_same(
-    run: Run, clip_folder: Path, rows: Path, tmp_path: Path
-):
-    own, numbers = tmp_path / "own.parquet", tmp_path / "b.json"
-    options = ("--suite", "jsonl", "--data", rows)
-    assert run("benchmark", clip_folder, *options, "--scores", own)[0] == 0
-    code, _, err = run("benchmark", clip_folder, *options, "--against", own, "--json", numbers)
-    assert code == 0, err
-    table = json.loads(numbers.read_text())["results"]["against"]["table"]
-    assert {row["value"] for row in table} == {0}
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (("--limit", 4), "scores of 6 rows, expected 4"),
-        (("--fit", "pad"), "other rows: fit of relations.jsonl, row 1 is 'crop', not 'pad'"),
-    ],
-)
 def test_scores_of_other_rows_are_refused(
-    run: Run, clip_folder: Path, rows: Path, scored: Path, options: tuple[object, ...], reason: str
+    run: Run, clip_folder: Path, rows: Path, scored: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    given = ("--suite", "jsonl", "--data", rows, "--against", scored)
-    check_refused(run("benchmark", clip_folder, *given, *options), str(scored), reason)
+    """Before any row is scored."""
+    from lrinterp.benchmark.embedding import Embedder
+
+    monkeypatch.delattr(Embedder, "score")
+    given = ("benchmark", clip_folder, "--suite", "jsonl", "--data", rows, "--against", scored)
+    check_refused(run(*given, "--limit", 4), str(scored), "scores of 6 rows, expected 4")
+    reason = "other rows: fit of relations.jsonl, row 1 is 'crop', not 'pad'"
+    check_refused(run(*given, "--fit", "pad"), str(scored), reason)
 
 
 def test_files_that_are_no_scores_are_refused_before_any_work(

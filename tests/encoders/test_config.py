@@ -16,25 +16,16 @@ def compared(config: HookedTransformerConfig) -> dict[str, Any]:
     return {name: value for name, value in config.to_dict().items() if name not in IGNORED}
 
 
-def test_minimal_is_one_bare_attention_layer():
-    config = tower_config(PRESETS["minimal"], "image", 22, 11)
-    got = (config.n_layers, config.n_heads, config.d_head, config.d_model, config.d_vocab_out)
-    assert got == (1, 4, 32, 128, 128)
-    assert (config.normalization_type, config.attn_only) == (None, True)
-
-
-def test_full_has_norms_and_mlps():
-    config = tower_config(PRESETS["full"], "text", 30, 9)
-    assert (config.normalization_type, config.attn_only, config.d_mlp) == ("LN", False, 512)
-    assert (config.d_vocab, config.n_ctx) == (30, 9)
-
-
-def test_the_towers_differ_in_direction_and_depth():
+def test_presets_and_towers_differ_where_they_should():
     config = preset("minimal", image_layers=3, text_layers=2, **SIZES)
     image, text = (tower_config(config, name, 7, 5) for name in ("image", "text"))
     assert (image.n_layers, image.attention_dir) == (3, "bidirectional")
     assert (text.n_layers, text.attention_dir) == (2, "causal")
     assert image.d_vocab_out == text.d_vocab_out == 6
+    assert (image.normalization_type, image.attn_only) == (None, True)
+    full = tower_config(PRESETS["full"], "text", 30, 9)
+    assert (full.normalization_type, full.attn_only, full.d_mlp) == ("LN", False, 512)
+    assert (full.d_vocab, full.n_ctx) == (30, 9)
 
 
 def test_a_preset_with_changes_leaves_the_preset_alone():
@@ -56,12 +47,8 @@ def test_an_unknown_preset_is_refused():
     ("changes", "message"),
     [
         ({"n_heads": 0}, "n_heads: expected 1 to 65536, got 0"),
-        ({"d_embed": -1}, "d_embed: expected 1 to 65536, got -1"),
-        ({"text_layers": 0}, "text_layers: expected 1 to 65536, got 0"),
         ({"d_model": 10**9}, "d_model: expected 1 to 65536, got 1000000000"),
         ({"mlp_ratio": -1}, "mlp_ratio: expected at least 0, got -1"),
-        ({"std_W_pos": -0.1}, "std_W_pos: expected at least 0, got -0.1"),
-        ({"std_W_E": math.inf}, "std_W_E: expected at least 0, got inf"),
         ({"std_W_E": math.nan}, "std_W_E: expected at least 0, got nan"),
         ({"temperature": 0.0}, "temperature: expected at least 1e-06, got 0.0"),
     ],
@@ -90,18 +77,3 @@ def test_a_users_own_settings_survive():
     assert compared(tower_from_plain(plain)) == compared(own)
     assert plain["attn_scores_soft_cap"] == 20.0
     assert "seed" not in plain
-
-
-def test_a_tokenizer_is_not_part_of_a_tower():
-    own = HookedTransformerConfig(
-        n_layers=1, d_model=8, d_head=4, n_ctx=5, d_vocab=7, act_fn="gelu", device="cpu",
-        tokenizer_name="gpt2",
-    )  # fmt: skip
-    assert "tokenizer_name" not in tower_plain(own)
-
-
-def test_what_a_file_does_not_set_is_not_run_at_reading():
-    config = tower_from_plain(tower_plain(tower_config(preset("minimal", **SIZES), "text", 7, 5)))
-    assert not config.init_weights
-    assert config.seed is None
-    assert config.device == "cpu"

@@ -2,6 +2,7 @@
 
 import math
 import random
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +10,15 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.functional import normalize
-from transformer_lens import HookedTransformerConfig
 
-from lrinterp.axes import Tokens
-from lrinterp.encoders import DualEncoder, EncoderConfig, Tower, build_tower, preset
+from lrinterp.axes import Pixels, Tokens
+from lrinterp.encoders import (
+    DualEncoder,
+    EncoderConfig,
+    batch_that_fits,
+    positions,
+    preset,
+)
 from lrinterp.scenes import Examples, Scenes, Split, World
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -56,41 +62,21 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
 # Construction.
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_sizes_are_those_asked_for(kind: str):
-    model = build(KINDS[kind])
+def test_the_initial_weights_are_those_of_the_preset():
+    scales = {"std_W_E": 0.3, "std_W_pos": 0.02, "std_weights": 0.1}
+    model = build(preset("full", d_head=16, temperature=0.05, **scales))
     assert model.sizes == scenes().sizes
-    assert list(model.towers) == ["image", "text"]
-    for name, tower in model.towers.items():
-        assert tower.cfg.n_layers == getattr(KINDS[kind], f"{name}_layers") == len(tower.blocks)
-        assert tower.W_E.shape == (scenes().sizes[name][0], 8)
-        assert tower.W_U.shape == (8, 6)
-
-
-def test_the_initial_scales_are_those_of_the_preset():
-    model = build(preset("full", d_head=16, std_W_E=0.3, std_W_pos=0.02, std_weights=0.1))
-    for name, weight in model.named_parameters():
+    assert model.log_scale.exp().item() == pytest.approx(20)
+    for name, weight in model.towers["image"].named_parameters():
         leaf = name.rsplit(".", 1)[-1]
+        assert weight.requires_grad == (leaf != "b_U"), name
         if not leaf.startswith("W_"):
+            assert (weight == (leaf == "w")).all(), name
             continue
         expected = {"W_E": 0.3, "W_pos": 0.02}.get(leaf, 0.1)
         error = 5 / math.sqrt(2 * weight.numel())
         assert weight.std().item() == pytest.approx(expected, rel=error), name
         assert abs(weight.mean().item()) < 5 * expected / math.sqrt(weight.numel()), name
-
-
-def test_biases_start_at_zero_and_norms_at_one():
-    for name, weight in build(KINDS["deep"]).named_parameters():
-        leaf = name.rsplit(".", 1)[-1]
-        if leaf == "w":
-            assert (weight == 1).all(), name
-        elif leaf.startswith("b"):
-            assert (weight == 0).all(), name
-
-
-def test_the_temperature_starts_where_the_preset_says():
-    model = build(preset("minimal", temperature=0.05, **SMALL))
-    assert model.log_scale.exp().item() == pytest.approx(20)
 
 
 def test_the_seed_decides_and_the_towers_differ():
@@ -102,32 +88,14 @@ def test_the_seed_decides_and_the_towers_differ():
 
 
 def test_building_leaves_global_random_state_alone(monkeypatch: pytest.MonkeyPatch):
+    def never(*_: Any) -> None:
+        raise AssertionError("global random state was seeded")
+
     for module, name in ((torch, "manual_seed"), (np.random, "seed"), (random, "seed")):
         monkeypatch.setattr(module, name, never)
-    before = torch.get_rng_state(), numpy_state()
+    before = torch.get_rng_state()
     build(KINDS["full"])
-    assert torch.get_rng_state().equal(before[0])
-    assert numpy_state() == before[1]
-
-
-def numpy_state() -> list[int]:
-    return np.random.get_state(legacy=False)["state"]["key"].tolist()  # noqa: NPY002
-
-
-def never(*_: Any) -> None:
-    raise AssertionError("global random state was seeded")
-
-
-def test_the_projection_has_a_bias_of_zero_that_does_not_train():
-    for tower in build(KINDS["full"]).towers.values():
-        assert (tower.unembed.b_U == 0).all()
-        assert not tower.unembed.b_U.requires_grad
-
-
-def test_trainable_names_weights_and_no_buffers():
-    names = set(build(KINDS["minimal"]).trainable())
-    assert {"image.blocks.0.attn.W_Q", "text.pos_embed.W_pos", "log_scale"} <= names
-    assert not any("mask" in name or "IGNORE" in name for name in names)
+    assert torch.get_rng_state().equal(before)
 
 
 # Embeddings.
@@ -181,16 +149,6 @@ def test_padding_changes_no_caption(examples: Examples):
     assert difference(model.embed("text", text), model.embed("text", other)) < 1e-6
 
 
-def test_the_image_tower_reads_every_pixel(examples: Examples):
-    model = shaken(build(KINDS["minimal"]))
-    tokens = examples.image.at(slice(0, 1))
-    before = model.embed("image", tokens)
-    for pixel in range(1, 5):
-        ids = tokens.ids.clone()
-        ids[0, pixel] = 3 if ids[0, pixel] != 3 else 2
-        assert difference(before, model.embed("image", Tokens(ids, tokens.pool))) > 1e-4
-
-
 def test_scores_are_cosines(examples: Examples):
     model = shaken(build(KINDS["full"]))
     batch = model.prepare(examples)
@@ -229,12 +187,26 @@ def test_the_scale_is_bounded_as_in_clip():
         assert model.log_scale.item() == pytest.approx(end)
 
 
-def test_the_model_says_where_it_is(examples: Examples):
-    model = build(KINDS["minimal"])
-    assert model.to("cpu") is model
-    assert model.device == torch.device("cpu")
-    assert {tower.cfg.device for tower in model.towers.values()} == {"cpu"}
-    assert model.prepare(examples)["image"].ids.device == model.device
+def test_a_batch_stays_small():
+    """ViT-B/32 reads 54 pictures at once; whatever is wide is read one by one."""
+    tower = build(KINDS["minimal"]).text
+    tokens = Tokens(torch.zeros(3, 50, dtype=torch.long), torch.zeros(3, dtype=torch.long))
+    assert (positions(tower, tokens), batch_that_fits(tower, tokens)) == (50, 1024)
+    tower.cfg.d_model, tower.cfg.d_mlp, tower.cfg.n_heads = 768, 3072, 12
+    assert batch_that_fits(tower, tokens) == 54
+    tower.cfg.d_mlp = 2**23
+    assert batch_that_fits(tower, tokens) == 1
+    tower.cfg.n_ctx = 7
+    assert positions(tower, Pixels(torch.zeros(1, 3, 4, 4), torch.zeros(1, dtype=torch.long))) == 7
+
+
+def test_the_notice_is_silenced_here_alone():
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        build(KINDS["minimal"])
+        assert not seen
+        warnings.warn("another", DeprecationWarning, stacklevel=1)
+    assert [str(w.message) for w in seen] == ["another"]
 
 
 @pytest.mark.gpu
@@ -265,42 +237,20 @@ def test_a_scrambled_tower_keeps_its_weights_and_no_place_of_theirs(examples: Ex
     assert difference(scores, own) > 0.1
 
 
-def own_tower(n_ctx: int, d_vocab: int, seed: int, **changes: Any) -> Tower:
-    config = HookedTransformerConfig(
-        **{
-            "n_layers": 1, "d_model": 12, "n_heads": 3, "d_head": 4, "n_ctx": n_ctx,
-            "d_vocab": d_vocab, "d_vocab_out": 5, "attn_only": True, "init_weights": False,
-            "normalization_type": None, "device": "cpu", **changes,
-        }
-    )  # fmt: skip
-    tower = build_tower(config)
-    generator = torch.Generator().manual_seed(seed)
-    for weight in tower.parameters():
-        weight.data.normal_(0, 0.3, generator=generator)
-    return tower
-
-
 def test_from_hooked_takes_any_pair(examples: Examples):
-    sizes = scenes().sizes
-    image = own_tower(sizes["image"][1], sizes["image"][0], 1, attention_dir="bidirectional")
-    text = own_tower(
-        sizes["text"][1] + 3, sizes["text"][0], 2, d_model=8, n_layers=2, attn_only=False,
-        d_mlp=8, act_fn="relu", normalization_type="LNPre",
-    )  # fmt: skip
+    image, text = build(KINDS["minimal"]).image, shaken(build(KINDS["deep"])).text
     model = DualEncoder.from_hooked(image, text, temperature=0.5)
-    assert model.image is image
-    assert model.text is text
-    assert model.config is None
+    assert (model.image, model.text, model.config) == (image, text, None)
     assert model.log_scale.item() == pytest.approx(math.log(2))
     batch = model.prepare(examples)
-    logits = {name: model.towers[name](batch[name].ids) for name in batch}
-    rows = {name: torch.arange(len(batch[name])) for name in batch}
-    pooled = {n: normalize(logits[n][rows[n], batch[n].pool], dim=-1) for n in batch}
+    logits = {name: model.towers[name](own.ids) for name, own in batch.items()}
+    rows = {n: logits[n][torch.arange(len(own)), own.pool] for n, own in batch.items()}
+    pooled = {name: normalize(row, dim=-1) for name, row in rows.items()}
     assert difference(model.score(batch), pooled["image"] @ pooled["text"].T) < 1e-6
 
 
 def test_from_hooked_needs_one_common_space():
-    image, text = own_tower(5, 6, 1), own_tower(9, 10, 2, d_vocab_out=7)
-    expected = "d_vocab_out: expected equal widths of image and text, got 5 and 7"
+    wider = build(preset("minimal", **{**SMALL, "d_embed": 7}))
+    expected = "d_vocab_out: expected equal widths of image and text, got 6 and 7"
     with pytest.raises(ValueError, match=f"^{expected}$"):
-        DualEncoder.from_hooked(image, text)
+        DualEncoder.from_hooked(build(KINDS["minimal"]).image, wider.text)

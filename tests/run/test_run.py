@@ -169,7 +169,7 @@ def test_pictures_are_read_as_the_tower_reads_them(clip, pictures, monkeypatch):
     """In batches as large as the tower allows."""
     _, cache = clip.image.run_with_cache(pictures.image.values)
     expected = clip.score(clip.prepare(pictures))
-    monkeypatch.setattr("lrinterp.encoders.patches.WIDEST_ACTIVATION", 7 * 14 * 3)
+    monkeypatch.setattr("lrinterp.encoders.dual.WIDEST_ACTIVATION", 7 * 14 * 3)
     assert batch_that_fits(clip.image, pictures.image) == 3
     run = seen(clip, pictures)
     for name in ("hook_pre_norm", "blocks.0.attn.hook_pattern", "blocks.1.hook_mlp_out"):

@@ -13,7 +13,7 @@ from lrinterp.encoders import (
     arranged,
     build_clip,
 )
-from lrinterp.encoders.layouts import axes_of, rows_of, shape_of
+from lrinterp.encoders.weight_layouts import axes_of, rows_of, shape_of
 from lrinterp.store import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -74,25 +74,6 @@ def test_queries_keys_and_values_of_open_clip_by_hand():
         assert torch.allclose(torch.cat(heads), whole, atol=1e-6)
 
 
-def test_half_precision_becomes_single():
-    half = {k: v.to(torch.float16) for k, v in tensors_of(OPEN_CLIP).items()}
-    assert {w.dtype for w in arranged(half, OPEN_CLIP, SPEC, "file").values()} == {torch.float32}
-
-
-@pytest.mark.parametrize(
-    ("pattern", "shape"),
-    [
-        ("(qkv h k) d -> qkv h d k", (18, 6)),
-        ("d c y x -> c y x d", (6, 3, 4, 2)),
-        ("pos d -> pos d", (9, 6)),
-        ("->", ()),
-    ],
-)
-def test_a_pattern_says_the_shape(pattern: str, shape: tuple[int, ...]):
-    assert shape_of(pattern, axes_of(SPEC, "text")) == shape
-    assert shape_of("pos d -> pos d", axes_of(SPEC, "image")) == (13, 8)
-
-
 @FORMATS
 def test_what_does_not_fit_is_named(layout: Layout):
     whole = tensors_of(layout)
@@ -103,7 +84,6 @@ def test_what_does_not_fit_is_named(layout: Layout):
         assert refused(wider, layout).startswith(f"file: {key}: the configuration says")
     key = next(iter(whole))
     assert "holds values that are not finite" in refused({**whole, key: whole[key] / 0}, layout)
-    assert "expected floating point" in refused({**whole, key: whole[key].int()}, layout)
     eighth = {**whole, key: whole[key].to(torch.float8_e4m3fn)}
     assert "of 16 bits or more, got torch.float8_e4m3fn; convert it" in refused(eighth, layout)
     assert "unknown weight more;" in refused({**whole, "more": torch.zeros(1)}, layout)

@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 from transformer_lens import HookedTransformerConfig
 
-from lrinterp.checkpoint import load_checkpoint, own, save_checkpoint
+from lrinterp.checkpoint import load_checkpoint, save_checkpoint, saved
 from lrinterp.encoders import DualEncoder, build_tower, preset
 from lrinterp.scenes import Scenes, Split, World
 from lrinterp.store import InputError, sha256, to_plain
@@ -78,6 +78,7 @@ def test_a_model_comes_back_equal(tmp_path: Path, kind: str):
     assert loaded.model.config == model.config
     for name, weight in model.trainable().items():
         assert loaded.model.trainable()[name].equal(weight), name
+        assert loaded.model.trainable()[name].requires_grad == weight.requires_grad
     assert scores(loaded.model).equal(scores(model))
 
 
@@ -89,7 +90,7 @@ def test_the_metadata_comes_back(folder: Path):
     assert metadata.history == HISTORY
     assert metadata.sha256 == sha256((folder / "model.safetensors").read_bytes())
     assert {"lrinterp", "torch", "python", "transformer-lens"} <= set(metadata.versions)
-    assert Scenes.from_plain(metadata.world, metadata.split) == SCENES
+    assert load_checkpoint(folder).scenes() == SCENES
 
 
 def test_a_split_without_test_layouts_is_tested_in_all_of_them(tmp_path: Path):
@@ -105,18 +106,15 @@ def test_a_split_without_test_layouts_is_tested_in_all_of_them(tmp_path: Path):
     assert "test_layouts" not in (old.metadata.split or {})
 
 
-def test_only_two_files_are_written(folder: Path):
-    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.safetensors"]
-
-
 def test_equal_models_make_equal_files(tmp_path: Path, folder: Path):
     save_checkpoint(tmp_path / "b", build(), recipe=RECIPE, history=HISTORY)
-    for name in ("model.json", "model.safetensors"):
-        assert (tmp_path / "b" / name).read_bytes() == (folder / name).read_bytes()
+    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.safetensors"]
+    for path in folder.iterdir():
+        assert (tmp_path / "b" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_a_users_own_towers_come_back_without_a_recipe(tmp_path: Path):
-    towers = {}
+    generator, towers = torch.Generator().manual_seed(3), {}
     for name, (d_vocab, n_ctx) in SCENES.sizes.items():
         config = HookedTransformerConfig(
             n_layers=1, d_model=8, n_heads=2, d_head=4, n_ctx=n_ctx, d_vocab=d_vocab,
@@ -125,7 +123,6 @@ def test_a_users_own_towers_come_back_without_a_recipe(tmp_path: Path):
             use_attn_scale=False,
         )  # fmt: skip
         towers[name] = build_tower(config)
-        generator = torch.Generator().manual_seed(len(name))
         for weight in towers[name].parameters():
             weight.data.normal_(0, 0.5, generator=generator)
     model = DualEncoder.from_hooked(**towers)
@@ -138,9 +135,11 @@ def test_a_users_own_towers_come_back_without_a_recipe(tmp_path: Path):
 
 
 def test_provenance_tells_where_a_result_comes_from(folder: Path):
-    provenance = load_checkpoint(folder).provenance("lrinterp analyze left-right")
-    assert (provenance.checkpoint, provenance.seed) == ("left-right", 11)
-    assert provenance.command == "lrinterp analyze left-right"
+    """A name that is no text can still be written."""
+    loaded = load_checkpoint(folder.rename(folder.with_name("a\udcff")))
+    provenance = loaded.provenance("lrinterp analyze a\udcff")
+    assert (provenance.checkpoint, provenance.command) == ("a?", "lrinterp analyze a?")
+    assert provenance.seed == 11
     assert provenance.settings["world"] == RECIPE["world"]
     assert list(provenance.settings) == [
         "world", "split", "encoder", "recipe", "image tower", "text tower",
@@ -157,16 +156,11 @@ def test_a_failed_write_leaves_no_checkpoint_behind(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(own, "write_json", full)
+    monkeypatch.setattr(saved, "write_json", full)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(tmp_path / "a", build())
     with pytest.raises(InputError, match="not a checkpoint"):
         load_checkpoint(tmp_path / "a")
-
-
-def test_the_bias_of_the_projection_stays_untrained(folder: Path):
-    for tower in load_checkpoint(folder).model.towers.values():
-        assert not tower.unembed.b_U.requires_grad
 
 
 # Damage.
@@ -191,24 +185,26 @@ def refused(folder: Path) -> str:
     return message
 
 
-def test_a_missing_folder(tmp_path: Path):
-    message = refused(tmp_path / "nowhere")
-    assert "no such folder; expected a checkpoint made by lrinterp train" in message
-
-
-def test_a_folder_that_is_no_checkpoint(tmp_path: Path):
+def test_a_folder_that_is_no_checkpoint_is_named(tmp_path: Path):
+    expected = "no such folder; expected a checkpoint made by lrinterp train"
+    assert expected in refused(tmp_path / "nowhere")
     message = refused(tmp_path)
     assert "not a checkpoint (no model.json)" in message
     assert "--resume" in message
 
 
+def other_bytes(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"hello")
+    edit_json(folder, lambda plain: plain.update(sha256=sha256(b"hello")))
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
+        (other_bytes, "model.safetensors: not a safetensors file"),
         (lambda f: (f / "model.safetensors").unlink(), "model.safetensors: missing"),
         (lambda f: truncate(f / "model.safetensors"), "model.safetensors: truncated or altered"),
         (lambda f: flip(f / "model.safetensors", -5), "model.safetensors: truncated or altered"),
-        (lambda f: flip(f / "model.safetensors", 20), "model.safetensors: truncated or altered"),
         (lambda f: truncate(f / "model.json"), "model.json: not valid JSON"),
         (lambda f: (f / "model.json").write_text("[]"), "model.json: format version None"),
     ],
@@ -222,19 +218,11 @@ def test_a_damaged_file_is_named(folder: Path, change: Callable[[Path], Any], ex
     ("change", "expected"),
     [
         (lambda p: p.update(format=2), "model.json: format version 2, expected 1; use the"),
-        (lambda p: p.pop("format"), "model.json: format version None, expected 1"),
         (lambda p: p.update(colour="red"), "model.json: unknown field 'colour'"),
         (lambda p: p.pop("towers"), "model.json: field 'towers' is missing"),
-        (
-            lambda p: p["encoder"].update(std_W_E=10**400),
-            "encoder.std_W_E: expected float, got 1000",
-        ),
-        (lambda p: p["towers"]["text"].update(load_in_4bit=True), "model.json: towers:"),
-        (lambda p: p.update(history=[{"step": True}]), "model.json.history: expected"),
         (lambda p: p.update(history=[{"step": "<b>"}]), "model.json.history: expected"),
         (lambda p: p.update(seed="x"), "model.json.seed: expected int | None, got 'x'"),
         (lambda p: p["encoder"].update(depth=2), "model.json: encoder: unknown field 'depth'"),
-        (lambda p: p["encoder"].update(n_heads=0), "encoder.n_heads: expected 1 to 65536, got 0"),
         (
             lambda p: p["towers"].pop("text"),
             "model.json: towers: expected image and text, got image",
@@ -249,13 +237,10 @@ def test_a_damaged_file_is_named(folder: Path, change: Callable[[Path], Any], ex
             lambda p: p["towers"]["text"].update(attention_dir="bidirectional"),
             "towers.text.attention_dir: encoder makes 'causal', the tower has 'bidirectional'",
         ),
-        pytest.param(
-            lambda p: p["towers"]["text"].update(n_ctx=-2),
-            "model.json: towers:",
-        ),
-        pytest.param(
+        (lambda p: p["towers"]["text"].update(n_ctx=-2), "model.json: towers:"),
+        (
             lambda p: p["towers"]["image"].update(attention_dir="sideways"),
-            "model.json: towers:",
+            "model.json: towers: attention_dir: expected one of causal, bidirectional",
         ),
     ],
 )
@@ -275,10 +260,6 @@ def test_wrong_metadata_is_named(
             lambda w: w.update({WEIGHT: torch.zeros(2, 8, 5)}),
             f"{WEIGHT}: expected (2, 8, 4) torch.float32, got (2, 8, 5) torch.float32",
         ),
-        (
-            lambda w: w.update({WEIGHT: w[WEIGHT].double()}),
-            f"{WEIGHT}: expected (2, 8, 4) torch.float32, got (2, 8, 4) torch.float64",
-        ),
         (lambda w: w[WEIGHT][0].fill_(torch.nan), f"{WEIGHT}: holds values that are not finite"),
     ],
 )
@@ -287,10 +268,6 @@ def test_wrong_weights_are_named(
 ):
     edit_weights(folder, change)
     assert expected in refused(folder)
-
-
-def test_scenes_are_those_it_was_trained_on(folder: Path):
-    assert load_checkpoint(folder).scenes() == SCENES
 
 
 @pytest.mark.parametrize(
@@ -311,18 +288,6 @@ def test_a_world_that_does_not_fit_the_towers_is_named(
     edit_json(folder, change)
     with pytest.raises(InputError, match=re.escape(expected)):
         load_checkpoint(folder).scenes()
-
-
-def test_a_name_that_is_no_text_can_still_be_written(folder: Path):
-    loaded = load_checkpoint(folder.rename(folder.with_name("a\udcff")))
-    provenance = loaded.provenance("lrinterp analyze a\udcff")
-    assert (provenance.checkpoint, provenance.command) == ("a?", "lrinterp analyze a?")
-
-
-def test_weights_that_are_none_at_all_are_named(folder: Path):
-    (folder / "model.safetensors").write_bytes(b"hello")
-    edit_json(folder, lambda plain: plain.update(sha256=sha256(b"hello")))
-    assert "model.safetensors: not a safetensors file" in refused(folder)
 
 
 def test_rewritten_weights_with_their_hash_are_read(folder: Path):

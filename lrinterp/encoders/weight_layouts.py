@@ -18,9 +18,9 @@ from torch import Tensor
 from lrinterp.encoders.clip import ClipSpec
 from lrinterp.store import InputError
 
-__all__ = ["HUGGING_FACE", "OPEN_CLIP", "Layout", "Row", "arranged", "check_keys"]
+__all__ = ["HUGGING_FACE", "OPEN_CLIP", "Layout", "arranged", "check_keys"]
 
-Row = tuple[str, str, str]
+Place = tuple[str, str, str]
 """Key in the file, pattern, and our name or names; a layer's keys stand without prefix."""
 
 
@@ -30,10 +30,12 @@ class Layout:
 
     blocks: Mapping[str, str]
     """By tower: the prefix of a layer, `{}` for its number."""
-    block: tuple[Row, ...]
-    rows: tuple[Row, ...]
+    block: tuple[Place, ...]
+    rows: tuple[Place, ...]
     buffers: tuple[str, ...]
     """Endings of keys that hold no weight."""
+    prefix: str = ""
+    """What stands before the keys of a text tower that is a module of its own."""
 
 
 HUGGING_FACE = Layout(
@@ -119,6 +121,7 @@ OPEN_CLIP = Layout(
         ("logit_scale", "->", "log_scale"),
     ),
     buffers=("attn_mask",),
+    prefix="text.",
 )
 
 
@@ -131,6 +134,7 @@ def arranged(
     the configuration says, or one that is not finite.
     """
     rows = list(rows_of(layout, spec))
+    tensors = {key.removeprefix(layout.prefix): tensor for key, tensor in tensors.items()}
     check_keys(tensors, [key for key, _, _ in rows], where, layout.buffers)
     weights = {}
     for key, pattern, name in rows:
@@ -144,7 +148,7 @@ def arranged(
     return weights
 
 
-def rows_of(layout: Layout, spec: ClipSpec) -> Iterator[Row]:
+def rows_of(layout: Layout, spec: ClipSpec) -> Iterator[Place]:
     """All rows of a model: those of its layers, and the rest."""
     for tower, own in (("image", spec.image), ("text", spec.text)):
         for layer in range(own.layers):
@@ -157,17 +161,17 @@ def rows_of(layout: Layout, spec: ClipSpec) -> Iterator[Row]:
 
 def axes_of(spec: ClipSpec, tower: str) -> dict[str, int]:
     """How long each axis of a pattern is in one tower."""
-    own, image = (spec.image, True) if tower == "image" else (spec.text, False)
-    channels, (y, x) = spec.picture[0], spec.patch
+    own, pos = spec.text, spec.context
+    if tower == "image":
+        own, pos = spec.image, spec.patches + 1
     sizes = {"d": own.width, "h": own.heads, "k": own.width // own.heads, "m": own.mlp, "qkv": 3}
-    sizes |= {"e": spec.embed, "v": spec.vocabulary, "c": channels, "y": y, "x": x}
-    return sizes | {"pos": spec.patches + 1 if image else spec.context}
+    sizes |= {"c": spec.picture[0], "y": spec.patch[0], "x": spec.patch[1]}
+    return sizes | {"e": spec.embed, "v": spec.vocabulary, "pos": pos}
 
 
 def shape_of(pattern: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
     """The shape that the left side of a pattern describes."""
-    left = pattern.split("->")[0]
-    groups = re.findall(r"\(([^)]*)\)|(\w+)", left)
+    groups = re.findall(r"\(([^)]*)\)|(\w+)", pattern.split("->")[0])
     return tuple(math.prod(sizes[axis] for axis in (a or b).split()) for a, b in groups)
 
 
@@ -180,8 +184,8 @@ def check_keys(
     """
     if missing := sorted(set(expected) - set(tensors)):
         raise InputError(f"{where}: weight {missing[0]} is missing")
-    unknown = sorted(key for key in set(tensors) - set(expected) if not key.endswith(buffers))
-    if unknown:
+    more = set(tensors) - set(expected)
+    if unknown := sorted(key for key in more if not key.endswith(buffers)):
         raise InputError(f"{where}: unknown weight {unknown[0]}; its configuration has no place")
 
 
@@ -189,10 +193,11 @@ def check_tensor(got: Tensor, shape: tuple[int, ...], where: str) -> None:
     """Refuse a weight of another shape, and one that holds no finite floats."""
     if tuple(got.shape) != shape:
         raise InputError(f"{where}: the configuration says {shape}, got {tuple(got.shape)}")
-    if not got.is_floating_point():
-        raise InputError(f"{where}: expected floating point numbers, got {got.dtype}")
-    if got.itemsize < 2:  # they go with scales of their own, and torch computes nothing with them
-        read = "floating point numbers of 16 bits or more"
-        raise InputError(f"{where}: expected {read}, got {got.dtype}; convert it")
+    # narrower ones go with scales of their own, and torch computes nothing with them
+    if not got.is_floating_point() or got.itemsize < 2:
+        raise InputError(
+            f"{where}: expected floating point numbers of 16 bits or more, got {got.dtype}; "
+            "convert it"
+        )
     if not got.isfinite().all():
         raise InputError(f"{where}: holds values that are not finite")

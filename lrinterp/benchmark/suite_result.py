@@ -7,13 +7,11 @@ from typing import Any, ClassVar, final
 
 import pandas as pd
 
-from lrinterp.benchmark.figures import axes, choices, relations, sides, told_by_word
-from lrinterp.benchmark.finding import sentences
-from lrinterp.benchmark.notes import BIAS, GLOSSARY, INTERVALS, OMITTED, PADDED, SUITE_NOTES, TIES
-from lrinterp.benchmark.numbers import Key, incomplete, named, numbers_of
-from lrinterp.benchmark.published import published_figures, published_rows
+from lrinterp.benchmark.accuracies import Key, incomplete, named, numbers_of
+from lrinterp.benchmark.relation_figures import drawn
+from lrinterp.benchmark.sentences import PUBLISHED, caveats, glossary, published_rows, sentences
 from lrinterp.result import Figure, Metric, Result, Tile, records
-from lrinterp.wording import counted, plain_number
+from lrinterp.wording import plain_number
 
 __all__ = ["COLUMNS", "Benchmark", "label_of", "number"]
 
@@ -68,7 +66,7 @@ class Benchmark(Result):
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row a number, in `COLUMNS`; measures as in `lrinterp.benchmark.numbers`.
+        """One row a number, in `COLUMNS`; measures as in `lrinterp.benchmark.accuracies`.
 
         Published figures (`published ...`), bad rows (`skipped`), rows that ask nothing (`left
         out`) and groups that lack rows (`incomplete`) stand below, with a note.
@@ -99,6 +97,19 @@ class Benchmark(Result):
         """The mean over relations, where the suite has one."""
         return next(iter(self.metrics))
 
+    @cached_property
+    def told_by_word(self) -> bool:
+        """Do captions name the side in every row about left or right, as foils of words do?
+
+        Where foils exchange the objects, recall of a side says nothing of a leaning to its word.
+        """
+        recalls = {key: one for key, one in self.numbers.items() if key.measure == "recall"}
+        for key, recall in recalls.items():
+            true: Any = self.numbers.get(key._replace(measure="truth"))
+            if true is None or round(true.value * true.n) < recall.n:
+                return False
+        return bool(recalls)
+
     @property
     def finding(self) -> str:
         """Accuracy against chance, and whether left and right are told apart."""
@@ -107,14 +118,7 @@ class Benchmark(Result):
     @property
     def caveats(self) -> tuple[str, ...]:
         """Intervals, ties, what the suite asks, what was left out."""
-        return (
-            INTERVALS,
-            TIES,
-            *(SUITE_NOTES[name] for name in self.suite.split(" + ") if name in SUITE_NOTES),
-            PADDED[self.fit],
-            *([f"Only the first {self.limit:,} rows were read."] if self.limit else []),
-            *(omitted(row) for kind in OMITTED for row in self.rows(kind)),
-        )
+        return tuple(caveats(self))
 
     def frame(self) -> pd.DataFrame:
         """The table."""
@@ -122,11 +126,10 @@ class Benchmark(Result):
 
     def overview(self) -> pd.DataFrame:
         """Each number with interval, chance and n, and what others published below it."""
-        shown = [row for kind in MEASURED for row in self._shown(kind)]
-        figures = published_figures(self.suite)
-        lines = [line(row) for row in shown]
-        for row, written in zip(shown, lines, strict=True):
-            written["Share"] = figures.get(row["name"], written["Share"])
+        lines = []
+        for row in (row for measure in MEASURED for row in self._shown(measure)):
+            published = PUBLISHED.get(self.suite, {}).get(row["name"])
+            lines.append({**line(row), **({"Share": published} if published else {})})
         return pd.DataFrame(lines)
 
     def by_relation(self) -> pd.DataFrame:
@@ -141,27 +144,20 @@ class Benchmark(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """Accuracy by relation and by axis, left and right apart, what the model says."""
-        return (*relations(self.table), *axes(self.table), *sides(self.table), *choices(self.table))
+        return tuple(drawn(self.table, by_word=self.told_by_word))
 
     def tiles(self) -> tuple[Tile, ...]:
         """Accuracy, left and right, pairs and sets."""
-        found = [(key, self.numbers[key]) for key in TILES if key in self.numbers]
         return tuple(
             Tile(label=label_of(key), scalar=one, words=f"chance {number(one.chance)}")
-            for key, one in found
+            for key, one in self.numbers.items()
+            if key in TILES
         )
 
     @property
     def glossary(self) -> Mapping[str, str]:
         """The words of the tiles and figures."""
-        bias = BIAS if told_by_word(self.table) else ""
-        return {word: said.format(bias=bias) for word, said in GLOSSARY.items()}
-
-
-def omitted(row: Mapping[str, Any]) -> str:
-    """What does not count, in words."""
-    counts = {name: counted(row["n"], name[:-1]) for name in ("rows", "groups")}
-    return OMITTED[row["measure"]].format(name=row["name"], note=row["note"], **counts)
+        return glossary(self)
 
 
 def line(row: Mapping[str, Any]) -> dict[str, str]:

@@ -14,25 +14,28 @@
 Numbers of a subset, where a suite has several, stand beside those of the whole.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, NamedTuple, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Int
 
-from lrinterp.benchmark.macro import Macro
 from lrinterp.benchmark.scores import fingerprint, shares_of
-from lrinterp.benchmark.wording import says, side_of
 from lrinterp.metric import Metric
+from lrinterp.scenes.natural import axis_of
 from lrinterp.scenes.natural.relation import Axis
-from lrinterp.stats import Sample, Units
+from lrinterp.stats import SHARE, Sample, Units
 
 __all__ = ["Key", "incomplete", "named", "numbers_of"]
 
 T = TypeVar("T")
 
 ORDER = ("macro", "all", "axis", "recall", "choice", "truth", "pair", "set", "relation")
-FIRST = ("", "left", "right", *get_args(Axis))
+SIDES = ("left", "right")
+FIRST = ("", *SIDES, *get_args(Axis))
 SIZES = {"pair": 2, "set": 4}
 """Rows of a pair (two opposite relations) and of a set (two pairs), as What'sUp defines them."""
 OWN = ("jsonl", "csv")
@@ -49,6 +52,9 @@ class Key(NamedTuple):
     name: str = ""
 
 
+# Numbers and where they stand.
+
+
 def numbers_of(scores: pd.DataFrame) -> dict[Key, Metric]:
     """By measure, subset and name: each number with its interval over groups, chance and sample.
 
@@ -58,7 +64,7 @@ def numbers_of(scores: pd.DataFrame) -> dict[Key, Metric]:
     rows = scores.assign(value=scores["credit"], chance=1 / scores["captions"].str.len())
     found = {
         key: Metric.of_sample(sample, chance=chance, **about)
-        for key, sample, chance in (*macros(rows), *means(rows))
+        for key, sample, chance in (*macro_means(rows), *means(rows))
     }
     return dict(sorted(found.items(), key=lambda item: place_of(item[0])))
 
@@ -80,7 +86,7 @@ def subsets_of(rows: pd.DataFrame) -> list[str]:
     return [name for name in found if name] if len(found) > 1 else []
 
 
-def macros(rows: pd.DataFrame) -> Iterator[tuple[Key, Sample, float]]:
+def macro_means(rows: pd.DataFrame) -> Iterator[tuple[Key, Sample, float]]:
     """The mean over relations, with its chance, of the whole and of each subset."""
     known = rows[rows["in_macro"].astype(bool)]
     for subset in ("", *subsets_of(rows)):
@@ -89,18 +95,17 @@ def macros(rows: pd.DataFrame) -> Iterator[tuple[Key, Sample, float]]:
             relations = part.groupby(["subset", "relation"], sort=False)
             values, stratum = part["value"].to_numpy(float), relations.ngroup().to_numpy(int)
             chance = float(relations["chance"].mean().mean())
-            yield Key("macro", subset), Macro.of(values, stratum, units_of(part)), chance
+            yield Key("macro", subset), macro_mean(values, stratum, units_of(part)), chance
 
 
 def means(rows: pd.DataFrame) -> Iterator[tuple[Key, Sample, float]]:
     """Every plain mean, with its chance."""
-    parts = counted(rows)
-    for key, part in parts.groupby(["measure", "subset", "name"], sort=False):
+    for key, part in counts_of(rows).groupby(["measure", "subset", "name"], sort=False):
         sample = Sample.mean(part["value"].to_numpy(float)[None], units_of(part))
         yield Key(*map(str, key)), sample, float(part["chance"].mean())  # type: ignore[call-overload]
 
 
-def counted(rows: pd.DataFrame) -> pd.DataFrame:
+def counts_of(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each number that a row of the suite, or a group of rows, counts towards."""
     sides = rows["relation"].map(side_of).where(rows["axis"] == "horizontal", "")
     parts = [
@@ -171,3 +176,86 @@ def named(numbers: Mapping[Key, T]) -> dict[str, T]:
         "set_accuracy": Key("set"),
     }
     return {name: numbers[key] for name, key in names.items() if key in numbers}
+
+
+# The mean over relations.
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MacroMean(Sample):
+    """A mean over strata, each the mean of its examples; all have a weight of 1.
+
+    A stratum of which one unit holds every example is left out where that unit is.
+    """
+
+    stratum: Int[np.ndarray, "example"]
+    """Numbers from 0."""
+
+    @property
+    def value(self) -> float:
+        """The mean of the strata's means."""
+        tops, bottoms = (np.bincount(self.stratum, part) for part in (self.top[0], self.bottom))
+        return float((tops / bottoms).mean())
+
+    @property
+    def replicates(self) -> Float[np.ndarray, "unit"]:
+        """The value without each unit; nan where no stratum remains."""
+        rest, tops, bottoms = (
+            self._without(part) for part in (np.ones(len(self.bottom)), self.top[0], self.bottom)
+        )
+        known = rest > 0
+        means = np.where(known, tops / np.where(known, bottoms, 1), 0)
+        n = known.sum(0)
+        return np.where(n > 0, means.sum(0) / np.maximum(n, 1), np.nan)
+
+    def _without(self, part: Float[np.ndarray, "example"]) -> Float[np.ndarray, "stratum unit"]:
+        """Of each stratum the sum over the examples that are not of a unit."""
+        sums = np.zeros((self.stratum.max() + 1, self.units.n))
+        np.add.at(sums, (self.stratum, self.units.member[:, 0]), part)
+        return sums.sum(1, keepdims=True) - sums
+
+
+def macro_mean(
+    values: Float[np.ndarray, "example"], stratum: Int[np.ndarray, "example"], units: Units
+) -> MacroMean:
+    """The mean over strata of shares; each example belongs to one unit."""
+    weights = 1 / np.bincount(stratum)[stratum]
+    top = (values * weights)[None]
+    return MacroMean(top=top, bottom=weights, units=units, scale=SHARE, stratum=stratum)
+
+
+# What a caption says, by the words that tell it from the other captions of its row.
+
+
+def side_of(phrase: str) -> str:
+    """`left` or `right` where a phrase names one of them alone, else nothing.
+
+    >>> side_of("to the left of"), side_of("above")
+    ('left', '')
+    """
+    found = [side for side in SIDES if side in phrase.lower().split()]
+    return found[0] if len(found) == 1 else ""
+
+
+def says(captions: Sequence[str], foil: str) -> tuple[str, ...]:
+    """For each caption the place it names, such as `left`, `on` or `in front of`, or nothing.
+
+    Captions of a row differ in a few words between a common beginning and a common end: those words
+    count, where they are a spatial phrase. Where captions exchange the objects, all of them name
+    one place, and nothing is told apart.
+    """
+    if foil == "object swap":
+        return ("",) * len(captions)
+    split = [caption.lower().rstrip(" .").split() for caption in captions]
+    for _ in range(2):  # cuts the common beginning, then, reversed, the common end
+        alike = takewhile(lambda words: len({*words}) == 1, zip(*split, strict=False))
+        common = len([*alike])
+        split = [words[common:][::-1] for words in split]
+    return tuple(place_said(" ".join(words)) for words in split)
+
+
+def place_said(words: str) -> str:
+    """The place that some words name."""
+    if side := side_of(words):
+        return side
+    return words if words == "on" or axis_of(words) != "other" else ""

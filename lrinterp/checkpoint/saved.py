@@ -1,6 +1,9 @@
 """Our own checkpoints: written whole or not at all, and checked in full when they are read."""
 
+import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,6 @@ from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 from torch import Tensor
 
-from lrinterp.checkpoint.metadata import METADATA, WEIGHTS, Checkpoint, Metadata, versions
 from lrinterp.encoders import (
     DualEncoder,
     EncoderConfig,
@@ -19,7 +21,7 @@ from lrinterp.encoders import (
     tower_from_plain,
     tower_plain,
 )
-from lrinterp.encoders.layouts import check_keys
+from lrinterp.encoders.weight_layouts import check_keys
 from lrinterp.store import (
     InputError,
     from_plain,
@@ -31,9 +33,53 @@ from lrinterp.store import (
     write_json,
 )
 
-__all__ = ["fill", "load_own", "read_metadata", "save_checkpoint"]
+__all__ = [
+    "METADATA",
+    "WEIGHTS",
+    "Metadata",
+    "fill",
+    "read_metadata",
+    "read_model",
+    "save_checkpoint",
+    "versions",
+]
 
+WEIGHTS, METADATA = "model.safetensors", "model.json"
 FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """`model.json`: everything about a checkpoint but its weights, as plain data."""
+
+    format: int = FORMAT
+    towers: dict[str, dict[str, Any]]
+    """By tower: the fields of its `HookedTransformerConfig`."""
+    encoder: dict[str, Any] | None = None
+    """The `EncoderConfig`; None for a user's own towers, which have no recipe."""
+    world: dict[str, Any] | None = None
+    split: dict[str, Any] | None = None
+    recipe: dict[str, Any] | None = None
+    seed: int | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    scores: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of `lrinterp.scoring.accuracy_rows` at the end of training."""
+    history: list[dict[str, int | float | None]] = field(default_factory=list)
+    """Step, loss and swap accuracy of held-out pairs along the way."""
+    sha256: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a reader of a result may ask for, by heading."""
+        own = {name: getattr(self, name) for name in ("world", "split", "encoder", "recipe")}
+        own |= {f"{name} tower": fields for name, fields in self.towers.items()}
+        return {name: fields for name, fields in own.items() if fields}
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    packages = ("lrinterp", "torch", "transformer-lens", "numpy", "scipy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def save_checkpoint(
@@ -55,7 +101,6 @@ def save_checkpoint(
     data = save_weights({k: v.detach().contiguous().cpu() for k, v in model.trainable().items()})
     recipe = dict(recipe or {})
     metadata = Metadata(
-        format=FORMAT,
         towers={name: tower_plain(tower.cfg) for name, tower in model.towers.items()},
         encoder=to_plain(model.config) if model.config else None,
         world=recipe.get("world"),
@@ -71,30 +116,30 @@ def save_checkpoint(
     write_json(folder / METADATA, to_plain(metadata))
 
 
-def load_own(folder: Path) -> Checkpoint:
+def read_model(folder: Path) -> tuple[DualEncoder, Metadata]:
     """Read our own checkpoint and check it: format, keys, weights' hash, names, shapes, types.
 
     Raises InputError, one line that says what was found, what was expected and what to do.
     """
+    path = folder / METADATA
     metadata = read_metadata(folder)
     weights = read_weights(folder / WEIGHTS, metadata.sha256)
-    encoder = metadata.encoder
-    config = (
-        from_plain(EncoderConfig, encoder, f"{folder / METADATA}: encoder") if encoder else None
-    )
+    config = None
+    if metadata.encoder:
+        config = from_plain(EncoderConfig, metadata.encoder, f"{path}: encoder")
     if sorted(metadata.towers) != ["image", "text"]:
         found = ", ".join(sorted(metadata.towers)) or "none"
-        raise InputError(f"{folder / METADATA}: towers: expected image and text, got {found}")
+        raise InputError(f"{path}: towers: expected image and text, got {found}")
     try:
         towers = {n: build_tower(tower_from_plain(p)) for n, p in metadata.towers.items()}
         model = DualEncoder(towers, 0.0, config)
     except Exception as error:  # whatever TransformerLens makes of fields that it cannot use
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{folder / METADATA}: towers: {line[:200]}; restore the file") from error
+        raise InputError(f"{path}: towers: {line[:200]}; restore the file") from error
     if config is not None:
-        check_towers(config, model, folder / METADATA)
+        check_towers(config, model, path)
     fill(model, weights, folder / WEIGHTS)
-    return Checkpoint(folder.resolve().name, model, metadata)
+    return model, metadata
 
 
 def check_towers(config: EncoderConfig, model: DualEncoder, where: Path) -> None:
@@ -104,9 +149,10 @@ def check_towers(config: EncoderConfig, model: DualEncoder, where: Path) -> None
         found = tower_plain(model.towers[name].cfg)
         for key in sorted(expected | found):
             if found.get(key) != expected.get(key):
-                made, has = shortened(expected.get(key)), shortened(found.get(key))
-                got = f"encoder makes {made}, the tower has {has}"
-                raise InputError(f"{where}: towers.{name}.{key}: {got}; restore the file")
+                raise InputError(
+                    f"{where}: towers.{name}.{key}: encoder makes {shortened(expected.get(key))}, "
+                    f"the tower has {shortened(found.get(key))}; restore the file"
+                )
 
 
 def read_metadata(folder: Path) -> Metadata:
@@ -151,14 +197,13 @@ def read_weights(path: Path, expected: str) -> dict[str, Tensor]:
 
 def fill(model: DualEncoder, weights: Mapping[str, Tensor], where: Path) -> None:
     """Copy weights into a like-shaped model; the first difference is an InputError."""
-    own = model.trainable()
-    check_keys(weights, own, str(where))
-    for name, parameter in own.items():
+    check_keys(weights, model.trainable(), str(where))
+    for name, parameter in model.trainable().items():
         got = weights[name]
         if got.shape != parameter.shape or got.dtype != parameter.dtype:
-            expected = f"{tuple(parameter.shape)} {parameter.dtype}"
             raise InputError(
-                f"{where}: {name}: expected {expected}, got {tuple(got.shape)} {got.dtype}"
+                f"{where}: {name}: expected {tuple(parameter.shape)} {parameter.dtype}, got "
+                f"{tuple(got.shape)} {got.dtype}"
             )
         if not got.isfinite().all():
             raise InputError(f"{where}: {name}: holds values that are not finite; train again")

@@ -1,0 +1,70 @@
+"""What a benchmark says of itself: numbers by name, tables, and that it can be kept."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrinterp.benchmark import Benchmark
+from lrinterp.benchmark.suite_result import COLUMNS
+from lrinterp.result import Provenance, document, records
+from lrinterp.store import load, save
+
+
+@pytest.fixture
+def ran(make_row, table_of) -> Any:
+    """Left and right in turn, each a group, every two a pair, and the scores of both captions."""
+
+    def run(*scores: tuple[float, float], **fields: Any) -> Benchmark:
+        rows = []
+        for k, pair in enumerate(scores or 8 * [(0.5, 0.5)]):
+            side = {"right": k % 2, "relation": ("left of", "right of")[k % 2]}
+            rows.append((make_row(group=str(k), pair=str(k // 2), **side, **fields), pair))
+        return Benchmark(scores=table_of(*rows))
+
+    return run
+
+
+def test_the_summary(ran):
+    summary = ran((1.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 0.0)).metrics
+    assert {key: scalar.value for key, scalar in summary.items()} == {
+        "macro_accuracy": 0.75, "accuracy": 0.75, "horizontal_accuracy": 0.75,
+        "left_recall": 1.0, "right_recall": 0.5, "says_left": 0.75, "says_right": 0.25,
+        "pair_accuracy": 0.5, "skipped_rows": 0,
+    }  # fmt: skip
+    assert (summary["accuracy"].n, summary["accuracy"].n_units) == (4, 4)
+    assert (summary["pair_accuracy"].n, summary["right_recall"].n) == (2, 2)
+
+
+def test_every_number_has_its_chance(ran):
+    result = ran()
+    measured = [row for row in records(result.frame()) if row["value"] is not None]
+    assert list(result.frame()) == COLUMNS
+    assert all(row["chance"] is not None for row in measured)
+    assert {row["Chance"] for row in records(result.overview())} == {"0.5", "0.25"}
+    assert len(result.tiles()) == 5
+    assert result.by_relation()["Measure"].tolist() == ["Left of", "Right of"]
+
+
+def test_published_figures_stand_apart(ran):
+    result = ran(suite="aro")
+    lines = {row["Measure"]: row for row in records(result.overview())}
+    published = lines["Published, not measured here: NegCLIP"]
+    assert (published["Share"], published["n"]) == ("0.80–0.81", "–")
+    assert "NegCLIP" in result.finding
+    assert "NegCLIP" not in ran().finding
+
+
+def test_it_can_be_kept_and_draws_the_same(ran, tmp_path: Path):
+    result = ran()
+    save(result, tmp_path)
+    again = load(Benchmark, tmp_path)
+    assert again.finding == result.finding
+    assert again.overview().equals(result.overview())
+    drawn = [[f.draw().to_json() for f in one.figures()] for one in (result, again)]
+    assert drawn[0] == drawn[1]
+    data = document({"benchmark": result}, Provenance(checkpoint="clip"))
+    found = json.loads(json.dumps(data, allow_nan=False))["results"]["benchmark"]
+    assert found["summary"]["accuracy"]["n"] == found["table"][0]["n"] == 8
+    assert found["table"][0]["measure"] == "macro"
