@@ -7,15 +7,12 @@ import pandas as pd
 import pytest
 
 from lrinterp import record
-from lrinterp.analysis.contrast import contrasts
 from lrinterp.analysis.patching.activation_patching import (
     ActivationPatching,
     activation_patching,
     pairs_of,
 )
 from lrinterp.result import NotApplicable
-from lrinterp.run import Edit, margins
-from lrinterp.store import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -128,14 +125,6 @@ def test_full_patches_are_one_in_both_directions(left_right_results, encoder: st
     assert full["direction"].tolist() == ["denoising", "noising"]
     np.testing.assert_allclose(full["effect"], 1, atol=1e-5)
     assert result.metrics["full_patch_error"].value < 1e-5
-
-
-def test_a_hook_that_never_fires_raises(micro_recording):
-    contrast = contrasts(micro_recording, 4, 0)[0]
-    base, source = contrast.pair("denoising")
-    cell = Edit(what="mlp_out", how="patch", layers=(0,), role="all", source=source)
-    with pytest.raises(InputError, match=r"hook_mlp_out' of the image tower never"):
-        margins(base, [cell], contrast.direction)
 
 
 def test_the_table_is_what_the_issue_promises(left_right_results):
