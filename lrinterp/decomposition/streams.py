@@ -177,6 +177,12 @@ class Streams:
         position = (place - place.mean(-1, keepdim=True)) / scale * norm.w.detach()
         return position, norm.b.detach().expand_as(place[:1, :1])
 
+    def positions(self, layer: int) -> Float[Tensor, "pos d_model"]:
+        """Mean over the inputs at each position, centred over the positions of its component."""
+        weight = self.seen.to(self.residual(layer).dtype)[..., None]
+        mean = (self.residual(layer) * weight).sum(0) / weight.sum(0).clamp(min=1)
+        return self.centred(mean)
+
     def of_each(self, layer: int) -> Float[Tensor, "#batch pos d_model"]:
         """What counts as position of each input: the mean over *other* clusters' inputs.
 
@@ -198,17 +204,12 @@ class Streams:
         return self.vectors[layer]
 
     def means(self, layer: int) -> tuple[ByCluster, Int[Tensor, "batch"] | None]:
-        """`by_cluster`, computed; a position that no other cluster reads takes the mean of all.
-
-        Each is centred over the positions of its component.
-        """
-        residual = self.residual(layer)
-        weight = self.seen.to(residual.dtype)
+        """`by_cluster`, computed; a position that no other cluster reads takes the mean of all."""
         if self.clusters is None or len(self.clusters.unique()) < 2:
-            mean = (residual * weight[..., None]).sum(0) / weight.sum(0).clamp(min=1)[:, None]
-            return self.centred(mean)[None], None
-        number = self.clusters.unique(return_inverse=True)[1]
+            return self.positions(layer)[None], None
+        residual, number = self.residual(layer), self.clusters.unique(return_inverse=True)[1]
         member = F.one_hot(number).T.to(residual.dtype)
+        weight = self.seen.to(residual.dtype)
         read = einsum(member, weight, residual, "group n, n pos, n pos d -> group pos d")
         count = einsum(member, weight, "group n, n pos -> group pos")[..., None]
         others = count.sum(0) - count

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from lrinterp.axes import AnyInputs, Occurrence
 from lrinterp.encoders import DualEncoder, Tower, batch_that_fits, positions
 from lrinterp.run.edit import Edit
-from lrinterp.run.memory import EMBEDDING, keeping
+from lrinterp.run.memory import keeping
 
 __all__ = ["EVERY", "Hook", "Index", "Pass", "Places", "as_slice", "last_name", "resid_pre"]
 
@@ -107,16 +107,6 @@ class Pass:
         total = -(-len(self) // self.batch_size)
         options = {"unit": "batch", "total": total, "delay": PATIENCE, "disable": hidden}
         return tqdm(batches, desc=self.name, leave=False, **options)
-
-    def streamed(
-        self, names: Sequence[str], first: int, start: Tensor | None
-    ) -> Iterator[tuple[str, Tensor]]:
-        """One batch: the named sites, then the embeddings."""
-        found: dict[str, Tensor] = {}
-        with self.hooked([(name, keeping(found)) for name in names]):
-            last = self.forward(first, start)
-        yield from found.items()
-        yield EMBEDDING, self.model.project(self.name, last, self.inputs.pool)
 
     def forward(
         self, first: int = 0, start: Tensor | None = None, stop: int | None = None

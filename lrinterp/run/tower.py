@@ -16,7 +16,7 @@ from transformer_lens import ActivationCache
 
 from lrinterp.axes import Embeddings
 from lrinterp.decomposition import Streams, components
-from lrinterp.run.memory import EMBEDDING, Sites, room
+from lrinterp.run.memory import EMBEDDING, Sites, keeping, room
 from lrinterp.run.passes import EVERY, Hook, Index, Pass, as_slice, last_name, resid_pre
 from lrinterp.store import InputError
 
@@ -77,10 +77,13 @@ class TowerRun(Pass):
         names.append(last_name(self.tower))
         stores: dict[str, Tensor] = {}
         for some, part in self.bar(self.parts()):
-            for name, value in part.streamed(names, first, None if start is None else start[some]):
+            found: dict[str, Tensor] = {}
+            with part.hooked([(name, keeping(found)) for name in names]):
+                last = part.forward(first, None if start is None else start[some])
+            found[EMBEDDING] = self.model.project(self.name, last, part.inputs.pool)
+            for name, value in found.items():
                 if name not in stores:
-                    shape = (len(self), *value.shape[1:])
-                    stores[name] = room(shape, value, len(names))
+                    stores[name] = room((len(self), *value.shape[1:]), value, len(names))
                 stores[name][some] = value
         return stores
 

@@ -96,9 +96,8 @@ class CellPlan:
 
 def by_part(contrast: Contrast) -> Iterator[tuple[slice, Contrast, str]]:
     """Parts of the examples that fit into memory whatever the model, each in both directions."""
-    size = part_size(contrast.clean.tower, contrast.clean.n_positions)
-    for start in range(0, len(contrast.clean), size):
-        some = slice(start, start + size)
+    run = contrast.clean
+    for some, _ in run.parts(part_size(run.tower, run.n_positions)):
         part = contrast.at(some)
         yield from ((some, part, direction) for direction in DIRECTIONS)
 
