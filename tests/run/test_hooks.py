@@ -12,7 +12,6 @@ import torch
 from lrinterp.decomposition import CHANGES, KEY_CONTENT, KEY_POSITION, TERMS, split_terms, total
 from lrinterp.run import Edit, InputIndependent, Places, TowerRun, knows_objects, objects, under
 from lrinterp.run.edit import HEAD_SITES, MAP_SITES, RESIDUAL_SITES
-from lrinterp.store import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -247,34 +246,6 @@ def scores_of(run: TowerRun, layer: int = 0) -> torch.Tensor:
     return run.cache["attn_scores", layer]
 
 
-@pytest.mark.parametrize("layer", [0, 1])
-def test_a_placebo_is_orthogonal_and_of_the_size_of_its_term(made, layer):
-    """Over the patches; another in each layer and for each seed, the same for the same."""
-    image = made(2).towers["image"]
-    term = whole_term(image, layer)[..., 1:]
-    centred_term = term - term.mean(-1, keepdim=True)
-    deltas = [
-        scores_of(under(image, Edit(how="placebo", layers=(layer,), seed=seed)), layer)
-        - scores_of(image, layer)
-        for seed in (0, 0, 1)
-    ]
-    noise = deltas[0][..., 1:]
-    assert deltas[0][..., 0].abs().max() < 1e-5
-    assert noise.sum(-1).abs().max() < 1e-4
-    sizes = centred_term.norm(dim=-1)
-    torch.testing.assert_close(noise.norm(dim=-1), sizes, atol=1e-4, rtol=1e-3)
-    assert ((noise * centred_term).sum(-1).abs() / sizes**2).max() < 1e-3
-    assert torch.equal(deltas[0], deltas[1])
-    assert (deltas[0] - deltas[2]).abs().max() > 0.01
-
-
-def whole_term(run: TowerRun, layer: int) -> torch.Tensor:
-    gauge = "means" if layer else "canonical"
-    split = run.streams.split(layer, gauge)
-    nine = split_terms(run.tower, layer, split, run.inputs.pool, pooled=False)
-    return sum(nine[TERMS.index(name)] for name in KEY_POSITION)  # type: ignore[return-value]
-
-
 def test_layers_draw_placebos_of_their_own(made):
     """The second layer alone draws as it does beside the first: seeds are far apart."""
     image = made(2).towers["image"]
@@ -378,19 +349,6 @@ def test_equalised_attention_is_a_bag_of_objects(made):
 # Sites
 
 
-@pytest.mark.parametrize("tower", ["image", "text"])
-def test_the_stream_of_another_run_at_all_positions_gives_its_embeddings(made, tower):
-    run = made(2, "full").towers[tower]
-    order = torch.arange(len(run)).roll(1)
-    source = TowerRun(run.model, tower, run.inputs.at(order), run.places.at(order))
-    for layer in range(2):
-        edit = Edit(what="resid_pre", how="patch", tower=tower, layers=(layer,), source=source)
-        same = run.inputs.pool == source.inputs.pool
-        found = under(run, edit).embeddings[same]
-        torch.testing.assert_close(found, source.embeddings[same], atol=1e-5, rtol=1e-4)
-        assert (found - run.embeddings[same]).abs().max() > 0.01
-
-
 @pytest.mark.parametrize("what", [*RESIDUAL_SITES, *HEAD_SITES, *MAP_SITES])
 @pytest.mark.parametrize("how", ["zero", "patch", "add"])
 def test_an_edited_site_is_what_was_asked_for(made, what, how):
@@ -472,13 +430,6 @@ def test_captions_are_edited_where_they_are_read(made):
 def test_what_is_not_there_is_named_at_once(made, fields, error, message):
     with pytest.raises(error, match=message):
         under(made().towers["image"], Edit(**fields))
-
-
-def test_a_source_has_as_many_inputs(made):
-    image = made().towers["image"]
-    edit = Edit(what="z", how="patch", source=image.at(slice(0, 5)))
-    with pytest.raises(InputError, match="source: expected a run of 36 inputs, got 5"):
-        under(image, edit)
 
 
 def test_where_nothing_says_where_objects_are(made):

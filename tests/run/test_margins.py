@@ -396,6 +396,9 @@ def test_edits_and_sources_of_another_tower_are_refused(made):
     patch = Edit(what="z", how="patch", layers=(0,), source=other)
     with pytest.raises(InputError, match="source: expected a run of the image tower, got text"):
         run.under(patch)
+    few = Edit(what="z", how="patch", source=image.at(slice(0, 5)))
+    with pytest.raises(InputError, match="source: expected a run of 36 inputs, got 5"):
+        run.under(few)
 
 
 @pytest.mark.parametrize("layers", [1, 2])

@@ -31,14 +31,6 @@ def test_scores_are_those_of_the_model(made):
     assert set(run.streams) == set(run.embeddings) == {"image", "text"}
 
 
-def test_a_run_needs_no_gradients_and_leaves_no_hooks(made):
-    run = made(2)
-    assert not run.scores.requires_grad
-    assert not run.cache["image"]["z", 1].requires_grad
-    for tower in run.model.towers.values():
-        assert not any(hook.fwd_hooks for hook in tower.hook_points())
-
-
 def test_the_margin_is_the_true_caption_minus_its_swap(made):
     """By a loop over captions, in double precision."""
     run = made(2)

@@ -16,13 +16,6 @@ ENDS = ("ln_final", "unembed")
 """What stands behind the stream that embeddings are read from; nothing keeps it."""
 
 
-def test_nothing_runs_before_something_is_asked_for(made, passes):
-    run = made(2)
-    narrowed = run.at(run.examples.where("unseen_pair")[:3])
-    assert len(narrowed.towers["image"]) == len(narrowed.examples) == 3
-    assert passes == []
-
-
 @pytest.mark.parametrize("first", ["embeddings", "residual", "site", "streams"])
 def test_one_pass_gives_everything(made, passes, first):
     """Whatever is asked first; narrowed runs share it."""

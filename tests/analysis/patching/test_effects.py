@@ -11,7 +11,7 @@ import torch
 from lrinterp import DualEncoder, Edit, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.analysis.patching import effects
-from lrinterp.analysis.patching.cells import cells_of, hook_of, is_full, layer_of, query_of, same
+from lrinterp.analysis.patching.cells import cells_of, hook_of, is_full, layer_of, same
 from lrinterp.analysis.patching.effects import (
     RANDOM,
     STRONGEST,
@@ -25,7 +25,6 @@ from lrinterp.analysis.patching.effects import (
     work_of,
 )
 from lrinterp.run import Places, TowerRun, margins
-from lrinterp.run.edit import ALL
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -130,54 +129,6 @@ def test_small_patches_move_the_margin_by_their_attribution(noisy, tower: str):
     assert misses[0] > 10 * misses[1] > 100 * misses[2]
     assert misses[2] < 1e-5
     assert (whole - estimated).abs().max() / scale > 0.05
-
-
-@pytest.mark.parametrize("tower", ["image", "text"])
-@torch.no_grad()
-def test_sign_and_size_by_plain_differences(noisy, tower: str):
-    """Runs from the inputs, with entries moved one by one; no gradient and no mask of ours."""
-    two = two_of(noisy, tower, "full")
-    cells, step, run = cells_of(two.source), 1e-4, two.base
-    _, source = run.tower.run_with_cache(two.source.inputs.values)
-    _, base = run.tower.run_with_cache(run.inputs.values)
-    picked = np.random.default_rng(0).choice(len(cells), 40, replace=False)
-    estimated = two.attribution([cells[i] for i in picked])
-    for i, row in zip(picked, estimated, strict=True):
-        ends = []
-        for sign in (step, -step):
-
-            def move(activation, hook, cell=cells[i], sign=sign):
-                n = activation.shape[-1 if query_of(cell) else 1]
-                for where in entries(cell, run.places.roles, n):
-                    change = source[hook_of(cell)][where] - base[hook_of(cell)][where]
-                    if bool(torch.isfinite(change).all()):
-                        activation[where] += sign * change
-                return activation
-
-            logits = run.tower.run_with_hooks(
-                run.inputs.values, fwd_hooks=[(hook_of(cells[i]), move)]
-            )
-            pooled = logits[torch.arange(N), run.inputs.pool]
-            ends.append((pooled / pooled.norm(dim=-1, keepdim=True) * two.direction).sum(-1))
-        torch.testing.assert_close((ends[0] - ends[1]) / (2 * step), row, atol=1e-6, rtol=1e-3)
-    assert estimated.min() < -1e-3
-    assert estimated.max() > 1e-3
-
-
-def entries(cell: Edit, roles: Any, n: int) -> list[tuple]:
-    """The entries of an activation that a cell patches, one index each."""
-
-    def places(example: int, role: str) -> list[int]:
-        return [p for p in range(n) if role == ALL or roles[role][example, p]]
-
-    found, head = [], (cell.heads or (None,))[0]
-    for example in range(N):
-        for key in places(example, cell.role):
-            if query := query_of(cell):
-                found += [(example, head, q, key) for q in places(example, query)]
-            else:
-                found.append((example, key) if head is None else (example, key, head))
-    return found
 
 
 def test_masked_scores_leak_no_nan(noisy):
