@@ -88,15 +88,13 @@ class MeasuredAblations:
         """By ablation, as the towers know it (`within`)."""
         self.notes: list[str] = []
 
-    def measure(
-        self, ablations: Sequence[Ablation], draws: int, asked: Sequence[Ablation] = ()
-    ) -> None:
-        """Every ablation, random ones in some draws; `asked` for may not be left out.
+    def measure(self, ablations: Sequence[Ablation], draws: int) -> None:
+        """Every ablation, random ones in some draws.
 
-        Others are left out, with a note, where the inputs do not allow them.
+        What the inputs do not allow is left out, with a note.
         """
         placed = knows_objects(self.run.towers["image"])
-        bar = tqdm((*ablations, *asked), unit="ablation", delay=PATIENCE, disable=None, leave=False)
+        bar = tqdm(ablations, unit="ablation", delay=PATIENCE, disable=None, leave=False)
         for one in bar:
             label = "/".join(cells_of(one, self.run.model).values())
             bar.set_description(label, refresh=False)  # it would not wait
@@ -106,8 +104,6 @@ class MeasuredAblations:
             try:
                 self.keep(one, measure(self.run, one, draws if is_random(one) else 1))
             except InputIndependent as error:
-                if one in asked:
-                    raise
                 self.notes.append(f"Left out: {error}.")
 
     def keep(self, ablation: Ablation, measured: Credits) -> None:

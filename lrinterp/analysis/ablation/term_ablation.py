@@ -146,24 +146,20 @@ class TermAblation(Result):
         return ablation_figures(self)
 
 
-def term_ablation(
-    recording: Run, *, extra: Sequence[Edit] = (), draws: int | None = None
-) -> TermAblation:
+def term_ablation(recording: Run, *, draws: int | None = None) -> TermAblation:
     """Edit attention scores before the softmax and measure every accuracy again.
 
-    Kinds and their formulas: `lrinterp.decomposition.changes`; the standard list of ablations:
-    `standard`, with `extra` behind it. All layers are edited together, each alone, and the
-    first one's nine terms; of towers with many heads all are estimated and some measured. `draws`
-    of random ablations: 20, in large towers as many as MOST_WORK allows, 3 at least.
-    Raises NotApplicable where a tower cannot be split, ValueError, naming the term, for resampling
-    one that does not depend on the input.
+    Kinds and their formulas: `lrinterp.decomposition.changes`; the list of ablations: `standard`.
+    All layers are edited together, each alone, and the first one's nine terms; of towers with many
+    heads all are estimated and some measured. `draws` of random ablations: 20, in large towers as
+    many as MOST_WORK allows, 3 at least. Raises NotApplicable where a tower cannot be split.
     Source: arXiv 2601.12809, section 5; the split of deeper layers: arXiv 2310.04861.
     """
     model, image = recording.model, decomposable(recording, "image").cfg
     decomposable(recording, "text")
     run = recording.of(focus(recording.examples))
     measured, examples = MeasuredAblations(run), run.examples
-    measured.measure(standard(model), draws or affordable(run), [(edit,) for edit in extra])
+    measured.measure(standard(model), draws or affordable(run))
     if is_large(model):
         measured.estimate()
     rows, further = comparisons(recording)

@@ -17,7 +17,7 @@ from lrinterp.analysis.ablation.measured_ablations import (
     table_rows,
 )
 from lrinterp.analysis.ablation.order_heads import AGREEMENT, CHANGE
-from lrinterp.run import Edit, InputIndependent
+from lrinterp.run import Edit
 from lrinterp.scoring import METRICS, credits, margin_weights, order_credit
 from lrinterp.stats import mean_interval
 
@@ -131,13 +131,11 @@ def test_every_draw_of_a_placebo_is_kept(run):
     assert measured.notes == []
 
 
-def test_what_no_input_changes_is_left_out_unless_it_was_asked_for(run):
+def test_what_no_input_changes_is_left_out(run):
     measured = MeasuredAblations(run)
     measured.measure([INPUT_FREE], draws=1)
     assert measured.measured == {}
     assert "EP+bP does not depend on the input" in measured.notes[0]
-    with pytest.raises(InputIndependent):
-        measured.measure([], draws=1, asked=[INPUT_FREE])
 
 
 def test_without_boxes_nothing_is_said_of_objects(micro, micro_examples):

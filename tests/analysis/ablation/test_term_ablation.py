@@ -18,7 +18,6 @@ from lrinterp import (
 from lrinterp.analysis import subject
 from lrinterp.analysis.ablation import measured_ablations, order_heads
 from lrinterp.analysis.ablation import term_ablation as term_ablations
-from lrinterp.analysis.ablation.ablations import standard
 from lrinterp.analysis.ablation.term_ablation import TermAblation, term_ablation
 from lrinterp.analysis.read import CARRIERS
 from lrinterp.result import Metric, NotApplicable
@@ -180,25 +179,6 @@ def test_a_split_without_held_out_pairs_gives_nulls(micro):
     assert all((s.value, s.low, s.n) == (None, None, 0) for s in result.metrics.values())
     assert result.numbers[INTACT].value == 1
     assert result.numbers[WITHOUT].value == 0.5
-
-
-def test_rows_of_ones_own_come_behind_the_standard_ones(micro_recording):
-    extra = [Edit(what="EP", how="permute", heads=(0, 1)), Edit(what="key_content", how="keep")]
-    result = term_ablation(micro_recording, extra=extra, draws=1)
-    table = result.frame()
-    rows = table[(table["set"] == "unseen_pair") & (table["metric"] == "order")]
-    assert len(rows) == len(standard(micro_recording.model)) + 2
-    cells = rows.iloc[-2][["encoder", "terms", "heads", "kind", "dose", "gauge", "layers"]]
-    assert cells.tolist() == ["image", "EP", "0,1", "permute", "1", "canonical", "0"]
-    assert rows["queries"].iloc[-2] == "pooled"
-    assert rows["value"].iloc[-1] == 0.5
-    assert set(result.order_lost) == {(0, 0), (0, 1)}
-
-
-def test_resampling_what_no_input_changes_is_refused_by_name(micro_recording):
-    edit = Edit(what="EP+bP", how="resample", queries="pooled")
-    with pytest.raises(ValueError, match=r"resample: EP\+bP does not depend on the input"):
-        term_ablation(micro_recording, extra=[edit], draws=1)
 
 
 def test_a_tower_that_cannot_be_split_is_named(micro_recording):
