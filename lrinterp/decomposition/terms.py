@@ -147,7 +147,7 @@ _SCORES = "batch query head d, batch key head d -> batch head query key"
 
 
 def _against(
-    query: Float[Tensor, "batch query head d_head"],
+    query: Float[Tensor, "#batch query head d_head"],
     vectors: Float[Tensor, "#batch #pos d_model"],
     W_K: Float[Tensor, "head d_model d_head"],
     bias: Float[Tensor, "head d_head"] | None,

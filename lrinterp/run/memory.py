@@ -127,13 +127,12 @@ class Sites(Mapping):  # bare, so that no type checker reads a site to see what 
     def made(self, names: list[str], layer: int | None) -> dict[str, Tensor]:
         """What some hooks of one layer see, or of what comes before the first, of all inputs."""
         parts: list[dict[str, Tensor]] = []
+        whole = None if layer is None else self.run.residual(layer)  # before any hook is on
         for some, part in self.run.parts():
             parts.append({})
+            start, end = (None, 0) if whole is None else (whole[some], (layer or 0) + 1)
             with part.hooked([(name, keeping(parts[-1])) for name in names], inside=layer or 0):
-                if layer is None:
-                    part.forward(stop=0)
-                else:
-                    part.forward(layer, self.run.residual(layer)[some], layer + 1)
+                part.forward(layer or 0, start, end)
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def keep(self, found: Mapping[str, Tensor]) -> None:
