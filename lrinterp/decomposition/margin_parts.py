@@ -196,17 +196,17 @@ def reading(streams: Streams, direction: Embeddings) -> tuple[Pooled, dict[str, 
     last = at_pool(streams.residual(tower.cfg.n_layers), streams).double()
     W_U, b_U = tower.unembed.W_U.double(), tower.unembed.b_U.double()
     norm: Any = tower.ln_final if tower.cfg.normalization_type else None
-    read, scale, constants = last, torch.ones_like(last[:, :1]), {}
+    weight, bias = (getattr(norm, name, None) for name in ("w", "b"))
+    read, scale = last, torch.ones_like(last[:, :1])
     if norm is not None:
         scale = centred_scale(last[:, None], tower.cfg.eps)
         read = (last - last.mean(-1, keepdim=True)) / scale
-    if hasattr(norm, "w"):
-        read = read * norm.w.double() + norm.b.double()
+    if weight is not None and bias is not None:
+        read = read * weight.double() + bias.double()
     v = read @ W_U + b_U
     along = direction.double() / length(v)
     back = along @ W_U.T
-    if hasattr(norm, "b"):
-        constants["ln_final.b"] = back @ norm.b.double()
+    constants = {} if bias is None else {"ln_final.b": back @ bias.double()}
     u = through_norm(norm, back[:, None])[:, 0] / scale
     return u, constants | {"b_U": along @ b_U}, (v * along).sum(-1)
 

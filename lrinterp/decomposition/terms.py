@@ -102,8 +102,9 @@ def term_scores(
     scores: Any = 0
     for key, vectors in zip("EPb", read.parts, strict=True):
         if letters := [letter for letter in "EPb" if letter + key in chosen]:
-            some = zip("EPb", asking.parts, strict=True)
-            query = _project(sum(part for letter, part in some if letter in letters), attn.W_Q)
+            parts = zip("EPb", asking.parts, strict=True)
+            asked: Any = sum(part for letter, part in parts if letter in letters)
+            query = _project(asked, attn.W_Q)
             query = query + attn.b_Q if "b" in letters else query
             bias = attn.b_K if key == "b" else None
             scores = scores + _against(query, vectors, attn.W_K, bias)

@@ -110,11 +110,12 @@ def check_tower(run: TowerRun, edits: Sequence[Edit]) -> None:
     if wrong := [edit.tower for edit in edits if edit.tower != run.name]:
         raise ValueError(f"tower: expected {run.name}, got {wrong[0]}")
     cfg = run.tower.cfg
-    widths = dict.fromkeys(RESIDUAL_SITES, cfg.d_model) | dict.fromkeys(HEAD_SITES, cfg.d_head)
+    widths: dict[str, int] = dict.fromkeys(RESIDUAL_SITES, cfg.d_model)
+    widths |= dict.fromkeys(HEAD_SITES, cfg.d_head)
     for edit in edits:
-        own = len(edit.vector or ())
-        if own != (width := widths.get(edit.what, own)) and edit.vector is not None:
-            raise ValueError(f"vector: expected {width} numbers, got {own}")
+        width = widths.get(edit.what)
+        if edit.vector is not None and width not in (None, len(edit.vector)):
+            raise ValueError(f"vector: expected {width} numbers, got {len(edit.vector)}")
 
 
 @torch.no_grad()

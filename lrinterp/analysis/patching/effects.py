@@ -196,7 +196,7 @@ def choose(plan: CellPlan, rng: np.random.Generator) -> CellPlan:
 def exactly(contrast: Contrast, plans: Mapping[str, CellPlan]) -> dict[str, Moved]:
     """By direction: how far the margin of each example moves by cell; 0 for those not run."""
     moved = {direction: np.zeros_like(plan.attribution) for direction, plan in plans.items()}
-    runs = {direction: np.flatnonzero(plan.runs) for direction, plan in plans.items()}
+    runs = {direction: np.flatnonzero(plan.runs).tolist() for direction, plan in plans.items()}
     for some, part, direction in by_part(contrast):
         base, source = part.pair(direction)
         cells = [plans[direction].cells[i] for i in runs[direction]]
