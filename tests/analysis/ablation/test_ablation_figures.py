@@ -16,7 +16,7 @@ from lrinterp.analysis.ablation.ablation_figures import (
     split_figure,
 )
 from lrinterp.analysis.ablation.ablations import Ablation, cells_of, standard
-from lrinterp.analysis.ablation.term_ablation import TermAblation, term_ablation
+from lrinterp.analysis.ablation.term_ablation import term_ablation
 from lrinterp.encoders import DualEncoder, preset
 from lrinterp.result import Metric
 from lrinterp.run import Edit
@@ -101,12 +101,9 @@ def test_estimates_meet_what_was_measured():
     assert figure.table["exact change"].tolist() == [-0.75, 0.0625]
 
 
-@pytest.fixture
-def result(micro_recording) -> TermAblation:
-    return term_ablation(micro_recording, draws=2)
-
-
-def test_every_course_stands_beside_what_algebra_predicts(result):
+def test_courses_and_doses_of_the_micro_model(micro_recording):
+    """Each course beside what algebra predicts; doses go from wrong to right."""
+    result = term_ablation(micro_recording, draws=1)
     table = shape_figure(result).table.set_index("key")
     assert list(table.index) == list(COURSES)
     predicted = table["predicted"].dropna().to_dict()
@@ -114,12 +111,9 @@ def test_every_course_stands_beside_what_algebra_predicts(result):
     assert table["gap_value"].dropna().tolist() == [0, 0, 0]
     assert table.loc["order_linear_only", "order accuracy"] == 1
     assert table.loc["order_residual_only", "order accuracy"] == 0.5
-
-
-def test_doses_go_from_wrong_to_right(result):
-    table = doses_figure(result).table
-    assert table["key-position multiplied by"].tolist() == [-1, -0.5, 0, 0.5, 1]
-    assert table["order accuracy"].tolist() == [0, 0, 0.5, 1, 1]
+    doses = doses_figure(result).table
+    assert doses["key-position multiplied by"].tolist() == [-1, -0.5, 0, 0.5, 1]
+    assert doses["order accuracy"].tolist() == [0, 0, 0.5, 1, 1]
 
 
 def test_heads_are_sorted_by_what_their_removal_or_exchange_costs():
