@@ -102,8 +102,8 @@ def test_the_gauge_keeps_what_occurs_and_centres_each_component(micro_examples, 
     occurs = micro_examples.occurs[tower]
     n_tokens, n_positions = occurs.shape
     config = preset("minimal", d_model=6, n_heads=1, d_head=6, d_embed=4, std_W_pos=1.0)
-    sizes = dict.fromkeys(TOWERS, (n_tokens, n_positions + 2))
-    own = DualEncoder.build(config, sizes, 0).towers[tower]
+    size = n_tokens, n_positions + 2
+    own = DualEncoder.build(config, {"image": size, "text": size}, 0).towers[tower]
     raw, canonical = (embedding_in(own, occurs, gauge) for gauge in ("raw", "canonical"))
     assert torch.equal(raw.W_pos, own.pos_embed.W_pos)
     assert torch.equal(raw.W_E, own.embed.W_E)

@@ -196,15 +196,16 @@ def test_numbers_are_means_and_paired_differences_and_nothing_where_unmeasured(r
 def test_one_layer_and_two_objects_are_algebra(run):
     """1 - intact where the picture is turned round, chance where it is a bag."""
     measured = MeasuredAblations(run)
-    kinds = [{"how": "reverse"}, {"how": "exchange", "what": "attention"}]
-    kinds += [{"how": "equalise", "what": "attention"}]
-    measured.measure([(Edit(**kind),) for kind in kinds], draws=1)
-    turned, bag = 1 - order_credit(run.scores, run.examples), 0.5
-    for kind, name, wanted in zip(
-        kinds, ("reversed", "exchanged", "equalised"), (turned, turned, bag), strict=True
-    ):
+    turned, bag = 1 - order_credit(run.scores, run.examples), np.full(6, 0.5)
+    predicted = {
+        "reversed": (Edit(how="reverse"), turned),
+        "exchanged": (Edit(what="attention", how="exchange"), turned),
+        "equalised": (Edit(what="attention", how="equalise"), bag),
+    }
+    measured.measure([(edit,) for edit, _ in predicted.values()], draws=1)
+    for name, (edit, wanted) in predicted.items():
         gap = measured.gaps()[f"order_{name}_gap"]
-        own = order_credit(run.under(Edit(**kind)).scores, run.examples)
+        own = order_credit(run.under(edit).scores, run.examples)
         assert gap.value == pytest.approx(np.mean(own - wanted))
         assert gap.estimator == "difference"
 
