@@ -201,6 +201,20 @@ def regauge() -> Callable[["DualEncoder", "Examples"], None]:
     return move
 
 
+@pytest.fixture(scope="session")
+def noisy() -> "Callable[..., DualEncoder]":
+    """Adds noise to every bias and norm weight of a model, in place, so that all are at work."""
+
+    def add(model: "DualEncoder", seed: int = 1, size: float = 0.2) -> "DualEncoder":
+        generator = torch.Generator().manual_seed(seed)
+        for name, weight in model.trainable().items():
+            if ".b_" in name or name.endswith((".w", ".b")):
+                weight.data += size * torch.randn(weight.shape, generator=generator)
+        return model
+
+    return add
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot do, and what takes long unless it is asked for."""
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():

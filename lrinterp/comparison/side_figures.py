@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from lrinterp.analysis.ablation.figures import order_rows, removals
+from lrinterp.analysis.ablation.ablation_figures import order_rows, removals
 from lrinterp.analysis.accuracy import METRIC_WORDS, SET_WORDS, Accuracy
 from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
 from lrinterp.charts import Chart, bars, heatmap, lines, reference

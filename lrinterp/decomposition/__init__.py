@@ -1,16 +1,20 @@
 """Decomposition of attention scores: streams, nine terms, gauges, parts, edits of the terms."""
 
 from lrinterp.decomposition.changes import CHANGES, Groups, groups_of, row_change
-from lrinterp.decomposition.gauge import (
+from lrinterp.decomposition.margin_parts import along, key_parts, part_names, through_norm
+from lrinterp.decomposition.streams import (
     GAUGES,
+    MEANS,
     Embedding,
     Gauge,
+    ResidualSplit,
+    Streams,
+    centred_scale,
     components,
     embedding_in,
-    in_gauge,
+    gauge_of,
+    gauges_at,
 )
-from lrinterp.decomposition.parts import along, key_parts, part_names, through_norm
-from lrinterp.decomposition.streams import MEANS, Split, Streams, centred_scale, gauge_of, gauges_at
 from lrinterp.decomposition.terms import (
     KEY_CONTENT,
     KEY_POSITION,
@@ -33,7 +37,7 @@ __all__ = [
     "Embedding",
     "Gauge",
     "Groups",
-    "Split",
+    "ResidualSplit",
     "Streams",
     "along",
     "centred_scale",
@@ -42,7 +46,6 @@ __all__ = [
     "gauge_of",
     "gauges_at",
     "groups_of",
-    "in_gauge",
     "key_parts",
     "part_names",
     "row_change",

@@ -14,20 +14,23 @@ Rows are `[batch head query key]`, and so is what comes back. Kinds, on the keys
   centred norm of the part, so that shape is told from size.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lrinterp.axes import Inputs
-from lrinterp.encoders import Tower, positions
+from lrinterp.decomposition.streams import Streams
 
 __all__ = ["CHANGES", "Groups", "Rows", "groups_of", "row_change"]
 
+CHANGES = (
+    "flatten", "zero", "permute", "placebo", "reverse", "linear", "residual", "residual_rescaled",
+)  # fmt: skip
 Rows = Float[Tensor, "batch head query key"]
+Patches = Float[Tensor, "batch head query patch"]
 SMALLEST = 1e-30
 
 
@@ -36,7 +39,7 @@ class Groups:
     """Which keys may be averaged with which: the components, among the keys a query sees."""
 
     of_key: Int[Tensor, "#batch key"]
-    seen: Bool[Tensor, "batch query key"]
+    seen: Bool[Tensor, "batch #query key"]
     grid: tuple[int, int] | None = None
     """Rows and columns of the patches behind the first key; None where keys are no patches."""
 
@@ -64,117 +67,80 @@ class Groups:
 
 
 def groups_of(
-    tower: Tower,
-    inputs: Inputs,
-    of_position: Int[Tensor, "pos"],
-    *,
-    pooled: bool = True,
-    grid: tuple[int, int] | None = None,
+    streams: Streams, *, pooled: bool = True, grid: tuple[int, int] | None = None
 ) -> Groups:
-    """The components of a tower's positions, `of_position`, and the keys that each query row sees.
+    """The components of a tower's positions, and the keys that each query row sees.
 
     A causal query sees no later key; padding behind the pooled position is seen by none.
     """
-    n = positions(tower, inputs)
-    position = torch.arange(n, device=inputs.pool.device)
-    query = inputs.pool[:, None] if pooled else position.expand(len(inputs), n)
-    seen = position <= query.minimum(inputs.pool[:, None])[..., None]
-    if tower.cfg.attention_dir == "bidirectional":
-        seen = torch.ones_like(seen)
-    return Groups(of_position[None, :n], seen, grid)
+    seen = streams.seen[:, None]
+    if not pooled and streams.tower.cfg.attention_dir == "causal":
+        seen = seen & torch.ones_like(seen[0]).expand(seen.shape[-1], -1).tril()
+    return Groups(streams.of_position[None], seen, grid)
 
 
 def row_change(kind: str, rows: Rows, groups: Groups, seed: int = 0) -> Rows:
-    """What a kind adds to the scores whose part `rows` is; KeyError for an unknown kind."""
-    return CHANGES[kind](rows, groups, seed)
+    """What a kind adds to the scores whose part `rows` is; ValueError for an unknown kind."""
+    match kind:
+        case "flatten":
+            return -groups.centred(rows)
+        case "zero":
+            return -rows
+        case "permute":
+            return rows[..., permutation(groups.of_key[0], seed)] - rows
+        case "placebo":
+            return -placebo(rows, groups, seed)
+    return F.pad(over_patches(kind, rows[..., 1:], groups.patches(kind)), (1, 0))
 
 
-def _flatten(rows: Rows, groups: Groups, _: int) -> Rows:
-    return -groups.centred(rows)
-
-
-def _zero(rows: Rows, _: Groups, __: int) -> Rows:
-    return -rows
-
-
-def _permute(rows: Rows, groups: Groups, seed: int) -> Rows:
-    generator = torch.Generator().manual_seed(seed)
-    return rows[..., _permutation(groups.of_key[0], generator)] - rows
-
-
-def _permutation(of_key: Int[Tensor, "key"], generator: torch.Generator) -> Int[Tensor, "key"]:
+def permutation(of_key: Int[Tensor, "key"], seed: int) -> Int[Tensor, "key"]:
     """A cyclic shift by one of a random order, inside each group: no key stays."""
-    permutation = torch.arange(len(of_key))
+    generator, shifted = torch.Generator().manual_seed(seed), torch.arange(len(of_key))
     for group in of_key.unique():
         keys = torch.nonzero(of_key.cpu() == group.cpu()).flatten()
         shuffled = keys[torch.randperm(len(keys), generator=generator)]
-        permutation[shuffled] = shuffled.roll(1)
-    return permutation.to(of_key.device)
+        shifted[shuffled] = shuffled.roll(1)
+    return shifted.to(of_key.device)
 
 
-def _placebo(rows: Rows, groups: Groups, seed: int) -> Rows:
+def placebo(rows: Rows, groups: Groups, seed: int) -> Rows:
     """One random row a head, made orthogonal to each centred row and given its norm."""
     centred, generator = groups.centred(rows), torch.Generator().manual_seed(seed)
     noise = torch.randn(1, rows.shape[1], 1, rows.shape[3], generator=generator)
     noise = groups.centred(noise.to(centred).expand_as(centred))
     power = centred.pow(2).sum(-1, keepdim=True)
     along = (noise * centred).sum(-1, keepdim=True) / power.clamp(min=SMALLEST)
-    return -_brought_to(noise - along * centred, power.sqrt())
+    return brought_to(noise - along * centred, power.sqrt())
 
 
-def _reverse(rows: Rows, groups: Groups, _: int) -> Rows:
-    height, width = groups.patches("reverse")
-    cells = rearrange(rows[..., 1:], "n h q (row column) -> n h q row column", row=height)
-    mirrored = rearrange(cells.flip(-1), "n h q row column -> n h q (row column)", column=width)
-    return torch.cat([torch.zeros_like(rows[..., :1]), mirrored - rows[..., 1:]], dim=-1)
+def over_patches(kind: str, rows: Patches, grid: tuple[int, int]) -> Patches:
+    """What a kind that knows where patches lie adds to their scores."""
+    if kind == "reverse":
+        cells = rearrange(rows, "n h q (row column) -> n h q row column", row=grid[0])
+        return rearrange(cells.flip(-1), "n h q row column -> n h q (row column)") - rows
+    centred, left = rows - rows.mean(-1, keepdim=True), unfitted(rows, grid)
+    match kind:
+        case "linear":
+            return -left
+        case "residual":
+            return left - centred
+        case "residual_rescaled":
+            return brought_to(left, centred.norm(dim=-1, keepdim=True)) - centred
+    raise ValueError(f"how: expected one of {', '.join(CHANGES)}, got {kind!r}")
 
 
-def _linear(rows: Rows, groups: Groups, _: int) -> Rows:
-    return -_unfitted(rows, groups.patches("linear"))
-
-
-def _residual(rows: Rows, groups: Groups, _: int) -> Rows:
-    centred = _over_patches(rows)
-    return _unfitted(rows, groups.patches("residual")) - centred
-
-
-def _residual_rescaled(rows: Rows, groups: Groups, _: int) -> Rows:
-    centred = _over_patches(rows)
-    left = _unfitted(rows, groups.patches("residual_rescaled"))
-    return _brought_to(left, centred.norm(dim=-1, keepdim=True)) - centred
-
-
-def _over_patches(rows: Rows) -> Rows:
-    """Each patch minus the mean over patches; 0 on the first key."""
-    patches = rows[..., 1:] - rows[..., 1:].mean(-1, keepdim=True)
-    return torch.cat([torch.zeros_like(rows[..., :1]), patches], dim=-1)
-
-
-def _unfitted(rows: Rows, grid: tuple[int, int]) -> Rows:
-    """What a least-squares plane over the patches leaves, without a mean; 0 on the first key."""
-    height, width = grid
-    cells = rearrange(rows[..., 1:], "n h q (row column) -> n h q row column", row=height)
+def unfitted(rows: Patches, grid: tuple[int, int]) -> Patches:
+    """What a least-squares plane over the patches leaves, without a mean."""
+    cells = rearrange(rows, "n h q (row column) -> n h q row column", row=grid[0])
     cells = cells - reduce(cells, "n h q row column -> n h q 1 1", "mean")
-    for axis, length in ((-1, width), (-2, height)):
+    for axis, length in ((-1, grid[1]), (-2, grid[0])):
         step = torch.arange(length, dtype=rows.dtype, device=rows.device) - (length - 1) / 2
         step = step if axis == -1 else step[:, None]
         slope = (cells * step).sum((-1, -2), keepdim=True)
-        cells = cells - slope / (step**2).expand(height, width).sum().clamp(min=0.5) * step
-    flat = rearrange(cells, "n h q row column -> n h q (row column)", column=width)
-    return torch.cat([torch.zeros_like(rows[..., :1]), flat], dim=-1)
+        cells = cells - slope / (step**2).expand(grid).sum().clamp(min=0.5) * step
+    return rearrange(cells, "n h q row column -> n h q (row column)")
 
 
-def _brought_to(rows: Rows, norm: Float[Tensor, "batch head query 1"]) -> Rows:
+def brought_to(rows: Patches, norm: Float[Tensor, "batch head query 1"]) -> Patches:
+    """Each row with another norm."""
     return rows * (norm / rows.norm(dim=-1, keepdim=True).clamp(min=SMALLEST))
-
-
-CHANGES: dict[str, Callable[[Rows, Groups, int], Rows]] = {
-    "flatten": _flatten,
-    "zero": _zero,
-    "permute": _permute,
-    "placebo": _placebo,
-    "reverse": _reverse,
-    "linear": _linear,
-    "residual": _residual,
-    "residual_rescaled": _residual_rescaled,
-}

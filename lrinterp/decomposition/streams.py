@@ -1,27 +1,49 @@
 """Residual streams of one tower at every layer, split into what stands there and where it stands.
 
 Before layer 0 the stream is token (or patch) embedding plus position embedding, and the split is
-that of the weights, in a gauge. Above it no weight says what is position: there `means` calls
-position the mean over the inputs at that position, centred over the positions of a component, and
-content all the rest (after Song and Zhong, arXiv 2310.04861). That split is a convention of the
-inputs; the sum is exact everywhere.
+that of the weights, in a gauge. Adding c to some E_t and subtracting it from some P_i changes
+nothing when every admissible input pairs just those tokens with just those positions. Such sets are
+the connected components of the graph that joins a token with each position it occurs at; each
+carries one free vector. The canonical gauge centres P over the positions of each component and
+moves the mean to its tokens, so a component of one position has P = 0.
+
+Above layer 0 no weight says what is position: there `means` calls position the mean over the inputs
+at that position, centred over the positions of a component, and content all the rest (after Song
+and Zhong, arXiv 2310.04861). That split is a convention of the inputs; the sum is exact everywhere.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import einsum
 from jaxtyping import Bool, Float, Int
+from scipy.sparse import bmat, csr_matrix
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from lrinterp.decomposition.gauge import GAUGES
+from lrinterp.axes import Occurrence
 from lrinterp.encoders import Tower
 
-__all__ = ["MEANS", "Split", "Streams", "centred_scale", "gauge_of", "gauges_at"]
+__all__ = [
+    "GAUGES",
+    "MEANS",
+    "Embedding",
+    "Gauge",
+    "ResidualSplit",
+    "Streams",
+    "centred_scale",
+    "components",
+    "embedding_in",
+    "gauge_of",
+    "gauges_at",
+]
 
+Gauge = Literal["canonical", "raw"]
+GAUGES: tuple[Gauge, Gauge] = ("canonical", "raw")
 MEANS = "means"
 """The gauge of layers above the first: position is a mean over inputs."""
 
@@ -30,7 +52,7 @@ ByCluster = Float[Tensor, "cluster pos d_model"]
 
 
 @dataclass(frozen=True)
-class Split:
+class ResidualSplit:
     """A residual stream as the sum of content, position and a constant."""
 
     content: Residual
@@ -38,15 +60,52 @@ class Split:
     constant: Float[Tensor, "#batch #pos d_model"]
 
     @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The three, in this order: E, P and b of the terms."""
+        return self.content, self.position, self.constant
+
+    @property
     def residual(self) -> Residual:
         """The stream itself."""
         return self.content + self.position + self.constant
 
-    def at(self, pool: Int[Tensor, "batch"]) -> "Split":
+    def at(self, pool: Int[Tensor, "batch"]) -> "ResidualSplit":
         """One position of each input."""
         rows = torch.arange(len(pool), device=pool.device)
-        parts = (self.content, self.position, self.constant)
-        return Split(*(x.expand_as(self.content)[rows, pool][:, None] for x in parts))
+        return ResidualSplit(*(x.expand_as(self.content)[rows, pool][:, None] for x in self.parts))
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Token and position embeddings in some gauge; their sums at occurring pairs are the same."""
+
+    W_E: Float[Tensor, "token d_model"]
+    W_pos: Float[Tensor, "pos d_model"]
+
+
+def components(occurs: Occurrence) -> tuple[Int[Tensor, "token"], Int[Tensor, "pos"]]:
+    """The component of every token and of every position, as numbers."""
+    joined = csr_matrix(occurs.cpu().numpy().astype(np.int8))
+    _, member = connected_components(bmat([[None, joined], [joined.T, None]]), directed=False)
+    member = torch.from_numpy(member.astype(np.int64))
+    return member[: occurs.shape[0]], member[occurs.shape[0] :]
+
+
+def embedding_in(tower: Tower, occurs: Occurrence, gauge: Gauge) -> Embedding:
+    """A tower's embeddings in a gauge, apart from its weights.
+
+    Canonical: the mean of P over each component's positions moves to the component's tokens.
+    """
+    W_E, W_pos = (w.detach().clone() for w in (tower.embed.W_E, tower.pos_embed.W_pos))
+    if gauge == "raw":
+        return Embedding(W_E, W_pos)
+    of_token, of_position = (member.to(W_E.device) for member in components(occurs))
+    for component in of_position.unique():
+        positions = torch.nonzero(of_position == component).flatten()
+        mean = W_pos[positions].mean(0)
+        W_pos[positions] -= mean
+        W_E[of_token == component] += mean
+    return Embedding(W_E, W_pos)
 
 
 def gauges_at(layer: int) -> tuple[str, ...]:
@@ -85,14 +144,14 @@ class Streams:
         name = f"{last - 1}.hook_resid_post" if layer == last else f"{layer}.hook_resid_pre"
         return self.cache[f"blocks.{name}"]
 
-    def split(self, layer: int, gauge: str) -> Split:
+    def split(self, layer: int, gauge: str) -> ResidualSplit:
         """The stream before a layer in a gauge of that layer; `means` works at any."""
         position, constant = self.apart(layer, gauge)
         if gauge == MEANS or hasattr(self.tower, "ln_pre"):
-            return Split(self.residual(layer) - position - constant, position, constant)
+            return ResidualSplit(self.residual(layer) - position - constant, position, constant)
         place = self.tower.pos_embed.W_pos.detach()[: len(self.of_position)]
         moved = means_in(place, self.of_position) if gauge == "canonical" else 0.0
-        return Split(self.cache["hook_embed"] + moved, position, constant)
+        return ResidualSplit(self.cache["hook_embed"] + moved, position, constant)
 
     def apart(
         self, layer: int, gauge: str

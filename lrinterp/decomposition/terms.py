@@ -16,14 +16,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lrinterp.axes import Tokens
-from lrinterp.decomposition.gauge import Embedding
-from lrinterp.decomposition.streams import Split, centred_scale
+from lrinterp.decomposition.streams import Embedding, ResidualSplit, centred_scale
 from lrinterp.encoders import Tower
 
 __all__ = [
     "KEY_CONTENT",
     "KEY_POSITION",
     "TERMS",
+    "score_scale",
     "score_terms",
     "split_terms",
     "term_scores",
@@ -63,27 +63,31 @@ def score_terms(
     E = embedding.W_E[tokens.ids]
     P = embedding.W_pos[: tokens.ids.shape[1]].expand_as(E)
     return split_terms(
-        tower, 0, Split(E, P, torch.zeros_like(E[:1, :1])), tokens.pool, pooled=pooled
+        tower, 0, ResidualSplit(E, P, torch.zeros_like(E[:1, :1])), tokens.pool, pooled=pooled
     )
 
 
 @torch.no_grad()
 def split_terms(
-    tower: Tower, layer: int, split: Split, pool: Int[Tensor, "batch"], *, pooled: bool = True
+    tower: Tower,
+    layer: int,
+    split: ResidualSplit,
+    pool: Int[Tensor, "batch"],
+    *,
+    pooled: bool = True,
 ) -> TermScores:
     """The nine terms of the scores of any layer, from a split of the stream that it reads."""
     attn, read = tower.blocks[layer].attn, through_ln1(tower, layer, split)
     queries = _projections(read.at(pool) if pooled else read, attn.W_Q, attn.b_Q)
     keys = _projections(read, attn.W_K, attn.b_K)
-    scale = tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0
-    return torch.stack([einsum(q, k, _SCORES) / scale for q in queries for k in keys])
+    return torch.stack([einsum(q, k, _SCORES) / score_scale(tower) for q in queries for k in keys])
 
 
 @torch.no_grad()
 def term_scores(
     tower: Tower,
     layer: int,
-    split: Split,
+    split: ResidualSplit,
     terms: Iterable[str],
     pool: Int[Tensor, "batch"] | None = None,
 ) -> Rows:
@@ -95,55 +99,56 @@ def term_scores(
     """
     attn, read, chosen = tower.blocks[layer].attn, through_ln1(tower, layer, split), set(terms)
     asking = read if pool is None else read.at(pool)
-    sources = dict(zip("EPb", (asking.content, asking.position, asking.constant), strict=True))
-    keys = dict(zip("EPb", (read.content, read.position, read.constant), strict=True))
-    scores: Tensor | None = None
-    for key, vectors in keys.items():
-        letters = [query for query in "EPb" if query + key in chosen]
-        if not letters:
-            continue
-        query = _project(sum(sources[a] for a in letters), attn.W_Q)  # type: ignore[arg-type]
-        query = query + attn.b_Q if "b" in letters else query
-        part = _against(query, vectors, attn.W_K, attn.b_K if key == "b" else None)
-        scores = part if scores is None else scores + part
-    assert scores is not None
-    scale = tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0
-    return (scores / scale).expand(len(split.content), -1, -1, -1)
+    scores: Any = 0
+    for key, vectors in zip("EPb", read.parts, strict=True):
+        if letters := [letter for letter in "EPb" if letter + key in chosen]:
+            parts = zip("EPb", asking.parts, strict=True)
+            asked: Any = sum(part for letter, part in parts if letter in letters)
+            query = _project(asked, attn.W_Q)
+            query = query + attn.b_Q if "b" in letters else query
+            bias = attn.b_K if key == "b" else None
+            scores = scores + _against(query, vectors, attn.W_K, bias)
+    return (scores / score_scale(tower)).expand(len(split.content), -1, -1, -1)
+
+
+def score_scale(tower: Tower) -> float:
+    """What a tower divides its scores by."""
+    return tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0
 
 
 def total(terms: TermScores, names: Iterable[str]) -> Float[Tensor, "batch head query key"]:
     """The sum of some terms."""
-    index = [TERMS.index(name) for name in names]
-    return terms[index].sum(0)
+    return terms[[TERMS.index(name) for name in names]].sum(0)
 
 
-def through_ln1(tower: Tower, layer: int, split: Split) -> Split:
+def through_ln1(tower: Tower, layer: int, split: ResidualSplit) -> ResidualSplit:
     """What the attention of a layer reads: its norm at fixed scale, the norm's bias constant."""
     if tower.cfg.normalization_type is None:
         return split
     norm: Any = tower.blocks[layer].ln1
     scale = centred_scale(split.residual, tower.cfg.eps)[..., None]
-    parts = (split.content, split.position, split.constant)
-    content, position, constant = ((x - x.mean(-1, keepdim=True)) / scale for x in parts)
-    if not hasattr(norm, "w"):
-        return Split(content, position, constant)
-    return Split(content * norm.w, position * norm.w, constant * norm.w + norm.b)
+    weight, bias = getattr(norm, "w", 1.0), getattr(norm, "b", 0.0)
+    content, position, constant = (
+        (x - x.mean(-1, keepdim=True)) / scale * weight for x in split.parts
+    )
+    return ResidualSplit(content, position, constant + bias)
 
 
 def _projections(
-    split: Split, W: Float[Tensor, "head d_model d_head"], bias: Float[Tensor, "head d_head"]
+    split: ResidualSplit,
+    W: Float[Tensor, "head d_model d_head"],
+    bias: Float[Tensor, "head d_head"],
 ) -> list[Float[Tensor, "batch pos head d_head"]]:
     """Queries or keys by what they are made of, in the order E, P, b."""
-    content, position = _project(split.content, W), _project(split.position, W)
-    constant = _project(split.constant, W) + bias
-    return [content, position.expand_as(content), constant.expand_as(content)]
+    content, position, constant = (_project(part, W) for part in split.parts)
+    return [content, position.expand_as(content), (constant + bias).expand_as(content)]
 
 
 _SCORES = "batch query head d, batch key head d -> batch head query key"
 
 
 def _against(
-    query: Float[Tensor, "batch query head d_head"],
+    query: Float[Tensor, "#batch query head d_head"],
     vectors: Float[Tensor, "#batch #pos d_model"],
     W_K: Float[Tensor, "head d_model d_head"],
     bias: Float[Tensor, "head d_head"] | None,

@@ -23,6 +23,7 @@ from lrinterp.decomposition import (
     gauge_of,
 )
 from lrinterp.encoders import Tower
+from lrinterp.store import one_of
 
 if TYPE_CHECKING:
     from lrinterp.run.tower import TowerRun
@@ -41,7 +42,6 @@ __all__ = [
     "SITES",
     "VP",
     "Edit",
-    "check_width",
 ]
 
 VP, ATTENTION, OWN = "VP", "attention", "own"
@@ -111,24 +111,15 @@ class Edit:
     """What is added, as wide as the site; kept as plain numbers, so that Edits can be compared."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "what", NAMED.get(self.what, self.what))
         for name, value in as_plain(self).items():
             object.__setattr__(self, name, value)
-        if self.how not in self.kinds:
-            known = ", ".join(self.kinds)
-            raise ValueError(f"how: expected one of {known} of {self.what}, got {self.how!r}")
-        if self.gauge not in (OWN, MEANS, *GAUGES):
-            expected = ", ".join((OWN, MEANS, *GAUGES))
-            raise ValueError(f"gauge: expected one of {expected}, got {self.gauge!r}")
+        one_of(self, "how", self.kinds)
+        one_of(self, "gauge", (OWN, MEANS, *GAUGES))
         if (self.how == "patch") != (self.source is not None):
             raise ValueError("source: a run to patch from goes with how='patch', and with it alone")
         if (self.how == "add") != (self.vector is not None):
             raise ValueError("vector: what to add goes with how='add', and with it alone")
         check_numbers(self)
-        self.check_place()
-
-    def check_place(self) -> None:
-        """Refuse what names no place, or one that is not there."""
         if self.heads is not None and self.what in RESIDUAL_SITES:
             raise ValueError(f"heads: {self.what} belongs to no head, got {self.heads}")
         if self.gauge in GAUGES and self.layers != (0,):
@@ -195,7 +186,7 @@ class Edit:
         """What a removed term is left times; of other kinds how much of the change is made."""
         return 1 - self.alpha if self.how in ("flatten", "zero") else self.alpha
 
-    def cells(self, tower: Tower | None = None) -> dict[str, str]:
+    def cells(self, tower: Tower) -> dict[str, str]:
         """The identifying columns of a table row."""
         return {
             "encoder": self.tower,
@@ -203,7 +194,7 @@ class Edit:
             "heads": _listed(self.heads),
             "kind": self.how,
             "dose": f"{self.dose:g}",
-            "gauge": self.split_name(tower) if tower else self.gauge,
+            "gauge": self.split_name(tower),
             "layers": _listed(self.layers),
             "queries": self.queries,
         }
@@ -217,16 +208,8 @@ class Edit:
         return ", ".join(dict.fromkeys(self.gauge_at(tower, k) for k in self.layers_of(tower)))
 
 
-def check_width(edit: Edit, tower: Tower) -> None:
-    """Refuse a vector that is not as wide as its site."""
-    by_head = tower.cfg.d_head if edit.what in ("q", "k", "v", "z") else None
-    width = tower.cfg.d_model if edit.what in RESIDUAL_SITES else by_head
-    if edit.vector is not None and width not in (None, len(edit.vector)):
-        raise ValueError(f"vector: expected {width} numbers, got {len(edit.vector)}")
-
-
 def as_plain(edit: Edit) -> dict[str, Any]:
-    """Lists and tensors among its fields as tuples, so that it can be compared and hashed."""
+    """Fields under their own names and as tuples, so that they can be compared and hashed."""
     found: dict[str, Any] = {
         name: tuple(value)
         for name in ("layers", "heads")
@@ -236,25 +219,22 @@ def as_plain(edit: Edit) -> dict[str, Any]:
         if edit.vector.ndim != 1:
             raise ValueError(f"vector: expected one axis, got {tuple(edit.vector.shape)}")
         found["vector"] = tuple(edit.vector.tolist())
-    return found
+    return found | {"what": NAMED.get(edit.what, edit.what)}
 
 
 def check_numbers(edit: Edit) -> None:
-    """Refuse a run of all towers, and numbers that are not finite, none, or twice there."""
+    """Refuse a run of all towers, and numbers that are not finite, not whole, or twice there."""
     if hasattr(edit.source, "towers"):
         raise ValueError(f"source: expected a tower of a run: run.towers[{edit.tower!r}]")
-    added = () if edit.vector is None else edit.vector
-    if not all(map(math.isfinite, (edit.alpha, *added))):
+    if not all(map(math.isfinite, (edit.alpha, *(edit.vector or ())))):
         raise ValueError("alpha, vector: expected finite numbers")
-    for numbers in (edit.layers, edit.heads):
-        if not isinstance(numbers, tuple | None):
-            raise ValueError(f"layers, heads: expected a tuple of whole numbers, got {numbers!r}")
-        if numbers is not None and not numbers:
-            raise ValueError("layers, heads: expected some, or None for all, got none")
-        if not all(isinstance(n, Integral) and n is not True for n in numbers or ()):
-            raise ValueError(f"layers, heads: expected whole numbers, got {numbers}")
-        if len(set(numbers or ())) < len(numbers or ()):
-            raise ValueError(f"layers, heads: expected each once, got {numbers}")
+    for name in ("layers", "heads"):
+        numbers = getattr(edit, name)
+        own = numbers if isinstance(numbers, tuple) else ()
+        whole = all(isinstance(n, Integral) and n is not True for n in own)
+        if numbers is not None and not (own and whole and len(set(own)) == len(own)):
+            expected = "whole numbers, each once, or None for all"
+            raise ValueError(f"{name}: expected {expected}, got {numbers!r}")
 
 
 def _listed(numbers: Sequence[int] | None) -> str:

@@ -11,22 +11,17 @@ from torch import Tensor
 from lrinterp.decomposition import (
     GAUGES,
     TERMS,
-    Split,
+    ResidualSplit,
+    groups_of,
     row_change,
     term_scores,
     through_ln1,
 )
-from lrinterp.decomposition.changes import Groups, Rows, groups_of
-from lrinterp.run.edit import (
-    ALL,
-    ATTENTION,
-    HEAD_SITES,
-    POOLED,
-    RESIDUAL_SITES,
-    SITES,
-    Edit,
-)
-from lrinterp.run.tower import Hook, Narrowed, TowerRun, resid_pre
+from lrinterp.decomposition.changes import Rows
+from lrinterp.run.edit import ALL, ATTENTION, HEAD_SITES, POOLED, RESIDUAL_SITES, SITES, Edit
+from lrinterp.run.memory import keeping, never_fires
+from lrinterp.run.passes import Hook, resid_pre
+from lrinterp.run.tower import Narrowed, TowerRun
 from lrinterp.store import InputError
 
 __all__ = ["InputIndependent", "edit_hooks", "knows_objects", "objects", "site_mask", "source_of"]
@@ -101,41 +96,35 @@ class OnTerms:
 
 def on_terms(edit: Edit, part: Narrowed, layer: int) -> Iterator[Hook]:
     """Reads the stream of a layer, then changes its scores, its values or both."""
-    own, read = OnTerms(edit, part, layer), {}
-    pool = part.inputs.pool if edit.queries == POOLED else None
-    rows = role_mask(edit.queries, part)[:, None, :, None]
-
-    def stream(activation: Tensor, hook: object) -> None:
-        read["stream"] = activation
+    own, rows = OnTerms(edit, part, layer), role_mask(edit.queries, part)[:, None, :, None]
+    read: dict[str, Tensor] = {}
+    stream = resid_pre(layer)
 
     def scores(activation: Tensor, hook: object) -> Tensor:
-        delta = own.scores(read["stream"])
-        if pool is None:
-            return activation + delta * rows
-        changed = activation.clone()
-        changed[torch.arange(len(pool), device=pool.device), :, pool] += delta[:, :, 0]
-        return changed
+        return activation + own.scores(read[stream]) * rows
 
     def values(activation: Tensor, hook: object) -> Tensor:
-        return activation + own.values(read["stream"])
+        return activation + own.values(read[stream])
 
-    yield resid_pre(layer), stream
+    yield stream, keeping(read)
     if edit.values:
         yield f"blocks.{layer}.attn.hook_v", values
     if edit.terms:
         yield f"blocks.{layer}.attn.hook_attn_scores", scores
 
 
-def with_content(apart: tuple[Tensor, Tensor], stream: Tensor) -> Split:
+def with_content(apart: tuple[Tensor, Tensor], stream: Tensor) -> ResidualSplit:
     """A stream as the position and the constant of the intact run, and the rest."""
     position, constant = apart
-    return Split(stream - position - constant, position, constant)
+    return ResidualSplit(stream - position - constant, position, constant)
 
 
-def term_change(edit: Edit, part: Narrowed, layer: int, split: Split) -> Rows:
+def term_change(edit: Edit, part: Narrowed, layer: int, split: ResidualSplit) -> Rows:
     """What an edit of terms adds to the scores, in all heads."""
     pool, kind = (part.inputs.pool if edit.queries == POOLED else None), edit.how
-    groups = groups_for(edit, part)
+    groups = groups_of(part.streams, pooled=pool is not None, grid=part.places.grid)
+    if kind == "keep_objects":
+        groups = groups.apart(objects(part).to(groups.seen.device))
     if kind in ("keep", "keep_objects"):
         others = [term for term in TERMS if term not in edit.terms]
         return row_change("flatten", term_scores(part.tower, layer, split, others, pool), groups)
@@ -143,20 +132,6 @@ def term_change(edit: Edit, part: Narrowed, layer: int, split: Split) -> Rows:
     if kind == "resample":
         return resampled(edit, part, layer, rows)
     return row_change(kind, rows, groups, edit.seed + SEEDS_APART * layer)
-
-
-def groups_for(edit: Edit, part: TowerRun) -> Groups:
-    """The keys that may be averaged with which, in the query rows of an edit."""
-    groups = groups_of(
-        part.tower,
-        part.inputs,
-        part.streams.of_position,
-        pooled=edit.queries == POOLED,
-        grid=part.places.grid,
-    )
-    if edit.how != "keep_objects":
-        return groups
-    return groups.apart(objects(part).to(groups.seen.device))
 
 
 def resampled(edit: Edit, part: Narrowed, layer: int, rows: Rows) -> Rows:
@@ -170,8 +145,7 @@ def resampled(edit: Edit, part: Narrowed, layer: int, rows: Rows) -> Rows:
     split = whole.streams.split(layer, edit.gauge_at(part.tower, layer))
     own = term_scores(part.tower, layer, split, edit.terms, whole.inputs.pool)
     generator = torch.Generator().manual_seed(DONOR_SEED + edit.seed)
-    order = torch.randperm(len(own), generator=generator)
-    donors = own[order.to(own.device)]
+    donors = own[torch.randperm(len(own), generator=generator).to(own.device)]
     if (donors - own).abs().max() <= 1e-6 * own.abs().max():
         raise InputIndependent(
             f"resample: {edit.what} does not depend on the input, nothing to resample"
@@ -221,8 +195,7 @@ def object_masks(part: TowerRun) -> Float[Tensor, "object batch key"]:
 def on_site(edit: Edit, part: Narrowed, layer: int) -> Callable[[Tensor, Any], Tensor]:
     """Zero, patch or add at the positions of a role; InputError for a tower without the site."""
     if edit.what == "mlp_out" and part.tower.cfg.attn_only:
-        hook = edit.hook(layer)
-        raise InputError(f"hook {hook!r} of the {part.name} tower never fires in this model")
+        raise never_fires(part, edit.hook(layer))
     mask, source = site_mask(edit, part), source_of(edit, part, layer)
 
     def change(activation: Tensor, hook: object) -> Tensor:
@@ -238,14 +211,13 @@ def on_site(edit: Edit, part: Narrowed, layer: int) -> Callable[[Tensor, Any], T
 
 def source_of(edit: Edit, part: Narrowed, layer: int) -> Tensor | None:
     """What a patch takes; InputError where its run is not one of this tower on as many inputs."""
-    if edit.source is None:
+    if (source := edit.source) is None:
         return None
-    if edit.source.name != part.name:
-        raise InputError(f"source: expected a run of the {part.name} tower, got {edit.source.name}")
-    if len(edit.source) != len(part.whole):
-        expected, got = len(part.whole), len(edit.source)
-        raise InputError(f"source: expected a run of {expected} inputs, got {got}")
-    return edit.source.sites[edit.hook(layer)][part.index]
+    if source.name != part.name:
+        raise InputError(f"source: expected a run of the {part.name} tower, got {source.name}")
+    if len(source) != (n := len(part.whole)):
+        raise InputError(f"source: expected a run of {n} inputs, got {len(source)}")
+    return source.sites[edit.hook(layer)][part.index]
 
 
 def site_mask(edit: Edit, part: TowerRun) -> Bool[Tensor, "batch ..."]:
@@ -275,9 +247,8 @@ def role_mask(role: str, part: TowerRun) -> Bool[Tensor, "batch pos"]:
 
 def objects(part: TowerRun) -> Bool[Tensor, "batch pos"]:
     """Where a tower reads an object: neither at its ends nor on empty pixels or other words."""
-    return ~torch.stack(
-        [mask for name, mask in part.places.roles.items() if name in ELSEWHERE]
-    ).any(0)
+    masks = [mask for name, mask in part.places.roles.items() if name in ELSEWHERE]
+    return ~torch.stack(masks).any(0)
 
 
 def knows_objects(part: TowerRun) -> bool:

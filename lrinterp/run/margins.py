@@ -6,26 +6,54 @@ layer that is edited, on the stream of the intact run.
 Edits of sites in one layer run together, as many as fit, from the stream of their layer on; one
 that cannot reach the pooled position is not run at all. All others run one after the other, and
 so does every edit of a run that is edited already.
+
+A minimal tower needs no pass at all: nothing but the pooled query row of its only layer reaches the
+embedding, and an edit of score terms, of the position part of values or of attention leaves all
+else as the intact run has it. Its scores and values are changed as the hooks change them, a softmax
+and a projection follow: a tenth of a pass.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import torch
+from einops import einsum
 from jaxtyping import Float
 from torch import Tensor
 
 from lrinterp.axes import Embeddings
-from lrinterp.run.edit import ALL, MAP_SITES, POOLED, SITES, Edit, check_width
-from lrinterp.run.hooks import edit_hooks, on_site, role_mask, site_mask, source_of
-from lrinterp.run.memory import keeping
-from lrinterp.run.passes import EMBEDDING
-from lrinterp.run.places import Index
-from lrinterp.run.pooled_row import is_enough, row_embeddings
-from lrinterp.run.tower import Hook, Narrowed, TowerRun, resid_pre
-from lrinterp.store import InputError
+from lrinterp.encoders import has_tables
+from lrinterp.run.edit import (
+    ALL,
+    ATTENTION,
+    HEAD_SITES,
+    MAP_SITES,
+    POOLED,
+    RESIDUAL_SITES,
+    SITES,
+    Edit,
+)
+from lrinterp.run.hooks import (
+    OnTerms,
+    edit_hooks,
+    heads_of,
+    moved,
+    object_masks,
+    on_site,
+    role_mask,
+    site_mask,
+    source_of,
+)
+from lrinterp.run.memory import EMBEDDING, keeping, never_fires
+from lrinterp.run.passes import Hook, Index, resid_pre
+from lrinterp.run.tower import Narrowed, TowerRun
 
 __all__ = ["CELL_EXAMPLES", "Edited", "gradient", "margins", "reaches", "under"]
+
+SCORES, VALUES = "blocks.0.attn.hook_attn_scores", "blocks.0.attn.hook_v"
+ROWS = 4
+"""Batches of a pass whose pooled rows are made at once; one query row takes less memory."""
 
 CELL_EXAMPLES = 256
 """Edits x examples of one forward pass: small enough for the cache, large enough to share cost."""
@@ -39,14 +67,14 @@ class Edited(TowerRun):
         self.base, self.own, self.edits = base, edits, (*base.edits, *edits)
         self.first = min(layer for edit in edits for layer in edit.layers_of(base.tower))
 
-    def run_pass(self) -> dict[str, Tensor]:
-        """From the first edited layer on."""
-        return self.gathered(self.first, self.base.residual(self.first))
+    def start(self) -> tuple[int, Tensor]:
+        """The first edited layer, and the stream of the intact run there."""
+        return self.first, self.base.residual(self.first)
 
     @property
     def embeddings(self) -> Embeddings:
         """Unit embeddings of the pooled position; no pass where its row alone gives them."""
-        if EMBEDDING not in self.kept and len(self) and is_enough(self.base, self.own):
+        if EMBEDDING not in self.kept and is_enough(self.base, self.own):
             self.kept[EMBEDDING] = row_embeddings(self.base, self.own)
         return super().embeddings
 
@@ -81,8 +109,13 @@ def check_tower(run: TowerRun, edits: Sequence[Edit]) -> None:
     """ValueError for an edit of another tower than that of a run, or of another width."""
     if wrong := [edit.tower for edit in edits if edit.tower != run.name]:
         raise ValueError(f"tower: expected {run.name}, got {wrong[0]}")
+    cfg = run.tower.cfg
+    widths: dict[str, int] = dict.fromkeys(RESIDUAL_SITES, cfg.d_model)
+    widths |= dict.fromkeys(HEAD_SITES, cfg.d_head)
     for edit in edits:
-        check_width(edit, run.tower)
+        width = widths.get(edit.what)
+        if edit.vector is not None and width not in (None, len(edit.vector)):
+            raise ValueError(f"vector: expected {width} numbers, got {len(edit.vector)}")
 
 
 @torch.no_grad()
@@ -116,15 +149,10 @@ def reaches(run: TowerRun, edit: Edit) -> bool:
     """Can an edit change the embedding? In the last layer only the pooled query row can."""
     if not is_cell(edit) or edit.layers_of(run.tower)[0] < run.n_layers - 1:
         return True
-    if edit.what in MAP_SITES:
-        role = edit.queries
-    elif edit.what in ("q", "z", "attn_out", "mlp_out"):
-        role = edit.role
-    else:
+    if edit.what not in (*MAP_SITES, "q", "z", "attn_out", "mlp_out"):
         return True
-    if role not in (ALL, POOLED, *run.places.roles):
-        role_mask(role, run)  # raises
-    return role in (ALL, POOLED) or role in run.pooled_roles
+    role = edit.queries if edit.what in MAP_SITES else edit.role
+    return bool((role_mask(role, run) & role_mask(POOLED, run)).any())
 
 
 def chunks(run: TowerRun, edits: Sequence[Edit], index: Sequence[int]) -> Iterator[list[int]]:
@@ -144,21 +172,17 @@ def together(
     run: TowerRun, edits: Sequence[Edit], direction: Embeddings
 ) -> Float[Tensor, "edit example"]:
     """One forward pass for some edits of one site, each with a copy of the examples."""
-    layer, fired = edits[0].layers_of(run.tower)[0], []
+    layer = edits[0].layers_of(run.tower)[0]
     made = all_of(edits, run.at(slice(None)), layer)
 
     def change(activation: Tensor, hook: object) -> Tensor:
-        fired.append(True)
         each = activation.reshape(len(edits), len(run), *activation.shape[1:])
         return made(each, hook).reshape(activation.shape)
 
     start = run.residual(layer)
     start = start.expand(len(edits), *start.shape).reshape(-1, *start.shape[1:])
-    hook = edits[0].hook(layer)
-    with run.tower.hooks(fwd_hooks=[(hook, change)]):
-        last = run.tower(start, start_at_layer=layer, stop_at_layer=run.n_layers)
-    if not fired:
-        raise InputError(f"hook {hook!r} of the {run.name} tower never fires in this model")
+    with run.tower.hooks(fwd_hooks=[(edits[0].hook(layer), change)]):
+        last = run.forward(layer, start)
     return run.along(last, direction).reshape(len(edits), -1)
 
 
@@ -189,9 +213,44 @@ def gradient(
     kept: dict[str, Tensor] = {}
     start = run.at(slice(None)).residual(0).detach().clone().requires_grad_()
     with run.hooked([(name, keeping(kept)) for name in sites], inside=0):
-        last = run.tower(start, start_at_layer=0, stop_at_layer=run.n_layers)
+        last = run.forward(0, start)
     if silent := [name for name in sites if name not in kept]:
-        raise InputError(f"hook {silent[0]!r} of the {run.name} tower never fires in this model")
+        raise never_fires(run, silent[0])
     embedded = run.model.project(run.name, last, run.inputs.pool)
     whole = (embedded.double() * direction.double()).sum()
     return dict(zip(kept, torch.autograd.grad(whole, list(kept.values())), strict=True))
+
+
+# The pooled row of a minimal tower
+
+
+def is_enough(base: TowerRun, edits: Sequence[Edit]) -> bool:
+    """Does the pooled row give what an intact run embeds under some edits?"""
+    return has_tables(base.tower) and not any(edit.what in SITES for edit in edits)
+
+
+@torch.no_grad()
+def row_embeddings(base: TowerRun, edits: Sequence[Edit]) -> Embeddings:
+    """Unit embeddings under all edits at once; equal to those of the hooked pass."""
+    base.values((SCORES, VALUES))  # made once, for all parts
+    parts = base.parts(ROWS * base.batch_size)
+    return torch.cat([embeddings_of_rows(base.at(some), edits) for some, _ in parts])
+
+
+def embeddings_of_rows(part: Narrowed, edits: Sequence[Edit]) -> Embeddings:
+    """The same of some inputs; edits of all rows are made in the pooled row."""
+    attn, pool = part.tower.blocks[0].attn, part.inputs.pool
+    here, stream = torch.arange(len(pool), device=pool.device), part.residual(0)
+    scores, values = part.sites[SCORES][here, :, pool][:, :, None], part.sites[VALUES]
+    for edit in (edit for edit in edits if edit.what != ATTENTION):
+        everywhere = edit.queries == ALL and edit.how != "resample"  # which refuses all rows itself
+        change = OnTerms(replace(edit, queries=POOLED) if everywhere else edit, part, 0)
+        scores = scores + change.scores(stream) if edit.terms else scores
+        values = values + change.values(stream) if edit.values else values
+    pattern = scores.softmax(-1)
+    for edit in (edit for edit in edits if edit.what == ATTENTION):
+        asked = role_mask(edit.queries, part)[here, pool][:, None, None]
+        pattern = moved(pattern, object_masks(part), edit, heads_of(edit, part)[:, None] & asked)
+    z = einsum(pattern[:, :, 0], values, "n head key, n key head d -> n head d")
+    last = stream[here, pool] + einsum(z, attn.W_O, "n head d, head d m -> n m") + attn.b_O
+    return part.model.project(part.name, last[:, None], torch.zeros_like(pool))

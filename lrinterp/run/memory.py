@@ -1,24 +1,47 @@
-"""What a run may take: memory up to a budget, memory-mapped files above it; threads."""
+"""Where the tensors of a run lie: in memory up to a budget, in memory-mapped files above it.
+
+And in a folder, where they are saved: inputs, embeddings and some activations, one .npy file each.
+"""
 
 import math
+import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lrinterp.encoders import Tower
-from lrinterp.store import InputError
+from lrinterp.encoders import DualEncoder, Tower
+from lrinterp.store import InputError, read_json, sha256, write_json
 
 if TYPE_CHECKING:
+    from lrinterp.run.passes import Pass
     from lrinterp.run.tower import TowerRun
 
-__all__ = ["BUDGET", "Sites", "keeping", "part_size", "room", "using_threads"]
+__all__ = [
+    "BUDGET",
+    "EMBEDDING",
+    "Sites",
+    "fingerprint",
+    "keeping",
+    "match_hooks",
+    "never_fires",
+    "open_folder",
+    "part_size",
+    "room",
+    "save_folder",
+    "using_threads",
+]
 
+EMBEDDING = "embedding"
+INPUTS, INDEX = "inputs", "recording.json"
 BUDGET = 2**30
 """Bytes that the streams of one pass, or the sites inside its layers, may take in memory."""
 PART_BYTES = 2**30
@@ -83,45 +106,33 @@ class Sites(Mapping):  # bare, so that no type checker reads a site to see what 
         if (known := self.run.known(name)) is not None:
             return known
         layer, site = place_of(name)
-        if layer is None:
-            return self.outside(name)
-        if site in ("hook_resid_pre", "hook_resid_post"):
+        if layer is not None and site in ("hook_resid_pre", "hook_resid_post"):
             return self.run.residual(layer + (site == "hook_resid_post"))
         group = next((group for group in TOGETHER if site in group), (site,))
-        self.load([f"blocks.{layer}.{one}" for one in group])
+        self.load(name.removesuffix(site) + one for one in group)
         if name not in self.inside:
-            raise InputError(
-                f"hook {name!r} of the {self.run.name} tower never fires in this model"
-            )
+            raise never_fires(self.run, name)
         return self.inside[name]
 
     def load(self, names: Iterable[str]) -> None:
-        """Make some sites inside layers at once: a layer's work for each layer that lacks one."""
+        """Make some sites at once, those that fire: a layer's work for each layer that lacks one.
+
+        What belongs to no layer comes before the first, or is made of the weights.
+        """
         asked = [n for n in names if n in self.known and n not in self.inside]
-        for layer in sorted({number for n in asked if (number := place_of(n)[0]) is not None}):
-            own = [n for n in asked if place_of(n)[0] == layer]
-            found = self.made(own, layer)
-            rarely = ("hook_mlp_out", "hook_attn_out")
-            if silent := [n for n in own if n not in found and not n.endswith(rarely)]:
-                raise InputError(
-                    f"hook {silent[0]!r} of the {self.run.name} tower never fires in this model"
-                )
-            self.keep(found)
+        for layer in dict.fromkeys(place_of(n)[0] for n in asked):
+            self.keep(self.made([n for n in asked if place_of(n)[0] == layer], layer))
 
-    def outside(self, name: str) -> Tensor:
-        """What is made of the inputs before the first layer, or of the weights."""
-        found = self.made([name], None)
-        if name not in found:
-            raise InputError(f"hook {name!r} of the {self.run.name} tower is not kept")
-        self.keep(found)
-        return found[name]
-
+    @torch.no_grad()
     def made(self, names: list[str], layer: int | None) -> dict[str, Tensor]:
         """What some hooks of one layer see, or of what comes before the first, of all inputs."""
-        parts = []
+        parts: list[dict[str, Tensor]] = []
+        whole = None if layer is None else self.run.residual(layer)  # before any hook is on
         for some, part in self.run.parts():
-            start = None if layer is None else self.run.residual(layer)[some]
-            parts.append(fired(part, names, layer or 0, start))
+            parts.append({})
+            start, end = (None, 0) if whole is None else (whole[some], (layer or 0) + 1)
+            with part.hooked([(name, keeping(parts[-1])) for name in names], inside=layer or 0):
+                part.forward(layer or 0, start, end)
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def keep(self, found: Mapping[str, Tensor]) -> None:
@@ -137,16 +148,9 @@ class Sites(Mapping):  # bare, so that no type checker reads a site to see what 
                 size -= self.inside.pop(name).nbytes
 
 
-@torch.no_grad()
-def fired(part: "TowerRun", names: list[str], layer: int, start: Tensor | None) -> dict[str, Any]:
-    """What some hooks see while one layer runs on its stream, or while inputs are embedded."""
-    found: dict[str, Tensor] = {}
-    with part.hooked([(name, keeping(found)) for name in names], inside=layer):
-        if start is None:
-            part.tower(part.inputs.values, stop_at_layer=0)
-        else:
-            part.tower(start, start_at_layer=layer, stop_at_layer=layer + 1)
-    return found
+def never_fires(run: "Pass", name: str) -> InputError:
+    """What is raised where a hook is asked for that no pass calls before the last stream."""
+    return InputError(f"hook {name!r} of the {run.name} tower never fires in this model")
 
 
 def keeping(found: dict[str, Tensor]) -> Callable[[Tensor, Any], None]:
@@ -174,3 +178,96 @@ def using_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+# A folder
+
+
+def match_hooks(runs: Mapping[str, "TowerRun"], names: Sequence[str]) -> dict[str, list[str]]:
+    """The hooks of each tower under some names, wildcards, or either behind a tower's own name.
+
+    A name that no tower knows is an InputError.
+    """
+    whole = [(tower, hook) for tower, run in runs.items() for hook in run.tower.hook_dict]
+    found: dict[str, dict[str, None]] = {tower: {} for tower in runs}
+    for name in names:
+        own = [(t, hook) for t, hook in whole if fnmatchcase(hook, name.removeprefix(f"{t}."))]
+        if not own:
+            known = [*(hook for _, hook in whole), *map(".".join, whole)]
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "names are TransformerLens's"
+            raise InputError(f"hook {name!r} matches nothing; {hint}")
+        for tower, hook in own:
+            found[tower][hook] = None
+    return {tower: list(hooks) for tower, hooks in found.items()}
+
+
+def save_folder(
+    target: Path, towers: Mapping[str, "TowerRun"], names: Mapping[str, Sequence[str]]
+) -> None:
+    """Write the runs of some towers; the folder appears when it is complete.
+
+    Raises InputError where it exists, or a hook never fires.
+    """
+    if target.exists():
+        raise InputError(f"{target}: already exists; choose another folder")
+    temporary = target.with_name(f".tmp-{target.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        for tower, run in towers.items():
+            np.save(file_of(temporary, tower, INPUTS), run.inputs.values.cpu().numpy())
+            np.save(file_of(temporary, tower, EMBEDDING), run.embeddings.cpu().numpy())
+            save_sites(temporary, run, names[tower])
+        model = next(iter(towers.values())).model
+        write_json(temporary / INDEX, {"weights": fingerprint(model), "hooks": dict(names)})
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def save_sites(folder: Path, run: "TowerRun", names: Sequence[str]) -> None:
+    """Write some activations batch by batch."""
+    files: dict[str, np.memmap] = {}
+    for some, part in run.parts():
+        for name, value in part.values(names).items():
+            array = value.cpu().numpy()
+            if name not in files:
+                shape = (len(run), *array.shape[1:])
+                path = file_of(folder, run.name, name)
+                files[name] = np.lib.format.open_memmap(path, "w+", array.dtype, shape)
+            files[name][some] = array
+
+
+def open_folder(folder: Path, towers: Mapping[str, "TowerRun"]) -> None:
+    """Give the runs of some towers what was saved; InputError where it belongs to others."""
+    if not (folder / INDEX).is_file():
+        raise InputError(f"{folder}: not a recording (no {INDEX})")
+    index: dict[str, Any] = read_json(folder / INDEX)
+    if index["weights"] != fingerprint(next(iter(towers.values())).model):
+        raise InputError(f"{folder}: recorded from another model than the one given")
+    for tower, names in index["hooks"].items():
+        run = towers[tower]
+        found = {name: open_array(file_of(folder, tower, name)) for name in (EMBEDDING, *names)}
+        if not torch.equal(open_array(file_of(folder, tower, INPUTS)), run.inputs.values.cpu()):
+            raise InputError(f"{folder}: recorded from other {tower} examples than those given")
+        run.kept |= found
+
+
+def file_of(folder: Path, tower: str, name: str) -> Path:
+    """Where one site of one tower lies."""
+    return folder / f"{tower}.{name}.npy"
+
+
+def fingerprint(model: DualEncoder) -> str:
+    """A hash of the weights, by which a recording knows its model."""
+    weights = model.trainable()
+    return sha256(b"".join(weights[name].detach().cpu().numpy().tobytes() for name in weights))
+
+
+def open_array(path: Path) -> Tensor:
+    """A memory-mapped array; writes to it stay in memory. A damaged file is an InputError."""
+    try:
+        return torch.from_numpy(np.load(path, mmap_mode="c"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: missing or damaged ({error}); record again") from error

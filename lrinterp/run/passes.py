@@ -1,28 +1,65 @@
-"""Passes of a tower without gradient: batch by batch, with what the hooks of edits change."""
+"""Passes of a tower without gradient: batch by batch, with what the hooks of edits change.
 
-from collections.abc import Iterable, Iterator, Sequence
+And what is known of the positions of the inputs that pass: clusters, roles, a grid.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lrinterp.axes import AnyInputs
+from lrinterp.axes import AnyInputs, Occurrence
 from lrinterp.encoders import DualEncoder, Tower, batch_that_fits, positions
 from lrinterp.run.edit import Edit
 from lrinterp.run.memory import keeping
-from lrinterp.run.places import EVERY, Index, Places
 
-__all__ = ["EMBEDDING", "Hook", "Pass", "last_name", "resid_pre"]
+__all__ = ["EVERY", "Hook", "Index", "Pass", "Places", "as_slice", "last_name", "resid_pre"]
 
 Hook = tuple[str, Any]
 """Name of a hook and the function that it calls."""
-EMBEDDING = "embedding"
 PATIENCE = 2
 """Seconds before a bar shows."""
+Index = slice | Int[Tensor, "_"]
+"""Which of some inputs."""
+EVERY = slice(None)
+
+
+def as_slice(index: Index, n: int) -> Index:
+    """Those of n inputs that follow one another as a slice: it takes views, an index copies."""
+    if isinstance(index, slice) or not len(index):
+        return index
+    start, end = int(index[0]), int(index[0]) + len(index)
+    follow = torch.equal(index, torch.arange(start, end, device=index.device))
+    return slice(start, end) if follow and start >= 0 and end <= n else index
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Places:
+    """What is known of the positions of some inputs."""
+
+    occurs: Occurrence | None = None
+    """Which token stands at which position in some admissible input."""
+    clusters: Int[np.ndarray, "batch"] | None = None
+    """A number of each input: what is its position is learnt from other clusters alone."""
+    roles: Mapping[str, Bool[Tensor, "batch pos"]] = field(default_factory=dict)
+    """Masks of the positions that play a role."""
+    grid: tuple[int, int] | None = None
+    """Rows and columns of the patches behind CLS; None where positions are words."""
+
+    def at(self, index: Index) -> "Places":
+        """The same of some inputs."""
+        place = index if isinstance(index, slice) else index.cpu()
+        own = self.clusters
+        some = own if own is None else own[place if isinstance(place, slice) else place.numpy()]
+        roles = {name: mask[place] for name, mask in self.roles.items()}
+        return replace(self, clusters=some, roles=roles)
 
 
 class Pass:
@@ -71,21 +108,14 @@ class Pass:
         options = {"unit": "batch", "total": total, "delay": PATIENCE, "disable": hidden}
         return tqdm(batches, desc=self.name, leave=False, **options)
 
-    def streamed(
-        self, names: Sequence[str], first: int, start: Tensor | None
-    ) -> Iterator[tuple[str, Tensor]]:
-        """One batch: the named sites, then the embeddings."""
-        found: dict[str, Tensor] = {}
-        with self.hooked([(name, keeping(found)) for name in names]):
-            last = self.forward(first, start)
-        yield from found.items()
-        yield EMBEDDING, self.model.project(self.name, last, self.inputs.pool)
-
-    def forward(self, first: int = 0, start: Tensor | None = None) -> Tensor:
-        """The last stream, from a layer on where its stream is given."""
+    def forward(
+        self, first: int = 0, start: Tensor | None = None, stop: int | None = None
+    ) -> Tensor:
+        """The last stream, or that before a layer `stop`; from a layer on where it is given."""
+        end = self.n_layers if stop is None else stop
         if start is None:
-            return self.tower(self.inputs.values, stop_at_layer=self.n_layers)
-        return self.tower(start, start_at_layer=first, stop_at_layer=self.n_layers)
+            return self.tower(self.inputs.values, stop_at_layer=end)
+        return self.tower(start, start_at_layer=first, stop_at_layer=end)
 
     def hooks_at(self, _: Index, __: int | None = None) -> list[Hook]:
         """Functions that change what the tower does with some inputs; none of an intact one.
@@ -120,14 +150,6 @@ class Pass:
             rows = torch.arange(len(index), device=pool.device)
             found[:, index] = torch.stack([kept[name][rows, some.pool] for name in names])
         return found
-
-    def empty(self, names: Sequence[str]) -> dict[str, Tensor]:
-        """What the pass leaves of no inputs."""
-        n, cfg = self.n_positions, self.tower.cfg
-        stream = torch.zeros(0, n, cfg.d_model, device=self.model.device)
-        return dict.fromkeys(names, stream) | {
-            EMBEDDING: torch.zeros(0, cfg.d_vocab_out, device=self.model.device)
-        }
 
 
 def resid_pre(layer: int) -> str:

@@ -17,14 +17,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens import ActivationCache
 
-from lrinterp.axes import AnyInputs, Embeddings, Pixels, Scores, Tokens
+from lrinterp.axes import AnyInputs, Embeddings, Pixels, Scores
 from lrinterp.decomposition import Streams
-from lrinterp.encoders import DualEncoder, PatchTower, Tower, positions
+from lrinterp.encoders import DualEncoder, PatchTower, positions
 from lrinterp.metric import Metric
 from lrinterp.run.edit import Edit
-from lrinterp.run.folder import match_hooks, open_folder, save_folder
 from lrinterp.run.margins import gradient, margins, under
-from lrinterp.run.places import Places
+from lrinterp.run.memory import match_hooks, open_folder, save_folder
+from lrinterp.run.passes import Places
 from lrinterp.run.tower import TowerRun
 from lrinterp.scenes import SETS, Examples
 from lrinterp.scoring import credits, margin_weights
@@ -175,9 +175,7 @@ class Run:
 
         One memory-mapped .npy file each, in batches, so that memory stays bounded.
         """
-        save_folder(
-            Path(folder), self.towers, {t: match_hooks(self.towers, names, t) for t in self.towers}
-        )
+        save_folder(Path(folder), self.towers, match_hooks(self.towers, names))
 
 
 def record(
@@ -199,7 +197,7 @@ def record(
     if not len(examples):
         raise InputError("no pictures to record: every set that was asked for is empty")
     run = Run(model, examples, towers_of(model, examples, progress=progress))
-    wanted = {name: match_hooks(run.towers, names, name) for name in run.towers}
+    wanted = match_hooks(run.towers, names)
     if folder is None:
         return run
     save_folder(Path(folder), run.towers, wanted)
@@ -242,22 +240,17 @@ def check_sizes(model: DualEncoder, examples: Examples) -> None:
     """Refuse examples that a tower cannot read, naming the tower."""
     for name, tower in model.towers.items():
         inputs = getattr(examples, name)
-        if isinstance(tower, PatchTower) != isinstance(inputs, Pixels):
-            reads, got = (
-                ("pixels", "tokens") if isinstance(inputs, Tokens) else ("tokens", "pixels")
-            )
+        reads = "pixels" if isinstance(tower, PatchTower) else "tokens"
+        got = "pixels" if isinstance(inputs, Pixels) else "tokens"
+        if reads != got:
             raise InputError(f"the {name} tower reads {reads}; the examples hold {got}")
         if isinstance(tower, PatchTower):
             tower.check(inputs.values)
-        else:
-            check_words(name, tower, len(examples.words[name]), positions(tower, inputs))
-
-
-def check_words(name: str, tower: Tower, n_words: int, n_positions: int) -> None:
-    """Refuse more words or positions than a tower of tokens has."""
-    d_vocab, n_ctx = tower.cfg.d_vocab, tower.cfg.n_ctx
-    if n_words > d_vocab or n_positions > n_ctx:
-        raise InputError(
-            f"the {name} tower reads {d_vocab} words and {n_ctx} positions; the examples have "
-            f"{n_words} and {n_positions}; are these towers made for this world?"
-        )
+            continue
+        words, known = len(examples.words[name]), tower.cfg.d_vocab
+        n_positions, n_ctx = positions(tower, inputs), tower.cfg.n_ctx
+        if words > known or n_positions > n_ctx:
+            raise InputError(
+                f"the {name} tower reads {known} words and {n_ctx} positions; the examples have "
+                f"{words} and {n_positions}; are these towers made for this world?"
+            )

@@ -16,21 +16,20 @@ from transformer_lens import ActivationCache
 
 from lrinterp.axes import Embeddings
 from lrinterp.decomposition import Streams, components
-from lrinterp.run.memory import Sites, room
-from lrinterp.run.passes import EMBEDDING, Hook, Pass, last_name, resid_pre
-from lrinterp.run.places import EVERY, Index, as_slice
+from lrinterp.run.memory import EMBEDDING, Sites, keeping, room
+from lrinterp.run.passes import EVERY, Hook, Index, Pass, as_slice, last_name, resid_pre
 from lrinterp.store import InputError
 
-__all__ = ["Hook", "Index", "Narrowed", "TowerRun", "last_name", "resid_pre"]
+__all__ = ["Narrowed", "TowerRun"]
 
 
 class TowerRun(Pass):
     """A tower and its inputs; streams, embeddings and activations come when asked for."""
 
     def parts(self, size: int | None = None) -> Iterator[tuple[slice, "TowerRun"]]:
-        """The inputs in parts of a size, of a batch for None, in order."""
+        """The inputs in parts of a size, of a batch for None, in order; one part of no inputs."""
         size = size or self.batch_size
-        for start in range(0, len(self), size):
+        for start in range(0, max(len(self), 1), size):
             yield (some := slice(start, start + size)), self.at(some)
 
     # What the pass leaves
@@ -66,23 +65,27 @@ class TowerRun(Pass):
         there = self.kept.get(name, self.sites.inside.get(name))
         return None if there is None else there[index]
 
-    def run_pass(self) -> dict[str, Tensor]:
-        """The pass: streams of all layers and embeddings, memory-mapped where they are large."""
-        return self.gathered(0, None)
+    def start(self) -> tuple[int, Tensor | None]:
+        """The layer that a pass starts at and the stream before it; None for the inputs."""
+        return 0, None
 
     @torch.no_grad()
-    def gathered(self, first: int, start: Tensor | None) -> dict[str, Tensor]:
-        """Streams and embeddings from a layer on; from the inputs themselves for start None."""
+    def run_pass(self) -> dict[str, Tensor]:
+        """The pass: streams of all layers and embeddings, memory-mapped where they are large."""
+        first, start = self.start()
         names = [resid_pre(layer) for layer in range(first, self.n_layers)]
         names.append(last_name(self.tower))
         stores: dict[str, Tensor] = {}
         for some, part in self.bar(self.parts()):
-            for name, value in part.streamed(names, first, None if start is None else start[some]):
+            found: dict[str, Tensor] = {}
+            with part.hooked([(name, keeping(found)) for name in names]):
+                last = part.forward(first, None if start is None else start[some])
+            found[EMBEDDING] = self.model.project(self.name, last, part.inputs.pool)
+            for name, value in found.items():
                 if name not in stores:
-                    shape = (len(self), *value.shape[1:])
-                    stores[name] = room(shape, value, len(names))
+                    stores[name] = room((len(self), *value.shape[1:]), value, len(names))
                 stores[name][some] = value
-        return stores or self.empty(names)
+        return stores
 
     # What is made from it
 
@@ -102,13 +105,6 @@ class TowerRun(Pass):
             cache=self.sites,
             clusters=None if own is None else torch.from_numpy(own.copy()).to(place.device),
         )
-
-    @cached_property
-    def pooled_roles(self) -> frozenset[str]:
-        """The roles that the pooled position of any input plays."""
-        pool = self.inputs.pool.cpu()
-        rows, roles = torch.arange(len(pool)), self.places.roles
-        return frozenset(name for name, mask in roles.items() if mask[rows, pool].any())
 
     @cached_property
     def sites(self) -> Sites:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import pytest
 
 from lrinterp.analysis import numbers
-from lrinterp.analysis.ablation.rows import NAMED, PIECES
 from lrinterp.experiment.numbers import NUMBERS
 from lrinterp.result import Metric, Result
 from lrinterp.run import Run
@@ -23,13 +22,6 @@ def test_each_is_that_of_the_analysis(name: str, request: pytest.FixtureRequest)
     for one, metric in found.items():
         analysis, _, key = one.partition(".")
         assert metric.plain() == results[analysis].number(key).plain(), one
-
-
-def test_ablations_have_names_that_say_the_same():
-    orders = {key: ablation for key, (ablation, pair) in PIECES.items() if pair[0] == "order"}
-    shared = NAMED.keys() & orders.keys()
-    assert len(shared) == 5
-    assert {key: NAMED[key] for key in shared} == {key: (orders[key],) for key in shared}
 
 
 def test_what_no_analysis_has_is_refused(left_right: Run):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp.decomposition import CHANGES, Groups, components, groups_of, row_change
+from lrinterp.decomposition import CHANGES, Groups, groups_of, row_change
+from lrinterp.run import record
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -80,16 +81,6 @@ def test_groups_taken_apart_are_averaged_apart(rows, groups):
     assert delta[0, :, :, 1].all()
 
 
-def test_zero_and_the_row_mean_are_one_in_a_softmax(rows, groups):
-    generator = torch.Generator().manual_seed(2)
-    scores = rows + torch.randn(rows.shape, generator=generator, dtype=torch.float64)
-    zeroed = scores + row_change("zero", rows, groups)
-    levelled = scores - rows + rows.mean(-1, keepdim=True)
-    torch.testing.assert_close(zeroed, scores - rows)
-    torch.testing.assert_close(zeroed.softmax(-1), levelled.softmax(-1))
-    assert (zeroed.softmax(-1) - scores.softmax(-1)).abs().max() > 0.01
-
-
 def test_permute_moves_every_value_inside_its_group(rows, groups):
     for seed in range(5):
         moved = rows + row_change("permute", rows, groups, seed)
@@ -159,25 +150,18 @@ def test_reversed_patches_are_mirrored_left_for_right(pictures):
 
 
 def test_linear_leaves_the_plane_and_residual_the_rest(pictures):
+    """Both together are what flattening takes; of a plane nothing is left."""
     rows, groups = pictures
     plane, mean = planes(rows), patches(rows).mean((1, 2), keepdims=True)
     linear = rows + row_change("linear", rows, groups)
     residual = rows + row_change("residual", rows, groups)
     np.testing.assert_allclose(patches(linear), plane, atol=1e-12)
     np.testing.assert_allclose(patches(residual), patches(rows) - plane + mean, atol=1e-12)
-    both = row_change("linear", rows, groups) + row_change("residual", rows, groups)
-    torch.testing.assert_close(both, row_change("flatten", rows, groups))
+    torch.testing.assert_close(linear + residual - 2 * rows, row_change("flatten", rows, groups))
+    assert row_change("linear", linear, groups).abs().max() < 1e-12
     for kept in (linear, residual):
         assert torch.equal(kept[..., 0], rows[..., 0])
         assert (kept - rows).abs().max() > 0.1
-
-
-def test_a_plane_is_its_own_line_and_leaves_nothing(pictures):
-    rows, groups = pictures
-    plane = rows + row_change("linear", rows, groups)
-    assert row_change("linear", plane, groups).abs().max() < 1e-12
-    flat = plane + row_change("residual", plane, groups)
-    assert row_change("flatten", flat, groups).abs().max() < 1e-12
 
 
 def test_a_rescaled_residual_has_the_size_of_the_whole(pictures):
@@ -210,16 +194,14 @@ def test_nothing_is_modified_and_nothing_undefined(pictures, kind):
 
 
 def test_padding_is_seen_by_no_pooled_row(micro, micro_examples):
-    text = micro_examples.text
-    own, pixels = (components(micro_examples.occurs[name])[1] for name in ("text", "image"))
-    groups = groups_of(micro.text, text, own)
-    for seen, pool in zip(groups.seen[:, 0], text.pool.tolist(), strict=True):
-        assert seen.tolist() == [key <= pool for key in range(9)]
-    square = groups_of(micro.text, text, own, pooled=False)
-    for seen, pool in zip(square.seen, text.pool.tolist(), strict=True):
+    run = record(micro, micro_examples, progress=False)
+    text, image = (run.towers[name] for name in ("text", "image"))
+    pooled, square = (groups_of(text.streams, pooled=pooled).seen for pooled in (True, False))
+    for row, rows, pool in zip(pooled, square, text.inputs.pool.tolist(), strict=True):
+        assert row.tolist() == [[key <= pool for key in range(9)]]
         expected = [[key <= min(query, pool) for key in range(9)] for query in range(9)]
-        assert seen.tolist() == expected
-    pictures = groups_of(micro.image, micro_examples.image, pixels, grid=(1, 3))
+        assert rows.tolist() == expected
+    pictures = groups_of(image.streams, grid=(1, 3))
     assert pictures.seen.all()
     assert pictures.patches("reverse") == (1, 3)
     assert pictures.of_key.shape == (1, 4)

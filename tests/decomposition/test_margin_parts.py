@@ -1,6 +1,7 @@
-"""Parts of a margin at any depth: their sum, each by a loop, by hand, and by taking a head away."""
+"""Parts of streams and margins at any depth: their sum, each by a loop, by hand, by autograd."""
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from lrinterp import DualEncoder, FitConfig, Scenes, Split, World, fit, preset, record
 from lrinterp.analysis.contrast import Contrast, contrasts
-from lrinterp.decomposition import along, gauge_of
+from lrinterp.decomposition import along, gauge_of, key_parts, part_names, through_norm
 from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -20,20 +21,79 @@ SIZES: dict[str, Any] = {"d_model": 12, "n_heads": 2, "d_head": 6, "d_embed": 8}
 SCALES: dict[str, Any] = {"std_W_E": 0.7, "std_W_pos": 0.7, "std_weights": 0.4}
 
 
-def deep_contrasts(layers: int, name: str = "full", steps: int = 0) -> dict[str, Contrast]:
+# Streams
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+@pytest.mark.parametrize("name", ["minimal", "full"])
+def test_the_parts_are_the_stream_and_its_scores(deep, tower, name):
+    """A gauge moves mass between embed and pos only."""
+    run = deep(3, name)[tower]
+    generator, rows = torch.Generator().manual_seed(0), torch.arange(len(run))
+    u = torch.randn(len(run), 2, run.tower.cfg.d_model, generator=generator)
+    _, cached = run.tower.run_with_cache(run.inputs.values)
+    for layer in range(4):
+        raw, canonical = (along(run.streams, layer, u, g) for g in ("raw", "canonical"))
+        assert len(raw) == len(part_names(run.tower, layer))
+        whole = torch.einsum("bpm,bwm->bwp", run.streams.residual(layer), u)
+        torch.testing.assert_close(raw.sum(0), whole, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(raw[:2].sum(0), canonical[:2].sum(0), atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(raw[0], canonical[0])
+        assert torch.equal(raw[2:], canonical[2:])
+    for layer in range(3):
+        scores = cached["attn_scores", layer][rows, :, run.inputs.pool]
+        summed, seen = key_parts(run.streams, layer).sum(0), torch.isfinite(scores)
+        assert (summed - scores)[seen].abs().max() < 1e-4 * scores[seen].abs().max()
+
+
+def test_each_part_is_what_its_name_says(deep):
+    """A head's part is z W_O along u, built in full and one position at a time."""
+    run = deep(2)["image"]
+    streams, tower, names = run.streams, run.tower, part_names(run.tower, 2)
+    u = torch.linspace(-1, 1, tower.cfg.d_model).expand(len(run), 1, -1)
+    parts = dict(zip(names, along(streams, 2, u)[:, :, 0], strict=True))
+    z = streams.cache["blocks.1.attn.hook_z"]
+    for pos in range(z.shape[1]):
+        written = z[:, pos, 1] @ tower.blocks[1].attn.W_O[1]
+        torch.testing.assert_close(parts["L1H1"][:, pos], written @ u[0, 0], atol=1e-5, rtol=1e-4)
+    mlp = streams.cache["blocks.0.hook_mlp_out"] @ u[0, 0]
+    torch.testing.assert_close(parts["L0 mlp"], mlp)
+    torch.testing.assert_close(parts["pos"][0], tower.pos_embed.W_pos.detach() @ u[0, 0])
+    assert names[-2:] == ["L1 b_O", "L1 mlp"]
+
+
+def test_a_vector_through_a_norm():
+    """norm(x) . u = x . through_norm(u) / scale + bias . u."""
+    norm = torch.nn.LayerNorm(5)
+    for weight in norm.parameters():
+        torch.nn.init.normal_(weight)
+    norm.w = norm.weight  # the name that TransformerLens gives it
+    x, u = torch.randn(1, 1, 5), torch.randn(1, 1, 5)
+    scale = (x.var(-1, unbiased=False) + norm.eps).sqrt()
+    expected = (norm(x) * u).sum(-1) - (norm.bias * u).sum(-1)
+    torch.testing.assert_close((x * through_norm(norm, u)).sum(-1) / scale, expected)
+    assert through_norm(None, u) is u
+
+
+# Margins
+
+
+@pytest.fixture(scope="module")
+def deep_contrasts(noisy) -> Callable[..., Mapping[str, Contrast]]:
     """Both towers of a model, trained for some steps, with every bias and norm weight at work."""
-    split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
-    scenes = Scenes(World(n_pixels=4, n_labels=5), split)
-    config = preset(name, **SIZES, **SCALES, image_layers=layers, text_layers=layers)
-    model = DualEncoder.build(config, scenes.sizes, 0)
-    if steps:
-        fit(model, scenes, FitConfig(steps=steps), progress=False)
-    generator = torch.Generator().manual_seed(1)
-    for key, weight in model.trainable().items():
-        if key.rsplit(".", 1)[-1][:2] in ("b_", "w", "b"):
-            weight.data += 0.2 * torch.randn(weight.shape, generator=generator)
-    found = contrasts(record(model, scenes.examples(["unseen_pair"])), 12, 0)
-    return {contrast.tower: contrast for contrast in found}
+
+    @cache
+    def make(layers: int, name: str = "full", steps: int = 0) -> dict[str, Contrast]:
+        split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
+        scenes = Scenes(World(n_pixels=4, n_labels=5), split)
+        config = preset(name, **SIZES, **SCALES, image_layers=layers, text_layers=layers)
+        model = DualEncoder.build(config, scenes.sizes, 0)
+        if steps:
+            fit(model, scenes, FitConfig(steps=steps), progress=False)
+        found = contrasts(record(noisy(model), scenes.examples(["unseen_pair"])), 12, 0)
+        return {contrast.tower: contrast for contrast in found}
+
+    return make
 
 
 def apart(contrast: Contrast) -> MarginParts:
@@ -41,11 +101,9 @@ def apart(contrast: Contrast) -> MarginParts:
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-@pytest.mark.parametrize(
-    ("name", "layers"), [("full", 1), ("full", 2), ("full", 3), ("full", 4), ("minimal", 2)]
-)
-def test_parts_add_up_to_the_margin_of_a_trained_model(tower: str, name: str, layers: int):
-    contrast = deep_contrasts(layers, name, steps=5)[tower]
+@pytest.mark.parametrize(("name", "layers"), [("full", 1), ("full", 3), ("minimal", 2)])
+def test_parts_add_up_to_the_margin_of_a_trained_model(deep_contrasts, tower, name, layers):
+    contrast = deep_contrasts(layers, name, 5)[tower]
     found, margins = apart(contrast), contrast.margins().numpy()
     for whole in (found.whole, found.margin):
         assert np.abs(whole - margins).max() < 1e-4 * np.abs(margins).max()
@@ -61,7 +119,7 @@ def test_parts_add_up_to_the_margin_of_a_trained_model(tower: str, name: str, la
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_parts_are_those_of_the_decomposition(tower: str):
+def test_parts_are_those_of_the_decomposition(deep_contrasts, tower):
     """u here is the derivative of v . w / |v|, |v| and the scale of the norm held, by autograd."""
     contrast = deep_contrasts(2)[tower]
     model, inputs = contrast.recording.model.towers[tower], contrast.inputs[0]
@@ -78,7 +136,7 @@ def test_parts_are_those_of_the_decomposition(tower: str):
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_a_part_is_what_the_margin_loses_without_it(tower: str):
+def test_a_part_is_what_the_margin_loses_without_it(deep_contrasts, tower):
     """For one example, in plain numpy: what a component wrote is taken from the last stream."""
     contrast, n = deep_contrasts(3)[tower], 4
     model, inputs = contrast.recording.model.towers[tower], contrast.inputs[0]
@@ -117,46 +175,7 @@ def test_a_part_is_what_the_margin_loses_without_it(tower: str):
         assert keys[key] == pytest.approx(lost, abs=1e-6)
 
 
-@pytest.mark.parametrize("tower", TOWERS)
-@pytest.mark.parametrize("name", ["full", "minimal"])
-def test_without_a_head_of_the_last_layer_the_margin_loses_its_part(tower: str, name: str):
-    """By a run without its output, nothing else held but the scale of the norm and |v|.
-
-    In an attention-only model the last layer's heads act directly alone; below an MLP the head is
-    taken from the stream behind it.
-    """
-    contrast = deep_contrasts(2, name)[tower]
-    model, inputs = contrast.recording.model.towers[tower], contrast.inputs[0]
-    rows, pool, found = torch.arange(len(inputs)), inputs.pool, apart(contrast)
-
-    def without(z: Tensor, hook: object) -> Tensor:
-        return z * torch.tensor([0.0, 1.0])[:, None]
-
-    def mlp_held(_: Tensor, hook: object) -> Tensor:
-        return intact["blocks.1.hook_mlp_out"]
-
-    with torch.no_grad():
-        intact = model.run_with_cache(inputs.values, stop_at_layer=2)[1]
-        last = intact["blocks.1.hook_resid_post"]
-        hooks: list[Any] = [("blocks.1.attn.hook_z", without)]
-        hooks += [("blocks.1.hook_mlp_out", mlp_held)] if name == "full" else []
-        with model.hooks(fwd_hooks=hooks):
-            removed: Tensor = model(inputs.values, stop_at_layer=2)
-        last, removed = (x[rows, pool] for x in (last, removed))
-        if name == "full":
-            scale = (last.var(-1, unbiased=False, keepdim=True) + model.cfg.eps).sqrt()
-            norm: Any = model.ln_final
-            last, removed = (
-                (x - x.mean(-1, keepdim=True)) / scale * norm.w + norm.b for x in (last, removed)
-            )
-        v, less = model.unembed(last), model.unembed(removed)
-    lost = ((v - less) * contrast.direction).sum(-1) / v.norm(dim=-1)
-    part = found.parts[found.names.index("L1H0")]
-    np.testing.assert_allclose(part, lost.numpy(), atol=1e-6)
-    assert np.abs(part).max() > 1e-3
-
-
-def test_by_hand():
+def test_by_hand(deep_contrasts):
     """Two layers that move nothing: v is the norm of token plus position, then doubled.
 
     The stream (3, 1) has mean 2 and scale 1, its norm is (1, -1), v = (2, -2); along w = (1, 0)
@@ -186,7 +205,7 @@ def test_by_hand():
 
 @pytest.mark.parametrize("tower", TOWERS)
 @pytest.mark.parametrize("name", ["full", "minimal"])
-def test_values_are_divided_in_the_split_of_their_layer(tower: str, name: str):
+def test_values_are_divided_in_the_split_of_their_layer(deep_contrasts, tower, name):
     """Content, position and bias of a value by plain products, the attention that of a run."""
     contrast = deep_contrasts(2, name)[tower]
     model, found = contrast.recording.model.towers[tower], apart(contrast)
@@ -231,7 +250,7 @@ def last_direction(model: Any, contrast: Contrast, last: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_chunks_do_not_matter(tower: str):
+def test_chunks_do_not_matter(deep_contrasts, tower):
     """Position stays a mean over the inputs of the whole run."""
     contrast = deep_contrasts(2)[tower]
     whole = apart(contrast)
@@ -242,18 +261,3 @@ def test_chunks_do_not_matter(tower: str):
         np.testing.assert_allclose(joined, getattr(whole, name), atol=1e-6)
     for one in single:
         assert (one.names, one.heads) == (whole.names, whole.heads)
-
-
-def test_the_other_direction_has_the_other_sign():
-    contrast = deep_contrasts(2)["text"]
-    turned = replace(contrast, direction=-contrast.direction)
-    np.testing.assert_allclose(apart(turned).parts, -apart(contrast).parts, atol=1e-9)
-
-
-def test_the_tower_is_left_as_it_was():
-    contrast = deep_contrasts(2)["image"]
-    before = contrast.margins()
-    apart(contrast)
-    assert torch.equal(contrast.margins(), before)
-    hooks = contrast.recording.model.image.hook_dict.values()
-    assert not any(point.fwd_hooks for point in hooks)

@@ -1,12 +1,12 @@
 """Nine terms by hand, against plain loops, and their sum against the model's own scores."""
 
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
-from lrinterp import Scenes, Split, World, load_checkpoint
+from lrinterp import Scenes, Split, World
 from lrinterp.axes import Tokens
 from lrinterp.decomposition import (
     GAUGES,
@@ -22,7 +22,6 @@ from lrinterp.encoders import DualEncoder, build_tower, preset, tower_from_plain
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-LEFT_RIGHT = Path(__file__).parents[2] / "checkpoints" / "left-right"
 TOWERS = ("image", "text")
 
 # Head 0 of the micro-model on CLS, cat, background, dog: query CLS, keys in this order.
@@ -74,29 +73,22 @@ def caption(examples, text: str) -> Tokens:
     return examples.text.at(slice(row, row + 1))
 
 
-def with_random_biases(model: DualEncoder, seed: int = 3) -> DualEncoder:
-    """Every bias and norm weight of a model gets some random part."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, weight in model.trainable().items():
-        if name.rsplit(".", 1)[-1][:2] in ("b_", "w", "b"):
-            weight.data += 0.3 * torch.randn(weight.shape, generator=generator)
-    return model
+Small = Callable[..., tuple[DualEncoder, Scenes]]
 
 
-def small(normalization: str = "none", **changes) -> tuple[DualEncoder, Scenes]:
-    """A random model with two heads on a row of four pixels, every bias at work."""
-    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
-    scenes = Scenes(World(n_pixels=4, n_labels=4), split)
-    sizes = {
-        "d_model": 6,
-        "n_heads": 2,
-        "d_head": 3,
-        "d_embed": 5,
-        "std_W_E": 1.0,
-        "std_W_pos": 1.0,
-    }
-    config = preset("minimal", **sizes, std_weights=0.5, normalization=normalization, **changes)
-    return with_random_biases(DualEncoder.build(config, scenes.sizes, 0)), scenes
+@pytest.fixture
+def small(noisy) -> Small:
+    """Makes a random model with two heads on a row of four pixels, every bias at work."""
+
+    def make(normalization: str = "none", **changes) -> tuple[DualEncoder, Scenes]:
+        split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
+        scenes = Scenes(World(n_pixels=4, n_labels=4), split)
+        sizes = {"d_model": 6, "n_heads": 2, "d_head": 3, "d_embed": 5}
+        scales = {"std_W_E": 1.0, "std_W_pos": 1.0, "std_weights": 0.5}
+        config = preset("minimal", **sizes, **scales, normalization=normalization, **changes)
+        return noisy(DualEncoder.build(config, scenes.sizes, 0), 3, 0.3), scenes
+
+    return make
 
 
 def loop_terms(tower, ids: list[int], query: int, space) -> np.ndarray:
@@ -156,21 +148,10 @@ def test_nine_terms_of_a_caption_by_hand(micro, micro_examples):
     assert terms.sum(0).tolist() == [6, 8, 6, 6, 6, 6, 6, 12, 12]
 
 
-def test_the_micro_models_own_scores(micro, micro_examples):
-    """What the two tables above add up to is what the model computes."""
-    for tower, tokens, query, by_hand in (
-        (micro.image, cat_and_dog(micro_examples), 0, RAW),
-        (micro.text, caption(micro_examples, "cat is on the left of dog"), 8, RAW_TEXT),
-    ):
-        _, cache = tower.run_with_cache(tokens.ids)
-        own = cache["attn_scores", 0][0, 0, query].tolist()
-        assert own == np.sum(list(by_hand.values()), axis=0).tolist()
-
-
 @pytest.mark.parametrize("normalization", ["none", "LN"])
 @pytest.mark.parametrize("gauge", GAUGES)
 @pytest.mark.parametrize("tower", TOWERS)
-def test_each_term_equals_a_plain_loop(normalization: str, gauge, tower: str):
+def test_each_term_equals_a_plain_loop(small, normalization: str, gauge, tower: str):
     model, scenes = small(normalization)
     examples = scenes.examples(["unseen_pair"])
     tokens = model.prepare(examples)[tower].at(torch.tensor([0, 3, 7]))
@@ -197,19 +178,9 @@ def relative_error(model: DualEncoder, examples, tower: str, gauge) -> float:
     return float((summed - cached)[valid].abs().max() / cached[valid].abs().max())
 
 
-@pytest.mark.parametrize("gauge", GAUGES)
-@pytest.mark.parametrize("tower", TOWERS)
-def test_terms_of_a_trained_model_add_up(gauge, tower: str):
-    loaded = load_checkpoint(LEFT_RIGHT)
-    scenes = loaded.scenes()
-    attn = loaded.model.towers[tower].blocks[0].attn
-    assert min(attn.b_Q.abs().max(), attn.b_K.abs().max()) > 1e-4
-    assert relative_error(loaded.model, scenes.examples(["single"]), tower, gauge) < 1e-5
-
-
 @pytest.mark.parametrize("normalization", ["none", "LN", "LNPre"])
 @pytest.mark.parametrize("tower", TOWERS)
-def test_terms_with_large_biases_add_up(normalization: str, tower: str):
+def test_terms_with_large_biases_add_up(small, normalization: str, tower: str):
     """Also under LayerNorm, whose own weight and bias are random here, at any depth."""
     model, scenes = small("LN" if normalization == "LN" else "none", image_layers=2, text_layers=2)
     if normalization == "LNPre":
@@ -230,7 +201,7 @@ def without_norm_weights(model: DualEncoder) -> DualEncoder:
     return DualEncoder.from_hooked(towers["image"], towers["text"])
 
 
-def test_unscaled_scores_add_up():
+def test_unscaled_scores_add_up(small):
     """A user's tower may leave the scale of its scores out."""
     model, scenes = small()
     plain = {"n_layers": 1, "d_model": 6, "n_heads": 2, "d_head": 3, "d_vocab_out": 5}
@@ -241,7 +212,7 @@ def test_unscaled_scores_add_up():
     assert relative_error(model, scenes.examples(["single"]), "image", "canonical") < 1e-5
 
 
-def test_a_wrong_weight_does_not_add_up():
+def test_a_wrong_weight_does_not_add_up(small):
     """The control of the sums above: terms of other weights are far from the scores."""
     model, scenes = small()
     examples = scenes.examples(["single"])
@@ -253,27 +224,14 @@ def test_a_wrong_weight_does_not_add_up():
     assert (before - cache["attn_scores", 0]).abs().max() > 1e-2
 
 
-def test_terms_with_a_constant_key_are_constant_along_a_row():
-    model, scenes = small()
-    examples = scenes.examples(["unseen_pair"])
-    space = embedding_in(model.image, examples.occurs["image"], "canonical")
-    terms = score_terms(model.image, model.prepare(examples)["image"], space)
-    spread = {
-        name: float(np.ptp(row.numpy(), -1).max()) for name, row in zip(TERMS, terms, strict=True)
-    }
-    assert max(spread[name] for name in ("Eb", "Pb", "bb")) == 0
-    assert min(spread[name] for name in ("EE", "EP", "bE", "bP")) > 0.1
-
-
 def test_content_and_position_share_out_all_that_varies():
     """Nine terms are key-content, key-position and the three constant ones, each once."""
     assert sorted((*KEY_CONTENT, *KEY_POSITION, "Eb", "Pb", "bb")) == sorted(TERMS)
     terms = torch.arange(9.0).reshape(9, 1, 1, 1, 1)
     assert total(terms, KEY_POSITION).item() == sum(TERMS.index(t) for t in KEY_POSITION)
-    assert total(terms, TERMS).item() == 36
 
 
-def test_a_tower_without_the_nine_terms_says_why(micro):
+def test_a_tower_without_the_nine_terms_says_why(micro, small):
     assert why_not(micro.image) is None
     assert why_not(small("LN")[0].text) is None
     micro.image.cfg.positional_embedding_type = "rotary"

@@ -20,7 +20,7 @@ Made = Callable[..., Run]
 
 
 @pytest.fixture(scope="session")
-def made() -> Made:
+def made(noisy) -> Made:
     """Makes a run of a random model of some layers, fresh for each call.
 
     Pictures of held-out pairs unless told otherwise: all layouts, both orders.
@@ -36,10 +36,7 @@ def made() -> Made:
     ) -> Run:
         config = preset(name, **SIZES, **SCALES, image_layers=layers, text_layers=layers)
         model = DualEncoder.build(config, SCENES.sizes, seed)
-        generator = torch.Generator().manual_seed(seed + 1)
-        for key, weight in model.trainable().items():
-            if key.rsplit(".", 1)[-1][:2] in ("b_", "w", "b"):
-                weight.data += 0.2 * torch.randn(weight.shape, generator=generator)
+        noisy(model, seed + 1)
         if double:
             for tower in model.towers.values():
                 tower.double().cfg.dtype = torch.float64

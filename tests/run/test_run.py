@@ -31,14 +31,6 @@ def test_scores_are_those_of_the_model(made):
     assert set(run.streams) == set(run.embeddings) == {"image", "text"}
 
 
-def test_a_run_needs_no_gradients_and_leaves_no_hooks(made):
-    run = made(2)
-    assert not run.scores.requires_grad
-    assert not run.cache["image"]["z", 1].requires_grad
-    for tower in run.model.towers.values():
-        assert not any(hook.fwd_hooks for hook in tower.hook_points())
-
-
 def test_the_margin_is_the_true_caption_minus_its_swap(made):
     """By a loop over captions, in double precision."""
     run = made(2)
@@ -103,11 +95,6 @@ def test_what_fits_no_run_is_named(made):
         run.under(Edit(vector=(1.0, 2.0, 3.0), **push))
 
 
-def test_an_unknown_activation_is_named(made):
-    with pytest.raises(InputError, match=r"'blocks.0.hook_typo' is no hook of the text tower"):
-        made().site("text", "blocks.0.hook_typo")
-
-
 def test_towers_made_for_another_world_are_named(micro: DualEncoder):
     larger = Scenes(
         World(n_pixels=5, n_labels=4),
@@ -115,11 +102,6 @@ def test_towers_made_for_another_world_are_named(micro: DualEncoder):
     )
     with pytest.raises(InputError, match="the image tower reads 6 words and 4 positions"):
         record(micro, larger.examples(), progress=False)
-
-
-def test_no_pictures_at_all_are_refused(micro, micro_examples):
-    with pytest.raises(InputError, match="no pictures to record: every set that was asked for is"):
-        record(micro, micro_examples.of("none"))
 
 
 # A tower that reads pixels
@@ -186,12 +168,6 @@ def test_behind_a_pre_norm_the_first_layers_own_position_is_a_mean(clip, picture
     assert (own - means).abs().max() > 0.01
     edited, asked = (run.under(Edit(layers=(0,), gauge=g)) for g in ("own", "means"))
     assert torch.equal(edited.scores, asked.scores)
-
-
-def test_the_words_of_pictures_are_not_counted(clip, pictures):
-    """A tower of patches has one embedding, however many words the examples name."""
-    assert len(pictures.words["image"]) > clip.sizes["image"][0]
-    assert len(seen(clip, pictures).scores) == len(pictures)
 
 
 def test_what_a_tower_cannot_read_is_named(clip, pictures, micro, micro_examples):

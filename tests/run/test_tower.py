@@ -16,13 +16,6 @@ ENDS = ("ln_final", "unembed")
 """What stands behind the stream that embeddings are read from; nothing keeps it."""
 
 
-def test_nothing_runs_before_something_is_asked_for(made, passes):
-    run = made(2)
-    narrowed = run.at(run.examples.where("unseen_pair")[:3])
-    assert len(narrowed.towers["image"]) == len(narrowed.examples) == 3
-    assert passes == []
-
-
 @pytest.mark.parametrize("first", ["embeddings", "residual", "site", "streams"])
 def test_one_pass_gives_everything(made, passes, first):
     """Whatever is asked first; narrowed runs share it."""
@@ -82,11 +75,12 @@ def test_embeddings_are_those_of_the_model(made, tower):
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_pooled_rows_are_those_of_the_streams(made, passes, tower):
-    """Captions of several lengths; from a pass of their own that keeps no stream."""
+def test_pooled_rows_are_those_of_the_streams(made, passes, monkeypatch, tower):
+    """Captions of several lengths, a batch of each; from a pass that keeps no stream."""
     run = made(2, "full", sets=ALL_SETS).towers[tower]
+    monkeypatch.setattr(TowerRun, "batch_size", len(run) // 2 + 1)
     pooled = [run.pooled(layer) for layer in range(3)]
-    assert len(passes) == 1
+    assert len(passes) == 2
     assert run.kept == {}
     assert len(run.inputs.pool.unique()) == (1 if tower == "image" else 2)
     rows = torch.arange(len(run))

@@ -10,17 +10,17 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from lrinterp.analysis.ablation.controls import carriers
-from lrinterp.analysis.ablation.figures import ablation_figures
-from lrinterp.analysis.ablation.measure import NOTHING, Runs, comparisons
-from lrinterp.analysis.ablation.rows import DOSES, EXCHANGE, NAMED, PIECES, standard
-from lrinterp.analysis.ablation.words import found, notes
-from lrinterp.analysis.read import LABELS, LOST, WITHOUT, Place
+from lrinterp.analysis.ablation.ablation_figures import ablation_figures, pictures_of
+from lrinterp.analysis.ablation.ablations import DOSES, EXCHANGE, NUMBERS, SUMMARY, standard
+from lrinterp.analysis.ablation.measured_ablations import NOTHING, MeasuredAblations, comparisons
+from lrinterp.analysis.ablation.order_heads import carriers
+from lrinterp.analysis.read import CARRIERS, LOST, NO_HEAD, WITHOUT, Place
 from lrinterp.analysis.subject import decomposable, focus, is_large
-from lrinterp.encoders import Tower
+from lrinterp.grades import grade, phrase_of
 from lrinterp.metric import joined
 from lrinterp.result import Figure, Metric, Result
 from lrinterp.run import Edit, Run, TowerRun, knows_objects, objects, under
+from lrinterp.wording import counted, head_name
 
 __all__ = ["SUMMARISED", "TermAblation", "some_ablations", "term_ablation"]
 
@@ -30,6 +30,27 @@ MOST_WORK = 1e12
 """Multiplications that the draws of one ablation may take."""
 SUMMARISED = ("unseen_pair", "pictures")
 """Sets that a summary may speak of: held-out pairs, or pictures that nothing was trained on."""
+OBJECTS = "order_key_position_and_objects"
+SHAPE = (
+    "In one layer three controls are algebra and no evidence: reversed key-position is, but for "
+    "the values, the mirrored picture; exchanged attention, as far as key-content is alike for "
+    "both objects, the swapped one; equalised attention a bag of objects. The table of the figure "
+    "gives predictions and gaps. Evidence are the straight line against what it leaves, single "
+    "heads, and doses."
+)
+ENOUGH = 0.1
+"""Order that key-position alone may lose and still count as sufficient."""
+NOTHING_TO_LOSE = " Intact order is not above chance: these ablations can take nothing from it."
+TOLD = (
+    "“Objects told from empty pixels” keeps key-position and replaces all else by its mean over "
+    "the objects and its mean over the empty pixels of each picture."
+)
+RAW = (
+    "The raw rows (zero) divide key-position into EP, PP and bP as the weights happen to stand. "
+    "Initial scales and weight decay decide how much of one and the same positional preference "
+    "ends up in the query's token, position or bias part, so it can look like “EP alone” in one "
+    "model and like a shared effort in another"
+)
 
 
 @final
@@ -46,7 +67,7 @@ class TermAblation(Result):
     """By summary key: orders, their differences, the heads that carry order where they are known,
     and with `_gap` behind the key of a control measured minus what algebra predicts."""
     pieces: Mapping[str, Metric]
-    """Every accuracy by key of PIECES."""
+    """The other accuracies of NUMBERS that were measured."""
     order_lost: Mapping[Place, Metric]
     """By layer and head, of large towers some: intact minus ablated order, paired, with the head's
     key-position flattened in every query row."""
@@ -68,16 +89,13 @@ class TermAblation(Result):
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """Key-position of the image tower, all heads, layers and rows; controls; other tower."""
-        if self.focus not in SUMMARISED:
-            return dict.fromkeys((*NAMED, LABELS), NOTHING)
-        return self.numbers
+        return self.numbers if self.focus in SUMMARISED else dict.fromkeys(SUMMARY, NOTHING)
 
     @property
     def more(self) -> Mapping[str, Metric]:
         """Every accuracy without key-position, a piece of it or the values' part, and controls."""
-        if self.focus not in SUMMARISED:
-            return dict.fromkeys(PIECES, NOTHING)
-        return {key: found for key, found in self.pieces.items() if key not in self.numbers}
+        nothing = {key: NOTHING for key in NUMBERS if key not in SUMMARY}
+        return self.pieces if self.focus in SUMMARISED else nothing
 
     @property
     def primary(self) -> str:
@@ -86,8 +104,24 @@ class TermAblation(Result):
 
     @property
     def finding(self) -> str:
-        """What removal and sufficiency of key-position did."""
-        return found(self)
+        """What removal and sufficiency of key-position did, and what each tower needs."""
+        numbers = self.numbers
+        keys = ("intact", "without_key_position", "placebo", "key_position_only")
+        intact, without, placebo, only = (numbers[f"order_{key}"] for key in keys)
+        spread = numbers["order_placebo_minus_without"]
+        where = f" in all {self.layers} layers and every query row" if self.layers > 1 else ""
+        text, both = (numbers[f"order_without_{key}_key_position"] for key in ("text", "both"))
+        known = grade(intact, self.chance) in ("knows", "in part")
+        return (
+            f"Order on {pictures_of(self.focus)} is {intact.phrase} intact, {without.phrase} "
+            f"without key-position{where}, {placebo.phrase} under a placebo of the same size "
+            f"(paired difference from the removal {spread.phrase}), and {only.phrase} with "
+            f"key-position alone ({counted(intact.n, 'picture')}, "
+            f"{counted(intact.n_units, 'label')}). Without key-position: "
+            f"{phrase_of(without, self.chance)}. Without that of the text tower order is "
+            f"{text.phrase}, without both {both.phrase}."
+            f"{shape(numbers) + carried(numbers) if known else NOTHING_TO_LOSE}{loss(self)}"
+        )
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -112,65 +146,63 @@ class TermAblation(Result):
         return ablation_figures(self)
 
 
-def term_ablation(
-    recording: Run, *, extra: Sequence[Edit] = (), draws: int | None = None
-) -> TermAblation:
+def term_ablation(recording: Run, *, draws: int | None = None) -> TermAblation:
     """Edit attention scores before the softmax and measure every accuracy again.
 
-    Kinds and their formulas: `lrinterp.decomposition.changes`; the standard list of ablations:
-    `standard`, with `extra` behind it. All layers are edited together, each alone, and the
-    first one's nine terms; of towers with many heads all are estimated and some measured. `draws`
-    of random ablations: 20, in large towers as many as MOST_WORK allows, 3 at least.
-    Raises NotApplicable where a tower cannot be split, ValueError, naming the term, for resampling
-    one that does not depend on the input.
+    Kinds and their formulas: `lrinterp.decomposition.changes`; the list of ablations: `standard`.
+    All layers are edited together, each alone, and the first one's nine terms; of towers with many
+    heads all are estimated and some measured. `draws` of random ablations: 20, in large towers as
+    many as MOST_WORK allows, 3 at least. Raises NotApplicable where a tower cannot be split.
     Source: arXiv 2601.12809, section 5; the split of deeper layers: arXiv 2310.04861.
     """
     model, image = recording.model, decomposable(recording, "image").cfg
     decomposable(recording, "text")
     run = recording.of(focus(recording.examples))
-    runs, examples = Runs(run), run.examples
-    count = draws or affordable(model.image, len(examples), examples.grid)
-    runs.measure(standard(model), count, [(edit,) for edit in extra])
+    measured, examples = MeasuredAblations(run), run.examples
+    measured.measure(standard(model), draws or affordable(run))
     if is_large(model):
-        runs.estimate()
-    more, further = comparisons(recording)
+        measured.estimate()
+    rows, further = comparisons(recording)
+    found = measured.numbers(NUMBERS)
+    summary = {key: found.pop(key) for key in SUMMARY}
     return TermAblation(
-        table=pd.DataFrame([*runs.table, *more]),
-        numbers=joined(runs.numbers(), carriers(run, runs.credits)),
-        pieces=runs.pieces(),
-        order_lost=runs.lost(),
-        exchanged=runs.lost(**EXCHANGE),
-        doses={dose: runs.order(one) for dose, one in DOSES.items()},
+        table=pd.DataFrame([*measured.table, *rows]),
+        numbers=joined(summary, measured.gaps(), carriers(run, measured.credits)),
+        pieces={key: metric for key, metric in found.items() if metric is not NOTHING},
+        order_lost=measured.lost(),
+        exchanged=measured.lost(**EXCHANGE),
+        doses={dose: measured.accuracy(one, chance=examples.chance) for dose, one in DOSES.items()},
         chance=examples.chance,
         on_objects=on_objects(run.towers["image"]),
         focus=examples.image_set[0],
         normed=image.normalization_type is not None,
-        notes=(*runs.notes, *further),
+        notes=(*measured.notes, *further),
         layers=image.n_layers,
     )
 
 
 def some_ablations(recording: Run, keys: Sequence[str]) -> dict[str, Metric]:
-    """The numbers of `term_ablation` that PIECES names, of those asked for; no other is measured.
+    """The numbers of `term_ablation` that NUMBERS names, of those asked for; no other is measured.
 
     Raises as `term_ablation` does.
     """
     for tower in recording.model.towers:
         decomposable(recording, tower)
-    asked = [PIECES[key][0] for key in keys if key in PIECES]
+    asked = [one for key in keys if key in NUMBERS for one in NUMBERS[key][0]]
     run = recording.of(focus(recording.examples))
-    if run.examples.image_set[0] not in SUMMARISED or not asked:
+    if run.examples.image_set[0] not in SUMMARISED:
         return {}
-    runs = Runs(run)
-    count = affordable(recording.model.image, len(run.examples), run.examples.grid)
-    runs.measure(list(dict.fromkeys(asked)), count)
-    return {key: found for key, found in runs.pieces().items() if key in keys}
+    measured = MeasuredAblations(run)
+    measured.measure(list(dict.fromkeys(asked)), affordable(run))
+    found = measured.numbers(keys)
+    return {key: metric for key, metric in found.items() if metric is not NOTHING}
 
 
-def affordable(tower: Tower, n_pictures: int, grid: tuple[int, int]) -> int:
+def affordable(run: Run) -> int:
     """Draws of a random ablation that MOST_WORK allows."""
-    weights = sum(parameter.numel() for parameter in tower.parameters())
-    work = weights * n_pictures * (1 + grid[0] * grid[1])
+    rows, columns = run.examples.grid
+    weights = sum(parameter.numel() for parameter in run.model.image.parameters())
+    work = weights * len(run.examples) * (1 + rows * columns)
     return int(min(DRAWS, max(FEWEST_DRAWS, MOST_WORK // work)))
 
 
@@ -185,3 +217,69 @@ def on_objects(run: TowerRun) -> Float[np.ndarray, "case head"]:
     cases = (run, under(run, Edit(how="keep", layers=(0,))))
     patterns = (one.cache["pattern", 0][rows, :, run.inputs.pool].cpu().numpy() for one in cases)
     return np.stack([(pattern * there).sum(-1).mean(0).astype(float) for pattern in patterns])
+
+
+def shape(numbers: Mapping[str, Metric]) -> str:
+    """Whether the straight line carries order, against what it leaves; what reversal does."""
+    keys = ("order_linear_only", "order_residual_rescaled", "order_reversed")
+    line, left, turned = (numbers[key] for key in keys)
+    return (
+        f" With the straight line of key-position only, order is {line.phrase}; with what the line "
+        f"leaves, brought to the size of the term, {left.phrase}; with key-position reversed "
+        f"{turned.phrase}."
+    )
+
+
+def carried(numbers: Mapping[str, Metric]) -> str:
+    """Which heads carry order, judged on labels that had no say in the choice."""
+    if CARRIERS[0] not in numbers:
+        return ""
+    heads, order, more = (numbers[key] for key in CARRIERS)
+    if heads.value == "none":
+        return f" {NO_HEAD}"
+    return (
+        f" Without the key-position of {heads}, chosen on half of the labels, order on pairs of "
+        f"the other half is {order.phrase}, {more.phrase} above that without the key-position of "
+        "all heads."
+    )
+
+
+def loss(result: TermAblation) -> str:
+    """Why key-position alone loses order, where it does and attention of one layer says so."""
+    lost = result.numbers["order_intact_minus_key_position_only"]
+    told = result.layers == 1 and not result.normed and result.on_objects.size
+    if not told or not result.order_lost or lost.low is None or lost.low <= ENOUGH:
+        return ""
+    place = max(result.order_lost, key=lambda p: float(result.order_lost[p].value or 0))
+    before, after = result.on_objects[:, place[1]]
+    return (
+        f" Keeping key-position alone costs {lost.phrase} of order: attention spreads over empty "
+        f"pixels, and the objects hold {after:.2f} of the attention of "
+        f"{head_name(*place)} instead of {before:.2f}. Where the scores still tell that something "
+        f"stands at a pixel, though not what, order is {result.numbers[OBJECTS].phrase}."
+    )
+
+
+def notes(result: TermAblation) -> tuple[str, ...]:
+    """Kinds of ablation, and why the raw split moves."""
+    whole = (
+        "with LayerNorm, whose scale differs by key, even the result for key-position as a whole "
+        "depends on the gauge."
+        if result.normed
+        else "for key-position as a whole the result does not depend on the gauge"
+        + (" in the first layer." if result.layers > 1 else ".")
+    )
+    raw = RAW + ("." if result.normed else ". Only their sum is a fact about the model.")
+    placebo = result.numbers["order_placebo"].sample
+    draws = 0 if placebo is None else len(placebo.top)
+    return (
+        "Flatten replaces a term on the patch keys by its mean over them and leaves CLS alone: "
+        + whole,
+        *([raw] if (result.table["gauge"] == "raw").any() else []),
+        *([TOLD] if result.numbers[OBJECTS].n else []),
+        *([SHAPE] if result.layers == 1 else []),
+        "The placebo keeps the term and subtracts a random row, orthogonal to it and of the same "
+        "size. Placebo, permuted and resampled rows are means over "
+        f"{counted(draws, 'seeded draw')}; their intervals cover other draws and other labels.",
+        *result.notes,
+    )

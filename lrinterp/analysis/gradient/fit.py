@@ -27,7 +27,7 @@ from lrinterp.decomposition import (
 from lrinterp.encoders import build_tower, initialise, tower_from_plain, tower_plain
 from lrinterp.result import Metric
 from lrinterp.run import Edit, Run, TowerRun
-from lrinterp.run.places import Index
+from lrinterp.run.passes import Index
 from lrinterp.scoring import order_credit
 from lrinterp.stats import GAP, Sample
 

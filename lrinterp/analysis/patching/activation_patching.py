@@ -9,9 +9,14 @@ import numpy as np
 import pandas as pd
 
 from lrinterp.analysis.contrast import Contrast, contrasts
-from lrinterp.analysis.patching.agreement import NUMBERS, agreement, scalars, words_of
-from lrinterp.analysis.patching.figures import patching_figures
-from lrinterp.analysis.patching.rows import EXACT, MOST_WORK, patch, work_of
+from lrinterp.analysis.patching.effects import EXACT, MOST_WORK, patch, work_of
+from lrinterp.analysis.patching.patching_figures import (
+    AGREED,
+    agreed_metrics,
+    agreed_words,
+    agreement,
+    patching_figures,
+)
 from lrinterp.analysis.subject import focus, over_pictures
 from lrinterp.axes import Pixels
 from lrinterp.metric import joined
@@ -56,12 +61,17 @@ class ActivationPatching(Result):
             row = self.strongest(encoder)
             where = Metric(value=head_name(row["layer"], row["head"]), estimator="name")
             found |= {f"{encoder}_z_head": where, f"{encoder}_z_effect": effect}
-        return joined(found, scalars(agreement(self.table)))
+        return joined(found, agreed_metrics(self.agreed))
+
+    @cached_property
+    def agreed(self) -> pd.DataFrame:
+        """How far attribution agrees with exact patching: `agreement` of the table."""
+        return agreement(self.table)
 
     def strongest(self, encoder: str) -> dict[str, Any]:
         """The head output whose denoising patch restores most of the margin, of those patched."""
-        chosen = (self.table["site"] == "z") & (self.table["direction"] == "denoising")
-        part = self.table[chosen & (self.table["encoder"] == encoder) & self.table["exact"]]
+        part = self.table[self.table["encoder"] == encoder]
+        part = part.query("site == 'z' and direction == 'denoising' and exact")
         return max(records(part), key=lambda row: abs(row["effect"]))
 
     @property
@@ -72,20 +82,16 @@ class ActivationPatching(Result):
     @property
     def finding(self) -> str:
         """The strongest head output of each tower, and what attribution is worth."""
-        parts = []
-        for encoder in dict.fromkeys(self.table["encoder"]):
-            row, effect = self.strongest(encoder), self.metrics[f"{encoder}_z_effect"]
-            parts.append(
-                f"in the {encoder} tower the output of {head_name(row['layer'], row['head'])} at "
-                f"{row['role']} restores {effect.phrase} of the margin"
-            )
-        text = "; ".join(parts)
+        text = "; ".join(
+            f"in the {encoder} tower the output of {self.metrics[f'{encoder}_z_head']} at "
+            f"{self.strongest(encoder)['role']} restores {effect.phrase} of the margin"
+            for encoder, effect in self.effects.items()
+        )
         said = f", captions that say “{self.template}”" if self.template else ""
         found = f"{text[0].upper()}{text[1:]} (denoising, {self.examples} pairs of pictures{said})."
         if self.table["exact"].all():
             return found
-        agreed = words_of(agreement(self.table))
-        return f"{found} Most cells are estimated by attribution ({agreed})."
+        return f"{found} Most cells are estimated by attribution ({agreed_words(self.agreed)})."
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -106,7 +112,7 @@ class ActivationPatching(Result):
             f"{'' if exact else '; of large towers before the last layer'}).",
             "Attribution estimates each effect to first order: slope of the margin at the base "
             "run times the change of the activation. It misses what a saturated softmax hides, "
-            f"and bends. Against exact patching: {words_of(agreement(self.table))} (Pearson's r, "
+            f"and bends. Against exact patching: {agreed_words(self.agreed)} (Pearson's r, "
             "Spearman's rho, slope through the origin; 1 is full agreement, 0 none; cells known "
             "by construction left out).",
             *(() if exact else (sampled,)),
@@ -119,9 +125,8 @@ class ActivationPatching(Result):
 
     def overview(self) -> pd.DataFrame:
         """The agreement of attribution and exact patching by tower, sample and site."""
-        rows = agreement(self.table)
-        numbers = {name: rows[name].map(two_digits) for name in NUMBERS}
-        return rows.assign(**numbers).astype(str) if len(rows) else rows
+        numbers = {name: self.agreed[name].map(two_digits) for name in AGREED}
+        return self.agreed.assign(**numbers).astype(str) if len(self.agreed) else self.agreed
 
     def figures(self) -> tuple[Figure, ...]:
         """By tower: sites by role, attention by query and key role, and the agreement."""

@@ -12,10 +12,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lrinterp.run import Edit, TowerRun
-from lrinterp.run.edit import ALL, MAP_SITES
+from lrinterp.run.edit import ALL, HEAD_SITES, MAP_SITES
 
 __all__ = [
-    "HEAD_SITES",
     "RESIDUAL_SITES",
     "apart",
     "cell_sums",
@@ -28,8 +27,7 @@ __all__ = [
 ]
 
 RESIDUAL_SITES = ("resid_pre", "attn_out")
-HEAD_SITES = ("q", "k", "v", "z")
-"""Sites that are patched; an MLP's output is in the next layer's stream."""
+"""Those that are patched; an MLP's output is in the next layer's stream."""
 IDENTICAL = 1e-6
 
 
@@ -109,11 +107,10 @@ def cell_sums(
     `values` by hook, shaped as the activations. Cost: one product with the masks of the roles for
     each hook, however many cells it has.
     """
-    device = next(iter(values.values())).device
-    masks = torch.stack(list(roles.values())).to(device)
-    masks = torch.cat([masks, torch.ones_like(masks[:1])]).double()
+    masks = torch.stack(list(roles.values()))
+    masks = torch.cat([masks, torch.ones_like(masks[:1])])
     place: dict[str | None, int] = {None: 0} | {name: i for i, name in enumerate((*roles, ALL))}
-    tables = {hook: role_sums(hook, values[hook], masks) for hook in values}
+    tables = {hook: role_sums(hook, own, masks.to(own.device)) for hook, own in values.items()}
     return torch.stack(
         [
             tables[hook_of(cell)][place[query_of(cell)], place[cell.role], (cell.heads or (0,))[0]]
@@ -123,12 +120,13 @@ def cell_sums(
 
 
 def role_sums(
-    hook: str, values: Float[Tensor, "example ..."], masks: Float[Tensor, "role example pos"]
+    hook: str, values: Float[Tensor, "example ..."], masks: Bool[Tensor, "role example pos"]
 ) -> Float[Tensor, "query key head example"]:
     """Sums by query role (one without queries), key role and head (one without heads)."""
+    where = masks.double()
     if hook.endswith(MAP_SITES):
-        keys = einsum(values.double(), masks, "n head query key, role n key -> role n head query")
-        return einsum(keys, masks, "key n head pos, query n pos -> query key head n")
+        keys = einsum(values.double(), where, "n head query key, role n key -> role n head query")
+        return einsum(keys, where, "key n head pos, query n pos -> query key head n")
     sums = values.sum(-1).double()
     by_head = sums if sums.ndim == 3 else sums[..., None]
-    return einsum(by_head, masks, "n pos head, role n pos -> role head n")[None]
+    return einsum(by_head, where, "n pos head, role n pos -> role head n")[None]

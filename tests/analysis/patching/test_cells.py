@@ -1,21 +1,26 @@
-"""Cells by name, and sums over overlapping roles against sums entry by entry."""
+"""Cells by name, sums over overlapping roles, and patches by hand and against plain runs."""
 
+import numpy as np
 import pytest
 import torch
 
+from lrinterp import DualEncoder, InputError, Scenes, Split, World, preset
 from lrinterp.analysis.patching.cells import (
-    HEAD_SITES,
     RESIDUAL_SITES,
     cell_sums,
     cells_of,
     hook_of,
     is_full,
+    layer_of,
     query_of,
+    same,
 )
 from lrinterp.axes import Tokens
-from lrinterp.encoders import DualEncoder, build_tower, tower_from_plain
-from lrinterp.run import Places, TowerRun
-from lrinterp.run.edit import ALL, MAP_SITES
+from lrinterp.encoders import build_tower, tower_from_plain
+from lrinterp.run import Edit, Places, TowerRun, margins, under
+from lrinterp.run.edit import ALL, HEAD_SITES, MAP_SITES
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 N, POS, HEADS, WIDTH = 3, 5, 2, 4
 
@@ -69,3 +74,205 @@ def test_sums_over_overlapping_roles_entry_by_entry():
                     else:
                         total += float(values[p, head].sum())
             assert row[n].item() == pytest.approx(total, abs=1e-5)
+
+
+# Exact patches
+
+
+def pictures(examples, rows: list[tuple[list[int], list[int]]]) -> np.ndarray:
+    """The indices of pictures by their labels and pixels."""
+    keys = zip(examples.image_labels.tolist(), examples.image_pixels.tolist(), strict=True)
+    place = {(tuple(labels), tuple(pixels)): i for i, (labels, pixels) in enumerate(keys)}
+    return np.array([place[tuple(labels), tuple(pixels)] for labels, pixels in rows])
+
+
+def runs_of(
+    model: DualEncoder, tower: str, base: Tokens, source: Tokens, roles
+) -> tuple[TowerRun, TowerRun]:
+    """Two runs whose positions play the same roles."""
+    places = Places(roles=roles)
+    return TowerRun(model, tower, base, places), TowerRun(model, tower, source, places)
+
+
+def margin_of(run: TowerRun, direction: torch.Tensor) -> torch.Tensor:
+    return (run.embeddings.double() * direction.double()).sum(-1)
+
+
+@pytest.fixture
+def micro_pair(micro, micro_examples) -> tuple[TowerRun, TowerRun]:
+    """Corrupted: dog, background, cat. Clean: cat, background, dog."""
+    i, j = pictures(micro_examples, [([3, 2], [0, 2]), ([2, 3], [0, 2])])
+    base, source = (micro_examples.image.at(slice(k, k + 1)) for k in (i, j))
+    roles = {name: mask[[i]] for name, mask in micro_examples.roles["image"].items()}
+    return runs_of(micro, "image", base, source, roles)
+
+
+CLEAN = torch.tensor([[1.0, -1.0]])
+"""The direction of clean's order: cat is -x, dog is -y."""
+A = np.exp([12.0, 10, 10, 14]) / np.exp([12.0, 10, 10, 14]).sum()
+"""Attention of head 0 from CLS in both runs: CLS, left object, background, right object."""
+
+
+def along(x: float, y: float) -> float:
+    """The margin of an embedding that points along (x, y)."""
+    return (x - y) / np.hypot(x, y)
+
+
+def cell(
+    source: TowerRun, site: str, role: str, *, head: int | None = None, query: str = ALL
+) -> Edit:
+    """A cell of the first layer."""
+    place = {"heads": None if head is None else (head,), "queries": query, "role": role}
+    return Edit(what=site, how="patch", tower=source.name, layers=(0,), source=source, **place)
+
+
+def test_patches_of_the_micro_model_by_hand(micro_pair: tuple[TowerRun, TowerRun]):
+    """Taking one object's value from the clean run leaves two of its kind and none of the other;
+    the background holds nothing; what CLS reads is all that its own output depends on.
+    """
+    base, source = micro_pair
+    corrupted, clean = along(-A[3], -A[1]), along(-A[1], -A[3])
+    by_hand = {
+        cell(source, "v", "left", head=0): along(-A[1] - A[3], 0),  # cat twice
+        cell(source, "v", "right", head=0): along(0, -A[1] - A[3]),  # dog twice
+        cell(source, "v", "background", head=0): corrupted,
+        cell(source, "v", "left", head=1): corrupted,
+        cell(source, "z", "CLS", head=0): clean,
+        cell(source, "z", "CLS", head=1): corrupted,
+        cell(source, "attn_out", "CLS"): clean,
+        cell(source, "attn_out", "left"): corrupted,
+        cell(source, "k", "left", head=0): corrupted,
+        cell(source, "resid_pre", "left"): along(-A[1] - A[3], 0),
+        cell(source, "resid_pre", ALL): clean,
+    }
+    found = margins(base, list(by_hand), CLEAN)[:, 0]
+    for patch, margin, expected in zip(by_hand, found, by_hand.values(), strict=True):
+        assert margin.item() == pytest.approx(expected, abs=1e-6), patch
+
+
+def test_identical_cells_of_the_micro_model(micro_pair: tuple[TowerRun, TowerRun]):
+    """Both objects draw alike, so what CLS looks at is the same in both runs; their own keys and
+    values are not, though only the values matter.
+    """
+    base, source = micro_pair
+
+    def alike(site: str, role: str, query: str = ALL, head: int | None = 0) -> bool:
+        return bool(same(base, source, [cell(source, site, role, head=head, query=query)])[0])
+
+    assert alike("q", "CLS")
+    assert not alike("q", "left")
+    assert not alike("k", "left")
+    assert not alike("v", "right")
+    assert alike("v", "right", head=1)
+    assert alike("v", "background")
+    for site in MAP_SITES:
+        assert alike(site, "left", query="CLS")
+        assert alike(site, "right", query="CLS")
+    assert alike("attn_scores", "right", query="left")  # two labels at right angles
+    assert not alike("z", "left")
+    assert alike("resid_pre", "CLS", head=None)
+    assert not alike("resid_pre", ALL, head=None)
+
+
+def random_pair(noisy, tower: str) -> tuple[TowerRun, TowerRun, torch.Tensor]:
+    """A random model of two layers with norms, MLPs and biases, on inputs that differ in order,
+    and a fixed random direction.
+    """
+    split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
+    scenes = Scenes(World(n_pixels=4, n_labels=5), split)
+    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
+    scales = {"std_W_E": 1.0, "std_W_pos": 1.0, "std_weights": 0.5}
+    config = preset("full", **sizes, **scales, image_layers=2, text_layers=2)
+    model = noisy(DualEncoder.build(config, scenes.sizes, 0), 4, 0.3)
+    examples = scenes.examples(["unseen_pair"])
+    if tower == "image":
+        index = pictures(examples, [([2, 3], [0, 2]), ([2, 4], [1, 3]), ([4, 3], [1, 2])])
+        other = pictures(examples, [([3, 2], [0, 2]), ([4, 2], [1, 3]), ([3, 4], [1, 2])])
+        tokens = examples.image
+    else:
+        stated = examples.caption_labels.tolist()
+        index = np.array([stated.index(pair) for pair in ([2, 3], [2, 4], [4, 3])])
+        other = np.array([stated.index(pair) for pair in ([3, 2], [4, 2], [3, 4])])
+        tokens = examples.text
+    clean, corrupted = (tokens.at(torch.from_numpy(i)) for i in (index, other))
+    roles = {name: mask[index] for name, mask in examples.roles[tower].items()}
+    width = model.towers[tower].cfg.d_vocab_out
+    direction = torch.randn(3, width, generator=torch.Generator().manual_seed(1))
+    return *runs_of(model, tower, clean, corrupted, roles), direction
+
+
+def entries(one: Edit, run: TowerRun) -> list[tuple]:
+    """The entries of an activation that a cell patches, one index each."""
+
+    def wanted(example: int, role: str) -> list[int]:
+        whole, roles = range(run.n_positions), run.places.roles
+        return [p for p in whole if role == ALL or roles[role][example, p]]
+
+    found, head = [], (one.heads or (None,))[0]
+    for example in range(len(run)):
+        for key in wanted(example, one.role):
+            if query := query_of(one):
+                found += [(example, head, q, key) for q in wanted(example, query)]
+            else:
+                found.append((example, key) if head is None else (example, key, head))
+    return found
+
+
+def plain_run(run: TowerRun, one: Edit, taken: torch.Tensor, direction: torch.Tensor):
+    """One forward pass from the tokens with one hook that copies entry by entry."""
+
+    def copy(activation, hook):
+        for where in entries(one, run):
+            activation[where] = taken[where]
+        return activation
+
+    logits = run.tower.run_with_hooks(run.inputs.values, fwd_hooks=[(hook_of(one), copy)])
+    pooled = logits[torch.arange(len(logits)), run.inputs.pool]
+    return (pooled / pooled.norm(dim=-1, keepdim=True) * direction).sum(-1)
+
+
+@pytest.mark.parametrize("tower", ["image", "text"])
+@torch.no_grad()
+def test_every_cell_of_every_site_equals_a_plain_run(noisy, tower: str):
+    base, source, direction = random_pair(noisy, tower)
+    _, taken = base.tower.run_with_cache(source.inputs.values)
+    cells = cells_of(source)
+    intact, moved = margin_of(base, direction), set()
+    alike = same(base, source, cells)
+    for one, found, unmoved in zip(cells, margins(base, cells, direction), alike, strict=True):
+        expected = plain_run(base, one, taken[hook_of(one)], direction)
+        torch.testing.assert_close(found.float(), expected, atol=1e-5, rtol=0)
+        if (found - intact).abs().max() > 1e-4:
+            moved.add(hook_of(one))
+        if unmoved:
+            torch.testing.assert_close(found, intact, atol=1e-5, rtol=0)
+        if is_full(one):
+            torch.testing.assert_close(found, margin_of(source, direction), atol=1e-6, rtol=0)
+    assert moved == {hook_of(one) for one in cells}
+    assert len(moved) == 2 * 8
+    assert (margin_of(source, direction) - intact).abs().min() > 1e-3
+
+
+def test_patches_made_together_equal_those_made_one_by_one(noisy):
+    """Also where doses or sources differ, which no single choice of entries can make."""
+    base, source, direction = random_pair(noisy, "text")
+    again = source.at(slice(None))
+    cells = [one for one in cells_of(source) if layer_of(one) == 1 and one.what in ("z", "pattern")]
+    mixed = [one.scaled(0.5) if i % 2 else one for i, one in enumerate(cells)]
+    mixed += [cell(again, "q", role, head=0) for role in base.places.roles]
+    mixed += [cell(source, "q", role, head=0) for role in base.places.roles]
+    for some in (cells, mixed):
+        single = torch.stack([margin_of(under(base, one), direction) for one in some])
+        torch.testing.assert_close(margins(base, some, direction), single, atol=1e-6, rtol=0)
+    assert not torch.allclose(margins(base, cells, direction), single[: len(cells)], atol=1e-4)
+
+
+def test_a_hook_that_never_fires_is_named(micro_pair: tuple[TowerRun, TowerRun]):
+    """The micro-model has no MLP, and one layer."""
+    base, source = micro_pair
+    for what in (margins, lambda run, cells, _: same(run, source, cells)):
+        with pytest.raises(InputError, match=r"mlp_out' of the image tower never"):
+            what(base, [cell(source, "mlp_out", "CLS")], CLEAN)
+    second = Edit(what="resid_pre", how="patch", layers=(1,), role="CLS", source=source)
+    with pytest.raises(ValueError, match="layer: expected 0 to 0, got 1"):
+        margins(base, [second], CLEAN)

@@ -1,45 +1,42 @@
-"""Ablations of a run, kept as a table and as the order credit of every picture."""
+"""Ablations of a run, measured: a table, and by metric the credit of every picture."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from tqdm.auto import tqdm
 
-from lrinterp.analysis.ablation.controls import predictions
-from lrinterp.analysis.ablation.estimate import (
-    AGREEMENT,
-    estimate_rows,
-    head_estimates,
-    strongest_and_random,
-)
-from lrinterp.analysis.ablation.rows import (
+from lrinterp.analysis.ablation.ablations import (
     ALONE,
-    NAMED,
-    PIECES,
+    NUMBERS,
+    ORDERS,
     REMOVED,
     Ablation,
+    cells_of,
     is_random,
-    label_of,
     one_head,
     row_of,
     within,
 )
-from lrinterp.analysis.read import LABELS, Place
+from lrinterp.analysis.ablation.order_heads import (
+    estimate_note,
+    estimate_rows,
+    head_estimates,
+    strongest_and_random,
+)
+from lrinterp.analysis.read import Place
 from lrinterp.analysis.subject import focus, heads_of, over_pictures, untrained
 from lrinterp.axes import Scores
 from lrinterp.encoders import DualEncoder
-from lrinterp.metric import joined
 from lrinterp.result import Metric
 from lrinterp.run import InputIndependent, Run, knows_objects, record
 from lrinterp.run.edit import ATTENTION
 from lrinterp.scenes import SETS
-from lrinterp.scoring import METRICS, credits, margin_weights
+from lrinterp.scoring import METRICS, credits, order_credit
 from lrinterp.stats import GAP, SHARE, Sample, Scale
-from lrinterp.wording import plain_number
 
-__all__ = ["NOTHING", "Runs", "comparisons", "measure"]
+__all__ = ["NOTHING", "MeasuredAblations", "comparisons"]
 
 PATIENCE = 2
 """Seconds before a progress bar shows."""
@@ -55,17 +52,17 @@ NO_OBJECTS = (
 NO_RECIPE = "No untrained model in the table: this model has no recipe to start from."
 
 Credit = Float[np.ndarray, "draw image"]
-Measured = dict[tuple[str, str], Credit]
+Credits = dict[tuple[str, str], Credit]
 """By metric and candidates: the credit of every picture in every draw."""
 
 
-def measure(run: Run, ablation: Ablation, draws: int = 1) -> Measured:
+def measure(run: Run, ablation: Ablation, draws: int = 1) -> Credits:
     """Credit of every picture by metric and candidates, in each of some seeded draws."""
     runs = (run.under(*within(run.model, ablation, seed)) for seed in range(draws))
     return credits_of(run, [edited.scores for edited in runs])
 
 
-def credits_of(run: Run, scores: Sequence[Scores]) -> Measured:
+def credits_of(run: Run, scores: Sequence[Scores]) -> Credits:
     """Credit of every picture by metric and candidates, from the scores of each draw."""
     return {
         pair: np.stack([credits(one, run.examples, *pair) for one in scores])
@@ -74,45 +71,42 @@ def credits_of(run: Run, scores: Sequence[Scores]) -> Measured:
     }
 
 
-def table_rows(run: Run, ablation: Ablation, measured: Measured) -> Iterator[dict[str, Any]]:
+def table_rows(run: Run, ablation: Ablation, measured: Credits) -> Iterator[dict[str, Any]]:
     """Table rows of one measured ablation; intervals cover draws and labels."""
     for pair, values in measured.items():
         interval = Sample.mean(values, run.examples.image_units).interval
         yield row_of(run, ablation, pair, vars(interval))
 
 
-class Runs:
+class MeasuredAblations:
     """What has been measured so far of one model on the pictures of one set."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.table: list[dict[str, Any]] = []
-        self.measured: dict[Ablation, Measured] = {}
+        self.measured: dict[Ablation, Credits] = {}
         """By ablation, as the towers know it (`within`)."""
         self.notes: list[str] = []
 
-    def measure(
-        self, ablations: Sequence[Ablation], draws: int, asked: Sequence[Ablation] = ()
-    ) -> None:
-        """Every ablation, random ones in some draws; `asked` for may not be left out.
+    def measure(self, ablations: Sequence[Ablation], draws: int) -> None:
+        """Every ablation, random ones in some draws.
 
-        Others are left out, with a note, where the inputs do not allow them.
+        What the inputs do not allow is left out, with a note.
         """
         placed = knows_objects(self.run.towers["image"])
-        bar = tqdm((*ablations, *asked), unit="ablation", delay=PATIENCE, disable=None, leave=False)
+        bar = tqdm(ablations, unit="ablation", delay=PATIENCE, disable=None, leave=False)
         for one in bar:
-            bar.set_description(label_of(one, self.run.model), refresh=False)  # it would not wait
+            label = "/".join(cells_of(one, self.run.model).values())
+            bar.set_description(label, refresh=False)  # it would not wait
             if needs_objects(one) and not placed:
                 self.notes += [] if NO_OBJECTS in self.notes else [NO_OBJECTS]
                 continue
             try:
                 self.keep(one, measure(self.run, one, draws if is_random(one) else 1))
             except InputIndependent as error:
-                if one in asked:
-                    raise
                 self.notes.append(f"Left out: {error}.")
 
-    def keep(self, ablation: Ablation, measured: Measured) -> None:
+    def keep(self, ablation: Ablation, measured: Credits) -> None:
         """Keep one ablation."""
         if (own := within(self.run.model, ablation)) not in self.measured:
             self.measured[own] = measured
@@ -123,59 +117,70 @@ class Runs:
         estimates = head_estimates(self.run)
         chosen = strongest_and_random(estimates)
         bar = tqdm(chosen, unit="head", delay=PATIENCE, disable=None, leave=False)
-        exact = {place: self.margin_change(place) for place in bar}
-        rows = list(estimate_rows(self.run, estimates, exact))
+        rows = list(estimate_rows(self.run, estimates, {p: self.margin_change(p) for p in bar}))
         self.table += rows
         self.notes.append(estimate_note(estimates.size, rows))
 
     def margin_change(self, place: Place) -> Float[np.ndarray, "image"]:
         """Measure one head: what its removal does to the order margin of each picture."""
-        ablation, weights = one_head(*place), margin_weights(self.run.examples)
-        scores = self.run.under(*within(self.run.model, ablation)).scores
-        self.keep(ablation, credits_of(self.run, [scores]))
-        return ((scores.cpu() - self.run.scores.cpu()) * weights).sum(1).double().numpy()
+        ablation = one_head(*place)
+        edited = self.run.under(*within(self.run.model, ablation))
+        self.keep(ablation, credits_of(self.run, [edited.scores]))
+        return (edited.margin - self.run.margin).cpu().numpy()
 
-    def order(self, *of: Ablation) -> Metric:
-        """Mean order under an ablation, or of two the paired difference; NOTHING if unmeasured."""
+    def accuracy(
+        self, *of: Ablation, pair: tuple[str, str] = METRICS[0], chance: float | None = None
+    ) -> Metric:
+        """Mean accuracy under an ablation, or of two the paired difference.
+
+        Order, where nothing else is asked; NOTHING where an ablation is not measured.
+        """
         own = [within(self.run.model, one) for one in of]
         if not self.measured.keys() >= set(own):
             return NOTHING
-        one, *others = (self.measured[known]["order", "pair"] for known in own)
+        one, *others = (self.measured[known][pair] for known in own)
         if not others:
-            return self.over(one, SHARE, chance=self.run.examples.chance)
+            return self.over(one, SHARE, chance=chance)
         return self.over(one - others[0].mean(0), GAP, estimator="difference")
+
+    def numbers(self, keys: Container[str]) -> dict[str, Metric]:
+        """Some of NUMBERS by key; NOTHING for one that is not measured."""
+        chance = self.run.examples.chance
+        return {
+            key: self.accuracy(*of, pair=pair, chance=chance if key in ORDERS else None)
+            for key, (of, pair) in NUMBERS.items()
+            if key in keys
+        }
+
+    def gaps(self) -> dict[str, Metric]:
+        """Order under each control that algebra predicts, less the prediction: `_gap` in its key.
+
+        One layer and two objects: 1 - intact where the picture is reversed or the attention on its
+        objects exchanged, chance where it is a bag. All else is evidence: nothing predicts it.
+        """
+        run, found = self.run, {}
+        if run.model.image.cfg.n_layers > 1 or run.examples.image_labels.shape[1] > 2:
+            return {}
+        turned = 1 - order_credit(run.scores, run.examples)
+        bag = np.full_like(turned, run.examples.chance)
+        predicted = {"reversed": turned, "exchanged": turned, "equalised": bag}
+        for name, wanted in predicted.items():
+            own = within(run.model, ORDERS[f"order_{name}"][0])
+            if own in self.measured:
+                gap = self.measured[own][METRICS[0]] - wanted
+                found[f"order_{name}_gap"] = self.over(gap, GAP, estimator="difference")
+        return found
 
     def lost(self, **kind: Any) -> dict[Place, Metric]:
         """By layer and head: intact minus ablated order, paired; of large towers some heads."""
         places = heads_of(self.run.model)
-        found = {place: self.order((), one_head(*place, **kind)) for place in places}
+        found = {place: self.accuracy((), one_head(*place, **kind)) for place in places}
         return {place: metric for place, metric in found.items() if metric is not NOTHING}
-
-    def numbers(self) -> dict[str, Metric]:
-        """By summary key: orders, labels told apart, and `_gap`: measured minus predicted order."""
-        orders = {key: self.order(*of) for key, of in NAMED.items()}
-        labels = self.measured[within(self.run.model, REMOVED)]["label_set", "closed"]
-        apart = {
-            f"{key}_gap": orders[key].sample.top - wanted  # type: ignore[union-attr]
-            for key, wanted in predictions(self.run).items()
-            if orders[key] is not NOTHING
-        }
-        gaps = {key: self.over(gap, GAP, estimator="difference") for key, gap in apart.items()}
-        return joined(orders, {LABELS: self.over(labels, SHARE)}, gaps)
-
-    def pieces(self) -> dict[str, Metric]:
-        """By key of PIECES: accuracies under the ablations that are measured."""
-        known = {
-            key: self.measured[own][pair]
-            for key, (ablation, pair) in PIECES.items()
-            if (own := within(self.run.model, ablation)) in self.measured
-        }
-        return {key: self.over(values, SHARE) for key, values in known.items()}
 
     @property
     def credits(self) -> dict[Ablation, Float[np.ndarray, "image"]]:
         """By ablation: the order credit of every picture in the first draw."""
-        return {own: found["order", "pair"][0] for own, found in self.measured.items()}
+        return {own: found[METRICS[0]][0] for own, found in self.measured.items()}
 
     def over(self, values: Credit, scale: Scale, **about: Any) -> Metric:
         """The mean of some values over draws and pictures."""
@@ -188,23 +193,6 @@ def needs_objects(ablation: Ablation) -> bool:
     return any(
         edit.tower == "image" and (edit.how == "keep_objects" or edit.what == ATTENTION)
         for edit in ablation
-    )
-
-
-def estimate_note(n_heads: int, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Which heads were measured, and how far the estimate can be trusted for the others."""
-    agreed = [row for row in rows if row["metric"] == AGREEMENT]
-    measured = agreed[0]["n"]
-    pearson, spearman = (
-        "undefined" if row["value"] is None else plain_number(row["value"]) for row in agreed
-    )
-    return (
-        f"Of the {n_heads} heads of the image tower {measured} are measured, too many to measure "
-        "all: the strongest by a first-order estimate of the mean order margin (gradient at the "
-        "intact scores times what flattening adds to them), and others drawn at random. Order lost "
-        f"is known of these alone. Over the {measured} measured heads, estimated and exact change "
-        f"of the margin agree with Pearson's r {pearson} and Spearman's rho {spearman} (1: the "
-        "estimate ranks heads as removal does; 0: it says nothing)."
     )
 
 

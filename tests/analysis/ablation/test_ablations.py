@@ -4,18 +4,19 @@ import pytest
 
 from lrinterp import DualEncoder, Scenes, Split, World, preset
 from lrinterp.analysis import subject
-from lrinterp.analysis.ablation.rows import (
+from lrinterp.analysis.ablation.ablations import (
     DOSES,
-    NAMED,
+    NUMBERS,
+    ORDERS,
     REMOVED,
+    SUMMARY,
     cells_of,
     is_random,
-    label_of,
     one_head,
     standard,
     within,
 )
-from lrinterp.analysis.subject import heads_of, is_large
+from lrinterp.analysis.subject import is_large
 from lrinterp.run import KINDS, Edit
 
 
@@ -27,9 +28,14 @@ def towers(image: int = 1, text: int = 1) -> DualEncoder:
     return DualEncoder.build(config, scenes.sizes, 0)
 
 
+def labels_of(model: DualEncoder) -> list[str]:
+    return ["/".join(cells_of(one, model).values()) for one in standard(model)]
+
+
 def test_the_standard_table_holds_what_is_promised():
+    """In a tower of one layer the pooled row alone is edited."""
     model = towers()
-    labels = [label_of(one, model) for one in standard(model)]
+    labels, cells = labels_of(model), [cells_of(one, model) for one in standard(model)]
     assert len(set(labels)) == len(labels)
     first = "image/{}/{}/{}/{}/{}/0/pooled".format
     for union in ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP", "EP+PP+bP"):
@@ -42,66 +48,55 @@ def test_the_standard_table_holds_what_is_promised():
         assert first("attention", head, "exchange", "1", "canonical") in labels
     for dose in list(DOSES)[:-1]:
         assert first("EP+PP+bP", "all", "flatten", f"{dose:g}", "canonical") in labels
-    cells = [cells_of(one, model) for one in standard(model)]
     assert {row["kind"] for row in cells} == {"none", *KINDS} - {"patch", "add"}
     assert {row["terms"] for row in cells} >= {"VP", "EP+VP", "EP+PP+bP+VP"}
     assert {row["encoder"] for row in cells} == {"image", "text", "both"}
-
-
-def test_a_tower_of_one_layer_is_edited_in_its_pooled_row_alone():
-    model = towers()
-    for ablation in standard(model):
-        cells = cells_of(ablation, model)
-        assert (cells["layers"], cells["queries"]) == ("0", "pooled")
-    assert standard(model)[0] == ()
+    assert {(row["layers"], row["queries"]) for row in cells} == {("0", "pooled")}
     assert within(model, (Edit(layers=(0,)),)) == within(model, REMOVED)
 
 
 def test_a_deep_tower_is_edited_in_all_layers_in_each_and_in_its_heads():
     model = towers(3, 2)
-    labels = [label_of(one, model) for one in standard(model)]
+    labels = labels_of(model)
     assert len(set(labels)) == len(labels)
     gauges = {"all": "canonical, means", "0": "canonical", "1": "means", "2": "means"}
     place = "image/EP+PP+bP/{}/flatten/0/{}/{}/{}".format
     assert place("all", gauges["all"], "all", "all") in labels
     assert place("all", gauges["all"], "all", "pooled") in labels
     for layer in "012":
-        assert place("all", gauges[layer], layer, "all") in labels
-        for head in "01":
+        for head in ("all", "0", "1"):
             assert place(head, gauges[layer], layer, "all") in labels
-            one = one_head(int(layer), int(head))
-            assert label_of(one, model) == place(head, gauges[layer], layer, "all")
-    assert heads_of(model) == [(layer, head) for layer in range(3) for head in range(2)]
+        one = cells_of(one_head(int(layer), 1), model)
+        assert "/".join(one.values()) == place("1", gauges[layer], layer, "all")
 
 
 def test_a_large_tower_gets_a_short_list_without_heads(monkeypatch):
+    """And with all that the summary is made of."""
     model = towers(2)
     full = len(standard(model))
     assert not is_large(model)
     monkeypatch.setattr(subject, "LARGE", 3)
-    assert is_large(model)
     short = standard(model)
     assert len(short) < full / 2
-    assert all(edit.heads is None for one in short for edit in one)
-    assert not any(edit.gauge == "raw" for one in short for edit in one)
-    assert {within(model, one) for one, *_ in NAMED.values()} <= set(short)
+    assert all(edit.heads is None and edit.gauge != "raw" for one in short for edit in one)
+    assert {within(model, one) for of in ORDERS.values() for one in of} <= set(short)
+
+
+def test_numbers_are_those_of_the_summary_and_of_every_metric_under_some_ablations():
+    assert tuple(NUMBERS)[: len(SUMMARY)] == SUMMARY
+    assert NUMBERS["order_placebo_minus_without"] == (
+        ORDERS["order_placebo"] + (REMOVED,),
+        ("order", "pair"),
+    )
+    assert NUMBERS["label_set_open_without_EP_VP"][1] == ("label_set", "open")
+    [[edit]], _ = NUMBERS["retrieval_closed_without_PE"]
+    assert (edit.what, edit.how, edit.gauge, edit.layers) == ("PE", "zero", "raw", (0,))
 
 
 def test_doses_go_from_the_term_turned_round_to_the_intact_model():
     assert list(DOSES) == [-1, -0.5, 0, 0.5, 1]
-    assert DOSES[1] == ()
-    assert DOSES[0] == REMOVED
+    assert (DOSES[0], DOSES[1]) == (REMOVED, ())
     assert all(one[0].dose == dose for dose, one in DOSES.items() if dose != 1)
-
-
-@pytest.mark.parametrize(
-    "key", ["order_placebo_minus_without", "order_intact_minus_key_position_only"]
-)
-def test_differences_are_of_two_that_are_listed(key):
-    model = towers(2)
-    one, other = (within(model, ablation) for ablation in NAMED[key])
-    assert {one, other} <= set(standard(model))
-    assert one != other
 
 
 def test_draws_are_seeds_of_every_edit():
@@ -109,7 +104,16 @@ def test_draws_are_seeds_of_every_edit():
     deep = towers(2, 2)
     assert [edit.seed for edit in within(deep, both, 4)] == [4, 4]
     assert within(deep, both) == both
-    assert is_random(both)
-    assert is_random((Edit(what="EE", how="resample", queries="pooled"), Edit()))
-    assert not is_random((Edit(), Edit(how="reverse")))
-    assert not is_random(())
+
+
+@pytest.mark.parametrize(
+    ("ablation", "random"),
+    [
+        ((Edit(what="EE", how="resample", queries="pooled"), Edit()), True),
+        ((Edit(how="placebo"),), True),
+        ((Edit(), Edit(how="reverse")), False),
+        ((), False),
+    ],
+)
+def test_what_draws_at_random(ablation, random):
+    assert is_random(ablation) is random

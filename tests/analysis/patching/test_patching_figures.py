@@ -1,12 +1,20 @@
-"""What the figures draw where a cell was patched, where it was estimated, and in deep towers."""
+"""What the figures draw where a cell was patched, where it was estimated; agreement by scipy."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import pearsonr, spearmanr
 
-from lrinterp.analysis.patching.cells import HEAD_SITES, RESIDUAL_SITES
-from lrinterp.analysis.patching.figures import patching_figures, place_of
-from lrinterp.run.edit import ALL, MAP_SITES
+from lrinterp.analysis.patching.cells import RESIDUAL_SITES
+from lrinterp.analysis.patching.patching_figures import (
+    agreed_metrics,
+    agreed_words,
+    agreement,
+    compared,
+    patching_figures,
+    place_of,
+)
+from lrinterp.run.edit import ALL, HEAD_SITES, MAP_SITES
 
 ROLES = ["CLS", "left", "right", "background"]
 
@@ -55,7 +63,6 @@ def test_small_towers_are_drawn_row_by_row():
     part = table[~table["site"].isin(MAP_SITES)]
     values = drawn(figures["sites-image"])
     assert set(values[np.isfinite(values)]) == set(part["effect"])
-    assert "estimate" not in figures["sites-image"].how_to_read
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -74,8 +81,6 @@ def test_deep_towers_are_drawn_layer_by_layer(exact: bool):  # noqa: FBT001
     for key, rows in chosen.items():
         values = drawn(figures[key])
         assert sorted(values[np.isfinite(values)]) == sorted(shown[rows])
-        assert ("the estimate by attribution" in figures[key].how_to_read) is not exact
-        assert figures[key].how_to_read.endswith(".")
         assert "how" not in figures[key].table
 
 
@@ -100,10 +105,52 @@ def test_places_in_words():
     assert place_of({"site": "attn_out", "layer": 0, "head": None}) == "L0 attn_out"
 
 
-def test_a_zero_is_explained_by_what_both_runs_share():
-    table = table_of(1, exact=True)
-    both = pd.concat([table, table.assign(encoder="text").replace("CLS", "EOT")])
-    photographs = {f.key: f.how_to_read for f in patching_figures(both, mirrored=True)}
-    assert "mirror image" in photographs["maps-image"]
-    assert "same words but one" in photographs["maps-text"]
-    assert "objects at the same places" in figures_of(table)["maps-image"].how_to_read
+# Agreement
+
+
+def numbers_of(n: int = 40, chosen: str = "all") -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    effect = rng.normal(size=n)
+    table = pd.DataFrame({"effect": effect, "attribution": 0.5 * effect + 0.1 * rng.normal(size=n)})
+    site = np.where(np.arange(n) % 2, "z", "k")
+    return table.assign(encoder="image", site=site, chosen=chosen, exact=True, known=False)
+
+
+def test_numbers_are_those_of_scipy():
+    table = numbers_of()
+    rows = agreement(table).set_index("site")
+    assert rows["n"].tolist() == [40, 20, 20]
+    for site, part in {"all sites": table, "z": table[table["site"] == "z"]}.items():
+        x, y = part["effect"], part["attribution"]
+        assert rows.loc[site, "pearson"] == pytest.approx(pearsonr(x, y)[0])
+        assert rows.loc[site, "spearman"] == pytest.approx(spearmanr(x, y)[0])
+        slope = np.linalg.lstsq(x.to_numpy()[:, None], y.to_numpy(), rcond=None)[0][0]
+        assert rows.loc[site, "slope"] == pytest.approx(slope)
+    summary = agreed_metrics(agreement(table))
+    assert list(summary) == [f"image_attribution_{k}" for k in ("pearson", "spearman", "slope")]
+    assert summary["image_attribution_slope"].n == 40
+    assert agreed_words(agreement(table)).startswith("image tower, 40 cells: r = 0.9")
+
+
+def test_cells_known_by_construction_or_not_patched_do_not_count():
+    table = numbers_of()
+    table.loc[:4, "known"] = True
+    table.loc[5:9, "exact"] = False
+    table.loc[:9, "attribution"] = 100.0
+    assert len(compared(table)) == 30
+    kept = agreement(table)
+    assert kept["n"].tolist()[0] == 30
+    assert kept["slope"].tolist()[0] == pytest.approx(0.5, abs=0.1)
+    assert agreed_metrics(agreement(table.assign(exact=False))) == {}
+
+
+def test_the_sample_and_the_strongest_are_kept_apart():
+    table = numbers_of()
+    table.loc[:9, "chosen"] = "strongest"
+    table.loc[10:29, "chosen"] = "random"
+    table.loc[30:, "chosen"] = "both"
+    whole = agreement(table)[lambda rows: rows["site"] == "all sites"].set_index("cells")["n"]
+    assert whole.to_dict() == {"random sample": 30, "strongest cells": 20}
+    assert {"image_attribution_slope", "image_strongest_attribution_slope"} <= set(
+        agreed_metrics(agreement(table))
+    )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from lrinterp.analysis.read import LABELS
 from lrinterp.analysis.subject import heads_of, is_large
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION
 from lrinterp.encoders import DualEncoder
@@ -20,14 +21,15 @@ __all__ = [
     "ALONE",
     "DOSES",
     "EXCHANGE",
-    "NAMED",
-    "PIECES",
+    "NUMBERS",
+    "ORDERS",
     "REMOVED",
+    "SUMMARY",
     "UNIONS",
     "WHOLE",
     "Ablation",
+    "cells_of",
     "is_random",
-    "label_of",
     "one_head",
     "row_of",
     "standard",
@@ -39,18 +41,23 @@ Ablation = tuple[Edit, ...]
 
 WHOLE = "+".join(KEY_POSITION)
 UNIONS = ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP")
+FIRST: Mapping[str, Any] = {"layers": (0,), "queries": POOLED}
+BY_WEIGHTS: Mapping[str, Any] = {**FIRST, "gauge": "canonical"}
+AS_THEY_STAND: Mapping[str, Any] = {**FIRST, "gauge": "raw", "how": "zero"}
+EXCHANGE: Mapping[str, Any] = {"how": "exchange", "what": ATTENTION}
 REMOVED, TEXT = (Edit(),), (Edit(tower="text"),)
 """Key-position of the image tower, or the text tower, flattened in all layers and query rows."""
-ALONE, PLACEBO = (Edit(how="keep"),), (Edit(how="placebo"),)
-EXCHANGE: Mapping[str, Any] = {"how": "exchange", "what": ATTENTION}
-NAMED: Mapping[str, tuple[Ablation, ...]] = {
+ALONE, PLACEBO, OBJECTS = ((Edit(how=how),) for how in ("keep", "placebo", "keep_objects"))
+VALUES = (Edit(what=VP, how="zero", **BY_WEIGHTS),)
+EP_VALUES = (Edit(what=f"EP+{VP}", **AS_THEY_STAND),)
+ORDERS: Mapping[str, tuple[Ablation, ...]] = {
     "order_intact": ((),),
     "order_without_key_position": (REMOVED,),
     "order_placebo": (PLACEBO,),
     "order_placebo_minus_without": (PLACEBO, REMOVED),
     "order_key_position_only": (ALONE,),
     "order_intact_minus_key_position_only": ((), ALONE),
-    "order_key_position_and_objects": ((Edit(how="keep_objects"),),),
+    "order_key_position_and_objects": (OBJECTS,),
     "order_without_text_key_position": (TEXT,),
     "order_without_both_key_position": (REMOVED + TEXT,),
     "order_reversed": ((Edit(how="reverse"),),),
@@ -61,54 +68,52 @@ NAMED: Mapping[str, tuple[Ablation, ...]] = {
     "order_equalised": ((Edit(how="equalise", what=ATTENTION),),),
 }
 """By summary key: an ablation whose mean order it is, or two whose paired difference it is."""
+SUMMARY = (*ORDERS, LABELS)
+IN_FULL: Mapping[str, Ablation] = {
+    "intact": (),
+    "without_key_position": REMOVED,
+    "placebo": PLACEBO,
+    "key_position_only": ALONE,
+    "key_position_and_objects": OBJECTS,
+    **{f"without_{term}": (Edit(what=term, **AS_THEY_STAND),) for term in ("EP", "PE", "PP", "bP")},
+    "without_VP": VALUES,
+    "without_EP_VP": EP_VALUES,
+}
+"""By name: ablations of which every accuracy is a number.
+
+Terms other than key-position are those of the first layer's pooled row, set to zero as the weights
+stand, as in the paper: how key-position divides into them is convention.
+"""
+NUMBERS: Mapping[str, tuple[tuple[Ablation, ...], tuple[str, str]]] = {
+    **{key: (of, METRICS[0]) for key, of in ORDERS.items()},
+    LABELS: ((REMOVED,), ("label_set", "closed")),
+    **{
+        "_".join((metric, *(() if candidates == "pair" else (candidates,)), name)): (
+            (ablation,),
+            (metric, candidates),
+        )
+        for name, ablation in IN_FULL.items()
+        for metric, candidates in METRICS
+    },
+}
+"""By key, those of the summary first: one ablation or two, the metric and its candidates."""
 DOSES: Mapping[float, Ablation] = {
     dose: () if dose == 1 else (Edit().scaled(1 - dose),) for dose in (-1.0, -0.5, 0.0, 0.5, 1.0)
 }
 """Key-position times each dose: flattening scaled by what is missing to 1, the intact model."""
-FIRST: Mapping[str, Any] = {"layers": (0,), "queries": POOLED}
-BY_WEIGHTS: Mapping[str, Any] = {**FIRST, "gauge": "canonical"}
 FIRST_LAYER: tuple[Ablation, ...] = (
     *((Edit(how=how, **BY_WEIGHTS),) for how in ("flatten", "placebo", "keep", "keep_objects")),
     (Edit(how="permute", **BY_WEIGHTS),),
     (Edit(what="key_content", how="resample", **BY_WEIGHTS),),
     *((Edit(what=union, **BY_WEIGHTS),) for union in UNIONS),
-    *(
-        (Edit(what=terms, how="zero", gauge="raw", **FIRST),)
-        for terms in (*UNIONS, WHOLE, *KEY_CONTENT)
-    ),
-    (Edit(what=VP, how="zero", **BY_WEIGHTS),),
-    (Edit(what=f"EP+{VP}", how="zero", gauge="raw", **FIRST),),
+    *((Edit(what=terms, **AS_THEY_STAND),) for terms in (*UNIONS, WHOLE, *KEY_CONTENT)),
+    VALUES,
+    EP_VALUES,
     (Edit(what=f"{WHOLE}+{VP}", **BY_WEIGHTS),),
 )
 """The pooled row of the first layer, all heads: key-position, its pieces, and the values.
 
 Split by weights, which a tower behind a pre-norm has in name alone.
-"""
-BY_NAME: Mapping[str, Ablation] = {
-    "intact": (),
-    "without_key_position": REMOVED,
-    "placebo": PLACEBO,
-    "key_position_only": ALONE,
-    "key_position_and_objects": (Edit(how="keep_objects"),),
-    **{
-        f"without_{term}": (Edit(what=term, how="zero", gauge="raw", **FIRST),)
-        for term in ("EP", "PE", "PP", "bP")
-    },
-    "without_VP": (Edit(what=VP, how="zero", **BY_WEIGHTS),),
-    "without_EP_VP": (Edit(what=f"EP+{VP}", how="zero", gauge="raw", **FIRST),),
-}
-PIECES: Mapping[str, tuple[Ablation, tuple[str, str]]] = {
-    f"{metric}{'' if candidates == 'pair' else '_' + candidates}_{name}": (
-        ablation,
-        (metric, candidates),
-    )
-    for name, ablation in BY_NAME.items()
-    for metric, candidates in METRICS
-}
-"""By key: an accuracy under an ablation.
-
-Terms other than key-position are those of the first layer's pooled row, set to zero as the weights
-stand, as in the paper: how key-position divides into them is convention.
 """
 FIRST_TEXT = tuple((Edit(how=how, tower="text", **BY_WEIGHTS),) for how in ("flatten", "keep"))
 INTACT = {
@@ -121,7 +126,7 @@ def standard(model: DualEncoder) -> list[Ablation]:
     """The ablations of the standard table, as its towers know them, in the order of its rows."""
     places = heads_of(model)
     layers = list(dict.fromkeys(layer for layer, _ in places))
-    listed = [one for one, *_ in NAMED.values()]
+    listed = [one for one, *_ in ORDERS.values()]
     if len(layers) > 1:
         listed += [(Edit(queries=POOLED),), *((Edit(layers=(layer,)),) for layer in layers)]
     if is_large(model):
@@ -155,11 +160,6 @@ def cells_of(ablation: Ablation, model: DualEncoder) -> dict[str, str]:
     edit, *others = within(model, ablation)
     both = any(other.tower != edit.tower for other in others)
     return edit.cells(model.towers[edit.tower]) | ({"encoder": "both"} if both else {})
-
-
-def label_of(ablation: Ablation, model: DualEncoder) -> str:
-    """The cells as one string."""
-    return "/".join(cells_of(ablation, model).values())
 
 
 def row_of(

@@ -7,20 +7,18 @@ import pytest
 import torch
 
 from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, preset, record
-from lrinterp.analysis.ablation import estimate as ablation_estimate
-from lrinterp.analysis.ablation import measure as ablation_measure
-from lrinterp.analysis.ablation.estimate import AGREEMENT, CHANGE
-from lrinterp.analysis.ablation.measure import (
+from lrinterp.analysis.ablation import measured_ablations, order_heads
+from lrinterp.analysis.ablation.ablations import PLACEBO, REMOVED, one_head, standard, within
+from lrinterp.analysis.ablation.measured_ablations import (
     NOTHING,
-    Runs,
+    MeasuredAblations,
     comparisons,
     measure,
-    other_sets,
     table_rows,
 )
-from lrinterp.analysis.ablation.rows import PLACEBO, REMOVED, one_head, standard, within
-from lrinterp.run import Edit, InputIndependent
-from lrinterp.scoring import METRICS, credits, margin_weights
+from lrinterp.analysis.ablation.order_heads import AGREEMENT, CHANGE
+from lrinterp.run import Edit
+from lrinterp.scoring import METRICS, credits, margin_weights, order_credit
 from lrinterp.stats import mean_interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -120,30 +118,24 @@ def test_rows_of_the_table_carry_intervals_over_labels(micro, micro_examples):
 
 
 def test_every_draw_of_a_placebo_is_kept(run):
-    runs = Runs(run)
-    runs.measure([(), REMOVED, PLACEBO, PLACEBO], draws=3)
+    measured = MeasuredAblations(run)
+    measured.measure([(), REMOVED, PLACEBO, PLACEBO], draws=3)
     labels = [within(run.model, one) for one in ((), REMOVED, PLACEBO)]
-    assert list(runs.measured) == labels
-    assert [found["order", "pair"].shape for found in runs.measured.values()] == [
-        (1, 6),
-        (1, 6),
-        (3, 6),
-    ]
-    for seed, credit in enumerate(runs.measured[labels[2]]["order", "pair"]):
+    shapes = {own: found["order", "pair"].shape for own, found in measured.measured.items()}
+    assert shapes == dict(zip(labels, [(1, 6), (1, 6), (3, 6)], strict=True))
+    for seed, credit in enumerate(measured.measured[labels[2]]["order", "pair"]):
         scores = run.under(Edit(how="placebo", seed=seed)).scores
         assert credit.tolist() == credits(scores, run.examples, "order", "pair").tolist()
-    assert {row["model"] for row in runs.table} == {"trained"}
-    assert len(runs.table) == 3 * len(METRICS)
-    assert runs.notes == []
+    assert {row["model"] for row in measured.table} == {"trained"}
+    assert len(measured.table) == 3 * len(METRICS)
+    assert measured.notes == []
 
 
-def test_what_no_input_changes_is_left_out_unless_it_was_asked_for(run):
-    runs = Runs(run)
-    runs.measure([INPUT_FREE], draws=1)
-    assert runs.measured == {}
-    assert "EP+bP does not depend on the input" in runs.notes[0]
-    with pytest.raises(InputIndependent):
-        runs.measure([], draws=1, asked=[INPUT_FREE])
+def test_what_no_input_changes_is_left_out(run):
+    measured = MeasuredAblations(run)
+    measured.measure([INPUT_FREE], draws=1)
+    assert measured.measured == {}
+    assert "EP+bP does not depend on the input" in measured.notes[0]
 
 
 def test_without_boxes_nothing_is_said_of_objects(micro, micro_examples):
@@ -151,21 +143,21 @@ def test_without_boxes_nothing_is_said_of_objects(micro, micro_examples):
     examples = micro_examples.of("unseen_pair")
     image = examples.roles["image"]
     halves = {"CLS": image["CLS"], "left half": image["left"], "right half": image["right"]}
-    runs = Runs(record(micro, replace(examples, roles={**examples.roles, "image": halves})))
-    text = (Edit(how="keep_objects", tower="text"),)
+    examples = replace(examples, roles={**examples.roles, "image": halves})
+    measured, text = MeasuredAblations(record(micro, examples)), (Edit(how="keep", tower="text"),)
     left_out = [(Edit(how="keep_objects"),), (Edit(what="attention", how="exchange"),)]
-    runs.measure([*left_out, text], draws=1)
-    assert list(runs.measured) == [within(micro, text)]
-    (note,) = runs.notes
+    measured.measure([*left_out, text], draws=1)
+    assert list(measured.measured) == [within(micro, text)]
+    (note,) = measured.notes
     assert "nothing says where in these pictures the objects are" in note
 
 
 def test_heads_are_estimated_and_some_measured(deep, monkeypatch):
-    monkeypatch.setattr(ablation_estimate, "STRONGEST", 2)
-    monkeypatch.setattr(ablation_estimate, "RANDOM", 1)
+    monkeypatch.setattr(order_heads, "STRONGEST", 2)
+    monkeypatch.setattr(order_heads, "RANDOM", 1)
     model, scenes = deep
     run = record(model, scenes.examples(["unseen_pair"]))
-    runs = Runs(run)
+    runs = MeasuredAblations(run)
     runs.estimate()
     assert len(runs.measured) == 3
     rows = [row for row in runs.table if row["metric"] == CHANGE]
@@ -188,19 +180,45 @@ def test_heads_are_estimated_and_some_measured(deep, monkeypatch):
 
 
 def test_numbers_are_means_and_paired_differences_and_nothing_where_unmeasured(run):
-    runs = Runs(run)
-    runs.measure([(), REMOVED], draws=1)
-    assert (runs.order(REMOVED).value, runs.order(REMOVED).chance) == (0.5, 0.5)
-    lost = runs.order((), REMOVED)
-    assert (lost.value, lost.estimator, lost.examples) == (
-        0.5,
-        "difference",
-        run.examples.fingerprint,
-    )
-    assert runs.order(PLACEBO) is runs.order((), PLACEBO) is NOTHING
-    assert runs.lost() == {}
-    runs.measure([one_head(0, 1)], draws=1)
-    assert {place: metric.value for place, metric in runs.lost().items()} == {(0, 1): 0}
+    measured = MeasuredAblations(run)
+    measured.measure([(), REMOVED, one_head(0, 1)], draws=1)
+    keys = ["order_without_key_position", "order_placebo", "retrieval_closed_without_key_position"]
+    without, placebo, retrieval = measured.numbers(keys).values()
+    assert list(measured.numbers(keys)) == keys
+    assert (without.value, without.chance, without.examples) == (0.5, 0.5, run.examples.fingerprint)
+    assert (retrieval.value, retrieval.chance) == (0.5, None)
+    assert placebo is measured.accuracy((), PLACEBO) is NOTHING
+    lost = measured.accuracy((), REMOVED)
+    assert (lost.value, lost.estimator) == (0.5, "difference")
+    assert {place: metric.value for place, metric in measured.lost().items()} == {(0, 1): 0}
+
+
+def test_one_layer_and_two_objects_are_algebra(run):
+    """1 - intact where the picture is turned round, chance where it is a bag."""
+    measured = MeasuredAblations(run)
+    turned, bag = 1 - order_credit(run.scores, run.examples), np.full(6, 0.5)
+    predicted = {
+        "reversed": (Edit(how="reverse"), turned),
+        "exchanged": (Edit(what="attention", how="exchange"), turned),
+        "equalised": (Edit(what="attention", how="equalise"), bag),
+    }
+    measured.measure([(edit,) for edit, _ in predicted.values()], draws=1)
+    for name, (edit, wanted) in predicted.items():
+        gap = measured.gaps()[f"order_{name}_gap"]
+        own = order_credit(run.under(edit).scores, run.examples)
+        assert gap.value == pytest.approx(np.mean(own - wanted))
+        assert gap.estimator == "difference"
+
+
+@pytest.mark.parametrize(("layers", "objects"), [(2, 2), (1, 3)])
+def test_more_layers_or_objects_are_no_algebra(layers, objects):
+    world = World(n_pixels=4, n_labels=6, n_objects=objects)
+    scenes = Scenes(world, Split(n_pair=3, n_val=3, positions_per_label=2, layouts_per_pair=2))
+    config = preset("minimal", d_model=8, n_heads=2, d_head=4, d_embed=6, image_layers=layers)
+    model = DualEncoder.build(config, scenes.sizes, 0)
+    measured = MeasuredAblations(record(model, scenes.examples(["unseen_pair"])))
+    measured.measure([(Edit(how="reverse"),)], draws=1)
+    assert measured.gaps() == {}
 
 
 def test_comparisons_of_a_deep_tower_are_of_all_its_layers(deep):
@@ -220,28 +238,24 @@ def test_comparisons_of_a_deep_tower_are_of_all_its_layers(deep):
     assert any(f"of the {n} analysed pictures" in note for note in notes)
 
 
-def test_one_layer_needs_no_word_on_depth(micro_recording):
-    _, notes = comparisons(micro_recording)
-    assert notes == ["No untrained model in the table: this model has no recipe to start from."]
-
-
-def test_sets_that_are_not_there_are_not_missed(run):
-    assert list(other_sets(run)) == []
-    assert comparisons(run)[0] == []
+def test_one_layer_needs_no_word_on_depth(run):
+    """Sets that are not there are not missed."""
+    none = "No untrained model in the table: this model has no recipe to start from."
+    assert comparisons(run) == ([], [none])
 
 
 def test_a_bar_shows_for_what_takes_long(run, monkeypatch, capsys):
     """Never before its patience is over."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     for patience, shown in ((0, True), (60, False)):
-        monkeypatch.setattr(ablation_measure, "PATIENCE", patience)
-        Runs(run).measure([()], draws=1)
+        monkeypatch.setattr(measured_ablations, "PATIENCE", patience)
+        MeasuredAblations(run).measure([()], draws=1)
         assert ("ablation/s" in capsys.readouterr().err) is shown
 
 
 def test_nothing_of_the_model_changes(run):
     before = {name: weight.clone() for name, weight in run.model.state_dict().items()}
-    runs = Runs(run)
+    runs = MeasuredAblations(run)
     runs.measure(standard(run.model), draws=1)
     runs.estimate()
     assert all(torch.equal(before[k], v) for k, v in run.model.state_dict().items())

@@ -1,6 +1,8 @@
 """Figures of activation patching: small towers row by row, deep ones layer by layer, and agreement.
 
-Where a cell was not patched exactly its attribution is drawn, and the text on hovering says so.
+Where a cell was not patched exactly its attribution is drawn, and the text on hovering says so. How
+far attribution agrees with exact patching, over the cells that had both, is also told in a table,
+in numbers and in words.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,14 +11,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lrinterp.analysis.patching.agreement import RANDOM, STRONGEST, compared
-from lrinterp.analysis.patching.cells import HEAD_SITES, RESIDUAL_SITES
+from lrinterp.analysis.patching.cells import RESIDUAL_SITES
 from lrinterp.charts import diagonal, heatmap, scatter
-from lrinterp.result import Figure, records
-from lrinterp.run.edit import MAP_SITES
+from lrinterp.result import Figure, Metric, records
+from lrinterp.run.edit import HEAD_SITES, MAP_SITES
+from lrinterp.stats import FEWEST, agreement_of
 from lrinterp.wording import head_name
 
-__all__ = ["patching_figures"]
+__all__ = ["AGREED", "agreed_metrics", "agreed_words", "agreement", "patching_figures"]
+
+EVERY, RANDOM, STRONGEST = "every cell", "random sample", "strongest cells"
+SAMPLES = {EVERY: ("all",), RANDOM: ("random", "both"), STRONGEST: ("strongest", "both")}
+"""What stands in the column `chosen` of the cells of each sample."""
+IN_WORDS = {EVERY: "cells", RANDOM: "randomly drawn cells", STRONGEST: "strongest cells"}
+ANY_SITE = "all sites"
+AGREED = {"pearson": "correlation", "spearman": "correlation", "slope": "slope"}
+"""What is computed, and what kind of number it is."""
 
 ENDS = (-1.0, 1.0)
 """Colours of the effects: all of the margin, with either sign."""
@@ -45,6 +55,48 @@ WORDS = (
 )
 
 
+def compared(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with both numbers, without those whose effect is known by construction."""
+    return table[table["exact"] & ~table["known"]]
+
+
+def agreement(table: pd.DataFrame) -> pd.DataFrame:
+    """Pearson's r, Spearman's rho and slope by tower, sample and site; n counts cells.
+
+    Both directions count. The slope is that of attribution on effect through the origin:
+    1 means that attribution is as large as the effect.
+    """
+    both, rows = compared(table), []
+    for encoder in dict.fromkeys(table["encoder"]):
+        for sample, chosen in SAMPLES.items():
+            part = both[(both["encoder"] == encoder) & both["chosen"].isin(chosen)]
+            for site, own in [(ANY_SITE, part), *part.groupby("site", sort=False)]:
+                if len(own) >= (1 if site == ANY_SITE else FEWEST):
+                    numbers = agreement_of(own["effect"].to_numpy(), own["attribution"].to_numpy())
+                    rows.append({"encoder": encoder, "cells": sample, "site": site, **numbers})
+    return pd.DataFrame(rows, columns=["encoder", "cells", "site", *AGREED, "n"])
+
+
+def agreed_metrics(rows: pd.DataFrame) -> dict[str, Metric]:
+    """Summary entries of `agreement`, over all sites; those of the strongest cells say so."""
+    found = {}
+    for row in records(rows[rows["site"] == ANY_SITE]):
+        kind = "strongest_" if row["cells"] == STRONGEST else ""
+        for name, estimator in AGREED.items():
+            number = Metric(value=row[name], n=row["n"], estimator=estimator)
+            found[f"{row['encoder']}_{kind}attribution_{name}"] = number
+    return found
+
+
+def agreed_words(rows: pd.DataFrame) -> str:
+    """One sentence on the agreement of every tower."""
+    return "; ".join(
+        f"{row['encoder']} tower, {row['n']} {IN_WORDS[row['cells']]}: "
+        "r = {}, rho = {}, slope {}".format(*(Metric(value=row[name]) for name in AGREED))
+        for row in records(rows[rows["site"] == ANY_SITE])
+    )
+
+
 def patching_figures(table: pd.DataFrame, *, mirrored: bool) -> Iterator[Figure]:
     """By tower: residual stream and heads by role, attention of the pooled query, agreement."""
     drawn = table.assign(
@@ -54,97 +106,74 @@ def patching_figures(table: pd.DataFrame, *, mirrored: bool) -> Iterator[Figure]
     for encoder in dict.fromkeys(table["encoder"]):
         part = drawn[drawn["encoder"] == encoder]
         zero = (MIRRORS if encoder == "image" else WORDS) if mirrored else LAYOUTS
-        if part["layer"].max() < DEEP:
-            yield sites_figure(encoder, part)
-            yield maps_figure(encoder, part, zero)
-        else:
-            yield streams_figure(encoder, part)
-            yield heads_figure(encoder, part)
-            yield deep_maps_figure(encoder, part, zero)
+        by_depth = by_row if part["layer"].max() < DEEP else by_layer
+        yield from by_depth(encoder, part, zero)
         if len(both := compared(table[table["encoder"] == encoder])):
             yield agreement_figure(encoder, both)
 
 
-def sites_figure(encoder: str, part: pd.DataFrame) -> Figure:
-    """Residual sites and heads by role, a row for each."""
-    part = part[~part["site"].isin(MAP_SITES)]
-    return effects_figure(
+def by_row(encoder: str, part: pd.DataFrame, zero: str) -> Iterator[Figure]:
+    """Residual sites and heads by role, a row for each; attention by head and key role."""
+    sites, pooled = part[~part["site"].isin(MAP_SITES)], POOLED.get(encoder)
+    yield effects_figure(
         f"sites-{encoder}",
         f"Patching the {encoder} tower: residual stream and heads",
         "Each cell is the part of the margin that follows when this activation is taken from the "
         "other run, by position role; 1 is all of it, 0 none.",
-        part,
-        part.assign(place=[place_of(row) for row in records(part)]),
+        sites,
+        sites.assign(place=[place_of(row) for row in records(sites)]),
         ("role", "place", "direction"),
     )
-
-
-def maps_figure(encoder: str, part: pd.DataFrame, zero: str) -> Figure:
-    """Attention of the pooled query by head and key role."""
-    part, pooled = part[is_denoised(part, MAP_SITES)], POOLED.get(encoder)
-    rows = part[part["query"] == pooled]
+    maps = part[part["site"].isin(MAP_SITES) & (part["direction"] == "denoising")]
+    rows = maps[maps["query"] == pooled]
     names = [head_name(row["layer"], row["head"]) for row in records(rows)]
-    return effects_figure(
+    yield effects_figure(
         f"maps-{encoder}",
         f"Patching the {encoder} tower: attention of {pooled}, denoising",
         f"Each cell is the part of the margin restored when one head's attention from {pooled} to "
         f"one role is taken from the clean run. {zero} All query roles are in the table.",
-        part,
+        maps,
         rows.assign(head=names, key_role=rows["role"]),
         ("key_role", "head", "site"),
     )
 
 
-def streams_figure(encoder: str, part: pd.DataFrame) -> Figure:
-    """Residual sites by layer and role."""
-    part = part[part["site"].isin(RESIDUAL_SITES)]
-    return effects_figure(
+def by_layer(encoder: str, part: pd.DataFrame, zero: str) -> Iterator[Figure]:
+    """Residual sites by layer and role; outputs, values and attention of every head by layer."""
+    streams, pooled = part[part["site"].isin(RESIDUAL_SITES)], POOLED.get(encoder)
+    yield effects_figure(
         f"sites-{encoder}",
         f"Patching the {encoder} tower: residual stream by layer",
         "Each cell is the part of the margin that follows when the residual stream before a layer "
         "(resid_pre) or what its attention writes (attn_out) is taken from the other run, by layer "
         "(across) and position role (down); 1 is all of it, 0 none.",
-        part,
-        part.assign(panel=part["site"] + ", " + part["direction"]),
+        streams,
+        streams.assign(panel=streams["site"] + ", " + streams["direction"]),
         ("layer", "role", "panel"),
     )
-
-
-def heads_figure(encoder: str, part: pd.DataFrame) -> Figure:
-    """Outputs and values of every head by layer and role."""
-    part = part[is_denoised(part, HEAD_SITES)]
-    rows = pd.concat([part[part["site"] == site] for site in SHOWN_SITES])
-    return effects_figure(
+    heads = part[part["site"].isin(HEAD_SITES) & (part["direction"] == "denoising")]
+    rows = pd.concat([heads[heads["site"] == site] for site in SHOWN_SITES])
+    yield effects_figure(
         f"heads-{encoder}",
         f"Patching the {encoder} tower: heads by layer, denoising",
         "Each cell is the part of the margin restored when the output (z) or the values (v) of one "
         "head, by layer (across) and head (down), are taken from the clean run at the positions of "
         "one role; 1 is all of it, 0 none. Queries, keys and the other direction are in the table.",
-        part,
+        heads,
         rows.assign(panel=rows["site"] + " at " + rows["role"]),
         ("layer", "head", "panel"),
     )
-
-
-def deep_maps_figure(encoder: str, part: pd.DataFrame, zero: str) -> Figure:
-    """Attention of the pooled query by layer, head and key role."""
-    pooled = POOLED.get(encoder)
-    part = part[is_denoised(part, MAP_SITES) & (part["query"] == pooled)]
-    return effects_figure(
+    maps = part[(part["query"] == pooled) & (part["direction"] == "denoising")]
+    yield effects_figure(
         f"maps-{encoder}",
         f"Patching the {encoder} tower: attention of {pooled}, denoising",
         f"Each cell is the part of the margin restored when the attention of one head from "
         f"{pooled} to one role, by layer (across) and head (down), is taken from the clean run. "
         f"{zero} Scores before the softmax are in the table.",
-        part,
-        part[part["site"] == "pattern"].assign(panel="to " + part["role"]),
+        maps,
+        maps[maps["site"] == "pattern"].assign(panel="to " + maps["role"]),
         ("layer", "head", "panel"),
     )
-
-
-def is_denoised(part: pd.DataFrame, sites: tuple[str, ...]) -> pd.Series:
-    """Rows of some sites, patched from the clean run."""
-    return part["site"].isin(sites) & (part["direction"] == "denoising")
 
 
 def effects_figure(

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lrinterp.analysis.ablation.estimate import CHANGE
-from lrinterp.analysis.ablation.rows import UNIONS, WHOLE
+from lrinterp.analysis.ablation.ablations import UNIONS, WHOLE
+from lrinterp.analysis.ablation.order_heads import CHANGE
 from lrinterp.analysis.read import Place
 from lrinterp.analysis.subject import SET_WORDS
 from lrinterp.charts import bars, lines, reference, scatter
@@ -61,6 +61,7 @@ COURSES = {
 }
 """What becomes of key-position, or of the attention that it makes, by summary key."""
 ORDER = ["order accuracy", "low", "high"]
+TRAINED_IMAGE = "encoder == 'image' and model == 'trained'"
 FLATTENED = ("heads", "key-position is flattened", "")
 EXCHANGED = (
     "exchanged",
@@ -100,17 +101,9 @@ def pictures_of(focus: str) -> str:
     return words if words.startswith("pictures") else f"pictures of {words}"
 
 
-def place_words(row: Mapping[str, Any]) -> str:
-    """Which layers and query rows of a deep tower a table row edits."""
-    if row["kind"] == "none":
-        return ""
-    layers = ALL if row["layers"] == "all" else f" in layer {row['layers']}"
-    return layers + (", pooled row" if row["queries"] == "pooled" else "")
-
-
 def order_rows(table: pd.DataFrame, focus: str) -> pd.DataFrame:
     """Order on one set, all heads, each ablation in words; of deep towers with its layers."""
-    part = table[(table["set"] == focus) & (table["metric"] == "order") & (table["heads"] == "all")]
+    part = table.query("set == @focus and metric == 'order' and heads == 'all'")
     deep = set(part.loc[part["layers"] != "0", "encoder"])
     words = [
         ablation_words(row) + (place_words(row) if row["encoder"] in deep else "")
@@ -121,16 +114,23 @@ def order_rows(table: pd.DataFrame, focus: str) -> pd.DataFrame:
     return part.assign(ablation=words).rename(columns={"value": "order accuracy"})
 
 
+def place_words(row: Mapping[str, Any]) -> str:
+    """Which layers and query rows of a deep tower a table row edits."""
+    if row["kind"] == "none":
+        return ""
+    layers = ALL if row["layers"] == "all" else f" in layer {row['layers']}"
+    return layers + (", pooled row" if row["queries"] == "pooled" else "")
+
+
 def removals(rows: pd.DataFrame) -> pd.DataFrame:
     """Removals and controls of size, of wholes: no pieces, other courses over the row, or doses."""
-    whole = ~rows["terms"].isin(UNIONS) & (rows["gauge"] != "raw")
-    return rows[whole & ~rows["kind"].isin(SHAPES) & rows["dose"].isin(("0", "1"))]
+    wholes = "terms not in @UNIONS and gauge != 'raw'"
+    return rows.query(f"{wholes} and kind not in @SHAPES and dose in ('0', '1')")
 
 
 def order_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     """Order under each ablation of a whole: key-position, key-content, values."""
-    part = removals(rows)
-    part = part[(part["layers"] == "all") | (part["queries"] != "all")]  # others: layers_figure
+    part = removals(rows).query("layers == 'all' or queries != 'all'")  # others: layers_figure
     labels = part["ablation"].str.replace(ALL, "", regex=False)
     shown = part.assign(ablation=labels)[["ablation", *ORDER, "terms", "kind"]]
     deep = (part["layers"] != "0").any()
@@ -151,8 +151,7 @@ def order_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
 def split_figure(rows: pd.DataFrame, chance: float) -> Figure:
     """Key-position and its pieces in both gauges."""
     part = rows[rows["terms"].isin((*UNIONS, WHOLE)) & rows["kind"].isin(SPLIT_KINDS)]
-    part = part[(part["encoder"] == "image") & (part["model"] == "trained")]
-    part = part[(part["layers"] == "0") & (part["queries"] == "pooled") & (part["dose"] == "0")]
+    part = part.query(f"{TRAINED_IMAGE} and layers == '0' and queries == 'pooled' and dose == '0'")
     shown = part.assign(split=part["kind"].map(SPLIT_KINDS), removed=part["terms"])
     plot = bars(shown[["split", "removed", *ORDER]], x="order accuracy", y="removed", facet="split")
     return Figure(
@@ -169,9 +168,8 @@ def split_figure(rows: pd.DataFrame, chance: float) -> Figure:
 
 def layers_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     """Order with the key-position of one layer flattened, and of all."""
-    part = rows[(rows["encoder"] == "image") & (rows["model"] == "trained")]
-    removed = (part["kind"] == "flatten") & (part["queries"] == "all") & (part["dose"] == "0")
-    part = part[removed | (part["kind"] == "none")]
+    removed = "kind == 'none' or (kind == 'flatten' and queries == 'all' and dose == '0')"
+    part = rows.query(TRAINED_IMAGE).query(removed)
     shown = part.assign(removed=part["ablation"].str.removeprefix(ONE))[["removed", *ORDER]]
     return Figure(
         key="layers",
@@ -211,13 +209,17 @@ def shape_figure(result: "TermAblation") -> Figure:
 def shape_rows(numbers: Mapping[str, Metric]) -> Iterator[dict[str, Any]]:
     """One row a control: measured order, prediction and gap."""
     for key, words in COURSES.items():
-        order, gap = numbers[key], numbers.get(f"{key}_gap")
-        if order.value is None:
-            continue
-        predicted = None if gap is None else order.value - gap.value  # type: ignore[operator]
-        row = {"key-position": words, "key": key, **order.plain(), "order accuracy": order.value}
-        apart = {f"gap_{end}": getattr(gap, end, None) for end in ("value", "low", "high")}
-        yield {**row, "predicted": predicted, **apart}
+        order, gap = numbers[key], numbers.get(f"{key}_gap", Metric(value=None))
+        if order.value is not None:
+            known = order.is_number and gap.is_number
+            yield {
+                "key-position": words,
+                "key": key,
+                **order.plain(),
+                "order accuracy": order.value,
+                "predicted": order.value - gap.value if known else None,  # type: ignore[operator]
+                **{f"gap_{end}": getattr(gap, end) for end in ("value", "low", "high")},
+            }
 
 
 def doses_figure(result: "TermAblation") -> Figure:
