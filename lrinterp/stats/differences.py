@@ -1,4 +1,4 @@
-"""Differences of two numbers, with intervals and p values that keep what they promise.
+"""Two measurements of the same: their difference with interval and p value, or how far they agree.
 
 Two samples are paired where they hold the same examples in the same order. Labels that pairs share
 forbid flipping signs pair by pair (half of all nulls would be rejected): there p comes from the
@@ -7,17 +7,30 @@ jackknife. Groups that are independent of each other have a sign-flip test.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import stdtr, stdtrit
+from scipy.stats import rankdata
 
-from lrinterp.stats.intervals import LEVEL, ROUNDING, Interval, LeftOut, left_out
-from lrinterp.stats.scales import GAP, LINEAR, SHARE, Scale
-from lrinterp.stats.units import Units
+from lrinterp.stats.intervals import left_out
+from lrinterp.stats.jackknife import (
+    GAP,
+    LEVEL,
+    LINEAR,
+    ROUNDING,
+    SHARE,
+    Interval,
+    LeftOut,
+    Scale,
+    Units,
+)
 
-__all__ = ["Difference", "Sample", "added", "difference"]
+__all__ = ["FEWEST", "Difference", "Sample", "added", "agreement_of", "difference"]
 
+FEWEST = 3
+"""Things below which nothing can be said of an agreement."""
 FLIPS = 9999
 """Sign flips that are drawn where there are too many to try them all."""
 AT_ONCE = 2**21
@@ -80,9 +93,15 @@ class Sample:
         scale: Scale,
     ) -> LeftOut:
         d, n = len(by_draw), len(self.bottom)
-        draws = (by_draw.sum() - by_draw) / (d - 1) if d > 1 else None
-        counts = {"n": n, "n_left": n - self.units.sizes, "units": self.units}
-        return LeftOut(value=value, replicates=replicates, draws=draws, scale=scale, **counts)
+        return LeftOut(
+            value=value,
+            replicates=replicates,
+            n=n,
+            n_left=n - self.units.sizes,
+            units=self.units,
+            scale=scale,
+            draws=(by_draw.sum() - by_draw) / (d - 1) if d > 1 else None,
+        )
 
     def minus(self, other: "Sample") -> LeftOut:
         """This minus another one of the same examples, with the same left out of both."""
@@ -124,15 +143,18 @@ def difference(one: Sample, other: Sample, *, paired: bool, seed: int = 0) -> Di
     """
     if not paired:
         return added(one.interval, other.interval, gap_of(one.scale, other.scale))
-    if len(one.top) != len(other.top) or not one.units.same(other.units):
+    same = np.array_equal(one.units.member, other.units.member)
+    if len(one.top) != len(other.top) or not same:
         raise ValueError("paired: expected the same examples and number of draws in both samples")
     whole = other.minus(one)
     found = whole.interval()
     if found.low is None:
         return Difference(interval=found, p=None)
-    if one.units.roles == 1:
-        p = flipped(one, other, seed)
-        return Difference(interval=found, p=p, least=least_p(one.units.n))
+    if one.units.member.shape[1] == 1:
+        n, p = one.units.n, flipped(one, other, seed)
+        return Difference(
+            interval=found, p=p, least=2.0 ** (1 - n) if n <= EXACT else 1 / (1 + FLIPS)
+        )
     return Difference(interval=found, p=jackknife_p(whole, found))
 
 
@@ -155,11 +177,6 @@ def t_p(distance: float, half: float, freedom: float) -> float:
     return float(2 * stdtr(freedom, -distance / half * stdtrit(freedom, (1 + LEVEL) / 2)))
 
 
-def least_p(n_units: int) -> float:
-    """The smallest p that a sign-flip test of so many units can give."""
-    return 2.0 ** (1 - n_units) if n_units <= EXACT else 1 / (1 + FLIPS)
-
-
 def flipped(one: Sample, other: Sample, seed: int) -> float:
     """How often exchanging the two samples in some units makes a difference as large."""
     (a, b), (u, v) = (
@@ -172,9 +189,8 @@ def flipped(one: Sample, other: Sample, seed: int) -> float:
         with np.errstate(divide="ignore", invalid="ignore"):
             others = (a.sum() + u.sum() - tops) / (b.sum() + v.sum() - bottoms)
             moved.append(np.abs(others - tops / bottoms))
-    own = abs(other.value - one.value)
     found = np.nan_to_num(np.concatenate(moved), nan=np.inf)
-    return float(np.mean(found >= own - ROUNDING))
+    return float(np.mean(found >= abs(other.value - one.value) - ROUNDING))
 
 
 def exchanges(n_units: int, seed: int) -> Iterator[Float[np.ndarray, "flip unit"]]:
@@ -207,6 +223,33 @@ def added(one: Interval, other: Interval, scale: Scale = LINEAR) -> Difference:
     down = float(np.hypot(other.value - other.low, one.high - one.value))
     up = float(np.hypot(other.high - other.value, one.value - one.low))
     low, high = max(value - down, scale.low), min(value + up, scale.high)
-    found = Interval(value=value, low=low, high=high, **counts)
     freedom = float(max(min(one.n_units, other.n_units) - 1, 1))
-    return Difference(interval=found, p=t_p(abs(value), down if value > 0 else up, freedom))
+    return Difference(
+        interval=Interval(value=value, low=low, high=high, **counts),
+        p=t_p(abs(value), down if value > 0 else up, freedom),
+    )
+
+
+def agreement_of(
+    exact: Float[np.ndarray, "thing"], estimate: Float[np.ndarray, "thing"]
+) -> dict[str, Any]:
+    """Pearson, Spearman, slope through the origin, n; None where a column is constant.
+
+    >>> import numpy as np
+    >>> agreement_of(np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.25, 0.5]))["slope"]
+    0.5
+    """
+    squares, enough = float(exact @ exact), len(exact) >= FEWEST
+    return {
+        "pearson": correlation(exact, estimate),
+        "spearman": correlation(rankdata(exact), rankdata(estimate)),
+        "slope": float(exact @ estimate) / squares if squares and enough else None,
+        "n": len(exact),
+    }
+
+
+def correlation(x: Float[np.ndarray, "thing"], y: Float[np.ndarray, "thing"]) -> float | None:
+    """Pearson's r, or None."""
+    if len(x) < FEWEST or not np.ptp(x) or not np.ptp(y):
+        return None
+    return float(np.corrcoef(x, y)[0, 1])
