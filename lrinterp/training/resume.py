@@ -8,7 +8,7 @@ written and the state removed. Checkpoints kept along the way lie in `steps/0001
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -22,21 +22,15 @@ from lrinterp.encoders import PRESETS, DualEncoder, EncoderConfig
 from lrinterp.locking import TEMPORARY, alone, holds_nothing
 from lrinterp.scenes import SETS, Scenes
 from lrinterp.scoring import accuracy_rows
-from lrinterp.store import (
-    InputError,
-    from_plain,
-    parse_json,
-    sha256,
-    taken,
-    to_plain,
-    write_atomically,
-)
+from lrinterp.store import InputError, from_plain, parse_json, taken, to_plain, write_atomically
 from lrinterp.training.fit import FitConfig, Fitter, fit
 
 __all__ = ["Plan", "train"]
 
 Section = Annotated[dict[str, Any], Meta(description="a section of fields")]
 STATE = "training-state.safetensors"
+FORMAT = 1
+"""Of a state file."""
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -55,20 +49,19 @@ class Plan:
         What is not given keeps its default. Raises InputError, naming `where` and the field.
         """
         sections = ("world", "split", "encoder", "fit")
+        if unknown := [name for name in plain if name not in sections]:
+            raise InputError(
+                f"{where}: unknown section {unknown[0]!r}; expected {', '.join(sections)}"
+            )
         for name, fields in plain.items():
-            if name not in sections:
-                raise InputError(
-                    f"{where}: unknown section {name!r}; expected {', '.join(sections)}"
-                )
             taken(fields, Section, f"{where}: {name}")
-        scenes = Scenes.from_plain(plain.get("world", {}), plain.get("split", {}), where)
-        encoder = dict(plain.get("encoder", {}))
-        name = encoder.get("preset", "minimal")
-        taken(name, Literal["minimal", "full"], f"{where}: encoder.preset")
-        whole = to_plain(PRESETS[name]) | encoder
+        encoder, kinds = plain.get("encoder", {}), Literal["minimal", "full"]
+        name = taken(encoder.get("preset", "minimal"), kinds, f"{where}: encoder.preset")
         return cls(
-            scenes=scenes,
-            encoder=from_plain(EncoderConfig, whole, f"{where}: encoder"),
+            scenes=Scenes.from_plain(plain.get("world", {}), plain.get("split", {}), where),
+            encoder=from_plain(
+                EncoderConfig, to_plain(PRESETS[name]) | encoder, f"{where}: encoder"
+            ),
             fit=from_plain(FitConfig, plain.get("fit", {}), f"{where}: fit"),
         )
 
@@ -108,26 +101,19 @@ def train(
             restore(fitter, plan, out / STATE)
         else:
             keep(fitter, plan, out / STATE)
-        run(fitter, plan, out, progress=progress)
+        fit(
+            fitter.model,
+            plan.scenes,
+            plan.fit,
+            fitter=fitter,
+            after_evaluation=lambda fitter: keep_on_the_way(fitter, plan, out),
+            progress=progress,
+        )
+        finish(fitter, plan, out)
+        (out / STATE).unlink()
+        for leftover in (*out.glob(TEMPORARY), *out.glob(f"steps/{TEMPORARY}")):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     return True
-
-
-def run(fitter: Fitter, plan: Plan, out: Path, *, progress: bool | None) -> None:
-    """Train to the end, write the checkpoint, remove what only a resumed run needs."""
-
-    def save(fitter: Fitter) -> None:
-        every = plan.fit.keep_every
-        if every and fitter.step % every == 0:
-            keep_checkpoint(fitter, plan, out / "steps" / f"{fitter.step:06d}")
-        if fitter.step % plan.fit.evaluate_every == 0:
-            keep(fitter, plan, out / STATE)
-
-    scenes, config = plan.scenes, plan.fit
-    fit(fitter.model, scenes, config, fitter=fitter, after_evaluation=save, progress=progress)
-    finish(fitter, plan, out)
-    (out / STATE).unlink()
-    for leftover in (*out.glob(TEMPORARY), *out.glob(f"steps/{TEMPORARY}")):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
 def finished(plan: Plan, out: Path, *, resume: bool) -> bool:
@@ -135,15 +121,17 @@ def finished(plan: Plan, out: Path, *, resume: bool) -> bool:
     if holds_nothing(out):
         return False
     if not resume:
-        advice = "choose another --out, or add --resume to finish an interrupted run"
-        raise InputError(f"{out}: already exists and is not empty; {advice}")
+        raise InputError(
+            f"{out}: already exists and is not empty; choose another --out, or add --resume to "
+            "finish an interrupted run"
+        )
     if (out / STATE).is_file():
         return False
     if not (out / METADATA).is_file():
         raise InputError(f"{out}: nothing to resume (no {STATE}); choose another --out")
-    metadata = read_metadata(out)
-    made = {"world": metadata.world, "split": metadata.split, "encoder": metadata.encoder}
-    compare(plan, {**made, "fit": metadata.recipe}, out)
+    made = read_metadata(out)
+    parts = {"world": made.world, "split": made.split, "encoder": made.encoder, "fit": made.recipe}
+    compare(plan, parts, out)
     return True
 
 
@@ -158,83 +146,73 @@ def compare(plan: Plan, found: dict[str, Any], where: Path) -> None:
     for part, fields in plan.plain().items():
         for name, value in fields.items():
             if (old := before[part][name]) != value:
-                what = f"{part}.{name} = {old!r}, not {value!r}"
-                raise InputError(f"{where}: was started with {what}; use the same configuration")
+                raise InputError(
+                    f"{where}: was started with {part}.{name} = {old!r}, not {value!r}; use the "
+                    "same configuration"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Header:
-    """What a state file says of itself beside its tensors."""
+class State:
+    """What a state file says beside its tensors."""
 
+    format: int = FORMAT
     plan: dict[str, dict[str, Any]]
     step: int
     history: list[dict[str, Any]]
-    sha256: str
-    """Of the three fields above and the tensors as safetensors."""
-
-    @classmethod
-    def of(cls, fitter: Fitter, plan: Plan, tensors: Mapping[str, torch.Tensor]) -> Self:
-        """The header of a state; equal for equal states."""
-        fields = {"plan": plan.plain(), "step": fitter.step, "history": fitter.history}
-        text = json.dumps(fields, sort_keys=True).encode()
-        return cls(**fields, sha256=sha256(text + save_tensors(dict(tensors))))
 
 
 def keep(fitter: Fitter, plan: Plan, path: Path) -> None:
     """Write the state of a run, whole or not at all."""
-    moments = fitter.optimiser.state
-    tensors = {f"weight/{k}": v.detach() for k, v in fitter.model.trainable().items()}
-    for name, parameter in fitter.parameters.items():
-        for key in MOMENTS if parameter in moments else ():
-            tensors[f"{key}/{name}"] = moments[parameter][key]
-    tensors["generator"] = fitter.generator.get_state()
-    plain = {k: v.contiguous().cpu() for k, v in tensors.items()}
-    header = Header.of(fitter, plan, plain)
-    write_atomically(path, save_tensors(plain, {"run": json.dumps(asdict(header))}))
+    state = State(plan=plan.plain(), step=fitter.step, history=fitter.history)
+    moments = {name: fitter.optimiser.state.get(p, {}) for name, p in fitter.parameters.items()}
+    tensors = {
+        "generator": fitter.generator.get_state(),
+        **{f"weight/{name}": weight for name, weight in fitter.model.trainable().items()},
+        **{f"{key}/{name}": moment for name, own in moments.items() for key, moment in own.items()},
+    }
+    plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+    write_atomically(path, save_tensors(plain, {"run": json.dumps(to_plain(state))}))
 
 
 def restore(fitter: Fitter, plan: Plan, path: Path) -> None:
     """Bring a fitter to the state that `keep` wrote; refuses another configuration."""
     try:
         with safe_open(path, "pt") as file:
-            plain = parse_json(file.metadata()["run"])
+            plain = dict(parse_json(file.metadata()["run"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        header = from_plain(Header, plain, "run")
+        plain.pop("sha256", None)  # of files from before there was a format number
+        state = from_plain(State, plain, "run")
+        if state.format != FORMAT:
+            raise ValueError(f"format {state.format}, expected {FORMAT}")
     except (SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
-        raise damaged(path, error) from error
-    compare(plan, header.plan, path.parent)
-    fitter.step, fitter.history = header.step, header.history
-    if Header.of(fitter, plan, tensors) != header:
-        raise damaged(path, "its contents were altered")
+        raise InputError(f"{path}: damaged ({error}); remove its folder and train again") from error
+    compare(plan, state.plan, path.parent)
+    fitter.step, fitter.history = state.step, state.history
     weights = {k.removeprefix("weight/"): v for k, v in tensors.items() if k.startswith("weight/")}
     fill(fitter.model, weights, path)
-    try:
-        fitter.generator.set_state(tensors["generator"])
-        for name, parameter in fitter.parameters.items():
-            if f"step/{name}" in tensors:
-                own = {key: tensors[f"{key}/{name}"].to(parameter.device) for key in MOMENTS}
-                fitter.optimiser.state[parameter] = own
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise damaged(path, error) from error
+    fitter.generator.set_state(tensors["generator"])
+    for name, parameter in fitter.parameters.items():
+        if f"step/{name}" in tensors:
+            moments = {key: tensors[f"{key}/{name}"].to(parameter.device) for key in MOMENTS}
+            fitter.optimiser.state[parameter] = moments
 
 
-def damaged(path: Path, why: object) -> InputError:
-    """What is wrong with a state file, and what to do."""
-    return InputError(f"{path}: damaged ({why}); remove its folder and train again")
+def keep_on_the_way(fitter: Fitter, plan: Plan, out: Path) -> None:
+    """Write what a step leaves: a checkpoint, whole or not at all, and the state of the run."""
+    if plan.fit.keeps(fitter.step):
+        folder = out / "steps" / f"{fitter.step:06d}"
+        temporary = folder.with_name(f".tmp-{folder.name}")
+        shutil.rmtree(temporary, ignore_errors=True)
+        finish(fitter, plan, temporary)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    if fitter.step % plan.fit.evaluate_every == 0:
+        keep(fitter, plan, out / STATE)
 
 
 def finish(fitter: Fitter, plan: Plan, folder: Path) -> None:
     """Write the checkpoint of a fitter, with its scores on the four sets."""
-    examples = plan.scenes.examples()
-    scores = fitter.model.score(fitter.model.prepare(examples))
-    rows = accuracy_rows(scores, examples, SETS)
-    save_checkpoint(folder, fitter.model, recipe=plan.plain(), scores=rows, history=fitter.history)
-
-
-def keep_checkpoint(fitter: Fitter, plan: Plan, folder: Path) -> None:
-    """Write a checkpoint along the way; its folder appears whole or not at all."""
-    temporary = folder.with_name(f".tmp-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    finish(fitter, plan, temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    model, examples = fitter.model, plan.scenes.examples()
+    rows = accuracy_rows(model.score(model.prepare(examples)), examples, SETS)
+    save_checkpoint(folder, model, recipe=plan.plain(), scores=rows, history=fitter.history)
