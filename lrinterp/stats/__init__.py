@@ -5,15 +5,9 @@ kin leave units out in turn; over models `seed_interval` takes one number a seed
 promises is simulated in `analyses/coverage`.
 """
 
-from lrinterp.stats.differences import (
-    FEWEST,
-    Difference,
-    Sample,
-    added,
-    agreement_of,
-    difference,
-)
+from lrinterp.stats.differences import FEWEST, Difference, added, agreement_of, difference
 from lrinterp.stats.intervals import (
+    Sample,
     jackknife_interval,
     mean_interval,
     ratio_interval,

@@ -14,20 +14,10 @@ from jaxtyping import Float
 from scipy.special import stdtr, stdtrit
 from scipy.stats import rankdata
 
-from lrinterp.stats.intervals import left_out
-from lrinterp.stats.jackknife import (
-    GAP,
-    LEVEL,
-    LINEAR,
-    ROUNDING,
-    SHARE,
-    Interval,
-    LeftOut,
-    Scale,
-    Units,
-)
+from lrinterp.stats.intervals import Sample, gap_of
+from lrinterp.stats.jackknife import LEVEL, LINEAR, ROUNDING, Interval, LeftOut, Scale
 
-__all__ = ["FEWEST", "Difference", "Sample", "added", "agreement_of", "difference"]
+__all__ = ["FEWEST", "Difference", "added", "agreement_of", "difference"]
 
 FEWEST = 3
 """Things below which nothing can be said of an agreement."""
@@ -37,77 +27,6 @@ AT_ONCE = 2**21
 """Flips times units that are held at once."""
 EXACT = 13
 """Units up to which all 2^n sign flips are tried."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Sample:
-    """What a mean, or a ratio of means, is made of: kept so that two of them can be compared."""
-
-    top: Float[np.ndarray, "draw example"]
-    """Values of each example in each random draw; one draw where nothing is random."""
-    bottom: Float[np.ndarray, "example"]
-    """What they are divided by; ones for a mean."""
-    units: Units
-    scale: Scale = LINEAR
-
-    @classmethod
-    def mean(
-        cls, values: Float[np.ndarray, "draw example"], units: Units, scale: Scale = SHARE
-    ) -> "Sample":
-        """The sample of a plain mean."""
-        return cls(top=values, bottom=np.ones(values.shape[1]), units=units, scale=scale)
-
-    @property
-    def value(self) -> float:
-        """Sum of the tops, averaged over draws, by the sum of the bottoms."""
-        return float(self.top.mean(0).sum() / self.bottom.sum())
-
-    @property
-    def by_draw(self) -> Float[np.ndarray, "draw"]:
-        """The value in each draw."""
-        return self.top.sum(1) / self.bottom.sum()
-
-    @property
-    def replicates(self) -> Float[np.ndarray, "unit"]:
-        """The value without each unit."""
-        return left_out(self.top.mean(0)[None], self.bottom, self.units)[1][0]
-
-    @property
-    def interval(self) -> Interval:
-        """The value with its interval, which covers other draws and other units.
-
-        Draws count as independent of units, and their variances add, on the scale. n counts
-        examples, once each. No example gives value None.
-
-        Source: Owen, "The pigeonhole bootstrap" (Annals of Applied Statistics 2007), for both ways.
-        """
-        if not len(self.bottom):
-            return Interval(value=None)
-        return self._left_out(self.value, self.replicates, self.by_draw, self.scale).interval()
-
-    def _left_out(
-        self,
-        value: float,
-        replicates: Float[np.ndarray, "unit"],
-        by_draw: Float[np.ndarray, "draw"],
-        scale: Scale,
-    ) -> LeftOut:
-        d, n = len(by_draw), len(self.bottom)
-        return LeftOut(
-            value=value,
-            replicates=replicates,
-            n=n,
-            n_left=n - self.units.sizes,
-            units=self.units,
-            scale=scale,
-            draws=(by_draw.sum() - by_draw) / (d - 1) if d > 1 else None,
-        )
-
-    def minus(self, other: "Sample") -> LeftOut:
-        """This minus another one of the same examples, with the same left out of both."""
-        by_draw = self.by_draw - (other.by_draw if len(other.top) == len(self.top) else other.value)
-        value, replicates = self.value - other.value, self.replicates - other.replicates
-        return self._left_out(value, replicates, by_draw, gap_of(self.scale, other.scale))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,11 +77,6 @@ def difference(one: Sample, other: Sample, *, paired: bool, seed: int = 0) -> Di
     return Difference(interval=found, p=jackknife_p(whole, found))
 
 
-def gap_of(one: Scale, other: Scale) -> Scale:
-    """The scale of a difference of two numbers."""
-    return GAP if one.counted and other.counted else LINEAR
-
-
 def jackknife_p(whole: LeftOut, found: Interval) -> float:
     """Two-sided p of a value of 0, by how far 0 lies beyond the end on its side, on the scale."""
     end = found.low if whole.value > 0 else found.high
@@ -179,10 +93,7 @@ def t_p(distance: float, half: float, freedom: float) -> float:
 
 def flipped(one: Sample, other: Sample, seed: int) -> float:
     """How often exchanging the two samples in some units makes a difference as large."""
-    (a, b), (u, v) = (
-        (s.units.sums(s.top.mean(0)[None])[0], s.units.sums(s.bottom[None])[0])
-        for s in (one, other)
-    )
+    (a, b), (u, v) = (s.units.sums(np.stack([s.top.mean(0), s.bottom])) for s in (one, other))
     moved = []
     for swap in exchanges(one.units.n, seed):
         tops, bottoms = a.sum() + swap @ (u - a), b.sum() + swap @ (v - b)

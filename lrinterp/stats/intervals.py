@@ -5,17 +5,28 @@ unit, and gives one number.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import stdtrit
 
-from lrinterp.stats.jackknife import LEVEL, LINEAR, SHARE, Interval, LeftOut, Scale, Units
+from lrinterp.stats.jackknife import (
+    GAP,
+    LEVEL,
+    LINEAR,
+    SHARE,
+    Interval,
+    LeftOut,
+    Scale,
+    Units,
+)
 
 __all__ = [
+    "Sample",
+    "gap_of",
     "jackknife_interval",
-    "left_out",
     "mean_interval",
     "ratio_interval",
     "ratio_intervals",
@@ -25,6 +36,91 @@ __all__ = [
 
 EXAMPLES = 1000
 """Examples that the number of a seed is taken to rest on where nobody says."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """What a mean, or a ratio of means, is made of: kept so that two of them can be compared."""
+
+    top: Float[np.ndarray, "draw example"]
+    """Values of each example in each random draw; one draw where nothing is random."""
+    bottom: Float[np.ndarray, "example"]
+    """What they are divided by; ones for a mean."""
+    units: Units
+    scale: Scale = LINEAR
+
+    @classmethod
+    def mean(
+        cls, values: Float[np.ndarray, "draw example"], units: Units, scale: Scale = SHARE
+    ) -> "Sample":
+        """The sample of a plain mean."""
+        return cls(top=values, bottom=np.ones(values.shape[1]), units=units, scale=scale)
+
+    @property
+    def value(self) -> float:
+        """Sum of the tops, averaged over draws, by the sum of the bottoms."""
+        return float(quotient(self.top.mean(0).sum(), self.bottom.sum()))
+
+    @property
+    def by_draw(self) -> Float[np.ndarray, "draw"]:
+        """The value in each draw."""
+        return quotient(self.top.sum(1), self.bottom.sum())
+
+    @property
+    def replicates(self) -> Float[np.ndarray, "unit"]:
+        """The value without each unit; nan where nothing remains to divide by."""
+        top, whole = self.top.mean(0), self.bottom.sum()
+        tops, bottoms = self.units.sums(np.stack([top, self.bottom]))
+        rest = np.where(np.isclose(whole, bottoms), np.nan, whole - bottoms)
+        return quotient(top.sum() - tops, rest)
+
+    @property
+    def interval(self) -> Interval:
+        """The value with its interval, which covers other draws and other units.
+
+        Draws count as independent of units, and their variances add, on the scale. n counts
+        examples, once each. No example gives value None.
+
+        Source: Owen, "The pigeonhole bootstrap" (Annals of Applied Statistics 2007), for both ways.
+        """
+        if not len(self.bottom):
+            return Interval(value=None)
+        return self._left_out(self.value, self.replicates, self.by_draw, self.scale).interval()
+
+    def _left_out(
+        self,
+        value: float,
+        replicates: Float[np.ndarray, "unit"],
+        by_draw: Float[np.ndarray, "draw"],
+        scale: Scale,
+    ) -> LeftOut:
+        d, n = len(by_draw), len(self.bottom)
+        return LeftOut(
+            value=value,
+            replicates=replicates,
+            n=n,
+            n_left=n - self.units.sizes,
+            units=self.units,
+            scale=scale,
+            draws=(by_draw.sum() - by_draw) / (d - 1) if d > 1 else None,
+        )
+
+    def minus(self, other: "Sample") -> LeftOut:
+        """This minus another one of the same examples, with the same left out of both."""
+        by_draw = self.by_draw - (other.by_draw if len(other.top) == len(self.top) else other.value)
+        value, replicates = self.value - other.value, self.replicates - other.replicates
+        return self._left_out(value, replicates, by_draw, gap_of(self.scale, other.scale))
+
+
+def quotient(top: Any, bottom: Any) -> Any:
+    """One number, or some, by another; nan or infinite where there is nothing to divide by."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return top / bottom
+
+
+def gap_of(one: Scale, other: Scale) -> Scale:
+    """The scale of a difference of two numbers."""
+    return GAP if one.counted and other.counted else LINEAR
 
 
 def mean_interval(
@@ -47,7 +143,7 @@ def mean_interval(
     >>> round(found.value, 2), found.n, found.n_units
     (0.67, 3, 3)
     """
-    return ratio_intervals(values[None], np.ones_like(values), units, scale=scale)[0]
+    return Sample.mean(values[None], units, scale).interval
 
 
 def ratio_interval(
@@ -69,13 +165,9 @@ def ratio_intervals(
     scale: Scale = LINEAR,
 ) -> list[Interval]:
     """`ratio_interval` of many numerators over one denominator."""
-    if denominator.size == 0:
-        return [Interval(value=None) for _ in numerators]
-    n = denominator.size
-    counts = {"n": n, "n_left": n - units.sizes, "units": units, "scale": scale}
     return [
-        LeftOut(value=float(value), replicates=row, **counts).interval()
-        for value, row in zip(*left_out(numerators, denominator, units), strict=True)
+        Sample(top=row[None], bottom=denominator, units=units, scale=scale).interval
+        for row in numerators
     ]
 
 
@@ -172,17 +264,3 @@ def jackknife_interval(
         for end in (found.value, found.low, found.high)
     )
     return Interval(value=middle, low=low, high=high, n=n, n_units=n)
-
-
-def left_out(
-    numerators: Float[np.ndarray, "row example"],
-    denominator: Float[np.ndarray, "example"],
-    units: Units,
-) -> tuple[Float[np.ndarray, "row"], Float[np.ndarray, "row unit"]]:
-    """Ratios of sums, and the same without each unit; nan where nothing remains to divide by."""
-    tops, bottom = units.sums(numerators), units.sums(denominator[None])[0]
-    top, whole = numerators.sum(1), denominator.sum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return top / whole, (top[:, None] - tops) / np.where(
-            np.isclose(whole, bottom), np.nan, whole - bottom
-        )
