@@ -14,7 +14,6 @@ from lrinterp.axes import Tokens
 from lrinterp.scenes.examples import Examples, image_occurrence, meaning, text_occurrence
 from lrinterp.scenes.splits import (
     SETS,
-    Pictures,
     Split,
     Training,
     allocate,
@@ -91,21 +90,14 @@ class Scenes:
         `size` draws that many of them without replacement; None takes all. With both templates
         one is drawn for each, so no two items mean the same.
         """
-        pictures, caption = self.draw(generator, size)
-        drawn = draw_pictures(self.world, pictures.labels, pictures.pixels)
-        return drawn, self.captions.tokens.at(torch.from_numpy(caption))
-
-    def draw(
-        self, generator: torch.Generator, size: int | None = None
-    ) -> tuple[Pictures, Int[np.ndarray, "item"]]:
-        """What `batch` is made of: pictures as data, and indices of their captions."""
         shown = self.training
         items = torch.randperm(len(shown.labels), generator=generator)[:size].numpy()
         draw = torch.rand(2, len(items), generator=generator, dtype=torch.float64).numpy()
         choice = (draw[0] * shown.n_choices[items]).astype(int)
-        pictures = Pictures(labels=shown.labels[items], pixels=shown.pixels[items, choice])
+        pictures = draw_pictures(self.world, shown.labels[items], shown.pixels[items, choice])
         options = self._captions_of_items[items]
-        return pictures, options[np.arange(len(items)), (draw[1] * options.shape[1]).astype(int)]
+        caption = options[np.arange(len(items)), (draw[1] * options.shape[1]).astype(int)]
+        return pictures, self.captions.tokens.at(torch.from_numpy(caption))
 
     @cached_property
     def _captions_of_items(self) -> Int[np.ndarray, "item template"]:
@@ -139,7 +131,9 @@ class Scenes:
             roles={"image": image_roles(image, pixels), "text": text_roles(self.captions)},
             image_labels=labels,
             image_pixels=pixels,
-            image_scene=scenes_of(labels, pixels),
+            image_scene=np.unique(
+                np.column_stack([pixels, np.sort(labels, axis=1)]), axis=0, return_inverse=True
+            )[1].reshape(-1),
             image_set=tuple(name for name, part in parts.items() for _ in part.labels),
             grid=(1, self.world.n_pixels),
             caption_labels=stated,
@@ -164,14 +158,6 @@ class Scenes:
             "unseen_pair": f"n_val = {split.n_val} is fewer labels than the {n_objects} of a pair",
             "mixed_pair": f"n_val = {split.n_val} leaves no label to mix in",
         }[name]
-
-
-def scenes_of(
-    labels: Int[np.ndarray, "image object"], pixels: Int[np.ndarray, "image object"]
-) -> Int[np.ndarray, "image"]:
-    """A number for the pixels that are taken and the labels that are there, in any order."""
-    scene = np.concatenate([pixels, np.sort(labels, axis=1)], axis=1)
-    return np.unique(scene, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def image_roles(

@@ -137,10 +137,9 @@ def fit(
             loss = fitter.advance()
             bar.update()
             if due := config.evaluates(fitter.step):
-                row = fitter.evaluate(loss)
-                order = row["unseen_pair_order"]
+                order = fitter.evaluate(loss)["unseen_pair_order"]
                 shown = "no held-out pairs" if order is None else f"{order:.3f}"
-                bar.set_postfix({"loss": f"{row['loss']:.3f}", "unseen-pair order": shown})
+                bar.set_postfix({"loss": f"{float(loss):.3f}", "unseen-pair order": shown})
             if after_evaluation and (due or config.keeps(fitter.step)):
                 after_evaluation(fitter)
     return fitter.history

@@ -17,7 +17,6 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from lrinterp.encoders import DualEncoder, Stack
-from lrinterp.scenes import draw_pictures
 from lrinterp.scoring import order_credit
 from lrinterp.training.fit import stacked_contrastive_loss
 from lrinterp.training.resume import Plan
@@ -140,15 +139,15 @@ class StackFitter:
     def batch(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """(ids, pool) of a batch of pictures and of its captions, models first."""
         size, device = self.config.batch_size, self.stack.device
-        drawn = [s.draw(g, size) for s, g in zip(self.scenes, self.generators, strict=True)]
-        labels = np.concatenate([pictures.labels for pictures, _ in drawn])
-        pixels = np.concatenate([pictures.pixels for pictures, _ in drawn])
-        tokens = draw_pictures(self.scenes[0].world, labels, pixels)
-        caption = torch.from_numpy(np.stack([index for _, index in drawn]))
-        said = self.scenes[0].captions.tokens
-        shape = caption.shape
-        pictures = tokens.ids.view(*shape, -1).to(device), tokens.pool.view(shape).to(device)
-        return pictures, (said.ids[caption].to(device), said.pool[caption].to(device))
+        drawn = [s.batch(g, size) for s, g in zip(self.scenes, self.generators, strict=True)]
+        pictures, captions = (
+            (
+                torch.stack([tokens.ids for tokens in side]).to(device),
+                torch.stack([tokens.pool for tokens in side]).to(device),
+            )
+            for side in zip(*drawn, strict=True)
+        )
+        return pictures, captions
 
     def evaluate(self, loss: Float[Tensor, "model"]) -> None:
         """Append step, loss and swap accuracy on held-out pairs to each history."""

@@ -152,19 +152,8 @@ def compare(plan: Plan, found: dict[str, Any], where: Path) -> None:
                 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """What a state file says beside its tensors."""
-
-    format: int = FORMAT
-    plan: dict[str, dict[str, Any]]
-    step: int
-    history: list[dict[str, Any]]
-
-
 def keep(fitter: Fitter, plan: Plan, path: Path) -> None:
     """Write the state of a run, whole or not at all."""
-    state = State(plan=plan.plain(), step=fitter.step, history=fitter.history)
     moments = {name: fitter.optimiser.state.get(p, {}) for name, p in fitter.parameters.items()}
     tensors = {
         "generator": fitter.generator.get_state(),
@@ -172,23 +161,25 @@ def keep(fitter: Fitter, plan: Plan, path: Path) -> None:
         **{f"{key}/{name}": moment for name, own in moments.items() for key, moment in own.items()},
     }
     plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    write_atomically(path, save_tensors(plain, {"run": json.dumps(to_plain(state))}))
+    state = {"format": FORMAT, "plan": plan.plain(), "step": fitter.step, "history": fitter.history}
+    write_atomically(path, save_tensors(plain, {"run": json.dumps(state)}))
 
 
 def restore(fitter: Fitter, plan: Plan, path: Path) -> None:
     """Bring a fitter to the state that `keep` wrote; refuses another configuration."""
     try:
         with safe_open(path, "pt") as file:
-            plain = dict(parse_json(file.metadata()["run"]))
+            state = parse_json(file.metadata()["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        plain.pop("sha256", None)  # of files from before there was a format number
-        state = from_plain(State, plain, "run")
-        if state.format != FORMAT:
-            raise ValueError(f"format {state.format}, expected {FORMAT}")
     except (SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged ({error}); remove its folder and train again") from error
-    compare(plan, state.plan, path.parent)
-    fitter.step, fitter.history = state.step, state.history
+    if state.get("format", FORMAT) != FORMAT:  # the first files of this format do not say it
+        raise InputError(
+            f"{path}: has format {state['format']}, expected {FORMAT}; remove its folder and train "
+            "again"
+        )
+    compare(plan, state["plan"], path.parent)
+    fitter.step, fitter.history = state["step"], state["history"]
     weights = {k.removeprefix("weight/"): v for k, v in tensors.items() if k.startswith("weight/")}
     fill(fitter.model, weights, path)
     fitter.generator.set_state(tensors["generator"])
