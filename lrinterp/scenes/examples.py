@@ -100,11 +100,13 @@ class Examples:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of the pictures: equal for the same pictures of the same set in the same order."""
-        parts = self.image.values.cpu().numpy(), self.image_labels, self.image_pixels
-        arrays = [parts[0], *(part.astype(np.int64) for part in parts[1:])]
-        shapes = repr([array.shape for array in arrays])
-        head = "\n".join([shapes, *self.image_set, *self.label_words]).encode()
-        return sha256(b"".join([head, *(array.tobytes() for array in arrays)]))
+        arrays = [
+            self.image.values.cpu().numpy(),
+            self.image_labels.astype(np.int64),
+            self.image_pixels.astype(np.int64),
+        ]
+        words = [repr([array.shape for array in arrays]), *self.image_set, *self.label_words]
+        return sha256(b"".join(["\n".join(words).encode(), *(a.tobytes() for a in arrays)]))
 
     @cached_property
     def caption_fingerprint(self) -> str:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lrinterp.axes import Tokens
-from lrinterp.scenes.examples import Examples, image_occurrence, meaning, text_occurrence
+from lrinterp.scenes.examples import Examples, image_occurrence, text_occurrence
 from lrinterp.scenes.splits import (
     SETS,
     Split,
@@ -21,6 +21,7 @@ from lrinterp.scenes.splits import (
     set_of_labels,
 )
 from lrinterp.scenes.world import (
+    MOST_OBJECTS,
     CaptionSet,
     World,
     all_captions,
@@ -101,13 +102,12 @@ class Scenes:
 
     @cached_property
     def _captions_of_items(self) -> Int[np.ndarray, "item template"]:
-        """[item, template]: the captions that training gives each item."""
-        stated = meaning(self.captions.labels, self.world.n_labels)
-        order = np.argsort(stated, kind="stable")
-        wanted = meaning(self.training.labels[self.training.said], self.world.n_labels)
-        first = order[np.searchsorted(stated[order], wanted)]
-        last = order[np.searchsorted(stated[order], wanted, side="right") - 1]
-        return np.stack([first, last], axis=1) if self.world.template == "both" else first[:, None]
+        """The first and the last caption that training gives each item; one, but for `both`."""
+        stated = list(enumerate(map(tuple, self.captions.labels.tolist())))
+        last = {labels: i for i, labels in stated}
+        first = {labels: i for i, labels in reversed(stated)}
+        said = map(tuple, self.training.labels[self.training.said].tolist())
+        return np.array([[first[labels], last[labels]] for labels in said])
 
     def examples(self, sets: Sequence[str] = SETS) -> Examples:
         """The pictures of some of the four sets with every caption of the world."""
@@ -164,14 +164,12 @@ def image_roles(
     image: Tokens, pixels: Int[np.ndarray, "batch object"]
 ) -> dict[str, Bool[Tensor, "batch pos"]]:
     """CLS, left and right object (middle ones too, with more than two), background."""
-    n_objects = pixels.shape[1]
-    names = ["left", *(f"middle {i}" for i in range(1, n_objects - 1)), "right"]
+    names = ["left", *(f"middle {i}" for i in range(1, pixels.shape[1] - 1)), "right"]
     position = torch.arange(image.ids.shape[1])
     columns = zip(names, torch.from_numpy(pixels.T)[..., None], strict=True)
     objects = {name: (position == column + 1) & (column >= 0) for name, column in columns}
     cls = (position == 0).expand(image.ids.shape)
-    taken = torch.stack([cls, *objects.values()]).any(0)
-    return {"CLS": cls, **objects, "background": ~taken}
+    return {"CLS": cls, **objects, "background": ~torch.stack([cls, *objects.values()]).any(0)}
 
 
 def text_roles(captions: CaptionSet) -> dict[str, Bool[Tensor, "batch pos"]]:
@@ -181,13 +179,11 @@ def text_roles(captions: CaptionSet) -> dict[str, Bool[Tensor, "batch pos"]]:
     nouns = {text.split()[0] for text in captions.texts}
     is_noun = torch.tensor([word in nouns for word in captions.words])[ids]
     mention = is_noun.cumsum(1) * is_noun
-    n_objects = captions.labels.shape[1]
-    ordinal = ["first", "second", "third", *(f"object {i}" for i in range(4, n_objects + 1))]
-    objects = {name: mention == i for i, name in enumerate(ordinal[:n_objects], start=1)}
-    inside = (position > 0) & (position < pool[:, None])
+    ordinal = ("first", "second", "third", *(f"object {i}" for i in range(4, MOST_OBJECTS + 1)))
+    names = ordinal[: captions.labels.shape[1]]
     return {
         "SOT": (position == 0).expand(ids.shape),
-        **objects,
-        "words": inside & ~is_noun,
+        **{name: mention == i for i, name in enumerate(names, start=1)},
+        "words": (position > 0) & (position < pool[:, None]) & ~is_noun,
         "EOT": position == pool[:, None],
     }

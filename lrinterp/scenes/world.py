@@ -19,6 +19,7 @@ from lrinterp.axes import Tokens
 from lrinterp.store import one_of, within
 
 __all__ = [
+    "MOST_OBJECTS",
     "CaptionSet",
     "World",
     "all_captions",
@@ -72,8 +73,7 @@ class World:
 
 def label_words(world: World) -> tuple[str, ...]:
     """One noun a label; beyond the list they are numbered."""
-    numbered = (f"thing{i}" for i in range(len(NOUNS), world.n_labels))
-    return (*NOUNS, *numbered)[: world.n_labels]
+    return (*NOUNS, *(f"thing{i}" for i in range(len(NOUNS), world.n_labels)))[: world.n_labels]
 
 
 # Pictures.
@@ -142,8 +142,10 @@ def sizes_of(world: World) -> dict[str, tuple[int, int]]:
     relation = len("is on the left of".split())
     words = len("is in the image on left of".split()) + which + (world.template == "both")
     length = n + (n - 1) * relation + (n - 2) + len((SOT, EOT))
-    text = len(SPECIAL) + words + world.n_labels, length
-    return {"image": (world.n_labels + 2, world.n_pixels + 1), "text": text}
+    return {
+        "image": (world.n_labels + 2, world.n_pixels + 1),
+        "text": (len(SPECIAL) + words + world.n_labels, length),
+    }
 
 
 def sentence(template: str, nouns: list[str]) -> str:

@@ -80,7 +80,8 @@ def difference(one: Sample, other: Sample, *, paired: bool, seed: int = 0) -> Di
 def jackknife_p(whole: LeftOut, found: Interval) -> float:
     """Two-sided p of a value of 0, by how far 0 lies beyond the end on its side, on the scale."""
     end = found.low if whole.value > 0 else found.high
-    zero, value, end = (whole.scale.at(x, whole.n) for x in (0.0, whole.value, end or 0.0))
+    places = np.array([0.0, whole.value, end or 0.0])
+    zero, value, end = whole.scale.of(places, np.full(3, float(whole.n))).tolist()
     return t_p(abs(value - zero), abs(value - end), whole.variance[1])
 
 
@@ -126,13 +127,13 @@ def added(one: Interval, other: Interval, scale: Scale = LINEAR) -> Difference:
     Medicine 2008).
     """
     counts = {"n": one.n + other.n, "n_units": one.n_units + other.n_units}
-    if one.value is None or other.value is None:
-        return Difference(interval=Interval(value=None, **counts), p=None)
-    value = other.value - one.value
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return Difference(interval=Interval(value=value, **counts), p=None)
-    down = float(np.hypot(other.value - other.low, one.high - one.value))
-    up = float(np.hypot(other.high - other.value, one.value - one.low))
+    known = np.array([[x.value, x.low, x.high] for x in (one, other)], dtype=float)  # None is nan
+    (a, a_low, a_high), (b, b_low, b_high) = known.tolist()
+    value = b - a
+    if np.isnan(known).any():
+        plain = None if np.isnan(value) else value
+        return Difference(interval=Interval(value=plain, **counts), p=None)
+    down, up = float(np.hypot(b - b_low, a_high - a)), float(np.hypot(b_high - b, a - a_low))
     low, high = max(value - down, scale.low), min(value + up, scale.high)
     freedom = float(max(min(one.n_units, other.n_units) - 1, 1))
     return Difference(

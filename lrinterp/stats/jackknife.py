@@ -134,10 +134,6 @@ class Scale:
         share = np.clip(share, self.margin, 1 - self.margin)
         return np.log(share / (1 - share))
 
-    def at(self, value: float, n: int) -> float:
-        """One number over n examples on the scale."""
-        return float(self.of(np.array([value]), np.array([float(n)]))[0])
-
     def slope(self, value: float, n: int) -> float:
         """How far the scale moves with the number, at one over n examples."""
         share = (value - self.low) / (self.high - self.low)
@@ -199,7 +195,7 @@ class LeftOut:
     @property
     def centre(self) -> float:
         """The number on the scale, freed of its first-order bias where that is wanted."""
-        own = self.scale.at(self.value, self.n)
+        own = float(self.scale.of(np.array([self.value]), np.array([float(self.n)]))[0])
         if not self.biased:
             return own
         without = self.scale.of(self.replicates, self.n_left)
@@ -217,8 +213,10 @@ class LeftOut:
         """
         by_units = squares(self.scale.of(self.replicates, self.n_left))
         if self.scale.bounded:
-            most = AT_MOST * self.scale.slope(self.value, self.n)
-            by_units = min(by_units, squares(self.replicates) * most**2)
+            by_units = min(
+                by_units,
+                squares(self.replicates) * (AT_MOST * self.scale.slope(self.value, self.n)) ** 2,
+            )
         freedom = self.units.effective - 1
         if self.draws is None:
             return by_units, freedom

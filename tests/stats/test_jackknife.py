@@ -54,13 +54,14 @@ def test_there_and_back(scale):
 def test_half_a_count_is_added_on_either_side():
     found = SHARE.of(np.array([0.0, 1.0, 0.25]), np.full(3, 8.0))
     assert found == pytest.approx(np.log([0.5 / 8.5, 8.5 / 0.5, 2.5 / 6.5]))
-    assert GAP.at(0.0, 7) == 0.0
-    assert GAP.at(1.0, 7) == pytest.approx(np.log(7.5 / 0.5))
+    gap = GAP.of(np.array([0.0, 1.0]), np.full(2, 7.0))
+    assert gap == pytest.approx([0.0, np.log(7.5 / 0.5)])
 
 
 def test_other_numbers_keep_off_their_bounds():
     assert np.isfinite(COSINE.of(np.array([-1.0, 1.0]), np.full(2, 5.0))).all()
-    assert CORRELATION.at(1.0, 5) < COSINE.at(0.9999, 5)
+    high, n = np.array([0.9999]), np.full(1, 5.0)
+    assert CORRELATION.of(np.ones(1), n) < COSINE.of(high, n)
 
 
 @pytest.mark.parametrize("scale", [SHARE, GAP])

@@ -172,8 +172,8 @@ def read_pictures(drawn: Sequence[SideBySide], processor: Any) -> tuple[Pixels, 
         if pair.boxes:
             left, right = (box_in_square(box, picture.size) for box in pair.boxes)
             boxes += [(left, right), (mirrored(right), mirrored(left))]
-    pool = torch.zeros(len(values), dtype=torch.long)
-    return Pixels(torch.cat(values), pool), boxes if len(boxes) == len(values) else None
+    pixels = Pixels(torch.cat(values), torch.zeros(len(values), dtype=torch.long))
+    return pixels, boxes if len(boxes) == len(values) else None
 
 
 def mirrored(box: Box) -> Box:

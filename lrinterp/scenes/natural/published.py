@@ -149,8 +149,7 @@ def parts(caption: str, relation: str) -> tuple[str, str, str, str]:
     form = rf"(?:The |the )?(.+?)\s+(?:is|are)?\s*({re.escape(relation)})\s+(?:the )?(.+?)\.?"
     if (match := re.fullmatch(form, caption.strip())) is None:
         raise InputError(f"the relation {relation!r} does not stand in the caption {caption!r}")
-    text = match.string
-    return text[: match.start(2)], match[1], match[3], text[match.end(2) :]
+    return match.string[: match.start(2)], match[1], match[3], match.string[match.end(2) :]
 
 
 def published_picture(row: RawRow) -> Path:
@@ -158,9 +157,8 @@ def published_picture(row: RawRow) -> Path:
     name = row.field("image")
     above = (row.file.parent, *row.file.absolute().parents[1:3])
     kinds = ("images", "train2017", "val2017")
-    places = (folder / kind / name for folder in above for kind in kinds)
-    found = next(filter(Path.is_file, places), None)
-    if found is None:
+    places = [folder / kind / name for folder in above for kind in kinds]
+    if (found := next(filter(Path.is_file, places), None)) is None:
         raise InputError(
             f"there is no picture {name}; looked in images, train2017 and val2017 in {above[0]} "
             "and the two folders above it"
@@ -169,13 +167,7 @@ def published_picture(row: RawRow) -> Path:
 
 
 def nlvr_relations(row: RawRow) -> list[Relation]:
-    """The row about the left object, then the row about the right one."""
-    return [about(row, right) for right in range(len(SIDES))]
-
-
-def about(row: RawRow, right: int) -> Relation:
-    """The row about one of the objects; captions are ordered [left, right]."""
-    one, other = SIDES[right], SIDES[1 - right]
+    """The row about the left object, then the row about the right; captions are [left, right]."""
     names = {side: " ".join(row.field(side, NAME)) for side in SIDES}
     image = row.field("image")
     crop = x0, y0, x1, y1 = row.field("crop", CROP)
@@ -187,22 +179,25 @@ def about(row: RawRow, right: int) -> Relation:
     if boxes["left"][2] > boxes["right"][0]:
         raise InputError("the left object reaches under or over the right one")
     both = ", ".join(sorted(names.values()))
-    return Relation(
-        suite="nlvr",
-        where=row.where,
-        picture=existing(row.file.parent / image),
-        crop=(x0, y0, x1, y1),
-        captions=tuple(f"a {names[one]} to the {side} of a {names[other]}" for side in SIDES),
-        right=right,
-        relation=f"{one} of",
-        axis="horizontal",
-        subject=names[one],
-        object=names[other],
-        group=both,
-        pair=f"{image} {list(crop)}: {both}",
-        foil="word swap",
-        boxes={"subject": boxes[one], "object": boxes[other]},
-    )
+    return [
+        Relation(
+            suite="nlvr",
+            where=row.where,
+            picture=existing(row.file.parent / image),
+            crop=(x0, y0, x1, y1),
+            captions=tuple(f"a {names[one]} to the {side} of a {names[other]}" for side in SIDES),
+            right=SIDES.index(one),
+            relation=f"{one} of",
+            axis="horizontal",
+            subject=names[one],
+            object=names[other],
+            group=both,
+            pair=f"{image} {list(crop)}: {both}",
+            foil="word swap",
+            boxes={"subject": boxes[one], "object": boxes[other]},
+        )
+        for one, other in (SIDES, SIDES[::-1])
+    ]
 
 
 def fractions(xysize: tuple[int, ...], width: int, height: int) -> Box:

@@ -147,8 +147,10 @@ def token_roles(
     def length(piece: str) -> int:
         return int(read([piece]).pool[0]) - 1
 
-    names = ("SOT", "first", "relation", "second", "words", "EOT")
-    roles = {name: torch.zeros(tokens.ids.shape, dtype=torch.bool) for name in names}
+    roles = {
+        name: torch.zeros(tokens.ids.shape, dtype=torch.bool)
+        for name in ("SOT", "first", "relation", "second", "words", "EOT")
+    }
     roles["SOT"][:, 0] = True
     for i, statement in enumerate(said):
         place = 1

@@ -39,6 +39,7 @@ __all__ = [
     "NotScored",
     "RawRow",
     "Suite",
+    "T",
     "Text",
     "Whole",
     "csv_rows",
@@ -163,11 +164,10 @@ def csv_rows(path: Path) -> Iterator[RawRow]:
     if twice := [name for name in header if name and header.count(name) > 1]:
         raise InputError(f"{path}: the column {shortened(twice[0])} stands twice; rename one")
     for number, line in enumerate(lines, 1):
-        value: Any = {name: cell for name, cell in zip(header, line, strict=False) if cell.strip()}
-        if len(line) != len(header):
-            value = InputError(f"expected {len(header)} cells, as in the header, got {len(line)}")
+        wrong = InputError(f"expected {len(header)} cells, as in the header, got {len(line)}")
+        value = {name: cell for name, cell in zip(header, line, strict=False) if cell.strip()}
         if line:
-            yield RawRow(path, number, value, strict=False)
+            yield RawRow(path, number, value if len(line) == len(header) else wrong, strict=False)
 
 
 def existing(picture: Path) -> Path:

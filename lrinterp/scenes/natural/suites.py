@@ -7,17 +7,14 @@ list. A good row that asks nothing that can be scored is left out and counted.
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 from lrinterp.scenes.natural.published import ARO, NLVR, VSR
 from lrinterp.scenes.natural.relation import BadRow, Relation
-from lrinterp.scenes.natural.source import CSV, JSONL, NotScored, RawRow, Suite
+from lrinterp.scenes.natural.source import CSV, JSONL, NotScored, RawRow, Suite, T
 from lrinterp.scenes.natural.whatsup import TRIPLES, WHATSUP, Triple
 from lrinterp.store import InputError
 
 __all__ = ["SUITES", "Reader", "read_relations", "read_triples"]
-
-T = TypeVar("T")
 
 ADAPTERS = {suite.name: suite for suite in (ARO, WHATSUP, VSR, NLVR, JSONL, CSV)}
 
