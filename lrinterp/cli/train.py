@@ -73,10 +73,10 @@ def train(
     except KeyboardInterrupt as stop:
         typer.echo(f"Stopped. Finish it with the same command and --resume; so far: {out}")
         raise typer.Exit(130) from stop
-    if not trained:
+    if trained:
+        typer.echo(f"Wrote {out}: {final_order(out)}. Next: lrinterp analyze {out}")
+    else:
         typer.echo(f"{out} is finished already; left as it is.")
-        return
-    typer.echo(f"Wrote {out}: {final_order(out)}. Next: lrinterp analyze {out}")
 
 
 def read_plan(

@@ -104,9 +104,8 @@ class Fitter:
         if len(self.held_out):
             scores = self.model.score(self.model.prepare(self.held_out))
             order = float(order_credit(scores, self.held_out).mean())
-        row = {"step": self.step, "loss": float(loss), "unseen_pair_order": order}
-        self.history.append(row)
-        return row
+        self.history.append({"step": self.step, "loss": float(loss), "unseen_pair_order": order})
+        return self.history[-1]
 
 
 def fit(

@@ -33,8 +33,12 @@ class Fitted:
 
     model: DualEncoder
     history: list[dict[str, Any]]
-    error: str | None = None
-    """Why the model is no good; None where it is."""
+
+    @property
+    def error(self) -> str | None:
+        """Why the model is no good, the first evaluation at which its loss was not finite."""
+        bad = [row["step"] for row in self.history if not np.isfinite(row["loss"])]
+        return f"the loss is not finite at step {bad[0]}" if bad else None
 
 
 def fit_many(
@@ -162,9 +166,4 @@ class StackFitter:
 
     def finish(self) -> list[Fitted]:
         """The fitted models."""
-        fitted = []
-        for model, history in zip(self.stack.unstack(), self.history, strict=True):
-            bad = [row["step"] for row in history if not np.isfinite(row["loss"])]
-            error = f"the loss is not finite at step {bad[0]}" if bad else None
-            fitted.append(Fitted(model, history, error))
-        return fitted
+        return [Fitted(m, h) for m, h in zip(self.stack.unstack(), self.history, strict=True)]
