@@ -62,8 +62,7 @@ def difference(one: Sample, other: Sample, *, paired: bool, seed: int = 0) -> Di
     """
     if not paired:
         return added(one.interval, other.interval, gap_of(one.scale, other.scale))
-    same = np.array_equal(one.units.member, other.units.member)
-    if len(one.top) != len(other.top) or not same:
+    if len(one.top) != len(other.top) or not one.units.same(other.units):
         raise ValueError("paired: expected the same examples and number of draws in both samples")
     whole = other.minus(one)
     found = whole.interval()

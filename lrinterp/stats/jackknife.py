@@ -103,6 +103,10 @@ class Units:
             total += np.reshape(sums, total.shape)
         return total
 
+    def same(self, other: "Units") -> bool:
+        """Do the same examples belong to the same units?"""
+        return np.array_equal(self.member, other.member)
+
 
 @dataclass(frozen=True)
 class Scale:
