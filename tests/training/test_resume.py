@@ -3,6 +3,10 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -216,6 +220,32 @@ def test_training_that_diverges_says_so(tmp_path: Path):
     with pytest.raises(InputError, match=r"not finite at step \d+; .*lower fit.learning_rate"):
         go(tmp_path / "a", plan)
     assert not (tmp_path / "a" / "model.json").exists()
+
+
+@pytest.mark.slow
+def test_a_process_killed_for_good_resumes_to_the_same_end(tmp_path: Path):
+    """SIGKILL between two steps of a run in a process of its own, as soon as a state is there."""
+    plan = replace(PLAN, fit=replace(PLAN.fit, steps=400, evaluate_every=20, keep_every=0))
+    out = tmp_path / "a"
+    source = (
+        "import sys, torch; from pathlib import Path; from lrinterp.training import Plan, train\n"
+        "torch.set_num_threads(1)\n"
+        f"train(Plan.from_plain({plan.plain()!r}, 'here'), Path(sys.argv[1]), progress=False)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", source, str(out)])
+    deadline = time.monotonic() + 120
+    while not (out / STATE).exists() or saved_step(out) < 40:
+        assert process.poll() is None, "the run ended before it was killed"
+        assert time.monotonic() < deadline, "the run did not start"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 40 <= saved_step(out) < 400
+    assert go(out, plan, resume=True)
+    assert go(tmp_path / "b", plan)
+    got, expected = weights(out), weights(tmp_path / "b")
+    assert all(got[name].equal(expected[name]) for name in expected)
+    assert listing(out) == listing(tmp_path / "b") == ["model.json", "model.safetensors"]
 
 
 # Refusals.

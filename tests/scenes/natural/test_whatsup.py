@@ -97,6 +97,28 @@ def test_pairs_hold_two_opposites_and_sets_all_four(folder: Path):
     assert sorted(pairs.values()) == sorted([sides] * 3 + [heights] * 2 + [depths])
 
 
+def test_pairs_and_sets_are_those_of_the_published_scorer(folder: Path):
+    """Counted as the published code does, from the file names: a table of objects by relation."""
+    right = {f"{A}, row {n}" for n in (1, 2, 3, 4, 5, 7)} | {f"{B}, row {n}" for n in (1, 2, 3)}
+    table: dict[tuple[str, str], dict[str, bool]] = {}
+    for name, rows in ((A, ROWS_A), (B, ROWS_B)):
+        for n, row in enumerate(rows, 1):
+            words = row["image_path"].split("/")[-1].split("_")
+            key = (words[0], words[-1][:-5])
+            table.setdefault(key, {})[words[1]] = f"{name}, row {n}" in right
+    opposites = [("left", "right"), ("on", "under"), ("in-front", "behind")]
+    pairs = sum(t.get(a, False) and t.get(b, False) for t in table.values() for a, b in opposites)
+    sets = sum(sum(t.values()) == 4 for t in table.values())
+
+    ours = read(folder)
+    whole = {
+        key: [r.where in right for r in ours if r.pair == key] for key in {r.pair for r in ours}
+    }
+    four = {key: [r.where in right for r in ours if r.set == key] for key in {r.set for r in ours}}
+    assert (pairs, sets) == (3, 1)
+    assert (sum(map(all, whole.values())), sum(map(all, four.values()))) == (3, 1)
+
+
 @pytest.mark.parametrize(
     ("name", "right", "wrong", "expected"),
     [
