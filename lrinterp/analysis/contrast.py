@@ -20,7 +20,7 @@ from lrinterp.axes import AnyInputs, Embeddings
 from lrinterp.result import NotApplicable
 from lrinterp.run import Run, TowerRun
 from lrinterp.scenes import Examples
-from lrinterp.scenes.natural.patches import BACKGROUND
+from lrinterp.scenes.natural.roles import BACKGROUND
 from lrinterp.scoring import order_credit
 from lrinterp.stats import Units
 from lrinterp.wording import plain_number

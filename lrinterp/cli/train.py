@@ -73,10 +73,10 @@ def train(
     except KeyboardInterrupt as stop:
         typer.echo(f"Stopped. Finish it with the same command and --resume; so far: {out}")
         raise typer.Exit(130) from stop
-    if not trained:
+    if trained:
+        typer.echo(f"Wrote {out}: {final_order(out)}. Next: lrinterp analyze {out}")
+    else:
         typer.echo(f"{out} is finished already; left as it is.")
-        return
-    typer.echo(f"Wrote {out}: {final_order(out)}. Next: lrinterp analyze {out}")
 
 
 def read_plan(
@@ -88,24 +88,23 @@ def read_plan(
     from lrinterp.store import read_toml
 
     tree: dict[str, Any] = read_toml(config) if config else {}
-    for section, fields in base.items():
-        if isinstance(tree.get(section, {}), dict):
-            tree[section] = {**fields, **tree.get(section, {})}
     for section, fields in flags.items():
         given = {name: value for name, value in fields.items() if value is not None}
-        if given and isinstance(tree.get(section, {}), dict):
-            tree[section] = {**tree.get(section, {}), **given}
+        own = tree.get(section, {})
+        if isinstance(own, dict):  # what is none is refused with the plan
+            tree[section] = {**base.get(section, {}), **own, **given}
     return lr.Plan.from_plain(tree, str(config) if config else "settings")
 
 
 def final_order(out: Path) -> str:
-    """Order of a finished run on held-out pairs, with what its interval says."""
+    """Swap accuracy of a finished run on held-out pairs, with what its interval says."""
     from lrinterp.grades import phrase_of
     from lrinterp.result import Metric
 
-    rows = lr.load_checkpoint(out).metadata.scores
-    order = Metric.of(next(r for r in rows if (r["set"], r["metric"]) == ("unseen_pair", "order")))
+    checkpoint = lr.load_checkpoint(out)
+    rows = {(row["set"], row["metric"]): row for row in checkpoint.metadata.scores}
+    order = Metric.of(rows["unseen_pair", "order"])
     if order.value is None:
         return "no held-out pairs"
-    chance = 1 / math.factorial(lr.load_checkpoint(out).scenes().world.n_objects)
+    chance = 1 / math.factorial(checkpoint.scenes().world.n_objects)
     return f"order on held-out pairs {order.phrase}, {phrase_of(order, chance)}"

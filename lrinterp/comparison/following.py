@@ -19,7 +19,7 @@ from lrinterp.run import Run, record, using_threads
 from lrinterp.scenes import Scenes
 from lrinterp.scoring import order_credit
 from lrinterp.store import InputError
-from lrinterp.training.loss import contrastive_loss
+from lrinterp.training import contrastive_loss
 from lrinterp.wording import head_name, head_place
 
 __all__ = ["FOLLOWED", "Measure", "follow_head", "headline_of", "measure_run"]

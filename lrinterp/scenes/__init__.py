@@ -1,11 +1,9 @@
 """Worlds of pictures and captions: what exists, what training shows, what is held out."""
 
-from lrinterp.scenes.captions import CaptionSet, all_captions
 from lrinterp.scenes.examples import Examples
-from lrinterp.scenes.layouts import draw_pictures, line_layouts
 from lrinterp.scenes.scenes import Scenes
 from lrinterp.scenes.splits import LARGEST_SEED, PAPER, SETS, Split
-from lrinterp.scenes.world import World
+from lrinterp.scenes.world import CaptionSet, World, all_captions, draw_pictures, line_layouts
 
 __all__ = [
     "LARGEST_SEED",

@@ -4,7 +4,6 @@ A model reads `image` and `text` tokens; an analysis reads what is true of them.
 knows where the pictures came from.
 """
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -94,24 +93,20 @@ class Examples:
     @cached_property
     def image_twin(self) -> Int[np.ndarray, "image"]:
         """For each picture the one of the same scene with the objects in reverse, or -1."""
-        key = (self.image_scene[:, None], self.image_labels)
-        rows = [tuple(row) for row in np.concatenate(key, axis=1).tolist()]
-        place = {row: i for i, row in enumerate(rows)}
+        rows = np.column_stack([self.image_scene, self.image_labels]).tolist()
+        place = {tuple(row): i for i, row in enumerate(rows)}
         return np.array([place.get((row[0], *row[:0:-1]), -1) for row in rows])
 
     @cached_property
     def fingerprint(self) -> str:
         """A hash of the pictures: equal for the same pictures of the same set in the same order."""
-        arrays = (
+        arrays = [
             self.image.values.cpu().numpy(),
             self.image_labels.astype(np.int64),
             self.image_pixels.astype(np.int64),
-        )
-        shapes = repr([array.shape for array in arrays])
-        found = hashlib.sha256("\n".join([shapes, *self.image_set, *self.label_words]).encode())
-        for array in arrays:
-            found.update(np.ascontiguousarray(array).tobytes())
-        return found.hexdigest()
+        ]
+        words = [repr([array.shape for array in arrays]), *self.image_set, *self.label_words]
+        return sha256(b"".join(["\n".join(words).encode(), *(a.tobytes() for a in arrays)]))
 
     @cached_property
     def caption_fingerprint(self) -> str:
@@ -120,12 +115,12 @@ class Examples:
 
     @property
     def unit(self) -> str:
-        """What the units of intervals are: the labels of a world, the objects of photographs."""
+        """What the units of intervals are: the labels of a world, the objects of pictures."""
         return "object" if self.caption_swap == "word" else "label"
 
     @property
     def chance(self) -> float:
-        """Order accuracy of a guess: one order of n objects among n! is right."""
+        """Swap accuracy of a guess: one order of n objects among n! is right."""
         return 1 / math.factorial(self.image_labels.shape[1])
 
     @property
@@ -135,11 +130,11 @@ class Examples:
 
     def at(self, index: Int[np.ndarray, "some"]) -> Self:
         """The selected pictures, in the order asked for; all captions stay."""
-        roles = {name: mask[index] for name, mask in self.roles["image"].items()}
+        own = {name: mask[index] for name, mask in self.roles["image"].items()}
         return replace(
             self,
             image=self.image.at(torch.from_numpy(index)),
-            roles={**self.roles, "image": roles},
+            roles={**self.roles, "image": own},
             image_labels=self.image_labels[index],
             image_pixels=self.image_pixels[index],
             image_scene=self.image_scene[index],
@@ -171,5 +166,4 @@ def text_occurrence(tokens: Tokens, n_words: int) -> Occurrence:
 
 def meaning(labels: Int[np.ndarray, "row object"], n_labels: int) -> Int[np.ndarray, "row"]:
     """Tuples of labels as numbers in base n_labels + 1; the padding -1 counts as digit 0."""
-    powers = (n_labels + 1) ** np.arange(labels.shape[1])[::-1]
-    return (labels + 1) @ powers
+    return (labels + 1) @ (n_labels + 1) ** np.arange(labels.shape[1])[::-1]

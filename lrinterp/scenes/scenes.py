@@ -11,19 +11,24 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lrinterp.axes import Tokens
-from lrinterp.scenes.captions import CaptionSet, all_captions, text_size
-from lrinterp.scenes.examples import Examples, image_occurrence, meaning, text_occurrence
-from lrinterp.scenes.layouts import draw_pictures
+from lrinterp.scenes.examples import Examples, image_occurrence, text_occurrence
 from lrinterp.scenes.splits import (
     SETS,
-    Pictures,
     Split,
     Training,
     allocate,
     evaluation_set,
     set_of_labels,
 )
-from lrinterp.scenes.world import World, label_words, picture_words
+from lrinterp.scenes.world import (
+    MOST_OBJECTS,
+    CaptionSet,
+    World,
+    all_captions,
+    draw_pictures,
+    label_words,
+    sizes_of,
+)
 from lrinterp.store import InputError, from_plain
 
 __all__ = ["Scenes"]
@@ -61,19 +66,17 @@ class Scenes:
         """
         if world is None or split is None:
             raise InputError(f"{where}: has no world and split; prepare your own Examples for it")
-        parts = (
-            from_plain(World, world, f"{where}: world"),
-            from_plain(Split, split, f"{where}: split"),
-        )
-        for tower, needed in sizes_of(parts[0]).items():
+        own = from_plain(World, world, f"{where}: world")
+        divided = from_plain(Split, split, f"{where}: split")
+        for tower, needed in sizes_of(own).items():
             if sizes is not None and sizes[tower] != needed:
-                found = "{} words and {} positions".format(*sizes[tower])
                 raise InputError(
                     f"{where}: world: needs {needed[0]} words and {needed[1]} positions in the "
-                    f"{tower} tower, which has {found}; restore the file"
+                    f"{tower} tower, which has {sizes[tower][0]} words and {sizes[tower][1]} "
+                    "positions; restore the file"
                 )
         try:
-            return cls(*parts)
+            return cls(own, divided)
         except ValueError as error:
             raise InputError(f"{where}: split.{error}") from error
 
@@ -88,47 +91,39 @@ class Scenes:
         `size` draws that many of them without replacement; None takes all. With both templates
         one is drawn for each, so no two items mean the same.
         """
-        pictures, caption = self.draw(generator, size)
-        tokens = draw_pictures(self.world, pictures.labels, pictures.pixels)
-        return tokens, self.captions.tokens.at(torch.from_numpy(caption))
-
-    def draw(
-        self, generator: torch.Generator, size: int | None = None
-    ) -> tuple[Pictures, Int[np.ndarray, "item"]]:
-        """What `batch` is made of: pictures as data, and indices of their captions."""
-        items = torch.randperm(len(self.training.labels), generator=generator)[:size].numpy()
+        shown = self.training
+        items = torch.randperm(len(shown.labels), generator=generator)[:size].numpy()
         draw = torch.rand(2, len(items), generator=generator, dtype=torch.float64).numpy()
-        choice = (draw[0] * self.training.n_choices[items]).astype(int)
-        pictures = Pictures(
-            labels=self.training.labels[items], pixels=self.training.pixels[items, choice]
-        )
+        choice = (draw[0] * shown.n_choices[items]).astype(int)
+        pictures = draw_pictures(self.world, shown.labels[items], shown.pixels[items, choice])
         options = self._captions_of_items[items]
-        return pictures, options[np.arange(len(items)), (draw[1] * options.shape[1]).astype(int)]
+        caption = options[np.arange(len(items)), (draw[1] * options.shape[1]).astype(int)]
+        return pictures, self.captions.tokens.at(torch.from_numpy(caption))
 
     @cached_property
     def _captions_of_items(self) -> Int[np.ndarray, "item template"]:
-        """[item, template]: the captions that training gives each item."""
-        stated = meaning(self.captions.labels, self.world.n_labels)
-        order = np.argsort(stated, kind="stable")
-        wanted = meaning(self.training.labels[self.training.said], self.world.n_labels)
-        first = order[np.searchsorted(stated[order], wanted)]
-        last = order[np.searchsorted(stated[order], wanted, side="right") - 1]
-        return np.stack([first, last], axis=1) if self.world.template == "both" else first[:, None]
+        """The first and the last caption that training gives each item; one, but for `both`."""
+        stated = list(enumerate(map(tuple, self.captions.labels.tolist())))
+        last = {labels: i for i, labels in stated}
+        first = {labels: i for i, labels in reversed(stated)}
+        said = map(tuple, self.training.labels[self.training.said].tolist())
+        return np.array([[first[labels], last[labels]] for labels in said])
 
     def examples(self, sets: Sequence[str] = SETS) -> Examples:
         """The pictures of some of the four sets with every caption of the world."""
         if unknown := sorted(set(sets) - set(SETS)):
             raise ValueError(f"set: expected one of {', '.join(SETS)}, got {unknown[0]!r}")
-        parts = [evaluation_set(self.world, self.split, self.training, name) for name in sets]
-        names = [name for name, part in zip(sets, parts, strict=True) for _ in part.labels]
-        labels = np.concatenate([part.labels for part in parts])
-        pixels = np.concatenate([part.pixels for part in parts])
-        image = draw_pictures(self.world, labels, pixels)
-        stated = self.captions.labels
+        parts = {name: evaluation_set(self.world, self.split, self.training, name) for name in sets}
+        labels = np.concatenate([part.labels for part in parts.values()])
+        pixels = np.concatenate([part.pixels for part in parts.values()])
+        image, stated = draw_pictures(self.world, labels, pixels), self.captions.labels
         return Examples(
             image=image,
             text=self.captions.tokens,
-            words={"image": picture_words(self.world), "text": self.captions.words},
+            words={
+                "image": ("background", *label_words(self.world), "CLS"),
+                "text": self.captions.words,
+            },
             occurs={
                 "image": image_occurrence(self.world.n_labels + 1, *self.sizes["image"]),
                 "text": text_occurrence(self.captions.tokens, len(self.captions.words)),
@@ -136,8 +131,10 @@ class Scenes:
             roles={"image": image_roles(image, pixels), "text": text_roles(self.captions)},
             image_labels=labels,
             image_pixels=pixels,
-            image_scene=scenes_of(labels, pixels),
-            image_set=tuple(names),
+            image_scene=np.unique(
+                np.column_stack([pixels, np.sort(labels, axis=1)]), axis=0, return_inverse=True
+            )[1].reshape(-1),
+            image_set=tuple(name for name, part in parts.items() for _ in part.labels),
             grid=(1, self.world.n_pixels),
             caption_labels=stated,
             caption_set=tuple(set_of_labels(self.split, tuple(row)) for row in stated.tolist()),
@@ -145,13 +142,15 @@ class Scenes:
             caption_text=self.captions.texts,
             caption_swap="objects",
             label_words=label_words(self.world),
-            empty={n: self._why_empty(n) for n, p in zip(sets, parts, strict=True) if not _any(p)},
+            empty={
+                name: self._why_empty(name) for name, part in parts.items() if not len(part.labels)
+            },
         )
 
     def _why_empty(self, name: str) -> str:
         split, n_objects = self.split, self.world.n_objects
-        unlimited = replace(split, test_layouts=0)
-        if _any(evaluation_set(self.world, unlimited, self.training, name)):
+        whole = evaluation_set(self.world, replace(split, test_layouts=0), self.training, name)
+        if len(whole.labels):
             return f"test_layouts = {split.test_layouts} holds no layout with its mirror image"
         return {
             "single": f"positions_per_label = {split.positions_per_label} leaves no position",
@@ -161,34 +160,16 @@ class Scenes:
         }[name]
 
 
-def sizes_of(world: World) -> dict[str, tuple[int, int]]:
-    """(vocabulary, context length) that each tower needs for a world."""
-    return {"image": (world.n_labels + 2, world.n_pixels + 1), "text": text_size(world)}
-
-
-def scenes_of(
-    labels: Int[np.ndarray, "image object"], pixels: Int[np.ndarray, "image object"]
-) -> Int[np.ndarray, "image"]:
-    """A number for the pixels that are taken and the labels that are there, in any order."""
-    scene = np.concatenate([pixels, np.sort(labels, axis=1)], axis=1)
-    return np.unique(scene, axis=0, return_inverse=True)[1].reshape(-1)
-
-
 def image_roles(
     image: Tokens, pixels: Int[np.ndarray, "batch object"]
 ) -> dict[str, Bool[Tensor, "batch pos"]]:
     """CLS, left and right object (middle ones too, with more than two), background."""
-    n_objects = pixels.shape[1]
-    names = ["left", *(f"middle {i}" for i in range(1, n_objects - 1)), "right"]
+    names = ["left", *(f"middle {i}" for i in range(1, pixels.shape[1] - 1)), "right"]
     position = torch.arange(image.ids.shape[1])
-    columns = [torch.from_numpy(pixels[:, i : i + 1]) for i in range(n_objects)]
-    objects = {
-        name: (position == column + 1) & (column >= 0)
-        for name, column in zip(names, columns, strict=True)
-    }
+    columns = zip(names, torch.from_numpy(pixels.T)[..., None], strict=True)
+    objects = {name: (position == column + 1) & (column >= 0) for name, column in columns}
     cls = (position == 0).expand(image.ids.shape)
-    taken = torch.stack([cls, *objects.values()]).any(0)
-    return {"CLS": cls, **objects, "background": ~taken}
+    return {"CLS": cls, **objects, "background": ~torch.stack([cls, *objects.values()]).any(0)}
 
 
 def text_roles(captions: CaptionSet) -> dict[str, Bool[Tensor, "batch pos"]]:
@@ -198,17 +179,11 @@ def text_roles(captions: CaptionSet) -> dict[str, Bool[Tensor, "batch pos"]]:
     nouns = {text.split()[0] for text in captions.texts}
     is_noun = torch.tensor([word in nouns for word in captions.words])[ids]
     mention = is_noun.cumsum(1) * is_noun
-    n_objects = captions.labels.shape[1]
-    ordinal = ["first", "second", "third", *(f"object {i}" for i in range(4, n_objects + 1))]
-    objects = {name: mention == i for i, name in enumerate(ordinal[:n_objects], start=1)}
-    inside = (position > 0) & (position < pool[:, None])
+    ordinal = ("first", "second", "third", *(f"object {i}" for i in range(4, MOST_OBJECTS + 1)))
+    names = ordinal[: captions.labels.shape[1]]
     return {
         "SOT": (position == 0).expand(ids.shape),
-        **objects,
-        "words": inside & ~is_noun,
+        **{name: mention == i for i, name in enumerate(names, start=1)},
+        "words": (position > 0) & (position < pool[:, None]) & ~is_noun,
         "EOT": position == pool[:, None],
     }
-
-
-def _any(part: Pictures) -> bool:
-    return len(part.labels) > 0

@@ -4,8 +4,8 @@
 out of every relation, all labels are seen alone. The four sets are enumerated exactly and share
 no picture with training:
 
-- single: a known label at an unseen position;
-- seen_pair: a trained pair in an unseen layout;
+- single: a known label at a position that training never shows;
+- seen_pair: a trained pair in a layout that training never shows;
 - unseen_pair: held-out labels only;
 - mixed_pair: trained and held-out labels together.
 
@@ -20,9 +20,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from lrinterp.scenes.captions import padded
-from lrinterp.scenes.layouts import line_layouts
-from lrinterp.scenes.world import World
+from lrinterp.scenes.world import World, line_layouts, padded
 from lrinterp.store import within
 
 __all__ = [
@@ -105,16 +103,20 @@ class Training:
 def check(world: World, split: Split) -> None:
     """Refuse a split that does not fit the world, naming the field."""
     n_layouts = math.comb(world.n_pixels, world.n_objects)
-    if split.n_pair + split.n_val > world.n_labels:
-        total = f"{split.n_pair} + {split.n_val}"
-        raise ValueError(f"n_pair + n_val: expected at most n_labels={world.n_labels}, got {total}")
+    known = split.n_pair + split.n_val
+    if known > world.n_labels:
+        raise ValueError(
+            f"n_pair + n_val: expected at most n_labels={world.n_labels}, got {split.n_pair} + "
+            f"{split.n_val}"
+        )
     within(split, world.n_objects, math.inf, "n_pair")
     within(split, 1, world.n_pixels, "positions_per_label")
     within(split, 1, n_layouts, "layouts_per_pair")
-    known = split.n_pair + split.n_val
     if (pictures := n_layouts * math.perm(known, world.n_objects)) > LARGEST:
-        got = f"{known} labels in {n_layouts:,} layouts make {pictures:,}"
-        raise ValueError(f"n_pair + n_val: expected at most {LARGEST:,} pictures, {got}")
+        raise ValueError(
+            f"n_pair + n_val: expected at most {LARGEST:,} pictures, {known} labels in "
+            f"{n_layouts:,} layouts make {pictures:,}"
+        )
 
 
 def allocate(world: World, split: Split) -> Training:
@@ -126,10 +128,10 @@ def allocate(world: World, split: Split) -> Training:
     tuples = list(permutations(range(split.n_pair), world.n_objects))
     n_1, n_2 = split.positions_per_label, split.layouts_per_pair
     pixels = np.full((len(singles) + len(tuples), max(n_1, n_2), world.n_objects), -1)
-    for item, _ in enumerate(singles):
-        pixels[item, :n_1, 0] = rng.permutation(world.n_pixels)[:n_1]
-    for item, _ in enumerate(tuples, start=len(singles)):
-        pixels[item, :n_2] = layouts[rng.permutation(len(layouts))[:n_2]]
+    for single in pixels[: len(singles)]:
+        single[:n_1, 0] = rng.permutation(world.n_pixels)[:n_1]
+    for several in pixels[len(singles) :]:
+        several[:n_2] = layouts[rng.permutation(len(layouts))[:n_2]]
     return Training(
         labels=padded([*singles, *tuples], world.n_objects),
         pixels=pixels,
@@ -153,20 +155,25 @@ def shuffled(n_singles: int, n_tuples: int, rng: np.random.Generator) -> Int[np.
 
 
 def evaluation_set(world: World, split: Split, training: Training, name: str) -> Pictures:
-    """Enumerate one of the four sets."""
+    """Enumerate one of the four sets: what its labels allow, less what training shows."""
+    n_known, n_objects = split.n_pair + split.n_val, world.n_objects
     if name == "single":
-        return _unseen(training, slice(0, world.n_labels), line_layouts(world.n_pixels, 1))
-    layouts = line_layouts(world.n_pixels, world.n_objects)
-    if name == "seen_pair":
-        return _tested(world, split, _unseen(training, slice(world.n_labels, None), layouts))
-    known = range(split.n_pair + split.n_val)
-    orders = [m for m in permutations(known, world.n_objects) if set_of_labels(split, m) == name]
-    labels = padded(orders, world.n_objects)
-    every = Pictures(
-        labels=np.repeat(labels, len(layouts), axis=0),
-        pixels=np.tile(layouts, (len(labels), 1)),
-    )
-    return _tested(world, split, every)
+        n_known, n_objects = world.n_labels, 1
+    shown = {
+        tuple(labels[:n_objects]): set(map(tuple, pixels[:, :n_objects].tolist()))
+        for labels, pixels in zip(training.labels.tolist(), training.pixels, strict=True)
+        if sum(label >= 0 for label in labels) == n_objects
+    }
+    layouts = list(map(tuple, line_layouts(world.n_pixels, n_objects).tolist()))
+    found = []
+    for labels in permutations(range(n_known), n_objects):
+        if set_of_labels(split, labels) == name:
+            fresh = [layout for layout in layouts if layout not in shown.get(labels, ())]
+            if n_objects > 1 and split.test_layouts:
+                fresh = tested(world, split, labels, set(fresh))
+            found += [(labels, layout) for layout in fresh]
+    labels, pixels = (padded([row[i] for row in found], world.n_objects) for i in (0, 1))
+    return Pictures(labels=labels, pixels=pixels)
 
 
 def set_of_labels(split: Split, labels: tuple[int, ...]) -> str:
@@ -180,49 +187,21 @@ def set_of_labels(split: Split, labels: tuple[int, ...]) -> str:
     return {0: "seen_pair", len(labels): "unseen_pair"}.get(n_held_out, "mixed_pair")
 
 
-def drawn_orbits(
-    world: World, split: Split, labels: tuple[int, ...]
-) -> list[list[tuple[int, ...]]]:
-    """All layouts in the order drawn for some labels, the same in every order of them.
+def tested(
+    world: World, split: Split, labels: tuple[int, ...], fresh: set[tuple[int, ...]]
+) -> list[tuple[int, ...]]:
+    """At most `test_layouts` of the layouts that training leaves some labels, in their order.
 
-    A layout and its mirror image come together, so that what is tested is closed under mirrors.
+    Drawn alike for every order of the labels. A layout and its mirror image come together, so that
+    what is tested is closed under mirrors.
     """
-    layouts = [tuple(row) for row in line_layouts(world.n_pixels, world.n_objects).tolist()]
+    layouts = list(map(tuple, line_layouts(world.n_pixels, world.n_objects).tolist()))
     rng = np.random.default_rng([split.seed, 0x7E57, *sorted(labels)])
-    drawn = [layouts[i] for i in rng.permutation(len(layouts)).tolist()]
-    orbits = [sorted({one, tuple(world.n_pixels - 1 - x for x in one[::-1])}) for one in drawn]
-    return [orbit for one, orbit in zip(drawn, orbits, strict=True) if one == orbit[0]]
-
-
-def _tested(world: World, split: Split, every: Pictures) -> Pictures:
-    """At most `test_layouts` of the pictures of each ordered tuple of labels; all of them for 0."""
-    if not split.test_layouts:
-        return every
-    rows: dict[tuple[int, ...], dict[tuple[int, ...], int]] = {}
-    for i, (labels, pixels) in enumerate(
-        zip(every.labels.tolist(), every.pixels.tolist(), strict=True)
-    ):
-        rows.setdefault(tuple(labels), {})[tuple(pixels)] = i
-    kept: list[int] = []
-    for labels, place in rows.items():
-        chosen: list[int] = []
-        for orbit in drawn_orbits(world, split, labels):
-            here = [place[one] for one in orbit if one in place]
-            chosen += here if len(chosen) + len(here) <= split.test_layouts else []
-        kept += sorted(chosen)
-    return Pictures(labels=every.labels[kept], pixels=every.pixels[kept])
-
-
-def _unseen(
-    training: Training, items: slice, layouts: Int[np.ndarray, "layout object"]
-) -> Pictures:
-    """The pictures of some training items in the layouts that training never shows."""
-    width = training.labels.shape[1]
-    labels, pixels = [], []
-    for item in np.arange(len(training.labels))[items]:
-        count, width_of_layout = training.n_choices[item], layouts.shape[1]
-        shown = training.pixels[item, :count, :width_of_layout].tolist()
-        fresh = [tuple(row) for row in layouts.tolist() if row not in shown]
-        labels += [tuple(training.labels[item].tolist())] * len(fresh)
-        pixels += fresh
-    return Pictures(labels=padded(labels, width), pixels=padded(pixels, width))
+    chosen: set[tuple[int, ...]] = set()
+    for index in rng.permutation(len(layouts)).tolist():
+        one = layouts[index]
+        orbit = {one, tuple(world.n_pixels - 1 - x for x in one[::-1])}
+        here = orbit & fresh
+        if one == min(orbit) and len(chosen) + len(here) <= split.test_layouts:
+            chosen |= here
+    return sorted(chosen)

@@ -5,20 +5,29 @@ kin leave units out in turn; over models `seed_interval` takes one number a seed
 promises is simulated in `analyses/coverage`.
 """
 
-from lrinterp.stats.agreement import FEWEST, agreement_of
-from lrinterp.stats.differences import Difference, Sample, added, difference
+from lrinterp.stats.differences import FEWEST, Difference, added, agreement_of, difference
 from lrinterp.stats.intervals import (
-    LEVEL,
-    Interval,
-    LeftOut,
+    Sample,
+    jackknife_interval,
     mean_interval,
     ratio_interval,
     ratio_intervals,
+    seed_interval,
     statistic_interval,
 )
-from lrinterp.stats.scales import CORRELATION, COSINE, GAP, LINEAR, SHARE, WEIGHT, Scale
-from lrinterp.stats.seeds import jackknife_interval, seed_interval
-from lrinterp.stats.units import Units
+from lrinterp.stats.jackknife import (
+    CORRELATION,
+    COSINE,
+    GAP,
+    LEVEL,
+    LINEAR,
+    SHARE,
+    WEIGHT,
+    Interval,
+    LeftOut,
+    Scale,
+    Units,
+)
 
 __all__ = [
     "CORRELATION",

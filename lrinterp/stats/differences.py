@@ -1,4 +1,4 @@
-"""Differences of two numbers, with intervals and p values that keep what they promise.
+"""Two measurements of the same: their difference with interval and p value, or how far they agree.
 
 Two samples are paired where they hold the same examples in the same order. Labels that pairs share
 forbid flipping signs pair by pair (half of all nulls would be rejected): there p comes from the
@@ -7,88 +7,26 @@ jackknife. Groups that are independent of each other have a sign-flip test.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import stdtr, stdtrit
+from scipy.stats import rankdata
 
-from lrinterp.stats.intervals import LEVEL, ROUNDING, Interval, LeftOut, left_out
-from lrinterp.stats.scales import GAP, LINEAR, SHARE, Scale
-from lrinterp.stats.units import Units
+from lrinterp.stats.intervals import Sample, gap_of
+from lrinterp.stats.jackknife import LEVEL, LINEAR, ROUNDING, Interval, LeftOut, Scale
 
-__all__ = ["Difference", "Sample", "added", "difference"]
+__all__ = ["FEWEST", "Difference", "added", "agreement_of", "difference"]
 
+FEWEST = 3
+"""Things below which nothing can be said of an agreement."""
 FLIPS = 9999
 """Sign flips that are drawn where there are too many to try them all."""
 AT_ONCE = 2**21
 """Flips times units that are held at once."""
 EXACT = 13
 """Units up to which all 2^n sign flips are tried."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Sample:
-    """What a mean, or a ratio of means, is made of: kept so that two of them can be compared."""
-
-    top: Float[np.ndarray, "draw example"]
-    """Values of each example in each random draw; one draw where nothing is random."""
-    bottom: Float[np.ndarray, "example"]
-    """What they are divided by; ones for a mean."""
-    units: Units
-    scale: Scale = LINEAR
-
-    @classmethod
-    def mean(
-        cls, values: Float[np.ndarray, "draw example"], units: Units, scale: Scale = SHARE
-    ) -> "Sample":
-        """The sample of a plain mean."""
-        return cls(top=values, bottom=np.ones(values.shape[1]), units=units, scale=scale)
-
-    @property
-    def value(self) -> float:
-        """Sum of the tops, averaged over draws, by the sum of the bottoms."""
-        return float(self.top.mean(0).sum() / self.bottom.sum())
-
-    @property
-    def by_draw(self) -> Float[np.ndarray, "draw"]:
-        """The value in each draw."""
-        return self.top.sum(1) / self.bottom.sum()
-
-    @property
-    def replicates(self) -> Float[np.ndarray, "unit"]:
-        """The value without each unit."""
-        return left_out(self.top.mean(0)[None], self.bottom, self.units)[1][0]
-
-    @property
-    def interval(self) -> Interval:
-        """The value with its interval, which covers other draws and other units.
-
-        Draws count as independent of units, and their variances add, on the scale. n counts
-        examples, once each. No example gives value None.
-
-        Source: Owen, "The pigeonhole bootstrap" (Annals of Applied Statistics 2007), for both ways.
-        """
-        if not len(self.bottom):
-            return Interval(value=None)
-        return self._left_out(self.value, self.replicates, self.by_draw, self.scale).interval()
-
-    def _left_out(
-        self,
-        value: float,
-        replicates: Float[np.ndarray, "unit"],
-        by_draw: Float[np.ndarray, "draw"],
-        scale: Scale,
-    ) -> LeftOut:
-        d, n = len(by_draw), len(self.bottom)
-        draws = (by_draw.sum() - by_draw) / (d - 1) if d > 1 else None
-        counts = {"n": n, "n_left": n - self.units.sizes, "units": self.units}
-        return LeftOut(value=value, replicates=replicates, draws=draws, scale=scale, **counts)
-
-    def minus(self, other: "Sample") -> LeftOut:
-        """This minus another one of the same examples, with the same left out of both."""
-        by_draw = self.by_draw - (other.by_draw if len(other.top) == len(self.top) else other.value)
-        value, replicates = self.value - other.value, self.replicates - other.replicates
-        return self._left_out(value, replicates, by_draw, gap_of(self.scale, other.scale))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,21 +68,19 @@ def difference(one: Sample, other: Sample, *, paired: bool, seed: int = 0) -> Di
     found = whole.interval()
     if found.low is None:
         return Difference(interval=found, p=None)
-    if one.units.roles == 1:
-        p = flipped(one, other, seed)
-        return Difference(interval=found, p=p, least=least_p(one.units.n))
+    if one.units.member.shape[1] == 1:
+        n, p = one.units.n, flipped(one, other, seed)
+        return Difference(
+            interval=found, p=p, least=2.0 ** (1 - n) if n <= EXACT else 1 / (1 + FLIPS)
+        )
     return Difference(interval=found, p=jackknife_p(whole, found))
-
-
-def gap_of(one: Scale, other: Scale) -> Scale:
-    """The scale of a difference of two numbers."""
-    return GAP if one.counted and other.counted else LINEAR
 
 
 def jackknife_p(whole: LeftOut, found: Interval) -> float:
     """Two-sided p of a value of 0, by how far 0 lies beyond the end on its side, on the scale."""
     end = found.low if whole.value > 0 else found.high
-    zero, value, end = (whole.scale.at(x, whole.n) for x in (0.0, whole.value, end or 0.0))
+    places = np.array([0.0, whole.value, end or 0.0])
+    zero, value, end = whole.scale.of(places, np.full(3, float(whole.n))).tolist()
     return t_p(abs(value - zero), abs(value - end), whole.variance[1])
 
 
@@ -155,26 +91,17 @@ def t_p(distance: float, half: float, freedom: float) -> float:
     return float(2 * stdtr(freedom, -distance / half * stdtrit(freedom, (1 + LEVEL) / 2)))
 
 
-def least_p(n_units: int) -> float:
-    """The smallest p that a sign-flip test of so many units can give."""
-    return 2.0 ** (1 - n_units) if n_units <= EXACT else 1 / (1 + FLIPS)
-
-
 def flipped(one: Sample, other: Sample, seed: int) -> float:
     """How often exchanging the two samples in some units makes a difference as large."""
-    (a, b), (u, v) = (
-        (s.units.sums(s.top.mean(0)[None])[0], s.units.sums(s.bottom[None])[0])
-        for s in (one, other)
-    )
+    (a, b), (u, v) = (s.units.sums(np.stack([s.top.mean(0), s.bottom])) for s in (one, other))
     moved = []
     for swap in exchanges(one.units.n, seed):
         tops, bottoms = a.sum() + swap @ (u - a), b.sum() + swap @ (v - b)
         with np.errstate(divide="ignore", invalid="ignore"):
             others = (a.sum() + u.sum() - tops) / (b.sum() + v.sum() - bottoms)
             moved.append(np.abs(others - tops / bottoms))
-    own = abs(other.value - one.value)
     found = np.nan_to_num(np.concatenate(moved), nan=np.inf)
-    return float(np.mean(found >= own - ROUNDING))
+    return float(np.mean(found >= abs(other.value - one.value) - ROUNDING))
 
 
 def exchanges(n_units: int, seed: int) -> Iterator[Float[np.ndarray, "flip unit"]]:
@@ -199,14 +126,41 @@ def added(one: Interval, other: Interval, scale: Scale = LINEAR) -> Difference:
     Medicine 2008).
     """
     counts = {"n": one.n + other.n, "n_units": one.n_units + other.n_units}
-    if one.value is None or other.value is None:
-        return Difference(interval=Interval(value=None, **counts), p=None)
-    value = other.value - one.value
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return Difference(interval=Interval(value=value, **counts), p=None)
-    down = float(np.hypot(other.value - other.low, one.high - one.value))
-    up = float(np.hypot(other.high - other.value, one.value - one.low))
+    known = np.array([[x.value, x.low, x.high] for x in (one, other)], dtype=float)  # None is nan
+    (a, a_low, a_high), (b, b_low, b_high) = known.tolist()
+    value = b - a
+    if np.isnan(known).any():
+        plain = None if np.isnan(value) else value
+        return Difference(interval=Interval(value=plain, **counts), p=None)
+    down, up = float(np.hypot(b - b_low, a_high - a)), float(np.hypot(b_high - b, a - a_low))
     low, high = max(value - down, scale.low), min(value + up, scale.high)
-    found = Interval(value=value, low=low, high=high, **counts)
     freedom = float(max(min(one.n_units, other.n_units) - 1, 1))
-    return Difference(interval=found, p=t_p(abs(value), down if value > 0 else up, freedom))
+    return Difference(
+        interval=Interval(value=value, low=low, high=high, **counts),
+        p=t_p(abs(value), down if value > 0 else up, freedom),
+    )
+
+
+def agreement_of(
+    exact: Float[np.ndarray, "thing"], estimate: Float[np.ndarray, "thing"]
+) -> dict[str, Any]:
+    """Pearson, Spearman, slope through the origin, n; None where a column is constant.
+
+    >>> import numpy as np
+    >>> agreement_of(np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.25, 0.5]))["slope"]
+    0.5
+    """
+    squares, enough = float(exact @ exact), len(exact) >= FEWEST
+    return {
+        "pearson": correlation(exact, estimate),
+        "spearman": correlation(rankdata(exact), rankdata(estimate)),
+        "slope": float(exact @ estimate) / squares if squares and enough else None,
+        "n": len(exact),
+    }
+
+
+def correlation(x: Float[np.ndarray, "thing"], y: Float[np.ndarray, "thing"]) -> float | None:
+    """Pearson's r, or None."""
+    if len(x) < FEWEST or not np.ptp(x) or not np.ptp(y):
+        return None
+    return float(np.corrcoef(x, y)[0, 1])

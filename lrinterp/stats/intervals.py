@@ -1,158 +1,126 @@
-"""Intervals of one number of one model: a jackknife over units, on a scale that keeps its bounds.
+"""Intervals: of one number of one model over its units, and of one number over models.
 
-Each unit is left out in turn. What the number does then, on the scale (log odds for a share), says
-how far other units would move it. `analyses/coverage` simulates how often such an interval holds
-the truth. A number that depends on weights alone has no interval: use a bare value.
+A number that depends on weights alone has no interval: use a bare value. Over models a seed is a
+unit, and gives one number.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import stdtrit
 
-from lrinterp.stats.scales import LINEAR, SHARE, Scale
-from lrinterp.stats.units import Units
+from lrinterp.stats.jackknife import (
+    GAP,
+    LEVEL,
+    LINEAR,
+    SHARE,
+    Interval,
+    LeftOut,
+    Scale,
+    Units,
+)
 
 __all__ = [
-    "LEVEL",
-    "Interval",
-    "LeftOut",
+    "Sample",
+    "gap_of",
+    "jackknife_interval",
     "mean_interval",
     "ratio_interval",
     "ratio_intervals",
+    "seed_interval",
     "statistic_interval",
 ]
 
-LEVEL = 0.95
-AT_MOST = 1.25
-"""Standard errors of the delta method that a jackknife on a bounded scale may have."""
-ROUNDING = 1e-12
-"""Variance that rounding alone makes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A value with the ends of its interval; both ends are None where there is none."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    """Examples."""
-    n_units: int = 0
-    """Units that were drawn independently."""
+EXAMPLES = 1000
+"""Examples that the number of a seed is taken to rest on where nobody says."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LeftOut:
-    """A number, and the same without each unit: what an interval is made of."""
+class Sample:
+    """What a mean, or a ratio of means, is made of: kept so that two of them can be compared."""
 
-    value: float
-    replicates: Float[np.ndarray, "unit"]
-    n: int
-    """Examples."""
-    n_left: Float[np.ndarray, "unit"]
-    """Examples that remain without each unit."""
+    top: Float[np.ndarray, "draw example"]
+    """Values of each example in each random draw; one draw where nothing is random."""
+    bottom: Float[np.ndarray, "example"]
+    """What they are divided by; ones for a mean."""
     units: Units
-    scale: Scale
-    draws: Float[np.ndarray, "draw"] | None = None
-    """The number without each random draw, where there are several."""
-    biased: bool = False
-    """Is it neither a mean nor a ratio, so that few units bias it?"""
+    scale: Scale = LINEAR
+
+    @classmethod
+    def mean(
+        cls, values: Float[np.ndarray, "draw example"], units: Units, scale: Scale = SHARE
+    ) -> "Sample":
+        """The sample of a plain mean."""
+        return cls(top=values, bottom=np.ones(values.shape[1]), units=units, scale=scale)
 
     @property
-    def spread(self) -> bool:
-        """Does the number depend on the units, or on the draws?"""
-        parts = [self.replicates, *([] if self.draws is None else [self.draws])]
-        return any(float(np.ptp(part)) > ROUNDING for part in parts)
+    def value(self) -> float:
+        """Sum of the tops, averaged over draws, by the sum of the bottoms."""
+        return float(quotient(self.top.mean(0).sum(), self.bottom.sum()))
 
     @property
-    def centre(self) -> float:
-        """The number on the scale, freed of its first-order bias where that is wanted."""
-        own = self.scale.at(self.value, self.n)
-        if not self.biased:
-            return own
-        without = self.scale.of(self.replicates, self.n_left)
-        return own + (self.units.n - 1) * (own - float(without.mean()))
+    def by_draw(self) -> Float[np.ndarray, "draw"]:
+        """The value in each draw."""
+        return quotient(self.top.sum(1), self.bottom.sum())
 
     @property
-    def variance(self) -> tuple[float, float]:
-        """Variance on the scale and its degrees of freedom.
+    def replicates(self) -> Float[np.ndarray, "unit"]:
+        """The value without each unit; nan where nothing remains to divide by."""
+        top, whole = self.top.mean(0), self.bottom.sum()
+        tops, bottoms = self.units.sums(np.stack([top, self.bottom]))
+        rest = np.where(np.isclose(whole, bottoms), np.nan, whole - bottoms)
+        return quotient(top.sum() - tops, rest)
 
-        Units: the sum of squared deviations of the replicates from their mean. That is the
-        jackknife's without its factor (L - 1) / L, with which few units cover too seldom. On a
-        bounded scale it is at most 1.25² times that of the delta method: where one unit holds all
-        errors, the scale would take its absence for certainty. Draws add theirs; of both degrees of
-        freedom the fewer count.
-        """
-        by_units = squares(self.scale.of(self.replicates, self.n_left))
-        if self.scale.bounded:
-            slope = self.scale.slope(self.value, self.n)
-            by_units = min(by_units, squares(self.replicates) * (AT_MOST * slope) ** 2)
-        freedom = self.units.effective - 1
-        if self.draws is None:
-            return by_units, freedom
-        d = len(self.draws)
-        drawn = self.scale.of(self.draws, np.full(d, float(self.n)))
-        by_draws = float((d - 1) / d * ((drawn - drawn.mean()) ** 2).sum())
-        return by_units + by_draws, min(freedom, float(d - 1))
-
+    @property
     def interval(self) -> Interval:
-        """Student's t on the scale; without ends for fewer than two units."""
-        counts = {"n": self.n, "n_units": self.units.n}
-        if not np.isfinite(self.value):
-            return Interval(value=None, **counts)
-        if (
-            self.units.n < 2
-            or self.units.effective < 2 - ROUNDING
-            or not np.isfinite(self.replicates).all()
-        ):
-            return Interval(value=float(self.value), **counts)
-        low, high = self.ends()
-        return Interval(value=float(self.value), low=low, high=high, **counts)
+        """The value with its interval, which covers other draws and other units.
 
-    def ends(self) -> tuple[float, float]:
-        """Both ends, which hold the value."""
-        if self.scale.counted and not self.spread:
-            return self.ends_without_spread()
-        variance, freedom = self.variance
-        centre = self.centre
-        half = float(stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(variance))
-        low, high = self.scale.back(np.array([centre - half, centre + half])).tolist()
-        low, high = min(low, self.value), max(high, self.value)
-        return max(low, self.scale.low), min(high, self.scale.high)
+        Draws count as independent of units, and their variances add, on the scale. n counts
+        examples, once each. No example gives value None.
 
-    def ends_without_spread(self) -> tuple[float, float]:
-        """Where no unit differs from another: the ends if one example more had come out otherwise.
-
-        Units that agree exactly (all right, or one of each two mirror images) are no proof that the
-        next one will. So the interval is the one that a single example counted the other way would
-        give, in either direction; it ends at a bound where the value lies on it. Of n independent
-        groups a share q has this value with q >= 0.025^(1/n), whatever the others have: where that
-        says more, it counts.
+        Source: Owen, "The pigeonhole bootstrap" (Annals of Applied Statistics 2007), for both ways.
         """
-        step, low, high = 1 / self.n, self.value, self.value
-        for moved in (self.value - step, self.value + step):
-            if self.scale.low <= moved <= self.scale.high:
-                ends = self.with_one_other(moved).ends()
-                low, high = min(low, ends[0]), max(high, ends[1])
-        if self.units.roles > 1:
-            return low, high
-        alike = ((1 - LEVEL) / 2) ** (1 / self.units.n)
-        least = alike * self.value + (1 - alike) * self.scale.low
-        return max(low, least), min(high, alike * self.value + (1 - alike) * self.scale.high)
+        if not len(self.bottom):
+            return Interval(value=None)
+        return self._left_out(self.value, self.replicates, self.by_draw, self.scale).interval()
 
-    def with_one_other(self, value: float) -> "LeftOut":
-        """The same with one example counted otherwise; without its units it is not seen."""
-        sees = np.ones(self.units.n, dtype=bool)
-        sees[self.units.member[0][self.units.member[0] >= 0]] = False
-        step = (value - self.value) * self.n / np.maximum(self.n_left, 1)
-        other = np.clip(self.value + step, self.scale.low, self.scale.high)
-        replicates = np.where(sees, other, self.value)
-        kept = {"n": self.n, "n_left": self.n_left, "units": self.units, "scale": self.scale}
-        return LeftOut(value=value, replicates=replicates, **kept)
+    def _left_out(
+        self,
+        value: float,
+        replicates: Float[np.ndarray, "unit"],
+        by_draw: Float[np.ndarray, "draw"],
+        scale: Scale,
+    ) -> LeftOut:
+        d, n = len(by_draw), len(self.bottom)
+        return LeftOut(
+            value=value,
+            replicates=replicates,
+            n=n,
+            n_left=n - self.units.sizes,
+            units=self.units,
+            scale=scale,
+            draws=(by_draw.sum() - by_draw) / (d - 1) if d > 1 else None,
+        )
+
+    def minus(self, other: "Sample") -> LeftOut:
+        """This minus another one of the same examples, with the same left out of both."""
+        by_draw = self.by_draw - (other.by_draw if len(other.top) == len(self.top) else other.value)
+        value, replicates = self.value - other.value, self.replicates - other.replicates
+        return self._left_out(value, replicates, by_draw, gap_of(self.scale, other.scale))
+
+
+def quotient(top: Any, bottom: Any) -> Any:
+    """One number, or some, by another; nan or infinite where there is nothing to divide by."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return top / bottom
+
+
+def gap_of(one: Scale, other: Scale) -> Scale:
+    """The scale of a difference of two numbers."""
+    return GAP if one.counted and other.counted else LINEAR
 
 
 def mean_interval(
@@ -175,7 +143,7 @@ def mean_interval(
     >>> round(found.value, 2), found.n, found.n_units
     (0.67, 3, 3)
     """
-    return ratio_intervals(values[None], np.ones_like(values), units, scale=scale)[0]
+    return Sample.mean(values[None], units, scale).interval
 
 
 def ratio_interval(
@@ -197,14 +165,9 @@ def ratio_intervals(
     scale: Scale = LINEAR,
 ) -> list[Interval]:
     """`ratio_interval` of many numerators over one denominator."""
-    if denominator.size == 0:
-        return [Interval(value=None) for _ in numerators]
-    values, replicates = left_out(numerators, denominator, units)
-    n = denominator.size
-    counts = {"n": n, "n_left": n - units.sizes, "units": units, "scale": scale}
     return [
-        LeftOut(value=value, replicates=row, **counts).interval()
-        for value, row in zip(values.tolist(), replicates, strict=True)
+        Sample(top=row[None], bottom=denominator, units=units, scale=scale).interval
+        for row in numerators
     ]
 
 
@@ -234,20 +197,70 @@ def statistic_interval(
     ).interval()
 
 
-def squares(values: Float[np.ndarray, "some"]) -> float:
-    """Sum of squared deviations from the mean."""
-    return float(((values - values.mean()) ** 2).sum())
+def seed_interval(
+    values: Float[np.ndarray, "seed"], scale: Scale = LINEAR, *, n_examples: int = EXAMPLES
+) -> Interval:
+    """Mean over seeds with a 95 % interval; n counts seeds.
 
+    Formula: mean ± t(0.975, n - 1) s / sqrt(n), with s the standard deviation over n - 1. On a
+    bounded scale the jackknife of `mean_interval` over seeds, each a mean of `n_examples`, so that
+    an accuracy near 1 has no end beyond 1. No seed gives value None, a single one no ends. Where
+    one model in eight fails, no interval over a few seeds covers: show the seeds.
 
-def left_out(
-    numerators: Float[np.ndarray, "row example"],
-    denominator: Float[np.ndarray, "example"],
-    units: Units,
-) -> tuple[Float[np.ndarray, "row"], Float[np.ndarray, "row unit"]]:
-    """Ratios of sums, and the same without each unit; nan where nothing remains to divide by."""
-    tops, bottom = units.sums(numerators), units.sums(denominator[None])[0]
-    top, whole = numerators.sum(1), denominator.sum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return top / whole, (top[:, None] - tops) / np.where(
-            np.isclose(whole, bottom), np.nan, whole - bottom
+    Source: Student, "The probable error of a mean" (Biometrika 1908).
+
+    >>> import numpy as np
+    >>> found = seed_interval(np.array([0.9, 1.0, 0.8, 0.9]))
+    >>> print(f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]")  # t is 3.18, s / 2 is 0.041
+    0.90 [0.77, 1.03]
+    """
+    n = values.size
+    nothing = Interval(value=None, n=n, n_units=n)
+    if n == 0 or not np.isfinite(values).all():
+        return nothing
+    if scale.bounded:
+        whole = LeftOut(
+            value=float(values.mean()),
+            replicates=(values.sum() - values) / max(n - 1, 1),
+            n=n * n_examples,
+            n_left=np.full(n, (n - 1.0) * n_examples),
+            units=Units.of_groups(np.arange(n)),
+            scale=scale,
         )
+        return replace(whole.interval(), n=n)
+    mean = float(values.mean())
+    if n == 1:
+        return replace(nothing, value=mean)
+    spread = values.std(ddof=1) if np.ptp(values) else 0.0  # equal numbers have no rounding error
+    half = float(stdtrit(n - 1, (1 + LEVEL) / 2) * spread / np.sqrt(n))
+    return Interval(value=mean, low=mean - half, high=mean + half, n=n, n_units=n)
+
+
+def jackknife_interval(
+    value: float, replicates: Float[np.ndarray, "seed"], scale: Scale = LINEAR
+) -> Interval:
+    """A statistic of all seeds, freed of its first-order bias, with a 95 % t interval over seeds.
+
+    `replicates` holds the statistic with one seed left out, for each seed. Formula: the
+    pseudo-value of a seed is n value - (n - 1) replicate; their mean and t interval are those of
+    `seed_interval`, cut at the bounds of the scale. For a mean pseudo-values are the seeds' own
+    numbers. A single seed gives the plain value without ends, and so does a replicate that is not
+    defined.
+
+    Source: Tukey, "Bias and confidence in not-quite large samples" (Ann. Math. Stat. 1958);
+    Miller, "The jackknife: a review" (Biometrika 1974).
+
+    >>> import numpy as np
+    >>> jackknife_interval(2.0, np.array([2.5, 2.0, 1.5])).value  # pseudo-values 1, 2, 3
+    2.0
+    """
+    n = replicates.size
+    known = bool(np.isfinite(value))
+    if n < 2 or not known or not np.isfinite(replicates).all():
+        return Interval(value=float(value) if known else None, n=n, n_units=n)
+    found = seed_interval(n * value - (n - 1) * replicates)
+    middle, low, high = (
+        None if end is None else float(np.clip(end, scale.low, scale.high))
+        for end in (found.value, found.low, found.high)
+    )
+    return Interval(value=middle, low=low, high=high, n=n, n_units=n)

@@ -1,9 +1,14 @@
-"""Training encoders in place: the loss, the fit of one model or of many, and runs in a folder."""
+"""Training models in place: the loss, the fit of one model or of many, and runs in a folder."""
 
-from lrinterp.training.fit import FitConfig, Fitter, fit
+from lrinterp.training.fit import (
+    FitConfig,
+    Fitter,
+    contrastive_loss,
+    fit,
+    stacked_contrastive_loss,
+)
 from lrinterp.training.fit_many import Fitted, StackFitter, fit_many
-from lrinterp.training.loss import contrastive_loss, stacked_contrastive_loss
-from lrinterp.training.run import Plan, train
+from lrinterp.training.resume import Plan, train
 
 __all__ = [
     "FitConfig",

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from lrinterp.encoders import DualEncoder
 from lrinterp.scenes import LARGEST_SEED, Examples, Scenes
 from lrinterp.scoring import order_credit
-from lrinterp.store import InputError
-from lrinterp.training.loss import contrastive_loss
+from lrinterp.store import InputError, within
 
-__all__ = ["FitConfig", "Fitter", "fit"]
+__all__ = ["FitConfig", "Fitter", "contrastive_loss", "fit", "stacked_contrastive_loss"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,20 +39,23 @@ class FitConfig:
     """Steps between checkpoints kept along the way; 0 keeps none."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("warmup", "seed", "keep_every", "learning_rate", "weight_decay"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name}: expected at least 0, got {getattr(self, name)}")
-        if self.seed > LARGEST_SEED:
-            raise ValueError(f"seed: expected at most {LARGEST_SEED}, got {self.seed}")
-        if self.batch_size is not None and self.batch_size < 2:
-            raise ValueError(f"batch_size: expected at least 2, got {self.batch_size}")
+        within(self, 1, math.inf, "steps", "evaluate_every")
+        within(self, 0, math.inf, "warmup", "keep_every", "learning_rate", "weight_decay")
+        within(self, 0, LARGEST_SEED, "seed")
+        if self.batch_size is not None:
+            within(self, 2, math.inf, "batch_size")
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 1: a linear rise, then constant."""
         return self.learning_rate * min(1.0, step / max(1, self.warmup))
+
+    def evaluates(self, step: int) -> bool:
+        """Is this a step after which the model is evaluated? The last one always is."""
+        return step == self.steps or step % self.evaluate_every == 0
+
+    def keeps(self, step: int) -> bool:
+        """Is this a step whose checkpoint is kept?"""
+        return self.keep_every > 0 and step % self.keep_every == 0
 
 
 class Fitter:
@@ -87,23 +91,21 @@ class Fitter:
         return loss.detach()
 
     def evaluate(self, loss: Tensor) -> dict[str, Any]:
-        """Append step, loss and unseen-pair order to the history.
+        """Append step, loss and swap accuracy on held-out pairs to the history.
 
         Raises InputError where training has diverged.
         """
         if not math.isfinite(loss):
-            rate = self.config.learning_rate
             raise InputError(
                 f"the loss is not finite at step {self.step}; train again with a lower "
-                f"fit.learning_rate than {rate}"
+                f"fit.learning_rate than {self.config.learning_rate}"
             )
         order = None
         if len(self.held_out):
             scores = self.model.score(self.model.prepare(self.held_out))
             order = float(order_credit(scores, self.held_out).mean())
-        row = {"step": self.step, "loss": float(loss), "unseen_pair_order": order}
-        self.history.append(row)
-        return row
+        self.history.append({"step": self.step, "loss": float(loss), "unseen_pair_order": order})
+        return self.history[-1]
 
 
 def fit(
@@ -124,19 +126,67 @@ def fit(
     Source: mechanics of arXiv 2601.12809, section 3, with our own initial scales.
     """
     fitter = fitter or Fitter(model, scenes, config)
-    every = config.evaluate_every
-    hidden = None if progress is None else not progress
-    with tqdm(total=config.steps, initial=fitter.step, unit="step", disable=hidden) as bar:
+    with tqdm(
+        total=config.steps,
+        initial=fitter.step,
+        unit="step",
+        disable=None if progress is None else not progress,
+    ) as bar:
         while fitter.step < config.steps:
             loss = fitter.advance()
             bar.update()
-            last = fitter.step == config.steps
-            if last or fitter.step % every == 0:
-                row = fitter.evaluate(loss)
-                order = row["unseen_pair_order"]
+            if due := config.evaluates(fitter.step):
+                order = fitter.evaluate(loss)["unseen_pair_order"]
                 shown = "no held-out pairs" if order is None else f"{order:.3f}"
-                bar.set_postfix({"loss": f"{row['loss']:.3f}", "unseen-pair order": shown})
-            kept = config.keep_every and fitter.step % config.keep_every == 0
-            if after_evaluation and (last or kept or fitter.step % every == 0):
+                bar.set_postfix({"loss": f"{float(loss):.3f}", "unseen-pair order": shown})
+            if after_evaluation and (due or config.keeps(fitter.step)):
                 after_evaluation(fitter)
     return fitter.history
+
+
+def contrastive_loss(
+    images: Float[Tensor, "batch d_embed"],
+    captions: Float[Tensor, "batch d_embed"],
+    log_scale: Float[Tensor, ""],
+) -> Float[Tensor, ""]:
+    """Symmetric InfoNCE: the i-th caption belongs to the i-th picture, all others do not.
+
+    Formula: with S = exp(log_scale) * images @ captions.T, the mean of the two cross entropies of
+    S against its diagonal, by rows and by columns. Embeddings are unit vectors.
+
+    Source: Radford et al., "Learning transferable visual models" (arXiv 2103.00020), fig. 3.
+    """
+    scores = log_scale.exp() * images @ captions.T
+    target = torch.arange(len(scores), device=scores.device)
+    return (F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)) / 2
+
+
+def stacked_contrastive_loss(
+    images: Float[Tensor, "model batch d_embed"],
+    captions: Float[Tensor, "model batch d_embed"],
+    log_scale: Float[Tensor, "model"],
+) -> Float[Tensor, "model"]:
+    """`contrastive_loss` of each model of a stack."""
+    scores = (log_scale.exp()[:, None, None] * images) @ captions.transpose(1, 2)
+    return _CrossEntropies.apply(scores)
+
+
+class _CrossEntropies(torch.autograd.Function):
+    """Both cross entropies against the diagonal, in few passes over the scores.
+
+    d loss / d S = (softmax over rows + softmax over columns - 2 I) / (2 batch).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, scores: Float[Tensor, "model batch batch"]) -> Float[Tensor, "model"]:
+        rows, columns = scores.softmax(2), scores.softmax(1)
+        ctx.save_for_backward(rows, columns)
+        right = torch.stack([p.diagonal(dim1=1, dim2=2) for p in (rows, columns)])
+        return -right.clamp(min=torch.finfo(right.dtype).tiny).log().mean((0, 2))
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> Float[Tensor, "model batch batch"]:
+        rows, columns = ctx.saved_tensors
+        change = rows + columns
+        change.diagonal(dim1=1, dim2=2).sub_(2)
+        return change.mul_((outer[0] / (2 * rows.shape[1]))[:, None, None])

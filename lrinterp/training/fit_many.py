@@ -17,10 +17,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from lrinterp.encoders import DualEncoder, Stack
-from lrinterp.scenes import draw_pictures
 from lrinterp.scoring import order_credit
-from lrinterp.training.loss import stacked_contrastive_loss
-from lrinterp.training.run import Plan
+from lrinterp.training.fit import stacked_contrastive_loss
+from lrinterp.training.resume import Plan
 
 __all__ = ["STACK", "Fitted", "StackFitter", "fit_many", "shared", "stacks_of"]
 
@@ -34,8 +33,12 @@ class Fitted:
 
     model: DualEncoder
     history: list[dict[str, Any]]
-    error: str | None = None
-    """Why the model is no good; None where it is."""
+
+    @property
+    def error(self) -> str | None:
+        """Why the model is no good, the first evaluation at which its loss was not finite."""
+        bad = [row["step"] for row in self.history if not np.isfinite(row["loss"])]
+        return f"the loss is not finite at step {bad[0]}" if bad else None
 
 
 def fit_many(
@@ -56,16 +59,18 @@ def fit_many(
     Cost: see analyses/speed.
     """
     done: dict[int, Fitted] = {}
-    hidden = None if progress is None else not progress
-    total = sum(plan.fit.steps for plan in plans)
-    with tqdm(total=total, unit="model step", disable=hidden) as bar:
+    with tqdm(
+        total=sum(plan.fit.steps for plan in plans),
+        unit="model step",
+        disable=None if progress is None else not progress,
+    ) as bar:
         for members in stacks_of(plans, stack):
             together = [plans[i] for i in members]
             fitter = StackFitter(together, [plan.build().to(device) for plan in together])
-            while not fitter.done:
+            while fitter.step < fitter.config.steps:
                 fitter.advance()
                 bar.update(len(members))
-                if keep is not None and fitter.keeps:
+                if keep is not None and fitter.config.keeps(fitter.step):
                     for index, model in zip(members, fitter.stack.unstack(), strict=True):
                         keep(index, fitter.step, model)
             done |= dict(zip(members, fitter.finish(), strict=True))
@@ -82,10 +87,10 @@ def stacks_of(plans: Sequence[Plan], size: int) -> list[list[int]]:
 
 def shared(plan: Plan) -> tuple[Any, ...]:
     """What the models of a stack have in common."""
-    scenes, zero = plan.scenes, {"std_W_E": 0.0, "std_W_pos": 0.0, "std_weights": 0.0}
-    encoder = replace(plan.encoder, **zero, temperature=1.0)
+    world, split = plan.scenes.world, plan.scenes.split
+    encoder = replace(plan.encoder, std_W_E=0.0, std_W_pos=0.0, std_weights=0.0, temperature=1.0)
     recipe = replace(plan.fit, seed=0, learning_rate=0.0, weight_decay=0.0)
-    return scenes.world, scenes.split.n_pair, scenes.split.n_val, encoder, recipe
+    return world, split.n_pair, split.n_val, encoder, recipe
 
 
 def alike(plans: Sequence[Plan]) -> list[slice]:
@@ -118,23 +123,11 @@ class StackFitter:
         self.history: list[list[dict[str, Any]]] = [[] for _ in plans]
         self.held_out = self.scenes[0].examples(["unseen_pair"])
 
-    @property
-    def done(self) -> bool:
-        """Have all steps been made?"""
-        return self.step >= self.config.steps
-
-    @property
-    def keeps(self) -> bool:
-        """Is this a step whose models are kept?"""
-        every = self.config.keep_every
-        return every > 0 and self.step % every == 0
-
     def advance(self) -> Float[Tensor, "model"]:
         """One step of every model, each on a fresh batch of its own; evaluates when due."""
         pictures, captions = self.batch()
         images, texts = self.stack.embed("image", *pictures), self.stack.embed("text", *captions)
-        log_scale = self.stack.weights["log_scale"]
-        loss = stacked_contrastive_loss(images, texts, log_scale)
+        loss = stacked_contrastive_loss(images, texts, self.stack.weights["log_scale"])
         self.stack.zero_grad()
         loss.sum().backward()
         self.step += 1
@@ -143,27 +136,25 @@ class StackFitter:
             self.stack.hand_gradients(group["params"], members)
         self.optimiser.step()
         self.stack.clamp_scale()
-        if self.done or self.step % self.config.evaluate_every == 0:
+        if self.config.evaluates(self.step):
             self.evaluate(loss.detach())
         return loss.detach()
 
     def batch(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """(ids, pool) of a batch of pictures and of its captions, models first."""
         size, device = self.config.batch_size, self.stack.device
-        drawn = [s.draw(g, size) for s, g in zip(self.scenes, self.generators, strict=True)]
-        labels, pixels = (
-            np.concatenate([getattr(pictures, name) for pictures, _ in drawn])
-            for name in ("labels", "pixels")
+        drawn = [s.batch(g, size) for s, g in zip(self.scenes, self.generators, strict=True)]
+        pictures, captions = (
+            (
+                torch.stack([tokens.ids for tokens in side]).to(device),
+                torch.stack([tokens.pool for tokens in side]).to(device),
+            )
+            for side in zip(*drawn, strict=True)
         )
-        tokens = draw_pictures(self.scenes[0].world, labels, pixels)
-        caption = torch.from_numpy(np.stack([index for _, index in drawn]))
-        said = self.scenes[0].captions.tokens
-        shape = caption.shape
-        pictures = tokens.ids.view(*shape, -1).to(device), tokens.pool.view(shape).to(device)
-        return pictures, (said.ids[caption].to(device), said.pool[caption].to(device))
+        return pictures, captions
 
     def evaluate(self, loss: Float[Tensor, "model"]) -> None:
-        """Append step, loss and unseen-pair order to each history."""
+        """Append step, loss and swap accuracy on held-out pairs to each history."""
         orders: list[float | None] = [None] * len(self.stack)
         if len(self.held_out):
             inputs = self.stack.models[0].prepare(self.held_out)
@@ -175,11 +166,4 @@ class StackFitter:
 
     def finish(self) -> list[Fitted]:
         """The fitted models."""
-        models = self.stack.unstack()
-        return [Fitted(m, h, failure(h)) for m, h in zip(models, self.history, strict=True)]
-
-
-def failure(history: list[dict[str, Any]]) -> str | None:
-    """Why a model is no good: the first evaluation at which its loss was not finite."""
-    bad = [row["step"] for row in history if not np.isfinite(row["loss"])]
-    return f"the loss is not finite at step {bad[0]}" if bad else None
+        return [Fitted(m, h) for m, h in zip(self.stack.unstack(), self.history, strict=True)]

@@ -18,7 +18,7 @@ from lrinterp.comparison.following import (
 )
 from lrinterp.comparison.measured import Measured
 from lrinterp.store import InputError
-from lrinterp.training.loss import contrastive_loss
+from lrinterp.training import contrastive_loss
 from lrinterp.wording import head_name
 
 pytestmark = pytest.mark.usefixtures("one_thread")

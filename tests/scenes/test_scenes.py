@@ -1,6 +1,5 @@
 """Scenes: batches, examples, roles and occurrences, in worlds small enough to list."""
 
-import random
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 from lrinterp.axes import Tokens
-from lrinterp.scenes import SETS, Examples, Scenes, Split, World
+from lrinterp.scenes import Scenes, Split, World
 from lrinterp.scenes.world import label_words
 from lrinterp.store import InputError, to_plain
 
@@ -63,9 +62,6 @@ def test_a_batch_of_some_size(scenes: Scenes):
     assert all(len(batch) == 5 for batch in batches)
     assert all(len({picture for picture, _ in batch}) == 5 for batch in batches)
     assert len({picture for batch in batches for picture, _ in batch}) == 12
-
-
-def test_a_batch_is_never_larger_than_what_can_be_stated(scenes: Scenes):
     assert len(scenes.batch(generator(), 100)[0]) == 12
 
 
@@ -103,51 +99,16 @@ def test_shuffled_captions_are_those_of_others_and_always_the_same():
     assert shuffled.examples().image.ids.equal(plain.examples().image.ids)
 
 
-def test_the_generator_alone_decides(scenes: Scenes):
-    one, same, other = (scenes.batch(generator(seed)) for seed in (0, 0, 1))
-    assert all(a.ids.equal(b.ids) for a, b in zip(one, same, strict=True))
-    assert not one[0].ids.equal(other[0].ids)
-
-
-def test_global_random_state_is_left_alone(monkeypatch: pytest.MonkeyPatch):
-    for module, name in ((torch, "manual_seed"), (np.random, "seed"), (random, "seed")):
-        monkeypatch.setattr(module, name, never)
-    before = torch.get_rng_state(), numpy_state()
-    scenes = Scenes(World(n_pixels=4, n_labels=6), SMALL)
-    scenes.batch(generator())
-    scenes.examples()
-    assert torch.get_rng_state().equal(before[0])
-    assert numpy_state() == before[1]
-
-
-def numpy_state() -> list[int]:
-    return np.random.get_state(legacy=False)["state"]["key"].tolist()  # noqa: NPY002
-
-
-def never(*_: Any) -> None:
-    raise AssertionError("global random state was seeded")
-
-
-def test_equal_settings_make_equal_scenes(both: Scenes):
+def test_settings_and_generator_alone_decide(both: Scenes):
     again = Scenes(both.world, both.split)
     assert again == both
     assert again.examples().image.ids.equal(both.examples().image.ids)
-    assert all(
-        a.ids.equal(b.ids)
-        for a, b in zip(again.batch(generator()), both.batch(generator()), strict=True)
-    )
+    one, same = again.batch(generator()), both.batch(generator())
+    assert all(a.ids.equal(b.ids) for a, b in zip(one, same, strict=True))
+    assert not one[0].ids.equal(both.batch(generator(1))[0].ids)
 
 
 # Examples.
-
-
-def test_pictures_are_what_their_labels_say(scenes: Scenes):
-    examples = scenes.examples()
-    for i, picture in enumerate(examples.image.ids.tolist()):
-        labels = [label for label in examples.image_labels[i].tolist() if label >= 0]
-        pixels = [pixel for pixel in examples.image_pixels[i].tolist() if pixel >= 0]
-        assert seen(picture) == tuple(labels)
-        assert [picture[pixel + 1] - 1 for pixel in pixels] == labels
 
 
 def test_sets_keep_the_order_asked_for(both: Scenes):
@@ -155,12 +116,14 @@ def test_sets_keep_the_order_asked_for(both: Scenes):
     examples = both.examples(names)
     assert tuple(dict.fromkeys(examples.image_set)) == names
     assert len(examples) == len(both.examples().of("unseen_pair")) + 6 * 2
+    assert examples.empty == {}
+    expected = "set: expected one of single, seen_pair, unseen_pair, mixed_pair, got 'all'"
+    with pytest.raises(ValueError, match=f"^{expected}$"):
+        both.examples(["single", "all"])
 
 
 def test_captions_know_their_set(both: Scenes):
-    examples = both.examples()
-    count = Counter(examples.caption_set)
-    assert count == {
+    assert Counter(both.examples().caption_set) == {
         "single": 6,
         "seen_pair": 2 * 6,
         "unseen_pair": 2 * 2,
@@ -178,7 +141,7 @@ def test_every_tested_picture_of_held_out_labels_has_its_twin():
     assert (examples.image_labels[twin] == examples.image_labels[:, ::-1]).all()
 
 
-def test_a_set_without_pictures_gives_its_reason():
+def test_a_set_without_pictures_gives_its_reason(both: Scenes):
     split = Split(n_pair=3, n_val=0, positions_per_label=4, layouts_per_pair=6)
     examples = Scenes(World(n_pixels=4, n_labels=6), split).examples()
     assert len(examples) == 0
@@ -188,25 +151,11 @@ def test_a_set_without_pictures_gives_its_reason():
         "unseen_pair": "n_val = 0 is fewer labels than the 2 of a pair",
         "mixed_pair": "n_val = 0 leaves no label to mix in",
     }
-
-
-def test_an_empty_set_beside_full_ones_changes_nothing_about_them(both: Scenes):
     split = Split(n_pair=3, n_val=2, positions_per_label=4, layouts_per_pair=3)
     examples = Scenes(both.world, split).examples()
     assert list(examples.empty) == ["single"]
-    assert examples.image_labels.dtype == np.int64
-    unseen = examples.of("unseen_pair")
-    assert unseen.image.ids.equal(both.examples().of("unseen_pair").image.ids)
-
-
-def test_full_sets_have_no_reason(both: Scenes):
-    assert both.examples().empty == {}
-
-
-def test_an_unknown_set_is_refused(both: Scenes):
-    expected = "set: expected one of single, seen_pair, unseen_pair, mixed_pair, got 'all'"
-    with pytest.raises(ValueError, match=f"^{expected}$"):
-        both.examples(["single", "all"])
+    others = both.examples().of("unseen_pair")
+    assert examples.of("unseen_pair").image.ids.equal(others.image.ids)
 
 
 # Roles and occurrences.
@@ -216,16 +165,10 @@ def counted(roles: Any) -> torch.Tensor:
     return torch.stack(list(roles.values())).sum(0)
 
 
-def test_each_picture_position_has_one_role(scenes: Scenes):
+def test_each_position_has_one_role_captions_up_to_their_end(scenes: Scenes):
     examples = scenes.examples()
     assert (counted(examples.roles["image"]) == 1).all()
-    assert list(examples.roles["image"]) == ["CLS", "left", "right", "background"]
-
-
-def test_each_caption_position_up_to_the_end_has_one_role(scenes: Scenes):
-    examples = scenes.examples(["single"])
-    ids, pool = examples.text.ids, examples.text.pool
-    read = torch.arange(ids.shape[1]) <= pool[:, None]
+    read = torch.arange(examples.text.ids.shape[1]) <= examples.text.pool[:, None]
     assert counted(examples.roles["text"]).equal(read.long())
 
 
@@ -236,12 +179,9 @@ def test_picture_roles_by_hand(both: Scenes):
         name: mask[i].nonzero().flatten().tolist() for name, mask in examples.roles["image"].items()
     }
     assert roles == {"CLS": [0], "left": [2], "right": [4], "background": [1, 3]}
-
-
-def test_a_single_object_is_the_left_one_and_has_no_right(both: Scenes):
-    examples = both.examples(["single"])
-    assert examples.roles["image"]["left"].sum(1).tolist() == [1] * 12
-    assert not examples.roles["image"]["right"].any()
+    alone = both.examples(["single"]).roles["image"]
+    assert (alone["left"].sum(1) == 1).all()
+    assert not alone["right"].any()
 
 
 def test_caption_roles_by_hand(both: Scenes):
@@ -262,9 +202,9 @@ def test_caption_roles_by_hand(both: Scenes):
 
 
 def test_pictures_hold_any_pixel_token_anywhere_and_cls_in_front(both: Scenes):
-    occurs = both.examples(["single"]).occurs["image"]
-    expected = [[False] + [True] * 4] * 7 + [[True] + [False] * 4]
-    assert occurs.tolist() == expected
+    occurs, ids = both.examples(["single"]).occurs["image"], both.batch(generator())[0].ids
+    assert occurs.tolist() == [[False] + [True] * 4] * 7 + [[True] + [False] * 4]
+    assert occurs[ids, torch.arange(5).expand_as(ids)].all()
 
 
 def test_word_occurrences_by_hand():
@@ -282,18 +222,6 @@ def test_word_occurrences_by_hand():
     }  # fmt: skip
 
 
-def test_everything_shown_is_an_admissible_occurrence(scenes: Scenes):
-    examples = scenes.examples()
-    seen_pictures = torch.zeros_like(examples.occurs["image"])
-    position = torch.arange(5).expand_as(examples.image.ids)
-    seen_pictures[examples.image.ids, position] = True
-    draw = generator()
-    for _ in range(40):
-        ids = scenes.batch(draw)[0].ids
-        seen_pictures[ids, torch.arange(5).expand_as(ids)] = True
-    assert seen_pictures.equal(examples.occurs["image"])
-
-
 # Worlds of other sizes.
 
 
@@ -305,19 +233,10 @@ def test_three_objects_thirty_labels_four_pixels():
     assert scenes.sizes["image"] == (32, 5)
     assert Counter(examples.image_set) == {"single": 30, "unseen_pair": 6 * 4}
     assert list(examples.roles["image"]) == ["CLS", "left", "middle 1", "right", "background"]
-    assert (counted(examples.roles["image"]) == 1).all()
     assert list(examples.roles["text"]) == ["SOT", "first", "second", "third", "words", "EOT"]
     pictures, captions = scenes.batch(generator())
     assert len(pictures) == len(captions) == 30 + 4 * 3 * 2
     assert all(p == c for p, c in pairs(scenes, (pictures, captions)))
-
-
-def test_sizes_are_what_the_tokens_need(scenes: Scenes):
-    examples = scenes.examples()
-    for name, tokens in {"image": examples.image, "text": examples.text}.items():
-        vocabulary, context = scenes.sizes[name]
-        assert tokens.ids.shape[1] == context
-        assert tokens.ids.max() < vocabulary == len(examples.words[name])
 
 
 # Plain data.
@@ -346,8 +265,3 @@ def test_plain_data_that_does_not_fit_is_named(
         Scenes.from_plain(world, split, "a.toml")
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
-
-
-def test_the_names_of_the_sets():
-    assert SETS == ("single", "seen_pair", "unseen_pair", "mixed_pair")
-    assert isinstance(Scenes(World(n_pixels=4, n_labels=6), SMALL).examples(), Examples)

@@ -16,9 +16,11 @@ from lrinterp.stats import (
     Interval,
     Sample,
     Units,
+    jackknife_interval,
     mean_interval,
     ratio_interval,
     ratio_intervals,
+    seed_interval,
     statistic_interval,
 )
 
@@ -105,14 +107,6 @@ def test_ends_stay_in_bounds_and_hold_the_value(scale):
         assert scale.low <= low <= found.value <= high <= scale.high
 
 
-def test_shares_are_alike_from_either_side():
-    rng = np.random.default_rng(4)
-    values = (rng.random(30) < 0.8).astype(float)
-    units = Units.of_groups(np.repeat(np.arange(6), 5))
-    low, high = ends(mean_interval(values, units))
-    assert ends(mean_interval(1 - values, units)) == pytest.approx((1 - high, 1 - low))
-
-
 def test_all_right_is_held_to_what_one_error_would_say():
     units = Units.of_labels(np.repeat(PAIRS, 4, axis=0))
     one = np.ones(60)
@@ -121,13 +115,11 @@ def test_all_right_is_held_to_what_one_error_would_say():
     assert ends(found) == pytest.approx((ends(with_error)[0], 1.0))
     nothing = mean_interval(np.zeros(60), units)
     assert ends(nothing) == pytest.approx((0.0, 1 - ends(found)[0]))
-
-
-def test_groups_of_unequal_size_that_are_all_right_have_no_spread_either():
-    units = Units.of_groups(np.repeat(np.arange(5), [3, 5, 7, 9, 11]))
-    low, high = ends(mean_interval(np.ones(35), units))
-    assert low < 0.9
-    assert high == 1.0
+    low, high = ends(with_error)
+    assert ends(mean_interval(1 - one, units)) == pytest.approx((1 - high, 1 - low))
+    unequal = Units.of_groups(np.repeat(np.arange(5), [3, 5, 7, 9, 11]))
+    low, high = ends(mean_interval(np.ones(35), unequal))
+    assert (low < 0.9, high) == (True, 1.0)
 
 
 @pytest.mark.parametrize(("pictures", "at_chance"), [(16, False), (128, True)])
@@ -146,13 +138,9 @@ def test_fewer_than_two_units_have_no_interval():
     assert Sample.mean(np.zeros((20, 0)), Units.of_groups(np.zeros(0, int))).interval == Interval(
         value=None
     )
+    assert ratio_interval(np.ones(3), np.zeros(3), Units.of_groups(np.arange(3))).value is None
     pair = Units.of_labels(np.array([[0, 1], [1, 0]]))  # either label left out leaves nothing
     assert mean_interval(np.array([1.0, 0.0]), pair) == Interval(value=0.5, n=2, n_units=2)
-
-
-def test_a_ratio_without_a_bottom_has_no_value():
-    units = Units.of_groups(np.arange(3))
-    assert ratio_interval(np.ones(3), np.zeros(3), units).value is None
 
 
 def test_draws_widen_an_interval_and_one_draw_does_not():
@@ -176,12 +164,9 @@ def test_a_statistic_that_is_a_mean_has_the_interval_of_a_mean():
     values, units = rng.normal(size=45), Units.of_labels(np.repeat(PAIRS, 3, axis=0))
     found = statistic_interval(lambda kept: float(values[kept].mean()), units, scale=LINEAR)
     assert ends(found) == pytest.approx(ends(mean_interval(values, units, scale=LINEAR)))
-
-
-def test_a_statistic_that_a_unit_alone_defines_has_no_ends():
-    units = Units.of_groups(np.arange(4))
-    found = statistic_interval(lambda kept: 1.0 if kept[0] else np.nan, units, scale=LINEAR)
-    assert (found.value, found.low) == (1.0, None)
+    groups = Units.of_groups(np.arange(4))
+    undefined = statistic_interval(lambda k: 1.0 if k[0] else np.nan, groups, scale=LINEAR)
+    assert (undefined.value, undefined.low) == (1.0, None)
 
 
 def test_labels_left_out_cover_where_pairs_left_out_do_not():
@@ -197,3 +182,59 @@ def test_labels_left_out_cover_where_pairs_left_out_do_not():
             hits[k] += low <= truth <= high
     assert hits[0] / 200 > 0.9
     assert hits[1] / 200 < 0.8
+
+
+# Over seeds.
+
+
+def test_seeds_without_bounds_have_students_interval():
+    values = np.random.default_rng(0).normal(3, 2, 8)
+    found = seed_interval(values)
+    low, high = scipy_stats.t.interval(0.95, 7, values.mean(), scipy_stats.sem(values))
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert (found.n, found.n_units) == (8, 8)
+
+
+def test_accuracies_of_seeds_have_the_interval_of_groups_of_pictures():
+    shares = np.array([0.93, 0.99, 1.0, 0.97])
+    found = seed_interval(shares, SHARE, n_examples=100)
+    pictures = np.concatenate([np.arange(100) < round(100 * p) for p in shares]).astype(float)
+    alone = mean_interval(pictures, Units.of_groups(np.repeat(np.arange(4), 100)))
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (alone.value, alone.low, alone.high)
+    )
+    assert found.n == 4
+
+
+def test_accuracies_of_seeds_near_one_end_at_one_and_are_no_certainty():
+    values = np.array([0.973, 0.99, 1.0, 0.994, 0.961, 0.991, 0.984, 1.0, 0.932, 0.964])
+    plain, found = ends(seed_interval(values, LINEAR)), ends(seed_interval(values, SHARE))
+    assert found[0] < plain[0] < found[1] < 1
+    low, high = ends(seed_interval(np.ones(3), SHARE, n_examples=50))
+    assert 0.5 < low < 0.99
+    assert high == 1.0
+
+
+@pytest.mark.parametrize("scale", [LINEAR, SHARE])
+def test_no_seed_one_seed_and_a_seed_without_a_number(scale):
+    assert seed_interval(np.zeros(0), scale) == Interval(value=None)
+    one = seed_interval(np.array([0.5]), scale)
+    assert (one.value, one.low, one.n) == (0.5, None, 1)
+    assert seed_interval(np.array([0.5, np.nan]), scale).value is None
+
+
+def test_the_jackknife_of_a_mean_is_its_t_interval():
+    values = np.random.default_rng(1).normal(size=7)
+    rest = (values.sum() - values) / 6
+    found, plain = jackknife_interval(float(values.mean()), rest), seed_interval(values)
+    assert found.value == pytest.approx(plain.value)
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high))
+    rest = np.array([np.delete(values, k).var() for k in range(7)])
+    assert jackknife_interval(float(values.var()), rest).value == pytest.approx(values.var(ddof=1))
+
+
+def test_shares_of_variance_stay_between_their_bounds():
+    rest = np.array([0.9, 0.1, 0.6, 0.95])
+    found = jackknife_interval(0.7, rest, SHARE)
+    assert 0 <= ends(found)[0] <= ends(found)[1] <= 1
+    assert jackknife_interval(0.7, np.array([0.7, np.nan]), SHARE).low is None

@@ -8,6 +8,7 @@ import torch
 
 from lrinterp.encoders import DualEncoder, preset
 from lrinterp.scenes import Scenes, Split, World
+from lrinterp.scoring import order_credit
 from lrinterp.training import FitConfig, Fitter, Plan, StackFitter, fit, fit_many
 from lrinterp.training.fit_many import stacks_of
 
@@ -25,14 +26,9 @@ def plan(
     **changes: Any,
 ) -> Plan:
     """A small plan; `changes` are fields of the recipe."""
-    split: dict[str, Any] = {
-        "n_pair": 3,
-        "n_val": 2,
-        "positions_per_label": 2,
-        "layouts_per_pair": 4,
-    }
+    split = Split(n_pair=3, n_val=2, positions_per_label=2, layouts_per_pair=4, seed=seed)
     return Plan(
-        scenes=Scenes(World(n_pixels=4, n_labels=5, template=template), Split(**split, seed=seed)),
+        scenes=Scenes(World(n_pixels=4, n_labels=5, template=template), split),
         encoder=preset(name, **SMALL, text_layers=text_layers),
         fit=FitConfig(
             **{"steps": 30, "evaluate_every": 10, "warmup": 5, "learning_rate": 1e-2, **changes},
@@ -45,23 +41,12 @@ def plan(
     ("plans", "steps"),
     [
         ([plan(0), plan(1), plan(2)], 60),
-        ([plan(3)], 40),
         ([plan(0, batch_size=6), plan(1, batch_size=6)], 40),
-        ([plan(s, template="both") for s in range(2)], 40),
         ([plan(s, template="both", text_layers=2) for s in range(2)], 40),
         ([plan(s, name="full") for s in range(2)], 40),
-        (
-            [
-                plan(0, learning_rate=3e-2),
-                plan(1),
-                plan(2),
-                plan(3, weight_decay=0.5),
-                plan(4, learning_rate=3e-2),
-            ],
-            40,
-        ),
+        ([plan(0, learning_rate=3e-2), plan(1), plan(2), plan(3, weight_decay=0.5)], 40),
     ],
-    ids=["left", "one", "drawn", "both", "deep-text", "full", "recipes"],
+    ids=["left", "drawn", "deep-text", "full", "recipes"],
 )
 def test_losses_follow_single_fits_in_double_precision(plans: list[Plan], steps: int):
     stack = StackFitter(plans, [p.build().double() for p in plans])
@@ -114,24 +99,8 @@ def test_results_are_those_of_single_fits_in_the_order_of_the_plans():
         scores = (m.score(m.prepare(examples)) for m in (got.model, model))
         torch.testing.assert_close(*scores, rtol=0, atol=1e-2)
         assert got.error is None
-
-
-def test_the_history_holds_the_order_of_the_model_itself():
-    """With an independent computation by the hooked transformers that come out."""
-    from lrinterp.scoring import order_credit
-
-    (got,) = fit_many([plan(5)], progress=False)
-    examples = plan(5).scenes.examples(["unseen_pair"])
-    order = order_credit(got.model.score(got.model.prepare(examples)), examples).mean()
-    assert got.history[-1]["unseen_pair_order"] == pytest.approx(order)
-    assert got.history[-1]["step"] == 30
-
-
-def test_how_many_share_a_stack_does_not_matter():
-    plans = [plan(seed) for seed in range(3)]
-    wide, narrow = (fit_many(plans, stack=size, progress=False) for size in (3, 1))
-    for one, other in zip(wide, narrow, strict=True):
-        assert one.history[-1]["loss"] == pytest.approx(other.history[-1]["loss"], abs=1e-3)
+        order = order_credit(got.model.score(got.model.prepare(examples)), examples).mean()
+        assert got.history[-1]["unseen_pair_order"] == pytest.approx(order)
 
 
 def test_plans_that_differ_in_shape_or_steps_stand_apart():
@@ -154,12 +123,6 @@ def test_a_model_that_diverges_does_not_stop_the_others():
     assert second.error == "the loss is not finite at step 10"
     (alone,) = fit_many([good], progress=False)
     assert first.history[-1]["loss"] == pytest.approx(alone.history[-1]["loss"], abs=1e-3)
-
-
-def test_global_random_state_is_left_alone():
-    state = torch.get_rng_state()
-    fit_many([plan(0, steps=2)], progress=False)
-    assert torch.equal(state, torch.get_rng_state())
 
 
 def test_models_are_kept_along_the_way_where_a_plan_asks_for_it():

@@ -1,4 +1,4 @@
-"""Pictures of a suite as `Examples`: each photograph beside its exact mirror image.
+"""Pictures of a suite as `Examples`: each picture beside its exact mirror image.
 
 The two differ in nothing but left and right, as two layouts of the toy world with the objects
 exchanged do; the caption that is true of the one is false of the other. Captions come from one
@@ -9,91 +9,126 @@ use the benchmark. Not for relations that a mirror leaves as they are.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
 
-from lrinterp.axes import Pixels, Tokens
+from lrinterp.axes import Pixels
 from lrinterp.scenes.examples import Examples, image_occurrence, text_occurrence
-from lrinterp.scenes.natural.patches import Grid, box_in_square, patch_at, patch_roles
-from lrinterp.scenes.natural.photographs import Photograph, draw_photographs
-from lrinterp.scenes.natural.relation import Box, Relation
-from lrinterp.scenes.natural.statements import statements, token_roles
+from lrinterp.scenes.natural.relation import Box, Relation, open_picture
+from lrinterp.scenes.natural.roles import (
+    Grid,
+    box_in_square,
+    patch_at,
+    patch_roles,
+    statements,
+    token_roles,
+)
 from lrinterp.scenes.natural.suites import read_relations
 from lrinterp.store import InputError
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-__all__ = ["PICTURES", "FromSuite", "Reads", "compose"]
+__all__ = ["PICTURES", "FromSuite", "SideBySide", "compose", "draw_pairs"]
 
 PICTURES = "pictures"
 """The set that all pictures and captions of a suite belong to."""
-
 Boxes = list[tuple[Box, Box]]
-
-
-@runtime_checkable
-class Reads(Protocol):
-    """What turns captions and pictures into inputs: the processor of a checkpoint."""
-
-    @property
-    def vocabulary(self) -> tuple[str, ...]:
-        """The word of each token id."""
-        ...
-
-    def tokens(self, captions: Sequence[str]) -> Tokens:
-        """Captions as token ids."""
-        ...
-
-    def pixels(self, pictures: Sequence["Image"], *, fit: str) -> Pixels:
-        """Pictures as pixels; `pad` loses nothing at the sides."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class FromSuite:
-    """Which photographs to analyse: those of a suite in a folder, how many, drawn with a seed."""
+    """Which pictures to analyse: those of a suite in a folder, how many, drawn with a seed."""
 
     suite: str
     folder: Path
     pictures: int = 64
-    """At most so many pictures: photographs, and as many mirror images of them."""
+    """At most so many: pictures of the suite, and as many mirror images of them."""
     seed: int = 0
 
-    def examples(self, processor: "Reads", grid: Grid) -> Examples:
+    def examples(self, processor: Any, grid: Grid) -> Examples:
         """Read the suite and compose; InputError names file and row of what cannot be read."""
         rows = read_relations(self.suite, self.folder)
         return compose(rows, processor, grid, pictures=self.pictures, seed=self.seed)
 
 
+@dataclass(frozen=True)
+class SideBySide:
+    """One row of a suite: what stands on the left and what on the right of its picture."""
+
+    row: Relation
+    names: tuple[str, str]
+    """Left and right object."""
+    boxes: tuple[Box, Box] | None
+    """As fractions of the (cropped) picture; None where the suite does not say."""
+
+    @classmethod
+    def of(cls, row: Relation) -> "SideBySide | None":
+        """The two objects of a row; None where it does not place two left and right."""
+        words = row.relation.lower().split()
+        one, other = row.subject.lower().strip(), row.object.lower().strip()
+        placed = row.axis == "horizontal" and ("left" in words) != ("right" in words)
+        if not placed or row.picture is None or not one or not other or one == other:
+            return None
+        boxes = row.boxes.get("subject"), row.boxes.get("object")
+        if "right" in words:
+            one, other, boxes = other, one, boxes[::-1]
+        return cls(row, (one, other), (boxes[0], boxes[1]) if boxes[0] and boxes[1] else None)
+
+
+def draw_pairs(rows: Iterable[Relation], n: int, seed: int) -> list[SideBySide]:
+    """At most `n` pictures of a suite with an object on each side, in the order of the suite.
+
+    Drawn with a seed: rows are read once and not kept, a reservoir holds the draw (Vitter 1985,
+    algorithm R); what says the same of the same picture counts once. Raises InputError where fewer
+    than two rows place two objects left and right of each other.
+    """
+    rng = np.random.default_rng(seed)
+    drawn: dict[int, SideBySide] = {}
+    met: set[int] = set()
+    for pair in filter(None, map(SideBySide.of, rows)):
+        key = hash((pair.row.picture, pair.row.crop, pair.names))
+        if key in met:
+            continue
+        place = len(met) if len(met) < n else int(rng.integers(len(met) + 1))
+        met.add(key)
+        if place < n:
+            drawn.pop(place, None)  # what comes later stands later
+            drawn[place] = pair
+    if len(drawn) < 2:
+        raise InputError(
+            f"the suite has {len(drawn)} pictures with one object left or right of another; at "
+            "least 2 are needed"
+        )
+    return list(drawn.values())
+
+
 def compose(
     rows: Iterable[Relation],
-    processor: Reads,
+    processor: Any,
     grid: Grid,
     *,
     pictures: int = 64,
     seed: int = 0,
 ) -> Examples:
-    """Photographs of a suite and their mirror images, with what is true of them.
+    """Pictures of a suite and their mirror images, with what is true of them.
 
-    At most `pictures` // 2 photographs are drawn with `seed`; each enters twice, as it is and
+    At most `pictures` // 2 of the suite are drawn with `seed`; each enters twice, as it is and
     mirrored (the pixels flipped), one behind the other. They are padded to a square, so that no
     object is cut off at a side. `grid` is that of the image tower's patches. Captions: "a X to the
     left of a Y", both sides and both orders of every pair of objects that occurs. Labels are the
-    objects from left to right.
+    objects from left to right. `processor`, of a checkpoint, has a `vocabulary` and turns captions
+    into `tokens` and pictures into `pixels`.
 
     Raises InputError, naming file and row, for a picture that cannot be read, and where fewer than
     two rows place objects left and right of each other.
     """
-    drawn = draw_photographs(rows, pictures // 2, seed)
-    words = sorted({name for photograph in drawn for name in (photograph.left, photograph.right)})
+    drawn = draw_pairs(rows, pictures // 2, seed)
+    words = sorted({name for pair in drawn for name in pair.names})
     number = {word: i for i, word in enumerate(words)}
     pixels, boxes = read_pictures(drawn, processor)
-    labels = [(number[p.left], number[p.right]) for p in drawn]
-    said = statements(sorted({(min(p.left, p.right), max(p.left, p.right)) for p in drawn}))
+    n = len(pixels)
+    labels = np.array([[number[name] for name in pair.names] for pair in drawn])
+    said = statements(sorted({(min(pair.names), max(pair.names)) for pair in drawn}))
     tokens = processor.tokens([statement.text for statement in said])
     return Examples(
         image=pixels,
@@ -104,13 +139,15 @@ def compose(
             "text": text_occurrence(tokens, len(processor.vocabulary)),
         },
         roles={
-            "image": patch_roles(boxes, len(pixels), grid),
+            "image": patch_roles(boxes, n, grid),
             "text": token_roles(said, tokens, processor.tokens),
         },
-        image_labels=np.array(doubled(labels, [pair[::-1] for pair in labels])),
-        image_pixels=places(boxes, len(pixels), grid),
-        image_scene=np.arange(len(pixels)) // 2,
-        image_set=(PICTURES,) * len(pixels),
+        image_labels=np.stack([labels, labels[:, ::-1]], axis=1).reshape(-1, 2),
+        image_pixels=np.full((n, 2), -1)
+        if boxes is None
+        else np.array([[patch_at(box, grid) for box in pair] for pair in boxes]),
+        image_scene=np.arange(n) // 2,
+        image_set=(PICTURES,) * n,
         grid=grid,
         caption_labels=np.array([[number[name] for name in s.order] for s in said]),
         caption_set=(PICTURES,) * len(said),
@@ -122,40 +159,23 @@ def compose(
     )
 
 
-def read_pictures(drawn: Sequence[Photograph], processor: Reads) -> tuple[Pixels, Boxes | None]:
-    """Pixels of each photograph and its mirror image, and the boxes where all have them."""
+def read_pictures(drawn: Sequence[SideBySide], processor: Any) -> tuple[Pixels, Boxes | None]:
+    """Pixels of each picture and its mirror image, and the boxes where all have them."""
     values, boxes = [], []
-    known = all(p.left_box and p.right_box for p in drawn)
-    for photograph in drawn:
-        picture = photograph.open()
+    for pair in drawn:
+        picture = open_picture(pair.row)
         try:
             one = processor.pixels([picture], fit="pad").values
         except InputError as error:
-            raise InputError(f"{photograph.row.where}: {error}") from error
+            raise InputError(f"{pair.row.where}: {error}") from error
         values += [one, one.flip(-1)]
-        if known:
-            left, right = (
-                box_in_square(box, picture.size)
-                for box in (photograph.left_box, photograph.right_box)
-                if box is not None
-            )
+        if pair.boxes:
+            left, right = (box_in_square(box, picture.size) for box in pair.boxes)
             boxes += [(left, right), (mirrored(right), mirrored(left))]
-    pool = torch.zeros(len(values), dtype=torch.long)
-    return Pixels(torch.cat(values), pool), boxes if known else None
+    pixels = Pixels(torch.cat(values), torch.zeros(len(values), dtype=torch.long))
+    return pixels, boxes if len(boxes) == len(values) else None
 
 
 def mirrored(box: Box) -> Box:
     """The box in the mirror image."""
     return (1 - box[2], box[1], 1 - box[0], box[3])
-
-
-def doubled(one: Sequence[object], other: Sequence[object]) -> list[object]:
-    """Two lists of equal length, taking turns."""
-    return [item for both in zip(one, other, strict=True) for item in both]
-
-
-def places(boxes: Boxes | None, n: int, grid: Grid) -> Int[np.ndarray, "image object"]:
-    """The patch under the middle of each object; -1 where it is not known."""
-    if boxes is None:
-        return np.full((n, 2), -1)
-    return np.array([[patch_at(box, grid) for box in pair] for pair in boxes])

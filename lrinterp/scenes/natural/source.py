@@ -1,25 +1,45 @@
-"""Files into rows: what every adapter reads from, and what an adapter is.
+"""Files into rows: what every suite is read from, what a suite is, and one's own rows.
 
-A row that cannot be read is handed on as a `BadRow`; the rows after it are still read.
+A row that cannot be read is handed on with what is wrong with it; the rows after it are still read.
+One's own rows are `relations.jsonl` or `relations.csv` in a folder, or any such file itself:
+
+| column | what |
+|---|---|
+| `relation` | the relation that holds, such as `left of`; needed |
+| `caption`, `foil` | the right caption and a wrong one |
+| `captions`, `right` | or: two or more captions, and the index of the right one from 0 |
+| `picture` | its file, from the folder of the rows; left out for captions alone |
+| `crop` | x0, y0, x1, y1 in pixels |
+| `axis` | horizontal, vertical, depth or other; else it follows from the relation |
+| `subject`, `object` | what the right caption is about |
+| `subject_box`, `object_box` | x0, y0, x1, y1 as fractions of the cropped picture |
+| `group` | rows that share it are not independent; else the picture, else the row by itself |
+| `pair`, `set` | rows that must all be right for the pair or set to count |
+| `kind` | how the wrong captions are made: object swap, word swap or relation (the default) |
+
+In JSON, captions, crop and boxes are lists. In CSV, captions are separated by `|`, numbers by
+spaces, and an empty cell means that the column is left out.
 """
 
 import csv
-import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, Generic, TypeVar
 
 from msgspec import Meta
 
-from lrinterp.scenes.natural.relation import BadRow, Relation
-from lrinterp.store import InputError, parse_json, shortened, taken
+from lrinterp.scenes.natural.relation import Axis, Foil, Relation, axis_of
+from lrinterp.store import InputError, parse_json, read_json, shortened, taken
 
 __all__ = [
     "CROP",
-    "LeftOut",
-    "Row",
+    "CSV",
+    "JSONL",
+    "NotScored",
+    "RawRow",
     "Suite",
+    "T",
     "Text",
     "Whole",
     "csv_rows",
@@ -28,6 +48,8 @@ __all__ = [
     "json_lines",
     "listed",
 ]
+
+T = TypeVar("T")
 
 LARGEST = 2**31
 """Bound of whole numbers: indices and pixels."""
@@ -41,27 +63,34 @@ def listed(kind: Any, length: int, what: str) -> Any:
 
 
 CROP = listed(Whole, 4, "whole numbers")
+BOX = listed(float, 4, "numbers")
+COLUMNS = tuple(
+    "relation caption foil captions right picture crop axis subject object subject_box object_box "
+    "group pair set kind".split()
+)
+NUMBERS = ("crop", "subject_box", "object_box")
 
 
-class LeftOut(Exception):
+class NotScored(Exception):
     """A good row that asks nothing that can be scored; says why."""
 
 
 @dataclass(frozen=True)
-class Row:
+class RawRow:
     """One row as it stands in a file. What it is asked for is checked."""
 
     file: Path
     number: int
     """From 1. In JSON lines it is the number of the line; in CSV the header does not count."""
     value: Any
+    """What it holds; an InputError where it cannot be read."""
     strict: bool = True
     """Are its numbers numbers? In CSV they are text."""
 
     @property
     def where(self) -> str:
         """File and row, as in every message."""
-        return place(self.file, self.number)
+        return f"{self.file.name}, row {self.number}"
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -81,97 +110,64 @@ class Row:
         return self.field(name, kind) if name in self.fields else default
 
 
-Rows = Iterator[Row | BadRow]
-
-
 @dataclass(frozen=True, kw_only=True)
-class Suite:
+class Suite(Generic[T]):
     """An adapter: which files it reads, how they fall into rows, what a row says."""
 
     name: str
     files: Mapping[str, str]
     """The files a folder of this suite may hold, and the folder of pictures that each needs beside
-    it; empty where the pictures may lie elsewhere.
+    it; empty where the pictures may lie elsewhere, and then a file given itself has any name.
     """
-    rows: Callable[[Path], Rows]
-    relations: Callable[[Row], list[Relation]]
-    """Raises `InputError` for a bad row, `LeftOut` for one that is not scored."""
-    any_name: bool = False
-    """May the file be called anything, if it is given itself?"""
+    rows: Callable[[Path], Iterator[RawRow]]
+    read: Callable[[RawRow], list[T]]
+    """What a row asks. Raises `InputError` for a bad row, `NotScored` for one that is left out."""
 
 
-def json_lines(path: Path) -> Rows:
+# Files.
+
+
+def json_lines(path: Path) -> Iterator[RawRow]:
     """JSON lines; empty lines are passed over."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                yield json_row(path, number, line)
+                yield RawRow(path, number, parsed(line))
 
 
-def json_array(path: Path) -> Rows:
-    """The items of one JSON array, which is read whole; InputError where the file is none."""
+def parsed(text: bytes) -> Any:
+    """What strict JSON holds, or what is wrong with it."""
     try:
-        items = json.loads(path.read_text(encoding="utf-8-sig", errors="surrogateescape"))
+        return parse_json(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a JSON array ({error})") from error
+        return InputError(f"not valid JSON ({error})")
+
+
+def json_array(path: Path) -> Iterator[RawRow]:
+    """The items of one JSON array, which is read whole; InputError where the file is none."""
+    items = read_json(path)
     if not isinstance(items, list):
         raise InputError(f"{path}: not a JSON array ({shortened(items)})")
-    for number, item in enumerate(items, 1):
-        yield json_row(path, number, json.dumps(item, ensure_ascii=False))
+    return (RawRow(path, number, item) for number, item in enumerate(items, 1))
 
 
-def json_row(path: Path, number: int, text: bytes | str) -> Row | BadRow:
-    """One row, if it is strict JSON."""
+def csv_rows(path: Path) -> Iterator[RawRow]:
+    """A CSV file with a header, which is read whole; empty cells are left out of a row.
+
+    InputError where the file is none, or a column stands twice.
+    """
     try:
-        return Row(path, number, parse_json(text))
-    except (ValueError, RecursionError) as error:
-        return BadRow(place(path, number), f"not valid JSON ({error})")
-
-
-def csv_rows(path: Path) -> Rows:
-    """A CSV file with a header; empty cells are left out of a row."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        lines = cells(file)
-        header = next(lines, [])
-        if isinstance(header, str):
-            raise InputError(f"{path}: the header is {header}")
-        if twice := [name for name in header if name and header.count(name) > 1]:
-            raise InputError(f"{path}: the column {shortened(twice[0])} stands twice; rename one")
-        for number, line in enumerate(lines, 1):
-            if line:
-                yield csv_row(path, number, header, line)
-
-
-def cells(file: TextIO) -> Iterator[list[str] | str]:
-    """The cells of each line, or what is wrong with it."""
-    reader = csv.reader(file, strict=True)
-    while True:
-        try:
-            yield next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield f"not valid CSV ({error})"
-
-
-def csv_row(path: Path, number: int, header: list[str], line: list[str] | str) -> Row | BadRow:
-    """Cells under their header."""
-    where = place(path, number)
-    if isinstance(line, str):
-        return BadRow(where, line)
-    if len(line) != len(header):
-        return BadRow(where, f"expected {len(header)} cells, as in the header, got {len(line)}")
-    try:
-        "".join(line).encode()
-    except UnicodeEncodeError:
-        return BadRow(where, "not UTF-8 text")
-    value = {name: cell for name, cell in zip(header, line, strict=True) if cell.strip()}
-    return Row(path, number, value, strict=False)
-
-
-def place(path: Path, number: int) -> str:
-    """File and row, as in every message."""
-    return f"{path.name}, row {number}"
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *lines = [*csv.reader(file, strict=True)] or [[]]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid CSV ({error})") from error
+    if twice := [name for name in header if name and header.count(name) > 1]:
+        raise InputError(f"{path}: the column {shortened(twice[0])} stands twice; rename one")
+    for number, line in enumerate(lines, 1):
+        wrong = InputError(f"expected {len(header)} cells, as in the header, got {len(line)}")
+        value = {name: cell for name, cell in zip(header, line, strict=False) if cell.strip()}
+        if line:
+            yield RawRow(path, number, value if len(line) == len(header) else wrong, strict=False)
 
 
 def existing(picture: Path) -> Path:
@@ -179,3 +175,61 @@ def existing(picture: Path) -> Path:
     if not picture.is_file():
         raise InputError(f"there is no picture {picture}")
     return picture
+
+
+# One's own rows.
+
+
+def from_cells(cells: Mapping[str, str]) -> dict[str, Any]:
+    """The cells of a CSV row as JSON would hold them, but for numbers, which are still text."""
+    value: dict[str, Any] = {name: cell.strip() for name, cell in cells.items()}
+    value |= {name: value[name].split() for name in NUMBERS if name in value}
+    if "captions" in value:
+        value["captions"] = [part.strip() for part in value["captions"].split("|")]
+    return value
+
+
+def relations(row: RawRow) -> list[Relation]:
+    """One row; null and empty text count as left out."""
+    fields = row.fields if row.strict else from_cells(row.fields)
+    row = replace(row, value={k: v for k, v in fields.items() if v not in (None, "")})
+    if unknown := [name for name in row.fields if name not in COLUMNS]:
+        raise InputError(f"unknown column {unknown[0]!r}; expected {', '.join(COLUMNS)}")
+    name, picture = row.field("relation"), row.get("picture")
+    captions, right = options(row)
+    boxes = {one: row.get(f"{one}_box", BOX, None) for one in ("subject", "object")}
+    return [
+        Relation(
+            suite="jsonl" if row.strict else "csv",
+            where=row.where,
+            picture=existing(row.file.parent / picture) if picture else None,
+            crop=row.get("crop", CROP, None),
+            captions=captions,
+            right=right,
+            relation=name,
+            axis=row.get("axis", Axis, axis_of(name)),
+            subject=row.get("subject"),
+            object=row.get("object"),
+            group=row.get("group") or picture or row.where,
+            pair=row.get("pair"),
+            set=row.get("set"),
+            foil=row.get("kind", Foil, "relation"),
+            boxes={one: box for one, box in boxes.items() if box},
+        )
+    ]
+
+
+def options(row: RawRow) -> tuple[tuple[str, ...], int]:
+    """The captions and the index of the right one, by either pair of columns."""
+    given = [name for name in ("caption", "foil", "captions", "right") if name in row.fields]
+    if given == ["caption", "foil"]:
+        return (row.field("caption"), row.field("foil")), 0
+    if given == ["captions", "right"]:
+        return row.field("captions", tuple[str, ...]), row.field("right", Whole)
+    raise InputError(
+        f"expected caption and foil, or captions and right; got {', '.join(given) or 'neither'}"
+    )
+
+
+JSONL = Suite(name="jsonl", files={"relations.jsonl": ""}, rows=json_lines, read=relations)
+CSV = Suite(name="csv", files={"relations.csv": ""}, rows=csv_rows, read=relations)

@@ -8,28 +8,41 @@ Kamath, Hessel and Chang, arXiv 2310.19785.
 
 In A and B the file name says what is shown, `mug_left_of_table.jpeg`, and the keys are those of the
 published scorer: a pair is two opposite relations of the same objects, a set all four.
+
+`triples.jsonl` holds what all six show without the pictures, (subject, object, relation), for
+captions made from a template over objects that people did photograph together.
 """
 
 import re
-from typing import Annotated
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
 from msgspec import Meta
 
-from lrinterp.scenes.natural.phrases import axis_of, opposite_of
-from lrinterp.scenes.natural.relation import Axis, Relation
-from lrinterp.scenes.natural.source import Row, Suite, existing, json_array, listed
+from lrinterp.scenes.natural.relation import Axis, Relation, axis_of, opposite_of
+from lrinterp.scenes.natural.source import (
+    RawRow,
+    Suite,
+    Whole,
+    existing,
+    json_array,
+    json_lines,
+    listed,
+)
 from lrinterp.store import InputError, taken
 
-__all__ = ["WHATSUP"]
+__all__ = ["TRIPLES", "WHATSUP", "Triple"]
 
-SUBSETS = {
-    "controlled_images_dataset.json": "controlled A",
-    "controlled_clevr_dataset.json": "controlled B",
-    "coco_qa_one_obj.json": "COCO one object",
-    "coco_qa_two_obj.json": "COCO two objects",
-    "vg_qa_one_obj.json": "GQA one object",
-    "vg_qa_two_obj.json": "GQA two objects",
+FILES = {
+    "controlled_images_dataset.json": ("controlled_images", "controlled A"),
+    "controlled_clevr_dataset.json": ("controlled_clevr", "controlled B"),
+    "coco_qa_one_obj.json": ("val2017", "COCO one object"),
+    "coco_qa_two_obj.json": ("val2017", "COCO two objects"),
+    "vg_qa_one_obj.json": ("vg_images", "GQA one object"),
+    "vg_qa_two_obj.json": ("vg_images", "GQA two objects"),
 }
+"""Of each file the folder of its pictures, and the subset that has a published figure."""
 CONTROLLED: dict[str, tuple[str, Axis]] = {
     "left": ("left of", "horizontal"),
     "right": ("right of", "horizontal"),
@@ -59,16 +72,16 @@ TWO_OBJECTS = re.compile(
 )
 
 
-def relations(row: Row) -> list[Relation]:
+def relations(row: RawRow) -> list[Relation]:
     """One row of any of the six files."""
-    subset = SUBSETS[row.file.name]
-    return [controlled(row, subset) if subset.startswith("controlled") else asked(row, subset)]
+    folder, subset = FILES[row.file.name]
+    read = controlled if subset.startswith("controlled") else asked
+    return [read(row, row.file.parent / folder, subset)]
 
 
-def controlled(row: Row, subset: str) -> Relation:
+def controlled(row: RawRow, pictures: Path, subset: str) -> Relation:
     """A row of A or B: four captions, and keys from the file name."""
-    folder = WHATSUP.files[row.file.name]
-    picture = row.file.parent / folder / row.field("image_path").split("/")[-1]
+    picture = pictures / row.field("image_path").split("/")[-1]
     subject, word, object_ = of_file(picture.stem)
     relation, axis = CONTROLLED[word]
     both = f"{subset}: {subject}, {object_}"
@@ -102,15 +115,16 @@ def of_file(stem: str) -> tuple[str, str, str]:
     return words[0].replace("-", " "), words[1], words[-1].replace("-", " ")
 
 
-def asked(row: Row, subset: str) -> Relation:
+def asked(row: RawRow, pictures: Path, subset: str) -> Relation:
     """A row of COCO- or GQA-spatial: the right caption and a wrong one."""
     image, *captions = taken(row.value, ASKED, "row")
     subject, relation, object_ = stated(captions[0], subset)
+    swapped = captions[0].replace(relation, opposite_of(relation) or relation)
     name = str(image).zfill(12 if subset.startswith("COCO") else 0) + ".jpg"
     return Relation(
         suite="whatsup",
         where=row.where,
-        picture=existing(row.file.parent / WHATSUP.files[row.file.name] / name),
+        picture=existing(pictures / name),
         captions=tuple(captions),
         right=0,
         relation=relation,
@@ -118,7 +132,7 @@ def asked(row: Row, subset: str) -> Relation:
         subject=subject,
         object=object_,
         group=f"{subset.split()[0]} picture {image}",
-        foil="word swap" if swaps(captions[0], captions[1], relation) else "relation",
+        foil="word swap" if captions[1] == swapped else "relation",
         subset=subset,
     )
 
@@ -126,30 +140,47 @@ def asked(row: Row, subset: str) -> Relation:
 def stated(caption: str, subset: str) -> tuple[str, str, str]:
     """Subject, relation and object of a caption; a caption of one object has none."""
     form = ONE_OBJECT if subset.endswith("one object") else TWO_OBJECTS
-    found = form.fullmatch(caption.strip().rstrip("."))
-    if found is None:
+    if (found := form.fullmatch(caption.strip().rstrip("."))) is None:
         raise InputError(f"unknown relation in the caption {caption!r}")
     words = found.groupdict()
     relation = words["relation"].lower().replace("front of", "in front of")
     return words["subject"], relation, words.get("object", "")
 
 
-def swaps(right: str, wrong: str, relation: str) -> bool:
-    """Is the wrong caption the right one with the relation's word turned round?"""
-    opposite = opposite_of(relation)
-    return opposite is not None and wrong == right.replace(relation, opposite)
-
-
 WHATSUP = Suite(
     name="whatsup",
-    files={
-        "controlled_images_dataset.json": "controlled_images",
-        "controlled_clevr_dataset.json": "controlled_clevr",
-        "coco_qa_one_obj.json": "val2017",
-        "coco_qa_two_obj.json": "val2017",
-        "vg_qa_one_obj.json": "vg_images",
-        "vg_qa_two_obj.json": "vg_images",
-    },
+    files={name: folder for name, (folder, _) in FILES.items()},
     rows=json_array,
-    relations=relations,
+    read=relations,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Triple:
+    """What one picture of a set shows."""
+
+    dataset: str
+    """`controlled_images_A` or `_B`, `coco_one`, `coco_two`, `gqa_one` or `gqa_two`."""
+    id: int
+    """The row in that set, from 0."""
+    subject: str
+    object: str
+    """Empty in the sets of one object."""
+    relation: str
+    """One word, such as `left`, `on` or `front`."""
+
+
+def triples(row: RawRow) -> list[Triple]:
+    """One line, with fields dataset, id, subject, object (null for none) and relation."""
+    return [
+        Triple(
+            dataset=row.field("dataset"),
+            id=row.field("id", Whole),
+            subject=row.field("subject"),
+            object="" if row.field("object", Any) is None else row.field("object"),
+            relation=row.field("relation"),
+        )
+    ]
+
+
+TRIPLES = Suite(name="triples", files={"triples.jsonl": ""}, rows=json_lines, read=triples)

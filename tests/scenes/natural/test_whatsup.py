@@ -84,19 +84,17 @@ def test_a_row_of_a(folder: Path):
 
 
 def test_pairs_hold_two_opposites_and_sets_all_four(folder: Path):
-    rows = read(folder)
-    sets = {key: [r.relation for r in rows if r.set == key] for key in {r.set for r in rows}}
-    a = ["on", "under", "left of", "right of"]
+    pairs, sets = {}, {}
+    for row in read(folder):
+        pairs.setdefault(row.pair, []).append(row.relation)
+        sets.setdefault(row.set, []).append(row.relation)
+    heights, sides, depths = ["on", "under"], ["left of", "right of"], ["in front of", "behind"]
     assert sets == {
-        "controlled A: beer bottle, armchair": a,
-        "controlled A: mug, armchair": a,
-        "controlled B: mug, knife": ["in front of", "behind", "left of", "right of"],
+        "controlled A: beer bottle, armchair": [*heights, *sides],
+        "controlled A: mug, armchair": [*heights, *sides],
+        "controlled B: mug, knife": [*depths, *sides],
     }
-    pairs = {key: {r.relation for r in rows if r.pair == key} for key in {r.pair for r in rows}}
-    sides, heights, depths = {"left of", "right of"}, {"on", "under"}, {"in front of", "behind"}
-    assert sorted(map(sorted, pairs.values())) == sorted(
-        map(sorted, [sides, sides, sides, heights, heights, depths])
-    )
+    assert sorted(pairs.values()) == sorted([sides] * 3 + [heights] * 2 + [depths])
 
 
 def test_pairs_and_sets_are_those_of_the_published_scorer(folder: Path):
@@ -122,59 +120,48 @@ def test_pairs_and_sets_are_those_of_the_published_scorer(folder: Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "picture", "captions", "expected"),
+    ("name", "right", "wrong", "expected"),
     [
         (
             "coco_qa_two_obj.json",
-            "val2017/000000000139.jpg",
-            ["A photo of a dining table to the left of a chair", "to the right of a chair"],
+            "A photo of a dining table to the left of a chair",
+            "to the right of a chair",
             ("left of", "horizontal", "dining table", "chair", "COCO two objects", "relation"),
         ),
         (
-            "coco_qa_two_obj.json",
-            "val2017/000000000139.jpg",
-            ["A photo of a toilet below a sink", "A photo of a toilet above a sink"],
-            ("below", "vertical", "toilet", "sink", "COCO two objects", "word swap"),
-        ),
-        (
             "coco_qa_one_obj.json",
-            "val2017/000000000139.jpg",
-            ["A photo of a dining table on the bottom", "A photo of a dining table on the top"],
+            "A photo of a dining table on the bottom",
+            "A photo of a dining table on the top",
             ("bottom", "vertical", "dining table", "", "COCO one object", "word swap"),
         ),
         (
             "vg_qa_one_obj.json",
-            "vg_images/139.jpg",
-            ["A photo of a purse on the right", "A photo of a purse on the left"],
+            "A photo of a purse on the right",
+            "A photo of a purse on the left",
             ("right", "horizontal", "purse", "", "GQA one object", "word swap"),
         ),
         (
             "vg_qa_two_obj.json",
-            "vg_images/139.jpg",
-            ["A photo of a cart in front of a green tree", "A photo of a cart behind a green tree"],
+            "A photo of a cart in front of a green tree",
+            "A photo of a cart behind a green tree",
             ("in front of", "depth", "cart", "green tree", "GQA two objects", "word swap"),
         ),
         (
             "vg_qa_two_obj.json",
-            "vg_images/139.jpg",
-            ["A photo of an onion on top of a table", "A photo of an onion under a table"],
+            "A photo of an onion on top of a table",
+            "A photo of an onion under a table",
             ("on top of", "vertical", "onion", "table", "GQA two objects", "relation"),
         ),
     ],
 )
-def test_a_row_of_coco_or_gqa_spatial(tmp_path: Path, paint, name, picture, captions, expected):
-    put(tmp_path, name, [[139, *captions]], [picture], paint)
+def test_a_row_of_coco_or_gqa_spatial(tmp_path: Path, paint, name, right, wrong, expected):
+    picture = "val2017/000000000139.jpg" if "coco" in name else "vg_images/139.jpg"
+    put(tmp_path, name, [[139, right, wrong]], [picture], paint)
     (row,) = read(tmp_path)
     found = (row.relation, row.axis, row.subject, row.object, row.subset, row.foil)
     assert found == expected
-    assert (row.picture, row.captions, row.right) == (tmp_path / picture, tuple(captions), 0)
+    assert (row.picture, row.captions, row.right) == (tmp_path / picture, (right, wrong), 0)
     assert (row.group, row.pair, row.set) == (f"{expected[4][:4].strip()} picture 139", "", "")
-
-
-def test_one_file_can_be_read_alone(folder: Path):
-    rows = read(folder / B)
-    assert len(rows) == 4
-    assert {row.subset for row in rows} == {"controlled B"}
 
 
 CUP = "A photo of a cup to the left of a hat"
@@ -187,8 +174,6 @@ CUP = "A photo of a cup to the left of a hat"
         (A, ROWS_A[0] | {"image_path": "data/x/cup.jpeg"}, "unknown relation 'cup'"),
         (A, ROWS_A[0] | {"image_path": "data/x/cup_on_hat.jpeg"}, "there is no picture .*cup_on_"),
         (A, ROWS_A[0] | {"caption_options": ["a", "b"]}, "expected a list of 4"),
-        (A, ROWS_A[0] | {"caption_options": ["a", "b", "b", "c"]}, "two captions are equal: 'b'"),
-        ("coco_qa_two_obj.json", [139, CUP], "expected a list of image id, right"),
         (
             "coco_qa_two_obj.json",
             [139, CUP, 3],
@@ -196,11 +181,6 @@ CUP = "A photo of a cup to the left of a hat"
         ),
         ("coco_qa_two_obj.json", [1, CUP, "x"], "there is no picture .*000000000001.jpg"),
         ("coco_qa_two_obj.json", [139, "A cup near a hat", "x"], "unknown relation in the caption"),
-        (
-            "coco_qa_one_obj.json",
-            [139, "A cup in the mist", "x"],
-            "unknown relation in the caption",
-        ),
     ],
 )
 def test_a_bad_row_is_named(folder: Path, paint, name: str, row: Any, message: str):
