@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from lrinterp.analysis.gradient.plane_fit import slopes
+from lrinterp.analysis.positional_gradient_rows import slopes
 from lrinterp.comparison import dynamics_of
 from lrinterp.experiment import LoadedSweep, Study, SweepPlan, load_sweep, sweep
 from lrinterp.experiment.executors import cores, local_processes

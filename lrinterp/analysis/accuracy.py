@@ -61,7 +61,7 @@ class Accuracy(Result):
         """Order on each set of pairs, and what else tells a model's state at a glance."""
         return self.measured
 
-    @property
+    @cached_property
     def more(self) -> Mapping[str, Metric]:
         """Every row of the table that the summary leaves out, named as in the summary."""
         rows = {key_of(row): row for row in records(self.table)}

@@ -111,8 +111,8 @@ def term_scores(
     return (scores / scale).expand(len(split.content), -1, -1, -1)
 
 
-def total(terms: TermScores, names: Iterable[str]) -> Float[Tensor, "batch head query key"]:
-    """The sum of some terms."""
+def total(terms: Any, names: Iterable[str]) -> Any:
+    """The sum of some of the nine terms, the first axis of a tensor or an array."""
     index = [TERMS.index(name) for name in names]
     return terms[index].sum(0)
 

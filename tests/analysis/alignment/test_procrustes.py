@@ -11,8 +11,8 @@ from scipy.stats import ortho_group
 
 from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.alignment import rotation
-from lrinterp.analysis.alignment.procrustes import Procrustes, procrustes
-from lrinterp.analysis.alignment.rotation import (
+from lrinterp.analysis.procrustes import Procrustes, procrustes
+from lrinterp.analysis.procrustes_rotation import (
     SHUFFLES,
     Labels,
     label_tokens,

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from lrinterp import DualEncoder, Edit, Scenes, Split, World, preset, record
 from lrinterp.analysis.attribution import attention_path as path_module
-from lrinterp.analysis.attribution.attention_path import AttentionPath, ScoreSpace, why_no_path
-from lrinterp.analysis.attribution.margins_apart import Apart
+from lrinterp.analysis.similarity_attribution_path import AttentionPath, ScoreSpace, why_no_path
+from lrinterp.analysis.similarity_attribution_rows import Apart
 from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.decomposition import TERMS, embedding_in
 from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lrinterp.analysis.attribution.figures import (
+from lrinterp.analysis.similarity_attribution_figures import (
     margin_figure,
     table_figures,
 )
-from lrinterp.analysis.attribution.similarity_attribution import (
+from lrinterp.analysis.similarity_attribution import (
     SimilarityAttribution,
     similarity_attribution,
 )

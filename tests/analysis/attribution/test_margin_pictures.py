@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr, t
 
-from lrinterp.analysis.attribution.margin_pictures import (
+from lrinterp.analysis.similarity_attribution_pictures import (
     BOTH_ORDERS,
     FLATTENED,
     OVERALL,

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, preset, record
-from lrinterp.analysis.attribution.margins_apart import all_apart
-from lrinterp.analysis.attribution.similarity_attribution import similarity_attribution
+from lrinterp.analysis.similarity_attribution_rows import all_apart
+from lrinterp.analysis.similarity_attribution import similarity_attribution
 from lrinterp.analysis.contrast import over_templates
 from lrinterp.axes import Pixels, Tokens
 from lrinterp.checkpoint import load_checkpoint

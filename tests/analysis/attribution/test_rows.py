@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.attribution import rows as rows_module
-from lrinterp.analysis.attribution.margins_apart import Apart, all_apart
-from lrinterp.analysis.attribution.rows import (
+from lrinterp.analysis.similarity_attribution_rows import Apart, all_apart
+from lrinterp.analysis.similarity_attribution_rows import (
     WAYS,
     margin_metrics,
     margin_rows,

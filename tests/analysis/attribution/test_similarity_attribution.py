@@ -11,7 +11,7 @@ import torch
 
 import lrinterp.store as store
 from lrinterp import DualEncoder, FitConfig, Run, Scenes, Split, World, fit, preset, record
-from lrinterp.analysis.attribution.similarity_attribution import (
+from lrinterp.analysis.similarity_attribution import (
     SimilarityAttribution,
     similarity_attribution,
 )

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lrinterp.analysis.attribution.words import caveats_of, finding_of
+from lrinterp.analysis.similarity_attribution_words import caveats_of, finding_of
 from lrinterp.result import Metric
 
 

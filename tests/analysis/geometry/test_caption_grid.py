@@ -10,7 +10,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from lrinterp.analysis.geometry.caption_grid import (
+from lrinterp.analysis.relation_geometry_grid import (
     MOST_PAIRS,
     RELATIONS,
     TEMPLATES,

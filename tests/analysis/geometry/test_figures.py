@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lrinterp.analysis.geometry.figures import KINDS, cosine_figures, direction_figures
+from lrinterp.analysis.relation_geometry_figures import KINDS, cosine_figures, direction_figures
 
 MEASURES = [*KINDS, "consistency"]
 

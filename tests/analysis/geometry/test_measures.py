@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lrinterp.analysis.geometry.measures import (
+from lrinterp.analysis.relation_geometry_measures import (
     Measure,
     apart,
     cosines,

@@ -14,13 +14,13 @@ from tokenizers.processors import TemplateProcessing
 from torch.nn import functional
 
 import lrinterp.store as store
-from lrinterp.analysis.geometry.caption_grid import (
+from lrinterp.analysis.relation_geometry_grid import (
     RELATIONS,
     TEMPLATES,
     CaptionGrid,
     recorded_grid,
 )
-from lrinterp.analysis.geometry.relation_geometry import (
+from lrinterp.analysis.relation_geometry import (
     EMBEDDING,
     FIRST_SEED,
     KEYS,

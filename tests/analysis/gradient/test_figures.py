@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lrinterp import record
-from lrinterp.analysis.gradient.figures import gradient_figures
-from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, positional_gradient
+from lrinterp.analysis.positional_gradient_figures import gradient_figures
+from lrinterp.analysis.positional_gradient import PositionalGradient, positional_gradient
 from lrinterp.result import Figure, Metric
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset
-from lrinterp.analysis.gradient.fit import (
+from lrinterp.analysis.positional_gradient_rows import (
     UNTRAINED_MODELS,
     WHOLE,
     LayerRows,

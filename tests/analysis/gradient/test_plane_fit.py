@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from lrinterp.analysis.gradient.plane_fit import fit_plane, fit_row, plane_slopes, slopes
+from lrinterp.analysis.positional_gradient_rows import fit_plane, fit_row, plane_slopes, slopes
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import torch
 
 from lrinterp import DualEncoder, Examples, Scenes, Split, World, load_checkpoint, preset, record
 from lrinterp.analysis.ablation.term_ablation import term_ablation
-from lrinterp.analysis.gradient.fit import UNTRAINED_MODELS, LayerRows, tower_rows
-from lrinterp.analysis.gradient.plane_fit import slopes
-from lrinterp.analysis.gradient.positional_gradient import (
+from lrinterp.analysis.positional_gradient_rows import UNTRAINED_MODELS, LayerRows, tower_rows
+from lrinterp.analysis.positional_gradient_rows import slopes
+from lrinterp.analysis.positional_gradient import (
     PositionalGradient,
     attention_gains,
     positional_gradient,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from lrinterp.analysis.gradient.table import fit_in, plain_fits, slopes_in, some_gradients
+from lrinterp.analysis.positional_gradient_table import fit_in, plain_fits, slopes_in, some_gradients
 from lrinterp.analysis.subject import is_large
 from lrinterp.result import Result
 from lrinterp.run import Run

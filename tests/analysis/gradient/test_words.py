@@ -5,8 +5,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
-from lrinterp.analysis.gradient.words import found, notes, null_words
+from lrinterp.analysis.positional_gradient import PositionalGradient
+from lrinterp.analysis.positional_gradient_figures import found, notes, null_words
 from lrinterp.result import Metric
 
 

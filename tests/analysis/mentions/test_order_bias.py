@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
-from lrinterp.analysis.mentions.attention import (
+from lrinterp.analysis.order_bias_mentions import (
     FIRST_SEED,
     Mentions,
     mention_attention,
     sets_of,
 )
-from lrinterp.analysis.mentions.order_bias import NO_PREFERENCE, OrderBias, order_bias
+from lrinterp.analysis.order_bias import NO_PREFERENCE, OrderBias, order_bias
 from lrinterp.result import Metric, NotApplicable, records
 
 pytestmark = pytest.mark.usefixtures("one_thread")

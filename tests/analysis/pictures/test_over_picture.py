@@ -15,7 +15,7 @@ from PIL import Image
 
 import lrinterp.store as store
 from lrinterp import DualEncoder, Examples, Run, load_checkpoint, record
-from lrinterp.analysis.pictures.over_picture import (
+from lrinterp.analysis.over_picture import (
     as_pictures,
     attention,
     by_gradient,
@@ -25,7 +25,7 @@ from lrinterp.analysis.pictures.over_picture import (
     over_picture,
     read_in_last_layer,
 )
-from lrinterp.analysis.pictures.result import OverPicture
+from lrinterp.analysis.over_picture_result import OverPicture
 from lrinterp.analysis.subject import focus
 from lrinterp.axes import Pixels
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, MEANS, term_scores

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrinterp.analysis.pictures.result import OverPicture, pictures_of
+from lrinterp.analysis.over_picture_result import OverPicture, pictures_of
 from lrinterp.report import page
 from lrinterp.result import Provenance
 

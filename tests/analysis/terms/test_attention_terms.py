@@ -17,7 +17,7 @@ from lrinterp import (
     preset,
     record,
 )
-from lrinterp.analysis.terms.attention_terms import attention_terms
+from lrinterp.analysis.attention_terms import attention_terms
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, TERMS, embedding_in, score_terms
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples

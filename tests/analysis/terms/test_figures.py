@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lrinterp.analysis.terms.figures import heads_figure, layer_of_position, parts_figure
-from lrinterp.analysis.terms.shares import SPLIT
+from lrinterp.analysis.attention_terms_figures import heads_figure, layer_of_position, parts_figure
+from lrinterp.analysis.attention_terms_shares import SPLIT
 from lrinterp.result import Figure
 
 POSITION = list(SPLIT)[1]

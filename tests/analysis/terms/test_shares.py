@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset, record
-from lrinterp.analysis.terms.shares import (
+from lrinterp.analysis.attention_terms_shares import (
     BIAS,
     Part,
     few_rows,
@@ -59,7 +59,7 @@ def test_the_error_sees_one_wrong_number_in_any_chunk(
     micro_recording, monkeypatch: pytest.MonkeyPatch
 ):
     part = Part.of(micro_recording, "image")
-    monkeypatch.setattr("lrinterp.analysis.terms.shares.CHUNK", 4)
+    monkeypatch.setattr("lrinterp.analysis.attention_terms_shares.CHUNK", 4)
     assert nine_terms(part, 0, "canonical")[1] < 1e-6
     part.run.sites["blocks.0.attn.hook_attn_scores"][-1, 1, 2, 3] += 6
     largest = float(part.run.cache["attn_scores", 0].abs().max())
@@ -161,7 +161,7 @@ def test_rows_of_few_examples_are_those_of_all(monkeypatch: pytest.MonkeyPatch):
     model, examples = small()
     part = Part.of(record(model, examples), "text")
     whole, error = part_shares(part, 1, by_head=False)
-    monkeypatch.setattr("lrinterp.analysis.terms.shares.CHUNK", 7)
+    monkeypatch.setattr("lrinterp.analysis.attention_terms_shares.CHUNK", 7)
     pieces, again = part_shares(part, 1, by_head=False)
     first, second = ([row["value"] for row in rows] for rows in (whole, pieces))
     np.testing.assert_allclose(first, second, atol=1e-6)

@@ -1,4 +1,4 @@
-"""One photograph and its mirror image: where CLS looks, why, and what the margin rests on.
+"""Maps over the patches of pictures: where CLS looks, why, and what the margin rests on.
 
 Attention and scores are those of CLS's row; attributions are of the margin, the embedding along
 one direction for each picture (true caption minus its one-word reverse).
@@ -16,71 +16,29 @@ from jaxtyping import Float, Int, Shaped, UInt8
 from torch import Tensor
 
 from lrinterp.analysis.contrast import caption_of, clearest_template, swapped
-from lrinterp.analysis.pictures.result import OverPicture
 from lrinterp.analysis.read import Place
-from lrinterp.analysis.subject import SIDES, as_index, decomposable, focus, sides_of, typical
-from lrinterp.axes import Embeddings, Pixels
+from lrinterp.analysis.subject import typical
+from lrinterp.axes import Embeddings
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, MEANS, term_scores
 from lrinterp.decomposition.margin_parts import MarginParts
 from lrinterp.encoders import Preprocessing
-from lrinterp.result import NotApplicable, Result
+from lrinterp.result import NotApplicable
 from lrinterp.run import Run, TowerRun
-from lrinterp.wording import head_name, head_place
 
-__all__ = ["over_picture"]
+__all__ = [
+    "as_pictures",
+    "attention",
+    "by_gradient",
+    "key_maps",
+    "maps_of",
+    "mirrored",
+    "over_patches",
+    "read_in_last_layer",
+]
 
 ByKey = Float[np.ndarray, "image key"]
 Both = Int[np.ndarray, "image"]
 """An index of the photograph, then of its mirror image."""
-
-
-def over_picture(recording: Run, *, positional_gradient: Result) -> OverPicture:
-    """Lay attention, terms and attribution over one photograph and its mirror image.
-
-    The photograph is chosen by its layout alone, see `mirrored`. Maps: CLS's attention in the
-    headline head, and the mean over the heads of the last layer; key-content and key-position of
-    the headline head, centred over the patches; two attributions of the margin, see
-    `read_in_last_layer` and `by_gradient`.
-    Cost: a backward pass of two pictures.
-    Raises NotApplicable where the image tower reads tokens, has no processor or cannot be split,
-    and where no mirror image is recorded.
-    """
-    model, grid = recording.model, recording.examples.grid
-    if not isinstance(recording.examples.image, Pixels):
-        raise NotApplicable("the image tower reads tokens, not pictures; see mechanism")
-    if model.processor is None:
-        raise NotApplicable("the model has no processor, which knows how pictures become pixels")
-    layers = decomposable(recording, "image").cfg.n_layers
-    among = recording.of(focus(recording.examples))
-    pictures, captions = mirrored(among)
-    true = recording.embeddings["text"][as_index(captions)].to(model.device)
-    direction = true - true.flip(0)
-    both, side = among.at(pictures), sides_of(among.examples)
-    run, shown = both.towers["image"], both.examples
-    layer, head = head_place(str(positional_gradient.metrics["headline_head"].value))
-    read = read_in_last_layer(run, direction)
-    maps = [
-        attention(run, layer)[:, head],
-        attention(run, layers - 1).mean(1),
-        *key_maps(run, (layer, head)),
-        read,
-        by_gradient(run, direction),
-    ]
-    return OverPicture(
-        pictures=as_pictures(run.inputs.values, model.processor.preprocessing),
-        maps=np.stack([over_patches(by_key, grid) for by_key in maps]),
-        sides=np.stack(
-            [over_patches(shown.roles["image"][role].numpy(), grid) for role in SIDES[side]]
-        ),
-        side=side,
-        objects=tuple(shown.label_words[k] for k in shown.image_labels[0]),
-        captions=tuple(shown.caption_text[i] for i in captions),
-        margins=(run.embeddings.to(true).double() * direction.double()).sum(-1).cpu().numpy(),
-        from_cls=read[:, 0],
-        head=head_name(layer, head),
-        layers=layers,
-        n=len(among.examples),
-    )
 
 
 def mirrored(among: Run) -> tuple[Both, Both]:
@@ -99,6 +57,25 @@ def mirrored(among: Run) -> tuple[Both, Both]:
     other = examples.image_twin[one]
     stated = (caption_of(examples, one, template), swapped(examples, other, template))
     return np.concatenate([one, other]), np.concatenate(stated)
+
+
+def maps_of(
+    run: TowerRun, place: Place, direction: Embeddings, grid: tuple[int, int]
+) -> tuple[Float[np.ndarray, "map image row column"], Float[np.ndarray, "image"]]:
+    """All maps over the patches, and what the last layer's heads read from CLS itself.
+
+    Attention of a head, and the mean over the heads of the last layer; key-content and key-position
+    of the head; `read_in_last_layer` and `by_gradient`.
+    """
+    read = read_in_last_layer(run, direction)
+    by_key = [
+        attention(run, place[0])[:, place[1]],
+        attention(run, run.n_layers - 1).mean(1),
+        *key_maps(run, place),
+        read,
+        by_gradient(run, direction),
+    ]
+    return np.stack([over_patches(values, grid) for values in by_key]), read[:, 0]
 
 
 def attention(run: TowerRun, layer: int) -> Float[np.ndarray, "image head key"]:

@@ -82,14 +82,17 @@ def cosines(points: Points, apart: Apart) -> Mapping[str, Measure]:
     """
     unit = points / norm(points)[..., None]
     others = einsum(weights(apart), unit.mean(1), "p q, q w t d -> p w t d")
-    word, mirror = dots(unit[:, :, 0], unit[:, :, 1]), dots(unit[:, :, 0], unit[:, ::-1, 1])
+    word, mirror = (
+        np.vecdot(unit[:, :, 0], unit[:, :, 1]),
+        np.vecdot(unit[:, :, 0], unit[:, ::-1, 1]),
+    )
     one, other = np.triu_indices(points.shape[3], 1)
     values = {
         "relation": word,
-        "order": dots(unit[:, 0], unit[:, 1]),
-        "paraphrase": dots(unit[..., one, :], unit[..., other, :]),
+        "order": np.vecdot(unit[:, 0], unit[:, 1]),
+        "paraphrase": np.vecdot(unit[..., one, :], unit[..., other, :]),
         "mirror": mirror,
-        "other_objects": dots(unit, others[:, None]),
+        "other_objects": np.vecdot(unit, others[:, None]),
         "mirror_gain": mirror - word,
     }
     flat = {name: value.reshape(len(points), -1) for name, value in values.items()}
@@ -193,10 +196,3 @@ def norm(points: Float[np.ndarray, "*axes d"]) -> Float[np.ndarray, "*axes"]:
     """Lengths; not a number for a vector without length."""
     length = np.linalg.norm(points, axis=-1)
     return np.where(length > 0, length, np.nan)
-
-
-def dots(
-    one: Float[np.ndarray, "*axes d"], other: Float[np.ndarray, "*#axes d"]
-) -> Float[np.ndarray, "*axes"]:
-    """Dot products along the last axis."""
-    return (one * other).sum(-1)

@@ -200,11 +200,11 @@ class Labels:
             "nearest": found,
         }
 
-    def shuffled(self, seed: int) -> Float[np.ndarray, "direction order"]:
-        """Mean held-out cosine in both directions where the fit pairs its labels in other orders.
+    def shuffled(self, seed: int) -> pd.DataFrame:
+        """Mean held-out cosine by order and direction, where the fit pairs labels in other orders.
 
         Orders change how the two spans are turned into each other, not the spans: turns are
-        fitted inside them, as small matrices.
+        fitted inside them, as small matrices. A label without length counts in no mean.
         """
         fit, held, rows = self.of(TRAINED), self.of(HELD_OUT), self.centred
         image, text = (part @ span for part, span in zip(rows, self.spans, strict=True))
@@ -212,16 +212,16 @@ class Labels:
         onward = image[held] @ turns @ self.spans[1].T
         back = text[held] @ np.swapaxes(turns, -1, -2) @ self.spans[0].T
         found = cosines(onward, rows[1][held]), cosines(back, rows[0][held])
-        return np.stack(found).mean(-1)
+        named = zip(DIRECTIONS, map(pd.DataFrame, found), strict=True)
+        null = pd.DataFrame({direction: by_label.mean(axis=1) for direction, by_label in named})
+        return null.assign(**{BOTH: null.mean(axis=1)})
 
     def means(self, table: pd.DataFrame, seed: int) -> pd.DataFrame:
         """Means of a table's held-out labels by direction, beside the null of shuffled labels."""
         groups = pd.concat([table, table.assign(direction=BOTH)]).groupby(["group", "direction"])
         by_group, order = groups.mean(numeric_only=True), [*DIRECTIONS, BOTH]
         means, fitted = (by_group.loc[group].reindex(order) for group in (HELD_OUT, TRAINED))
-        null = pd.DataFrame(dict(zip(DIRECTIONS, self.shuffled(seed), strict=True)))
-        null[BOTH] = null.mean(axis=1)
-        aligned = means["aligned_cosine"]
+        null, aligned = self.shuffled(seed), means["aligned_cosine"]
         p = (1 + (null >= aligned).sum()) / (1 + SHUFFLES)
         found = means.assign(
             fitted_cosine=fitted["aligned_cosine"],

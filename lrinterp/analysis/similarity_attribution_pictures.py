@@ -15,22 +15,22 @@ import pandas as pd
 from einops import einsum
 from jaxtyping import Float, Int
 
-from lrinterp.analysis.attribution.rows import cell
 from lrinterp.analysis.contrast import Contrast
+from lrinterp.analysis.similarity_attribution_path import Apart
+from lrinterp.analysis.similarity_attribution_rows import cell
+from lrinterp.decomposition import KEY_POSITION, total
+from lrinterp.result import Metric
 from lrinterp.stats import CORRELATION, COSINE, Interval, Units, mean_interval, statistic_interval
 from lrinterp.wording import head_name
 
 __all__ = [
-    "BOTH_ORDERS",
-    "FLATTENED",
-    "OVERALL",
-    "PERMUTED",
     "WITHIN",
-    "View",
+    "by_picture",
     "correlations",
     "picture_table",
     "rank_interval",
     "shuffled_high",
+    "spearman",
     "views",
     "within_groups",
     "within_interval",
@@ -38,6 +38,15 @@ __all__ = [
 
 OVERALL, BOTH_ORDERS, WITHIN = "over all pictures", "both orders averaged", "within label pairs"
 PERMUTED, FLATTENED = ", margins permuted", ", key-position flattened"
+SPEARMAN = {
+    "margin_gain": OVERALL,
+    "both_orders": BOTH_ORDERS,
+    "within_pairs": WITHIN,
+    "null": OVERALL + PERMUTED,
+    "within_null": WITHIN + PERMUTED,
+    "flattened": OVERALL + FLATTENED,
+}
+"""Correlations by the end of their summary key."""
 SHUFFLES = 1000
 ROUNDING = 6
 """Decimals that are ranked; what differs beyond them is rounding and counts as tied."""
@@ -66,6 +75,31 @@ class View:
         if self.name == WITHIN:
             return within_interval(gain, margin, groups, self.units)
         return rank_interval(gain, margin, self.units)
+
+
+def by_picture(image: Apart | None, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Margins beside the attention of one head, as fields, and the rows of their correlations.
+
+    Of the image tower where its margin has a path of attention, else nothing.
+    """
+    if not image or not (path := image.path):
+        return {"pictures": pd.DataFrame(), "head": "", "prefers": ""}, []
+    by_position = total(path.by_term, KEY_POSITION).mean(0)
+    head = head_name(0, int(abs(by_position).argmax()))
+    pictures = picture_table(image.contrast, path.margin, path.attention)
+    flattened = picture_table(image.contrast, path.flat_margin, path.flat_attention)
+    prefers = "right" if pictures[head].mean() >= 0 else "left"
+    rows = correlations(pictures, flattened, head, prefers, seed)
+    return {"pictures": pictures, "head": head, "prefers": prefers}, list(rows)
+
+
+def spearman(rows: list[dict[str, Any]], head: str, unit: str) -> dict[str, Metric]:
+    """The head, and the correlations by summary key; nothing where there are none."""
+    if not rows:
+        return {}
+    rho = {row["part"]: Metric.of(row, estimator="correlation", unit=unit) for row in rows}
+    named = {f"spearman_{key}": rho[part] for key, part in SPEARMAN.items()}
+    return {"spearman_head": Metric(value=head, estimator="name"), **named}
 
 
 def picture_table(

@@ -1,4 +1,4 @@
-"""What a photograph and its mirror image show: numbers, words, table and figures."""
+"""What does the model look at in a photograph and its mirror image?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +9,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, UInt8
 
+from lrinterp.analysis.over_picture_maps import as_pictures, maps_of, mirrored, over_patches
+from lrinterp.analysis.subject import SIDES as ROLES
+from lrinterp.analysis.subject import as_index, decomposable, focus, sides_of
+from lrinterp.axes import Pixels
 from lrinterp.charts import Picture, overlay
-from lrinterp.result import Figure, Metric, Result
-from lrinterp.wording import signed
+from lrinterp.result import Figure, Metric, NotApplicable, Result
+from lrinterp.run import Run
+from lrinterp.wording import head_name, head_place, signed
 
-__all__ = ["OverPicture"]
+__all__ = ["OverPicture", "over_picture"]
 
 
 @final
@@ -108,47 +113,11 @@ class OverPicture(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """Attention, key-content beside key-position, and two attributions of the margin."""
-        last, named = self.layers - 1, outlines_of(self)
-        return (
-            figure_of(
-                self,
-                slice(0, 2),
-                "attention",
-                f"Where CLS looks: “{self.captions[0]}” and its mirror image",
-                "a stronger blue is a larger share of CLS's attention, and what is missing to 1 "
-                f"goes to CLS itself. {named} A head without a preference is one even tint; one "
-                "that prefers a side tints the same side of both pictures, one that goes by what "
-                "it sees moves with the mirror.",
-            ),
-            figure_of(
-                self,
-                slice(2, 4),
-                "scores",
-                f"Why {self.head} looks there: what a patch holds, and where it lies",
-                "a cell is what its content, or its place, adds to CLS's score for it, in logits "
-                "relative to the mean over the patches. Without an effect a picture stays clear. "
-                "Key-position differs between the pictures only by CLS's query and the scale of "
-                f"the norm. {named}",
-            ),
-            figure_of(
-                self,
-                slice(4, 5),
-                "read",
-                f"What layer {last} reads from each patch, along the margin",
-                f"a cell is what all heads of layer {last} together add to the margin from there, "
-                f"in cosine. {TRUTH}. A model that cannot tell the captions apart leaves both "
-                f"pictures clear. {named}",
-            ),
-            figure_of(
-                self,
-                slice(5, 6),
-                "gradient",
-                "Which patches the margin rests on",
-                "a cell estimates, in cosine, what the margin would lose were this patch's "
-                "embedding taken from the other picture: gradient times the difference of the two. "
-                f"{TRUTH}. A patch that is the same in both pictures, or that nothing listens to, "
-                f"stays clear. {named}",
-            ),
+        words = {"head": self.head, "last": self.layers - 1, "caption": self.captions[0]}
+        words["outlined"] = outlines_of(self)
+        return tuple(
+            figure_of(self, maps, key, *(text.format(**words) for text in said))
+            for key, (maps, *said) in FIGURES.items()
         )
 
 
@@ -170,6 +139,38 @@ TRUTH = (
     "Positive (blue) speaks for the true caption, negative (orange) for the one with the other "
     "relation word"
 )
+FIGURES = {
+    "attention": (
+        slice(0, 2),
+        "Where CLS looks: “{caption}” and its mirror image",
+        "a stronger blue is a larger share of CLS's attention, and what is missing to 1 goes to "
+        "CLS itself. {outlined} A head without a preference is one even tint; one that prefers a "
+        "side tints the same side of both pictures, one that goes by what it sees moves with the "
+        "mirror.",
+    ),
+    "scores": (
+        slice(2, 4),
+        "Why {head} looks there: what a patch holds, and where it lies",
+        "a cell is what its content, or its place, adds to CLS's score for it, in logits relative "
+        "to the mean over the patches. Without an effect a picture stays clear. Key-position "
+        "differs between the pictures only by CLS's query and the scale of the norm. {outlined}",
+    ),
+    "read": (
+        slice(4, 5),
+        "What layer {last} reads from each patch, along the margin",
+        "a cell is what all heads of layer {last} together add to the margin from there, in "
+        f"cosine. {TRUTH}. A model that cannot tell the captions apart leaves both pictures clear. "
+        "{outlined}",
+    ),
+    "gradient": (
+        slice(5, 6),
+        "Which patches the margin rests on",
+        "a cell estimates, in cosine, what the margin would lose were this patch's embedding taken "
+        f"from the other picture: gradient times the difference of the two. {TRUTH}. A patch that "
+        "is the same in both pictures, or that nothing listens to, stays clear. {outlined}",
+    ),
+}
+"""By key: the maps of a figure, its title, and what a cell is."""
 
 
 def preference(result: OverPicture) -> str:
@@ -224,19 +225,25 @@ def outlines_of(result: OverPicture) -> str:
 
 
 def figure_of(result: OverPicture, maps: slice, key: str, title: str, cells: str) -> Figure:
-    """Some maps over both pictures, in the same colours."""
+    """Some maps over both pictures, in the same colours, objects outlined where they are known."""
     unit, names = MAPS[maps][0][1], result.names[maps]
     frame, top = result.frame(), float(np.abs(result.maps[maps]).max()) or 1.0
     shown = frame[frame["map"].isin(names)].drop(columns="unit").reset_index(drop=True)
-    table = shown.rename(columns={"value": AXES[unit]})
-    several = len(names) > 1
+    table, several = shown.rename(columns={"value": AXES[unit]}), len(names) > 1
+    named = [dict(zip(SIDES, both, strict=True)) for both in np.moveaxis(result.sides, 1, 0)]
+    pictures = {
+        name: Picture(
+            pixels=result.pictures[k], outlines=named[k] if result.side == "object" else {}
+        )
+        for k, name in enumerate(PICTURES)
+    }
     return Figure(
         key=key,
         title=title,
         how_to_read=f"Each square is a patch, over the picture as the tower reads it; {cells}",
         plot=overlay(
             table if several else table.drop(columns="map"),
-            pictures_of(result),
+            pictures,
             z=AXES[unit],
             by="map" if several else None,
             ends=(0.0 if unit == "share" else -top, top),
@@ -245,13 +252,41 @@ def figure_of(result: OverPicture, maps: slice, key: str, title: str, cells: str
     )
 
 
-def pictures_of(result: OverPicture) -> dict[str, Picture]:
-    """Both pictures, with their objects outlined where it is known where they are."""
-    known = result.side == "object"
-    return {
-        name: Picture(
-            pixels=result.pictures[k],
-            outlines=dict(zip(SIDES, result.sides[:, k], strict=True)) if known else {},
-        )
-        for k, name in enumerate(PICTURES)
-    }
+def over_picture(recording: Run, *, positional_gradient: Result) -> OverPicture:
+    """Lay attention, terms and attribution over one photograph and its mirror image.
+
+    The photograph is chosen by its layout alone, see `mirrored`. Maps: CLS's attention in the
+    headline head, and the mean over the heads of the last layer; key-content and key-position of
+    the headline head, centred over the patches; two attributions of the margin, see
+    `read_in_last_layer` and `by_gradient`.
+    Cost: a backward pass of two pictures.
+    Raises NotApplicable where the image tower reads tokens, has no processor or cannot be split,
+    and where no mirror image is recorded.
+    """
+    model, grid = recording.model, recording.examples.grid
+    if not isinstance(recording.examples.image, Pixels):
+        raise NotApplicable("the image tower reads tokens, not pictures; see mechanism")
+    if model.processor is None:
+        raise NotApplicable("the model has no processor, which knows how pictures become pixels")
+    layers = decomposable(recording, "image").cfg.n_layers
+    among = recording.of(focus(recording.examples))
+    pictures, captions = mirrored(among)
+    true = recording.embeddings["text"][as_index(captions)].to(model.device)
+    direction = true - true.flip(0)
+    both, side = among.at(pictures), sides_of(among.examples)
+    run, shown, roles = both.towers["image"], both.examples, both.examples.roles["image"]
+    layer, head = head_place(str(positional_gradient.metrics["headline_head"].value))
+    maps, from_cls = maps_of(run, (layer, head), direction, grid)
+    return OverPicture(
+        pictures=as_pictures(run.inputs.values, model.processor.preprocessing),
+        maps=maps,
+        sides=np.stack([over_patches(roles[role].numpy(), grid) for role in ROLES[side]]),
+        side=side,
+        objects=tuple(shown.label_words[k] for k in shown.image_labels[0]),
+        captions=tuple(shown.caption_text[i] for i in captions),
+        margins=(run.embeddings.to(true).double() * direction.double()).sum(-1).cpu().numpy(),
+        from_cls=from_cls,
+        head=head_name(layer, head),
+        layers=layers,
+        n=len(among.examples),
+    )

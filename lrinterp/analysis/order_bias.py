@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import ClassVar, final
 
 import pandas as pd
 
-from lrinterp.analysis.mentions.attention import (
+from lrinterp.analysis.order_bias_mentions import (
     ALL,
     Mentions,
     by_label,
@@ -22,7 +23,6 @@ from lrinterp.analysis.subject import HELD_OUT
 from lrinterp.charts import bars, lines, reference
 from lrinterp.result import Figure, Metric, Result
 from lrinterp.run import Run
-from lrinterp.stats import Sample
 from lrinterp.wording import counted, head_name
 
 __all__ = ["OrderBias", "order_bias"]
@@ -46,6 +46,7 @@ class OrderBias(Result):
 
     name: ClassVar[str] = "order_bias"
     question: ClassVar[str] = "Does a text head look at the object named first, whatever it is?"
+    primary: ClassVar[str] = "bias_head_difference"
 
     table: pd.DataFrame
     """One row for each template, set of captions and head."""
@@ -61,10 +62,8 @@ class OrderBias(Result):
     """Largest |difference| over the heads of untrained models."""
     last: str
     """The role of the last mention: second, or third of three objects."""
-    samples: Mapping[str, Sample]
-    """By caption: the numbers of both heads on `measured_on`, as `head/template/number`."""
-    captions: str
-    """A fingerprint of the captions."""
+    numbers: Mapping[str, Metric]
+    """The numbers of both heads on `measured_on`, as `head/template/number`."""
 
     @property
     def templates(self) -> list[str]:
@@ -94,18 +93,12 @@ class OrderBias(Result):
 
     def part(self, head: str | None, name: str, template: str = ALL) -> Metric:
         """One number of the bias head or the first head; without a value for None."""
-        sample = self.samples.get(f"{head}/{template}/{name}")
-        return Metric(value=None) if sample is None else self.of(sample)
+        return self.numbers.get(f"{head}/{template}/{name}", Metric(value=None))
 
     def same_sign(self, template: str) -> Metric:
         """Share of captions in which the bias head prefers what it does where it was chosen."""
-        share = self.samples[f"{self.bias_head}/{template}/consistency"]
-        rest = replace(share, top=share.bottom - share.top)
-        return self.of(share if self.bias_head == self.first_head else rest)
-
-    def of(self, sample: Sample) -> Metric:
-        """The number of a sample over captions."""
-        return Metric.of_sample(sample, unit="label", examples=self.captions)
+        name = "consistency" if self.bias_head == self.first_head else "inconsistency"
+        return self.part(self.bias_head, name, template)
 
     def prefers(self, head: str | None) -> bool:
         """Is the difference of a head surely more than what counts as none?"""
@@ -116,11 +109,6 @@ class OrderBias(Result):
     def none(self) -> float:
         """The difference of attention below which none counts."""
         return max(NO_PREFERENCE, self.null)
-
-    @property
-    def primary(self) -> str:
-        """Key of the number that is tested between models."""
-        return "bias_head_difference"
 
     @property
     def finding(self) -> str:
@@ -179,10 +167,6 @@ class OrderBias(Result):
             *([MANY] if self.last != "second" else []),
             *([DEEP] if self.table["layer"].max() else []),
         )
-
-    def frame(self) -> pd.DataFrame:
-        """Heads by template and set of captions."""
-        return self.table
 
     def figures(self) -> tuple[Figure, ...]:
         """Difference by head, and attention of the bias head by label."""
@@ -272,12 +256,15 @@ def order_bias(recording: Run, *, seed: int = 0) -> OrderBias:
     table = pd.DataFrame(list(head_rows(attention, mentions)))
     chosen_on, measured_on = sets_of(recording.examples)
     bias, first = choose(table[(table["template"] == ALL) & (table["set"] == chosen_on)])
-    samples = {
-        f"{head_name(*head)}/{template}/{name}": sample
-        for head in dict.fromkeys((bias, first or bias))
-        for template in (ALL, *recording.examples.templates)
-        for name, sample in samples_of(attention[head], mentions, template, measured_on).items()
-    }
+    about = {"unit": "label", "examples": recording.examples.caption_fingerprint}
+    heads, templates = dict.fromkeys((bias, first or bias)), (ALL, *recording.examples.templates)
+    numbers = {}
+    for head, template in product(heads, templates):
+        samples = samples_of(attention[head], mentions, template, measured_on)
+        share = samples["consistency"]
+        samples["inconsistency"] = replace(share, top=share.bottom - share.top)
+        place = f"{head_name(*head)}/{template}"
+        numbers |= {f"{place}/{k}": Metric.of_sample(one, **about) for k, one in samples.items()}
     return OrderBias(
         table=table,
         labels=by_label(attention[bias], mentions),
@@ -287,6 +274,5 @@ def order_bias(recording: Run, *, seed: int = 0) -> OrderBias:
         measured_on=measured_on,
         null=random_null(recording.model, mentions.of_set(measured_on), seed),
         last=mentions.names[1],
-        samples=samples,
-        captions=recording.examples.caption_fingerprint,
+        numbers=numbers,
     )

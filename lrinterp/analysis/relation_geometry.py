@@ -1,8 +1,8 @@
 """How do captions differ when only left becomes right?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -11,10 +11,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lrinterp.analysis.geometry.caption_grid import CaptionGrid, free_grid, pairs_of, recorded_grid
-from lrinterp.analysis.geometry.figures import AXES, KINDS, cosine_figures, direction_figures
-from lrinterp.analysis.geometry.measures import apart, cosines, direction, signs_of
-from lrinterp.analysis.geometry.words import cosines_words, direction_words, meaning_words, notes
+from lrinterp.analysis.relation_geometry_grid import CaptionGrid, free_grid, pairs_of, recorded_grid
+from lrinterp.analysis.relation_geometry_measures import apart, cosines, direction, signs_of
+from lrinterp.analysis.relation_geometry_shown import (
+    AXES,
+    KINDS,
+    cosine_figures,
+    cosines_words,
+    direction_figures,
+    direction_words,
+    meaning_words,
+    notes,
+)
 from lrinterp.analysis.subject import random_twins
 from lrinterp.encoders import DualEncoder
 from lrinterp.result import Figure, Metric, NotApplicable, Result, records
@@ -73,12 +81,10 @@ class RelationGeometry(Result):
 
     table: pd.DataFrame
     """One row for each layer, site, relation and measure."""
-    samples: Mapping[str, Sample]
-    """By object pair: sums in the embedding space, as `relation/measure` where it is defined."""
+    metrics: Mapping[str, Metric] = field()
+    """Cosines by kind, the direction with its null, and shares, for each relation."""
     shown: Mapping[str, str]
     """Two captions for each kind of comparison."""
-    captions: str
-    """A hash of all captions."""
     width: int
     """Dimensions of the embedding space."""
     random: tuple[float, ...]
@@ -98,32 +104,7 @@ class RelationGeometry(Result):
 
     def last(self, axis: str) -> dict[str, dict[str, Any]]:
         """By measure: the rows of one relation in the embedding space, of the last layer."""
-        last = self.embedded[self.embedded["layer"] == self.table["layer"].max()]
-        return {row["measure"]: row for row in records(last[last["relation"] == axis])}
-
-    @cached_property
-    def metrics(self) -> Mapping[str, Metric]:
-        """Cosines by kind, the direction with its null, and shares, for each relation."""
-        found = {}
-        for axis in self.axes:
-            rows = self.last(axis)
-            for key, measure in KEYS.items():
-                found[f"{axis}_{key}"] = self.number(axis, rows[measure])
-                for end, column in NULL.items() if key == "consistency" else ():
-                    found[f"{axis}_{key}_{end}"] = Metric(value=rows[measure][column])
-        random = Metric(value=max(self.random), n=len(self.random))
-        return {**found, f"{self.axes[0]}_consistency_random": random}
-
-    def number(self, axis: str, row: Mapping[str, Any]) -> Metric:
-        """The number of a row.
-
-        A sample holds sums by object pair, each a ratio over captions: it has the number's value,
-        and the captions are what must be the same where two are paired.
-        """
-        sample = self.samples.get(f"{axis}/{row['measure']}")
-        about = {"examples": self.captions, "sample": sample} if sample else {}
-        kind = "ratio" if row["measure"] in RATIOS else "mean"
-        return Metric.of(row, estimator=kind, unit="object", **about)
+        return last_rows(self.table, axis)
 
     @property
     def primary(self) -> str:
@@ -133,17 +114,16 @@ class RelationGeometry(Result):
     @property
     def finding(self) -> str:
         """What left and right alone make of a caption, their direction, and whether it is bound."""
-        parts = (cosines_words, direction_words, meaning_words)
-        return " ".join(part(self, self.axes[0]) for part in parts)
+        axis = self.axes[0]
+        row = self.last(axis)["consistency"]
+        along = direction_words(self.metrics, axis, row, self.random)
+        return f"{cosines_words(self.metrics, axis)} {along} {meaning_words(self.metrics, axis)}"
 
     @property
     def caveats(self) -> tuple[str, ...]:
         """What a cosine and a direction do not say, intervals, nulls, the lens, the captions."""
-        return notes(self)
-
-    def frame(self) -> pd.DataFrame:
-        """Measures by layer, site and relation."""
-        return self.table
+        deep = bool(self.table["layer"].max())
+        return notes(width=self.width, deep=deep, free_text=self.free_text)
 
     def overview(self) -> pd.DataFrame:
         """Every kind of comparison with an example, and the direction, by relation."""
@@ -213,15 +193,42 @@ def caption_geometry(
 def measured(run: TowerRun, grid: CaptionGrid, seed: int) -> RelationGeometry:
     """The Result of a text tower on the captions of a grid."""
     table, samples = geometry(run, grid, seed)
+    random = random_consistency(run.model, grid, seed)
+    most = Metric(value=max(random), n=len(random))
     return RelationGeometry(
         table=table,
-        samples=samples,
+        metrics=summary(table, samples, grid) | {f"{grid.axes[0]}_consistency_random": most},
         shown={kind: " — ".join(two) for kind, two in grid.examples().items()},
-        captions=grid.fingerprint,
         width=run.model.text.cfg.d_vocab_out,
-        random=random_consistency(run.model, grid, seed),
+        random=random,
         free_text=run.model.processor is not None,
     )
+
+
+def summary(
+    table: pd.DataFrame, samples: Mapping[str, Sample], grid: CaptionGrid
+) -> dict[str, Metric]:
+    """The numbers of the last embedding by relation and key.
+
+    A sample holds sums by object pair, each a ratio over captions: it has the number's value,
+    and the captions are what must be the same where two are paired.
+    """
+    found = {}
+    for axis, (key, measure) in product(grid.axes, KEYS.items()):
+        row = last_rows(table, axis)[measure]
+        sample = samples.get(f"{axis}/{measure}")
+        about = {"examples": grid.fingerprint, "sample": sample} if sample else {}
+        kind = "ratio" if measure in RATIOS else "mean"
+        found[f"{axis}_{key}"] = Metric.of(row, estimator=kind, unit="object", **about)
+        for end, column in NULL.items() if key == "consistency" else ():
+            found[f"{axis}_{key}_{end}"] = Metric(value=row[column])
+    return found
+
+
+def last_rows(table: pd.DataFrame, axis: str) -> dict[str, dict[str, Any]]:
+    """By measure: the rows of one relation in the embedding space, of the last layer."""
+    last = (table["layer"] == table["layer"].max()) & (table["site"] == EMBEDDING)
+    return {row["measure"]: row for row in records(table[last & (table["relation"] == axis)])}
 
 
 @torch.no_grad()

@@ -1,143 +1,94 @@
 """Do the attention scores rise from left to right, and does the right object gain by it?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import numpy as np
 import pandas as pd
 import torch
 from einops import einsum
 
-from lrinterp.analysis.gradient.figures import gradient_figures
-from lrinterp.analysis.gradient.fit import (
-    WHOLE,
+from lrinterp.analysis.positional_gradient_rows import (
     LayerRows,
-    choose,
-    permuted_null,
-    tower_rows,
-    untrained_null,
-)
-from lrinterp.analysis.gradient.plane_fit import Grid
-from lrinterp.analysis.gradient.table import (
-    EXACT,
-    exact_numbers,
+    against,
     fit_in,
     fits,
+    gained,
+    permuted_null,
+    plain_fits,
     slopes_in,
+    tower_rows,
+    untrained_null,
     whole_rows,
 )
-from lrinterp.analysis.gradient.words import found, notes
+from lrinterp.analysis.positional_gradient_shown import (
+    Gradients,
+    found,
+    gradient_figures,
+    notes,
+)
 from lrinterp.analysis.read import GAIN, Place, order_lost
 from lrinterp.analysis.subject import (
     SIDES,
     decomposable,
     focus,
+    heads_of,
+    is_large,
     over_pictures,
     sides_of,
 )
 from lrinterp.axes import Pixels
+from lrinterp.decomposition import KEY_POSITION
 from lrinterp.result import Figure, Metric, Result
-from lrinterp.run import Run
-from lrinterp.stats import COSINE, Sample
+from lrinterp.run import Edit, Run
+from lrinterp.scoring import order_credit
+from lrinterp.stats import COSINE, GAP, Sample
 from lrinterp.wording import head_name
 
-__all__ = ["PositionalGradient", "positional_gradient"]
+__all__ = ["PositionalGradient", "choose", "positional_gradient", "some_gradients"]
+
+EXACT = ("headline_head", "headline_slope", "headline_span", "widest_span", "headline_spearman")
+"""Numbers of the summary that depend on the weights alone."""
+NULLS = {"null_slope": "null_high", "null_span": "null_span"}
+DOWN = {
+    "headline_slope_y": "slope_y",
+    "headline_span_y": "span_y",
+    "null_slope_y": "null_high_y",
+    "null_span_y": "null_span_y",
+}
+"""Further numbers of the headline head, those downwards on a grid alone, and their columns."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PositionalGradient(Result):
+class PositionalGradient(Gradients, Result):
     """Line and plane fits to the positional rows of every head, and attention gained."""
 
     name: ClassVar[str] = "positional_gradient"
     question: ClassVar[str] = "Do the attention scores rise from left to right?"
-
-    table: pd.DataFrame
-    """Fits by layer, head, term and gauge; attention gained beside key-position as a whole."""
-    rows: pd.DataFrame
-    """The fitted values themselves: logits by gauge, term, layer, head and pixel."""
-    null: str
-    """`untrained` or `permuted`."""
-    headline: int
-    """The head that the summary speaks of."""
-    headline_layer: int
-    """The layer of that head."""
-    headline_by: str
-    """How it was chosen."""
-    focus: str
-    normed: bool
-    """Does LayerNorm scale the rows by picture?"""
-    layers: int
-    """Layers of the image tower."""
-    grid: Grid
-    """Rows and columns of pixels or patches."""
-    unit: str
-    """What a position of the grid holds: a pixel of the toy world, or a patch."""
-    side: str
-    """What is known of a side: where its object is, or no more than the half of the picture."""
-    gain: Metric
-    """Attention that the headline head gives the right side over the left, over the pictures."""
-
-    @property
-    def headline_name(self) -> str:
-        """The headline head as it is written: L0H2."""
-        return head_name(self.headline_layer, self.headline)
-
-    @property
-    def whole(self) -> pd.DataFrame:
-        """The table's rows of key-position as a whole, in each layer's own gauge."""
-        return whole_rows(self.table)
-
-    @property
-    def headline_row(self) -> dict[str, Any]:
-        """The table row of the headline head, key-position as a whole."""
-        return self.fit_of(self.headline, layer=self.headline_layer)
-
-    @property
-    def headline_rows(self) -> pd.DataFrame:
-        """The fitted values of key-position of all heads in the headline's layer."""
-        return whole_rows(self.rows[self.rows["layer"] == self.headline_layer])
-
-    def fit_of(
-        self, head: int, term: str = WHOLE, gauge: str | None = None, *, layer: int = 0
-    ) -> dict[str, Any]:
-        """The table row of one head and term; gauge None is the layer's first."""
-        return fit_in(self.table, (layer, head), term, gauge)
+    primary: ClassVar[str] = GAIN
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """The headline head: its name, slope, span, and the attention the right object gains."""
-        row, known = self.headline_row, self.exact
-        down = {
-            "headline_slope_y": Metric(value=row["slope_y"], estimator="slope"),
-            "headline_span_y": Metric(value=row["span_y"], estimator="slope"),
-            "null_slope_y": Metric(value=row["null_high_y"], estimator="slope"),
-            "null_span_y": Metric(value=row["null_span_y"], estimator="slope"),
-        }
+        row, columns = self.headline_row, NULLS | (DOWN if self.grid[0] > 1 else {})
         return {
-            **{key: known[key] for key in EXACT},
-            "null_slope": Metric(value=row["null_high"], estimator="slope"),
-            "null_span": Metric(value=row["null_span"], estimator="slope"),
-            **(down if self.grid[0] > 1 else {}),
+            **{key: self.exact[key] for key in EXACT},
+            **{k: Metric(value=row[name], estimator="slope") for k, name in columns.items()},
             GAIN: self.gain,
         }
 
-    @property
+    @cached_property
     def more(self) -> Mapping[str, Metric]:
         """The largest |slope| of any head, and rho of EP, PP and bP in a headline of layer 0."""
         return {key: one for key, one in self.exact.items() if key not in EXACT}
 
-    @property
+    @cached_property
     def exact(self) -> dict[str, Metric]:
         """The numbers that depend on the weights alone and are held against no null."""
         return exact_numbers(self.table, (self.headline_layer, self.headline))
-
-    @property
-    def primary(self) -> str:
-        """Key of the number that is tested between models."""
-        return GAIN
 
     @property
     def finding(self) -> str:
@@ -148,10 +99,6 @@ class PositionalGradient(Result):
     def caveats(self) -> tuple[str, ...]:
         """Exactness, sign, gauge and the size of the null."""
         return notes(self)
-
-    def frame(self) -> pd.DataFrame:
-        """The fits."""
-        return self.table
 
     def figures(self) -> tuple[Figure, ...]:
         """Positional rows, or maps over the patches, slopes of all heads, attention gained."""
@@ -178,7 +125,7 @@ def positional_gradient(
         kind, null = "permuted", permuted_null(rows, grid, seed)
     else:
         kind, null = "untrained", untrained_null(run, grid)
-    table = fits(rows, grid, (kind, null), gains)
+    table = gained(against(fits(rows, grid), kind, null, grid), gains)
     (layer, head), chosen_by = choose(order_lost(term_ablation), slopes_in(table))
     return PositionalGradient(
         table=table,
@@ -197,6 +144,71 @@ def positional_gradient(
     )
 
 
+def some_gradients(recording: Run, keys: Sequence[str]) -> dict[str, Metric]:
+    """The exact numbers of `positional_gradient` that are asked for, and nothing else run.
+
+    None of large towers, of which `term_ablation` removes some heads alone. Raises as
+    `positional_gradient` does.
+    """
+    decomposable(recording, "image")
+    part = recording.of(focus(recording.examples))
+    if is_large(recording.model):
+        return {}
+    table = plain_fits(part)
+    place, _ = choose(lost_by_head(part), slopes_in(table))
+    known = exact_numbers(table, place)
+    return {key: known[key] for key in keys if key in known}
+
+
+def exact_numbers(table: pd.DataFrame, place: Place) -> dict[str, Metric]:
+    """What the weights alone say of the headline head, and of the steepest of all."""
+    row, whole = fit_in(table, place), whole_rows(table)
+    lengths = {
+        "headline_slope": row["slope"],
+        "headline_span": row["span"],
+        "widest_span": float(whole["span"].max()),
+        "largest_slope": float(whole["slope"].abs().max()),
+    }
+    rho = {"": row["spearman"]} | {
+        f"_{term}": fit_in(table, place, term, "raw")["spearman"] if place[0] == 0 else None
+        for term in KEY_POSITION
+    }
+    return {
+        "headline_head": Metric(value=head_name(*place), estimator="name"),
+        **{key: Metric(value=one, estimator="slope") for key, one in lengths.items()},
+        **{
+            f"headline_spearman{term}": Metric(value=one, estimator="correlation")
+            for term, one in rho.items()
+        },
+    }
+
+
+def choose(order_lost: Mapping[Place, Metric], slopes: Mapping[Place, float]) -> tuple[Place, str]:
+    """The headline head and why, from the order that each head's removal costs, and its slope."""
+    lost = {h: s for h, s in order_lost.items() if s.low is not None and s.low > 0}
+    if lost:
+        best = max(lost, key=lambda head: lost[head].value)  # type: ignore[arg-type, return-value]
+        return best, "its removal costs most order"
+    why = "no head's removal costs order beyond its interval"
+    if all(lost.low is None for lost in order_lost.values()):
+        why = "the order lost has no interval"
+    return max(slopes, key=lambda head: abs(slopes[head])), f"the largest |slope|: {why}"
+
+
+def lost_by_head(run: Run) -> dict[Place, Metric]:
+    """By layer and head: the order that its removal costs, as `term_ablation` measures it.
+
+    Of a run of the pictures of one set. Cost: an ablation a head.
+    """
+    intact, units = order_credit(run.scores, run.examples), run.examples.image_units
+    found = {}
+    for layer, head in heads_of(run.model):
+        scores = run.under(Edit(layers=(layer,), heads=(head,))).scores
+        change = intact - order_credit(scores, run.examples)
+        found[layer, head] = over_pictures(run.examples, Sample.mean(change[None], units, GAP))
+    return found
+
+
 def attention_gains(run: Run) -> dict[Place, Metric]:
     """By layer and head: attention of the pooled row to the right minus the left of a picture."""
     tower, examples = run.towers["image"], run.examples
@@ -204,25 +216,24 @@ def attention_gains(run: Run) -> dict[Place, Metric]:
     rows, gains = torch.arange(len(tower), device=tower.inputs.pool.device), {}
     for layer in range(tower.n_layers):
         pattern = tower.cache["pattern", layer][rows, :, tower.inputs.pool].cpu().double()
-        gained = einsum(pattern, right - left, "image head key, image key -> head image").numpy()
-        for head, gain in enumerate(gained):
+        each = einsum(pattern, right - left, "image head key, image key -> head image").numpy()
+        for head, gain in enumerate(each):
             sample = Sample.mean(gain[None], examples.image_units, COSINE)
             gains[layer, head] = over_pictures(examples, sample)
     return gains
 
 
-def long_rows(rows: LayerRows, grid: Grid) -> pd.DataFrame:
+def long_rows(rows: LayerRows, grid: tuple[int, int]) -> pd.DataFrame:
     """The fitted values as a long table; pixels, grid rows and columns counted from 1."""
     down, across = np.indices(grid).reshape(2, -1) + 1
+    places = {"pixel": np.arange(down.size) + 1, "row": down, "column": across}
     parts = [
         pd.DataFrame(
             {
                 "gauge": gauge,
                 "term": term,
                 "head": head_name(layer, head),
-                "pixel": np.arange(len(row)) + 1,
-                "row": down,
-                "column": across,
+                **places,
                 "value": row,
                 "layer": layer,
             }

@@ -1,7 +1,7 @@
 """Which products of content and position make the attention scores, and who wrote the keys?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, final
 
@@ -10,13 +10,17 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from lrinterp.analysis.subject import decomposable, over_pictures, relation_captions
-from lrinterp.analysis.terms.figures import deep_figures, rows_figure, shares_figure, text_figure
-from lrinterp.analysis.terms.shares import (
+from lrinterp.analysis.attention_terms_figures import (
+    deep_figures,
+    rows_figure,
+    shares_figure,
+    text_figure,
+)
+from lrinterp.analysis.attention_terms_shares import (
     NINE,
     PARTS,
     SPLIT,
-    Part,
+    Scored,
     few_rows,
     mean_rows,
     nine_covariances,
@@ -24,6 +28,7 @@ from lrinterp.analysis.terms.shares import (
     part_shares,
     share_rows,
 )
+from lrinterp.analysis.subject import decomposable, over_pictures, relation_captions
 from lrinterp.decomposition import GAUGES, TERMS, gauges_at
 from lrinterp.result import Check, Figure, Metric, NotApplicable, Result, records
 from lrinterp.run import Run
@@ -43,6 +48,7 @@ class AttentionTerms(Result):
 
     name: ClassVar[str] = "attention_terms"
     question: ClassVar[str] = "Which products of token and position make the attention scores?"
+    primary: ClassVar[str] = "image_key_position_share"
 
     table: pd.DataFrame
     """Share of each term, or part, by encoder, layer, head (null: all heads) and gauge."""
@@ -58,7 +64,7 @@ class AttentionTerms(Result):
     layers: Mapping[str, int]
     """By tower: how many layers it has."""
     notes: tuple[str, ...]
-    measured: Mapping[str, Metric]
+    metrics: Mapping[str, Metric] = field()
     """The reconstruction error and the split of the image tower's first and last layer."""
 
     @property
@@ -67,29 +73,19 @@ class AttentionTerms(Result):
         return max(self.layers.values()) > 1
 
     @cached_property
-    def metrics(self) -> Mapping[str, Metric]:
-        """The reconstruction error and the split of the image tower's first and last layer."""
-        return self.measured
-
-    @property
     def more(self) -> Mapping[str, Metric]:
         """The share of EE, EP, PE and PP in the image tower's first layer, raw, over all heads."""
         first = "split == @NINE and encoder == 'image' and layer == 0 and gauge == 'raw'"
         rows = self.table.query(first)
         own = rows[rows["head"].isna() & rows["term"].isin(["EE", "EP", "PE", "PP"])]
         n = int(own["n"].max()) if len(own) else None
-        share = float(own["value"].sum()) if own["value"].notna().any() else None
-        return {"image_weight_terms_share": Metric(value=share, n=n, estimator="ratio")}
-
-    @property
-    def primary(self) -> str:
-        """Key of the number that is tested between models."""
-        return "image_key_position_share"
+        whole = {"value": own["value"].sum(min_count=1), "n": n}
+        return {"image_weight_terms_share": Metric.of(whole, estimator="ratio")}
 
     @property
     def finding(self) -> str:
         """The split of the image tower, and the exactness of the sum."""
-        what = "The nine terms add up" if not self.deep else "Nine terms and key parts add up"
+        what = "Nine terms and key parts add up" if self.deep else "The nine terms add up"
         exact = f"{what} to the cached scores to {self.error:.0e} of their largest."
         if self.primary not in self.metrics:
             return exact
@@ -191,7 +187,7 @@ def attention_terms(recording: Run) -> AttentionTerms:
     the gauge `means`. Source: arXiv 2601.12809, section 4; arXiv 2310.04861 for means. Raises
     NotApplicable where neither tower can be split.
     """
-    tables, rows, notes, measured, n = [], [], [], {}, 0
+    tables, rows, notes, summary, n = [], [], [], {}, 0
     by_head = few_rows(recording.model)
     for tower in recording.model.towers:
         try:
@@ -199,13 +195,13 @@ def attention_terms(recording: Run) -> AttentionTerms:
         except NotApplicable as reason:
             notes.append(f"{reason}.")
             continue
-        part = Part.of(recording, tower)
+        part = Scored.of(recording, tower)
         n += len(part.run)
         for layer in range(part.run.n_layers):
             found, means, split = layer_shares(part, layer, by_head=by_head)
             tables += found
             rows += means
-            measured |= split
+            summary |= split
     if not tables:
         raise NotApplicable(notes[0])
     table = pd.DataFrame(tables).astype({"head": "Int64"})
@@ -219,12 +215,12 @@ def attention_terms(recording: Run) -> AttentionTerms:
         normed=any(t.cfg.normalization_type is not None for t in recording.model.towers.values()),
         layers={name: tower.cfg.n_layers for name, tower in recording.model.towers.items()},
         notes=tuple(notes),
-        measured={"reconstruction_error": exact} | measured,
+        metrics={"reconstruction_error": exact} | summary,
     )
 
 
 def layer_shares(
-    part: Part, layer: int, *, by_head: bool
+    part: Scored, layer: int, *, by_head: bool
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, Metric]]:
     """Shares of one layer with its reconstruction error, mean rows, and what is in the summary.
 
@@ -246,7 +242,7 @@ def layer_shares(
 
 
 def in_summary(
-    part: Part,
+    part: Scored,
     layer: int,
     values: Float[np.ndarray, "name example head"],
     variance: Float[np.ndarray, "example head"],

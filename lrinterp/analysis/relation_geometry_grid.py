@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from lrinterp.analysis.geometry.measures import Points, apart
+from lrinterp.analysis.relation_geometry_measures import Points, apart
 from lrinterp.analysis.subject import relation_captions
 from lrinterp.axes import Tokens
 from lrinterp.encoders import DualEncoder

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from lrinterp.analysis.terms.shares import BIAS, NINE, PARTS, SPLIT
+from lrinterp.analysis.attention_terms_shares import BIAS, NINE, PARTS, SPLIT
 from lrinterp.charts import Chart, heatmap
 from lrinterp.decomposition import TERMS
 from lrinterp.result import Attention, Figure, records

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from lrinterp.analysis.attribution.margin_pictures import views
-from lrinterp.analysis.attribution.rows import (
+from lrinterp.analysis.similarity_attribution_pictures import views
+from lrinterp.analysis.similarity_attribution_rows import (
     ALL_HEADS,
     ALL_KEYS,
     DIRECT,

@@ -19,10 +19,10 @@ from lrinterp.analysis.subject import focus, relation_captions
 from lrinterp.decomposition import (
     KEY_CONTENT,
     KEY_POSITION,
-    TERMS,
     key_parts,
     part_names,
     split_terms,
+    total,
 )
 from lrinterp.encoders import DualEncoder
 from lrinterp.run import Run, TowerRun
@@ -35,7 +35,7 @@ __all__ = [
     "NINE",
     "PARTS",
     "SPLIT",
-    "Part",
+    "Scored",
     "few_rows",
     "mean_rows",
     "nine_covariances",
@@ -51,7 +51,7 @@ NINE, PARTS = "nine terms", "key parts"
 BIAS = "bias"
 """What the norm's bias and b_K add; the last of the key parts."""
 ROUNDING, SMALLEST = 1e-9, 1e-30
-"""Part of the variance below which a covariance is rounding: that of terms constant in a row."""
+"""Scored of the variance below which a covariance is rounding: that of terms constant in a row."""
 CHUNK = 64
 """Examples whose full attention maps are divided at once."""
 MOST_ROWS = 2000
@@ -62,7 +62,7 @@ Covariances = Float[np.ndarray, "name example head"]
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Scored:
     """One tower on the inputs that its scores are divided on, and their clusters."""
 
     run: TowerRun
@@ -70,7 +70,7 @@ class Part:
     units: Units
 
     @classmethod
-    def of(cls, recording: Run, tower: str) -> "Part":
+    def of(cls, recording: Run, tower: str) -> "Scored":
         """Focus pictures for the image tower, relation captions for the text tower."""
         examples = recording.examples
         if tower == "image":
@@ -81,7 +81,7 @@ class Part:
         return cls(run, examples, examples.caption_units.at(index))
 
 
-def nine_terms(part: Part, layer: int, gauge: str) -> tuple[Scores, float]:
+def nine_terms(part: Scored, layer: int, gauge: str) -> tuple[Scores, float]:
     """The nine terms of the pooled rows, and how far the sum of all rows' is off.
 
     The error is the largest difference from the recorded scores where a key is seen, relative
@@ -98,7 +98,7 @@ def nine_terms(part: Part, layer: int, gauge: str) -> tuple[Scores, float]:
     return torch.cat(pooled).movedim(1, 0), apart / max(largest(cached[valid]), SMALLEST)
 
 
-def part_shares(part: Part, layer: int, *, by_head: bool) -> tuple[list[dict[str, Any]], float]:
+def part_shares(part: Scored, layer: int, *, by_head: bool) -> tuple[list[dict[str, Any]], float]:
     """Rows of shares of the key parts of a layer, and the error of their sum.
 
     As `share_rows`, and the error as in `nine_terms`, of the pooled rows. embed and pos are divided
@@ -141,11 +141,11 @@ def covariances(scores: Scores, seen: Bool[Tensor, "example key"]) -> Covariance
 
 
 def nine_covariances(
-    part: Part, terms: Scores
+    part: Scored, terms: Scores
 ) -> tuple[Float[np.ndarray, "row example head"], Float[np.ndarray, "example head"]]:
     """`covariances` of the nine terms, then of both sides of the split, and the variance."""
     found = covariances(terms, part.run.streams.seen)
-    split = [found[[TERMS.index(t) for t in group]].sum(0) for group in SPLIT.values()]
+    split = [total(found, group) for group in SPLIT.values()]
     return np.concatenate([found, split]), found.sum(0)
 
 
@@ -170,18 +170,18 @@ def share_rows(
             yield {**place, "head": head, "term": name, **vars(interval)}
 
 
-def mean_rows(part: Part, terms: Scores, layer: int, gauge: str) -> Iterator[dict[str, Any]]:
+def mean_rows(part: Scored, terms: Scores, layer: int, gauge: str) -> Iterator[dict[str, Any]]:
     """The mean pooled row of key-content and key-position, centred, by head and position."""
     means = centred(terms, part.run.streams.seen).mean(1)
     names = position_names(part, means.shape[-1])
     for label, group in zip(("key-content", "key-position"), SPLIT.values(), strict=True):
-        for head, row in enumerate(means[[TERMS.index(t) for t in group]].sum(0).tolist()):
+        for head, row in enumerate(total(means, group).tolist()):
             place = {"encoder": part.run.name, "layer": layer, "head": head_name(layer, head)}
             for name, value in zip(names, row, strict=False):
                 yield {**place, "gauge": gauge, "part": label, "position": name, "value": value}
 
 
-def position_names(part: Part, length: int) -> list[str]:
+def position_names(part: Scored, length: int) -> list[str]:
     """Positions as they are shown, counted from 1 behind CLS.
 
     Of a text those that every caption has, of a grid of patches row and column.
@@ -196,12 +196,10 @@ def position_names(part: Part, length: int) -> list[str]:
 
 def few_rows(model: DualEncoder) -> bool:
     """Are the key parts of all layers few enough to be given by head?"""
-    return (
-        sum(
-            (len(part_names(tower, layer)) + 1) * (tower.cfg.n_heads + 1)
-            for tower in model.towers.values()
-            if tower.cfg.n_layers > 1
-            for layer in range(tower.cfg.n_layers)
-        )
-        <= MOST_ROWS
-    )
+    rows = [
+        (len(part_names(tower, layer)) + 1) * (tower.cfg.n_heads + 1)
+        for tower in model.towers.values()
+        if tower.cfg.n_layers > 1
+        for layer in range(tower.cfg.n_layers)
+    ]
+    return sum(rows) <= MOST_ROWS

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 
 import pandas as pd
 
-from lrinterp.analysis.alignment.rotation import (
+from lrinterp.analysis.procrustes_rotation import (
     BOTH,
     SHUFFLES,
     Labels,
@@ -42,7 +42,7 @@ class Procrustes(Result):
     left_out: str | None
     """Why there is no value path, or None where there is."""
 
-    @property
+    @cached_property
     def both(self) -> Mapping[str, Mapping[str, Any]]:
         """By site: the means over both directions."""
         return {row["site"]: row for row in records(self.means[self.means["direction"] == BOTH])}
@@ -51,14 +51,12 @@ class Procrustes(Result):
     def metrics(self) -> Mapping[str, Metric]:
         """Cosine of held-out labels as they stand, rotated, and with the fit's labels shuffled."""
         return {
-            f"{site.replace(' ', '_')}_{key}": Metric(
-                value=row[key], n=row["n"], estimator="alignment"
-            )
+            f"{site.replace(' ', '_')}_{key}": Metric.of(row, key, estimator="alignment")
             for site, row in self.both.items()
             for key in SUMMARY
         }
 
-    @property
+    @cached_property
     def more(self) -> Mapping[str, Metric]:
         """By site: the mean cosine of held-out labels as the weights stand, not centred."""
         held = self.table[self.table["group"] == HELD_OUT].groupby("site", sort=False)["raw_cosine"]
@@ -89,7 +87,7 @@ class Procrustes(Result):
             "be aligned, and the ceiling is what a perfect rotation within it would reach. "
             "The completed rotation is a full one, arbitrary off the span.",
             "The labels of the fit come out well whatever they are (here "
-            f"{decimals(row['fitted_cosine'])}): only held-out labels tell.",
+            f"{two_decimals(row['fitted_cosine'])}): only held-out labels tell.",
             "The mean of the trained labels is taken out of each tower first, and with it any "
             "vector that all labels share; only raw_cosine is of the rows as they are, and it "
             "changes when a vector moves between token and position embeddings.",
@@ -98,10 +96,6 @@ class Procrustes(Result):
             f"{1 / (SHUFFLES + 1):.2g}.",
             ALL_HEADS if self.left_out is None else f"The value path is left out: {self.left_out}.",
         )
-
-    def frame(self) -> pd.DataFrame:
-        """The labels."""
-        return self.table
 
     def figures(self) -> tuple[Figure, ...]:
         """Means beside their controls, and held-out labels one by one."""
@@ -123,7 +117,7 @@ COMPARED = {
 }
 
 
-def decimals(value: float | None) -> str:
+def two_decimals(value: float | None) -> str:
     """A cosine or a p value in a sentence."""
     return "–" if value is None else signed(value, 2)
 
@@ -131,10 +125,10 @@ def decimals(value: float | None) -> str:
 def in_words(row: Mapping[str, Any]) -> str:
     """The means of a site as they stand in a sentence."""
     names = ("raw_centred_cosine", "aligned_cosine", "ceiling", "shuffled_mean", "shuffled_high")
-    raw, aligned, ceiling, null, high = (decimals(row[name]) for name in names)
+    raw, aligned, ceiling, null, high = (two_decimals(row[name]) for name in names)
     return (
         f"from {raw} to {aligned} (at most {ceiling} within its span; with shuffled labels {null}, "
-        f"95 % under {high}, p = {decimals(row['p'])})"
+        f"95 % under {high}, p = {two_decimals(row['p'])})"
     )
 
 
@@ -170,9 +164,8 @@ def labels_figure(table: pd.DataFrame) -> Figure:
     names = {"raw_centred_cosine": "before", "aligned_cosine": "after", "ceiling": "at most"}
     held = table[table["group"] == HELD_OUT].assign(site=table["site"].map(SITE_WORDS))
     means = held.rename(columns=names).groupby(["site", "label"], sort=False)[[*names.values()]]
-    long = (
-        means.mean().reset_index().melt(["site", "label"], var_name="rotation", value_name="cosine")
-    )
+    wide = means.mean().reset_index()
+    long = wide.melt(["site", "label"], var_name="rotation", value_name="cosine")
     return Figure(
         key="labels",
         title="Held-out labels one by one",

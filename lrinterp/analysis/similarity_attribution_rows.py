@@ -16,11 +16,10 @@ from einops import einsum
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lrinterp.analysis.attribution.attention_path import AttentionPath, summed
-from lrinterp.analysis.attribution.margins_apart import Apart
 from lrinterp.analysis.contrast import Contrast
+from lrinterp.analysis.similarity_attribution_path import Apart, AttentionPath
 from lrinterp.analysis.subject import as_index, over_pictures, unit_of
-from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, TERMS
+from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, TERMS, total
 from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
 from lrinterp.metric import joined
 from lrinterp.result import Metric
@@ -179,7 +178,7 @@ def through_attention(path: AttentionPath) -> Iterator[Summand]:
     """What scores make of the margin: added first, last and on average, and along the path."""
     yield from added(path)
     for part, terms in (SPLIT | {term: (term,) for term in TERMS}).items():
-        moved = summed(path.by_term, terms)
+        moved = total(path.by_term, terms)
         yield cell(THROUGH, ALL_HEADS, part=part), moved.sum(-1)
         for head, values in enumerate(moved.T):
             yield cell(THROUGH, head_name(0, head), part=part), values
