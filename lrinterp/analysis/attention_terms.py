@@ -148,10 +148,13 @@ class AttentionTerms(Result):
         With several layers also shares by layer, key-position by head, and who wrote the keys.
         """
         nine = self.table[self.table["split"] == NINE]
-        more = deep_figures(self.table) if self.deep else ()
         first = [shares_figure(nine, gauge, deep=self.deep) for gauge in GAUGES]
-        text = text_figure(self.pattern, self.words, self.layers["text"] - 1)
-        return (*more, *first, rows_figure(self.rows, nine), text)
+        return (
+            *(deep_figures(self.table) if self.deep else ()),
+            *first,
+            rows_figure(self.rows, nine),
+            text_figure(self.pattern, self.words, self.layers["text"] - 1),
+        )
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -206,7 +209,6 @@ def attention_terms(recording: Run) -> AttentionTerms:
         raise NotApplicable(notes[0])
     table = pd.DataFrame(tables).astype({"head": "Int64"})
     error = float(table["reconstruction_error"].max())
-    exact = Metric(value=error, n=n, estimator="exact")
     return AttentionTerms(
         table=table,
         rows=pd.DataFrame(rows),
@@ -215,7 +217,7 @@ def attention_terms(recording: Run) -> AttentionTerms:
         normed=any(t.cfg.normalization_type is not None for t in recording.model.towers.values()),
         layers={name: tower.cfg.n_layers for name, tower in recording.model.towers.items()},
         notes=tuple(notes),
-        metrics={"reconstruction_error": exact} | summary,
+        metrics={"reconstruction_error": Metric(value=error, n=n, estimator="exact")} | summary,
     )
 
 

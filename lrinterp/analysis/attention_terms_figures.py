@@ -77,9 +77,13 @@ def parts_figure(parts: pd.DataFrame) -> Figure:
     together = part["layer"].max() >= MOST_LAYERS
     named = part.assign(part=part["term"].replace(OF_LAYER if together else {}, regex=True))
     names = named.sort_values("layer", kind="stable")["part"].unique()
-    written = named.groupby(["encoder", "layer", "part"])["value"].sum(min_count=1).unstack("part")
-    in_order = written[[*names[names != BIAS], BIAS]]
-    shown = in_order.reset_index().melt(["encoder", "layer"])
+    shown = (
+        named.groupby(["encoder", "layer", "part"])["value"]
+        .sum(min_count=1)
+        .unstack("part")[[*names[names != BIAS], BIAS]]
+        .reset_index()
+        .melt(["encoder", "layer"])
+    )
     return Figure(
         key="parts",
         title="Who wrote the keys: share of the attention scores by earlier component, all heads",
@@ -135,12 +139,6 @@ def text_figure(
 ) -> Figure:
     """Attention of one layer of the text tower on one caption."""
     heads = [head_name(layer, head) for head in range(len(pattern))]
-    props = {
-        "attention": np.round(pattern, 4).tolist(),
-        "tokens": list(words),
-        "attentionHeadNames": heads,
-        "maskUpperTri": True,
-    }
     places = pd.MultiIndex.from_product([heads, words, words], names=["head", "query", "key"])
     return Figure(
         key="text",
@@ -150,7 +148,15 @@ def text_figure(
         "tokens looked at, a stronger colour is more attention; the last row, [EOT], is what "
         "the caption's embedding is read from. Choose a head to enlarge it, hover to read a "
         "value.",
-        plot=Attention(component="AttentionHeads", props=props),
+        plot=Attention(
+            component="AttentionHeads",
+            props={
+                "attention": np.round(pattern, 4).tolist(),
+                "tokens": list(words),
+                "attentionHeadNames": heads,
+                "maskUpperTri": True,
+            },
+        ),
         table=places.to_frame(index=False).assign(attention=pattern.reshape(-1)),
     )
 

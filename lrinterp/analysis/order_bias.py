@@ -75,7 +75,6 @@ class OrderBias(Result):
     def metrics(self) -> Mapping[str, Metric]:
         """The bias head, and the one that prefers the first mention, where they are measured."""
         bias, first = self.bias_head, self.first_head
-        apart = {f"bias_head_consistency_{name}": self.same_sign(name) for name in self.templates}
         side = {"bias_head_side_difference": self.part(bias, "side_difference")}
         return {
             "bias_head": Metric(value=bias, estimator="name"),
@@ -87,7 +86,7 @@ class OrderBias(Result):
             "first_head": Metric(value=first, estimator="name"),
             "first_head_difference": self.part(first, "difference"),
             "first_head_consistency": self.part(first, "consistency"),
-            **apart,
+            **{f"bias_head_consistency_{name}": self.same_sign(name) for name in self.templates},
             **(side if self.templates else {}),
         }
 

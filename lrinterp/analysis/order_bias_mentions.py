@@ -109,8 +109,9 @@ def mention_attention(run: TowerRun, mentions: Mentions) -> Attention:
     pool = some.inputs.pool[:, None]
     rows = torch.arange(len(pool), device=pool.device)[:, None]
     key = torch.from_numpy(mentions.position).to(pool.device)
-    patterns = [some.cache["pattern", layer] for layer in range(run.n_layers)]
-    picked = torch.stack([pattern[rows, :, pool, key] for pattern in patterns])
+    picked = torch.stack(
+        [some.cache["pattern", layer][rows, :, pool, key] for layer in range(run.n_layers)]
+    )
     ordered = rearrange(picked, "layer caption mention head -> layer head caption mention")
     return ordered.cpu().double().numpy()
 
@@ -183,8 +184,11 @@ def by_label(attention: OfHead, mentions: Mentions) -> pd.DataFrame:
     """Mean attention of one head to each label, named first and named last."""
     words = np.array(mentions.examples.label_words)
     named, values = np.tile(mentions.names, len(attention)), attention.ravel()
-    long = pd.DataFrame({"named": named, "label": words[mentions.labels.ravel()], "value": values})
-    means = long.groupby(["named", "label"])["value"].agg(attention="mean", n="size")
+    means = (
+        pd.DataFrame({"named": named, "label": words[mentions.labels.ravel()], "value": values})
+        .groupby(["named", "label"])["value"]
+        .agg(attention="mean", n="size")
+    )
     every = pd.MultiIndex.from_product([mentions.names, words], names=["named", "label"])
     table = means.reindex(every).assign(group=label_groups(mentions.examples) * 2).reset_index()
     table["n"] = table["n"].fillna(0).astype(int)

@@ -100,16 +100,17 @@ class OverPicture(Result):
         k, image, row, column = np.indices(self.maps.shape).reshape(4, -1)
         left, right = self.sides[:, image, row, column]
         words = [" and ".join(SIDES), *SIDES]
-        columns = {
-            "map": np.array(self.names, dtype=object)[k],
-            "picture": np.array(PICTURES, dtype=object)[image],
-            "row": row + 1,
-            "column": column + 1,
-            self.side: np.select([left & right, left, right], words, "–").astype(object),
-            "value": self.maps.reshape(-1),
-            "unit": np.array([unit for _, unit in MAPS], dtype=object)[k],
-        }
-        return pd.DataFrame(columns)
+        return pd.DataFrame(
+            {
+                "map": np.array(self.names, dtype=object)[k],
+                "picture": np.array(PICTURES, dtype=object)[image],
+                "row": row + 1,
+                "column": column + 1,
+                self.side: np.select([left & right, left, right], words, "–").astype(object),
+                "value": self.maps.reshape(-1),
+                "unit": np.array([unit for _, unit in MAPS], dtype=object)[k],
+            }
+        )
 
     def figures(self) -> tuple[Figure, ...]:
         """Attention, key-content beside key-position, and two attributions of the margin."""
@@ -231,19 +232,18 @@ def figure_of(result: OverPicture, maps: slice, key: str, title: str, cells: str
     shown = frame[frame["map"].isin(names)].drop(columns="unit").reset_index(drop=True)
     table, several = shown.rename(columns={"value": AXES[unit]}), len(names) > 1
     named = [dict(zip(SIDES, both, strict=True)) for both in np.moveaxis(result.sides, 1, 0)]
-    pictures = {
-        name: Picture(
-            pixels=result.pictures[k], outlines=named[k] if result.side == "object" else {}
-        )
-        for k, name in enumerate(PICTURES)
-    }
     return Figure(
         key=key,
         title=title,
         how_to_read=f"Each square is a patch, over the picture as the tower reads it; {cells}",
         plot=overlay(
             table if several else table.drop(columns="map"),
-            pictures,
+            {
+                name: Picture(
+                    pixels=result.pictures[k], outlines=named[k] if result.side == "object" else {}
+                )
+                for k, name in enumerate(PICTURES)
+            },
             z=AXES[unit],
             by="map" if several else None,
             ends=(0.0 if unit == "share" else -top, top),

@@ -187,8 +187,7 @@ def choose(order_lost: Mapping[Place, Metric], slopes: Mapping[Place, float]) ->
     """The headline head and why, from the order that each head's removal costs, and its slope."""
     lost = {h: s for h, s in order_lost.items() if s.low is not None and s.low > 0}
     if lost:
-        best = max(lost, key=lambda head: lost[head].value)  # type: ignore[arg-type, return-value]
-        return best, "its removal costs most order"
+        return max(lost, key=lambda head: lost[head].value), "its removal costs most order"
     why = "no head's removal costs order beyond its interval"
     if all(lost.low is None for lost in order_lost.values()):
         why = "the order lost has no interval"
@@ -218,8 +217,9 @@ def attention_gains(run: Run) -> dict[Place, Metric]:
         pattern = tower.cache["pattern", layer][rows, :, tower.inputs.pool].cpu().double()
         each = einsum(pattern, right - left, "image head key, image key -> head image").numpy()
         for head, gain in enumerate(each):
-            sample = Sample.mean(gain[None], examples.image_units, COSINE)
-            gains[layer, head] = over_pictures(examples, sample)
+            gains[layer, head] = over_pictures(
+                examples, Sample.mean(gain[None], examples.image_units, COSINE)
+            )
     return gains
 
 
@@ -227,18 +227,20 @@ def long_rows(rows: LayerRows, grid: tuple[int, int]) -> pd.DataFrame:
     """The fitted values as a long table; pixels, grid rows and columns counted from 1."""
     down, across = np.indices(grid).reshape(2, -1) + 1
     places = {"pixel": np.arange(down.size) + 1, "row": down, "column": across}
-    parts = [
-        pd.DataFrame(
-            {
-                "gauge": gauge,
-                "term": term,
-                "head": head_name(layer, head),
-                **places,
-                "value": row,
-                "layer": layer,
-            }
-        )
-        for (layer, gauge, term), values in rows.items()
-        for head, row in enumerate(values)
-    ]
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "gauge": gauge,
+                    "term": term,
+                    "head": head_name(layer, head),
+                    **places,
+                    "value": row,
+                    "layer": layer,
+                }
+            )
+            for (layer, gauge, term), values in rows.items()
+            for head, row in enumerate(values)
+        ],
+        ignore_index=True,
+    )

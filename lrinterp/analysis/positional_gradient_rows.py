@@ -181,19 +181,20 @@ def fit_plane(values: Float[np.ndarray, "patch"], grid: Grid) -> dict[str, Any]:
 
 def fits(rows: LayerRows, grid: Grid) -> pd.DataFrame:
     """A table of the fits by layer, gauge, term and head."""
-    found = [
-        {
-            "encoder": "image",
-            "layer": layer,
-            "head": head,
-            "term": term,
-            "gauge": gauge,
-            **fit_plane(row, grid),
-        }
-        for (layer, gauge, term), values in rows.items()
-        for head, row in enumerate(values)
-    ]
-    return pd.DataFrame(found).astype({"slope_y": float, "span_y": float})
+    return pd.DataFrame(
+        [
+            {
+                "encoder": "image",
+                "layer": layer,
+                "head": head,
+                "term": term,
+                "gauge": gauge,
+                **fit_plane(row, grid),
+            }
+            for (layer, gauge, term), values in rows.items()
+            for head, row in enumerate(values)
+        ]
+    ).astype({"slope_y": float, "span_y": float})
 
 
 def against(table: pd.DataFrame, kind: str, null: Null, grid: Grid) -> pd.DataFrame:
@@ -202,8 +203,13 @@ def against(table: pd.DataFrame, kind: str, null: Null, grid: Grid) -> pd.DataFr
     x, y = np.array([null[key] for key in keys]).T
     if grid[0] == 1:
         y = np.full_like(y, np.nan)
-    across = {"null": kind, "null_high": x, "null_span": x * (grid[1] - 1)}
-    return table.assign(**across, null_high_y=y, null_span_y=y * (grid[0] - 1))
+    return table.assign(
+        null=kind,
+        null_high=x,
+        null_span=x * (grid[1] - 1),
+        null_high_y=y,
+        null_span_y=y * (grid[0] - 1),
+    )
 
 
 def gained(table: pd.DataFrame, gains: Mapping[Place, Metric]) -> pd.DataFrame:

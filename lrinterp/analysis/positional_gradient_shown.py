@@ -264,9 +264,8 @@ def downwards(result: Gradients) -> str:
 
 def notes(result: Gradients) -> tuple[str, ...]:
     """Exactness, sign, gauge and the size of the null."""
-    exact = EXACT if result.headline_layer == 0 else ABOVE_EXACT
     return (
-        NORMED if result.normed else exact,
+        NORMED if result.normed else (EXACT if result.headline_layer == 0 else ABOVE_EXACT),
         "Heads may disagree in sign; the sign of a head is its own, also in models trained alike.",
         "In the canonical gauge CLS carries no position part, so PP is 0 and EP + bP is all of "
         "key-position; in the raw gauge the same rows divide as training left them.",

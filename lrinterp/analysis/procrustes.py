@@ -147,14 +147,15 @@ def means_figure(means: pd.DataFrame) -> Figure:
             "high": long["shuffled_high"].where(null),
         }
     )
-    chosen = COMPARED["aligned_cosine"]
     return Figure(
         key="means",
         title="Picture and word of a label: mean cosine before and after a rotation",
         how_to_read="Each bar is a mean cosine over labels and both directions, between −1 and 1; "
         "a rotation that says nothing about new labels reaches no further than the last bar, "
         f"whose whisker holds the middle 90 % of {SHUFFLES} fits with shuffled labels.",
-        plot=bars(table, x="mean cosine", y="compared", facet="site", highlight=chosen),
+        plot=bars(
+            table, x="mean cosine", y="compared", facet="site", highlight=COMPARED["aligned_cosine"]
+        ),
         table=table,
     )
 
@@ -163,9 +164,13 @@ def labels_figure(table: pd.DataFrame) -> Figure:
     """Cosines of each held-out label."""
     names = {"raw_centred_cosine": "before", "aligned_cosine": "after", "ceiling": "at most"}
     held = table[table["group"] == HELD_OUT].assign(site=table["site"].map(SITE_WORDS))
-    means = held.rename(columns=names).groupby(["site", "label"], sort=False)[[*names.values()]]
-    wide = means.mean().reset_index()
-    long = wide.melt(["site", "label"], var_name="rotation", value_name="cosine")
+    long = (
+        held.rename(columns=names)
+        .groupby(["site", "label"], sort=False)[[*names.values()]]
+        .mean()
+        .reset_index()
+        .melt(["site", "label"], var_name="rotation", value_name="cosine")
+    )
     return Figure(
         key="labels",
         title="Held-out labels one by one",

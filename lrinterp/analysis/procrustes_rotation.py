@@ -57,10 +57,9 @@ def label_vectors(
         raise NotApplicable(f"no rotation between towers of {' and '.join(widths)}")
     reason = why_no_value_path(towers)
     sites = {"W_E": token_embeddings} | ({} if reason else {"value path": value_path})
-    vectors = {
+    return {
         site: [of(towers[name])[own] for name, own in tokens.items()] for site, of in sites.items()
-    }
-    return vectors, reason
+    }, reason
 
 
 def label_tokens(examples: Examples, tower: str) -> list[int]:

@@ -218,8 +218,9 @@ def summary(
         row = last_rows(table, axis)[measure]
         sample = samples.get(f"{axis}/{measure}")
         about = {"examples": grid.fingerprint, "sample": sample} if sample else {}
-        kind = "ratio" if measure in RATIOS else "mean"
-        found[f"{axis}_{key}"] = Metric.of(row, estimator=kind, unit="object", **about)
+        found[f"{axis}_{key}"] = Metric.of(
+            row, estimator="ratio" if measure in RATIOS else "mean", unit="object", **about
+        )
         for end, column in NULL.items() if key == "consistency" else ():
             found[f"{axis}_{key}_{end}"] = Metric(value=row[column])
     return found
@@ -278,8 +279,10 @@ def random_consistency(model: DualEncoder, grid: CaptionGrid, seed: int) -> tupl
         run = TowerRun(twin, "text", own.tokens, progress=False)
         vectors = embedded(twin, run.pooled(run.n_layers)).double().cpu().numpy()
         [points] = own.by_axis(vectors).values()
-        found = direction(points, apart(own.pairs), signs)["consistency"]
-        return found.interval(own.objects).value or 0.0
+        return (
+            direction(points, apart(own.pairs), signs)["consistency"].interval(own.objects).value
+            or 0.0
+        )
 
     return tuple(map(consistency, random_twins(model, "text", FIRST_SEED + seed)))
 

@@ -122,9 +122,12 @@ def free_grid(model: DualEncoder, pairs: Sequence[Pair], seed: int) -> CaptionGr
         )
         for (subject, thing), relation, template in product(ordered, words, TEMPLATES)
     ]
-    texts = np.array(said, dtype=object).reshape(len(kept), 2, len(RELATIONS), 2, len(TEMPLATES))
-    tokens = model.processor.tokens(said)
-    return CaptionGrid(pairs=kept, axes=tuple(RELATIONS), texts=texts, tokens=tokens)
+    return CaptionGrid(
+        pairs=kept,
+        axes=tuple(RELATIONS),
+        texts=np.array(said, dtype=object).reshape(len(kept), 2, len(RELATIONS), 2, len(TEMPLATES)),
+        tokens=model.processor.tokens(said),
+    )
 
 
 def with_article(noun: str) -> str:
@@ -173,13 +176,12 @@ def recorded_grid(examples: Examples, seed: int) -> tuple[CaptionGrid, Int[Tenso
     kept = some_pairs(whole, seed)
     index = [place[caption] for pair in kept for caption in captions_of(pair)]
     said = np.array([examples.caption_text[i] for i in index], dtype=object)
-    grid = CaptionGrid(
+    return CaptionGrid(
         pairs=kept,
         axes=("left_right",),
         texts=said.reshape(len(kept), 2, 1, 2, 1),
         tokens=examples.text.at(torch.tensor(index)),
-    )
-    return grid, torch.tensor(index)
+    ), torch.tensor(index)
 
 
 def captions_of(pair: Pair) -> list[tuple[str, Pair]]:

@@ -173,8 +173,9 @@ def with_null(
 ) -> Measure:
     """The measure of the data, the first draw, beside the same ratio in the other draws."""
     known = np.isfinite(top[0]) & np.isfinite(bottom)
-    null = top[1:, known].sum(1) / bottom[known].sum() if known.any() else None
-    return Measure(top[0], bottom, scale, null)
+    return Measure(
+        top[0], bottom, scale, top[1:, known].sum(1) / bottom[known].sum() if known.any() else None
+    )
 
 
 def distances(points: Points, apart: Apart) -> Values:

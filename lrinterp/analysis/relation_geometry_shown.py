@@ -68,24 +68,26 @@ def cosine_figures(table: pd.DataFrame) -> list[Figure]:
     )
     if not table["layer"].max():
         return [first]
-    by_layer = Figure(
-        key="cosines-by-layer",
-        title="The same cosines by layer",
-        how_to_read="Across: the layer behind which the stream is read through the final "
-        f"norm and projection, the last being the embedding itself; up: mean cosine of "
-        f"captions {kinds}, with 95 % bands; where a layer does not see a difference its "
-        "line is at 1.",
-        plot=lines(
-            rows[["layer", *columns]],
-            x="layer",
-            y=COSINE,
-            by="captions",
-            facet="relation",
-            highlight=KINDS["relation"],
+    return [
+        first,
+        Figure(
+            key="cosines-by-layer",
+            title="The same cosines by layer",
+            how_to_read="Across: the layer behind which the stream is read through the final "
+            f"norm and projection, the last being the embedding itself; up: mean cosine of "
+            f"captions {kinds}, with 95 % bands; where a layer does not see a difference its "
+            "line is at 1.",
+            plot=lines(
+                rows[["layer", *columns]],
+                x="layer",
+                y=COSINE,
+                by="captions",
+                facet="relation",
+                highlight=KINDS["relation"],
+            ),
+            table=rows,
         ),
-        table=rows,
-    )
-    return [first, by_layer]
+    ]
 
 
 def direction_figures(table: pd.DataFrame) -> list[Figure]:
@@ -116,7 +118,6 @@ def by_layer(rows: pd.DataFrame) -> Figure:
     null = {"null_mean": DIFFERENCE, "null_low": "low", "null_high": "high"}
     shuffled = rows.drop(columns=[DIFFERENCE, "low", "high"]).rename(columns=null)
     both = {MEASURED: rows, SHUFFLED: shuffled}
-    parts = [part[columns].assign(of=name) for name, part in both.items()]
     return Figure(
         key="direction-by-layer",
         title="The same direction by layer",
@@ -125,7 +126,13 @@ def by_layer(rows: pd.DataFrame) -> Figure:
         "pairs of other objects, with its 95 % band, and the same with the two words exchanged at "
         "random in half of the pairs, with the middle 95 %; where the bands meet there is no "
         "common direction.",
-        plot=lines(pd.concat(parts), x="layer", y=DIFFERENCE, by="of", facet="relation"),
+        plot=lines(
+            pd.concat([part[columns].assign(of=name) for name, part in both.items()]),
+            x="layer",
+            y=DIFFERENCE,
+            by="of",
+            facet="relation",
+        ),
         table=rows,
     )
 

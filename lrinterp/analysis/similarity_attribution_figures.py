@@ -56,7 +56,6 @@ def parts_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
     parts = own[own["kind"] == PART]
     kept = parts.loc[parts["value"].abs().sort_values(ascending=False).index[:LARGEST]]
     names = kept["head"].where(kept["head"] != DIRECT_PATH, kept["part"])
-    shown = drawn(kept.assign(part=names), "part", MARGIN, "low", "high")
     return Figure(
         key=f"parts-{encoder}",
         title=f"What writes the margin of the {encoder} tower: the largest parts",
@@ -65,7 +64,12 @@ def parts_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
         f"interval, {HELD}; these are the {len(kept)} largest of {len(parts)} parts, which add up "
         "to the margin together; a part that does not tell the true order from its swap has an "
         "interval that holds 0, which a few of so many miss by chance.",
-        plot=bars(shown, x=MARGIN, y="part", exponent=True),
+        plot=bars(
+            drawn(kept.assign(part=names), "part", MARGIN, "low", "high"),
+            x=MARGIN,
+            y="part",
+            exponent=True,
+        ),
         table=parts,
     )
 
@@ -111,7 +115,6 @@ def roles_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
 def patches_figure(patches: pd.DataFrame, what: str, grid: tuple[int, int]) -> Figure:
     """What is read from each patch, as a map of the picture."""
     place = patches["pixel"].astype(int) - 1
-    shown = patches.assign(row=place // grid[1] + 1, column=place % grid[1] + 1)
     return Figure(
         key="patches",
         title="Where in the picture the heads read it",
@@ -120,7 +123,12 @@ def patches_figure(patches: pd.DataFrame, what: str, grid: tuple[int, int]) -> F
         f"{what} of what is read from that patch for the image margin, in units of cosine, "
         "attention held; where nothing depends on the order of the objects the map is near 0, "
         "without colour.",
-        plot=margin_map(shown, x="column", y="row", facet="head"),
+        plot=margin_map(
+            patches.assign(row=place // grid[1] + 1, column=place % grid[1] + 1),
+            x="column",
+            y="row",
+            facet="head",
+        ),
         table=patches,
     )
 
@@ -128,7 +136,6 @@ def patches_figure(patches: pd.DataFrame, what: str, grid: tuple[int, int]) -> F
 def pixels_figure(objects: pd.DataFrame) -> Figure:
     """What is read from the objects by the pixel they stand at."""
     named = objects.assign(object=objects["role"])
-    shown = drawn(named, "pixel", MARGIN, "low", "high", "object", "head")
     return Figure(
         key="pixels",
         title="What is read from an object by where it stands, attention held",
@@ -137,7 +144,14 @@ def pixels_figure(objects: pd.DataFrame) -> Figure:
         "that it stands at, one panel for all heads together and for each of the strongest; "
         "without a preference for places the lines lie flat, and for a head that plays no part at "
         "0.",
-        plot=lines(shown, x="pixel", y=MARGIN, by="object", facet="head", exponent=True),
+        plot=lines(
+            drawn(named, "pixel", MARGIN, "low", "high", "object", "head"),
+            x="pixel",
+            y=MARGIN,
+            by="object",
+            facet="head",
+            exponent=True,
+        ),
         table=objects,
     )
 
@@ -147,7 +161,6 @@ def split_figure(through: pd.DataFrame) -> Figure:
     part = through[through["part"].isin(tuple(SPLIT))]
     heads = part["encoder"] + " tower, " + part["head"].replace(IN_WORDS)
     named = part.assign(scores=part["part"], head=heads)
-    shown = drawn(named, "scores", "head", MARGIN, "low", "high")
     return Figure(
         key="split",
         title="What moves the margin through attention: where a key stands, and what it is",
@@ -155,7 +168,13 @@ def split_figure(through: pd.DataFrame) -> Figure:
         "interval, that key-position (EP+PP+bP) or key-content (EE+PE+bE) makes by way of one "
         "head's attention on the path from uniform attention to the model's own; a head whose "
         "attention does not matter to order is at 0.",
-        plot=bars(shown, x=MARGIN, y="head", facet="scores", exponent=True),
+        plot=bars(
+            drawn(named, "scores", "head", MARGIN, "low", "high"),
+            x=MARGIN,
+            y="head",
+            facet="scores",
+            exponent=True,
+        ),
         table=part,
     )
 
@@ -163,7 +182,6 @@ def split_figure(through: pd.DataFrame) -> Figure:
 def terms_figure(through: pd.DataFrame) -> Figure:
     """The nine terms through the attention of each head."""
     part = through[through["part"].isin(TERMS)]
-    shown = part.assign(tower=part["encoder"] + " tower", term=part["part"])
     return Figure(
         key="terms",
         title="The same by term of the scores, canonical gauge",
@@ -171,7 +189,12 @@ def terms_figure(through: pd.DataFrame) -> Figure:
         "second: key; E token, P position, b bias); a cell is the part of the mean margin, in "
         "units of cosine, that the term makes by way of the head's attention, and 0 where it does "
         "nothing, as Eb, Pb and bb, which are the same for all keys.",
-        plot=margin_map(shown, x="term", y="head", facet="tower"),
+        plot=margin_map(
+            part.assign(tower=part["encoder"] + " tower", term=part["part"]),
+            x="term",
+            y="head",
+            facet="tower",
+        ),
         table=part,
     )
 
@@ -185,7 +208,6 @@ def margin_figure(pictures: pd.DataFrame, head: str, prefers: str, seed: int = 0
         kept = np.sort(np.random.default_rng(seed).permutation(len(view.frame))[:MOST_POINTS])
         points = view.frame.iloc[kept].join(pictures["picture"]).assign(view=view.name)
         parts.append(points.rename(columns={"gain": across, "margin": MARGIN}))
-    shown = pd.concat(parts)[["picture", across, MARGIN, "view"]]
     return Figure(
         key="pictures",
         title=f"Margin of each picture against the preference of {head}",
@@ -194,7 +216,13 @@ def margin_figure(pictures: pd.DataFrame, head: str, prefers: str, seed: int = 0
         f"object minus that of the {other}-hand one, up the margin in units of cosine, below 0 "
         "where the wrong caption wins; labels alone may make the points of the first panel rise "
         "or fall, those of the second do so only where the preference goes with the margin.",
-        plot=scatter(shown, x=across, y=MARGIN, facet="view", exponent=True),
+        plot=scatter(
+            pd.concat(parts)[["picture", across, MARGIN, "view"]],
+            x=across,
+            y=MARGIN,
+            facet="view",
+            exponent=True,
+        ),
         table=pictures,
     )
 

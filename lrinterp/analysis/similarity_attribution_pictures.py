@@ -87,9 +87,14 @@ def by_picture(image: Apart | None, seed: int) -> tuple[dict[str, Any], list[dic
     by_position = total(path.by_term, KEY_POSITION).mean(0)
     head = head_name(0, int(abs(by_position).argmax()))
     pictures = picture_table(image.contrast, path.margin, path.attention)
-    flattened = picture_table(image.contrast, path.flat_margin, path.flat_attention)
     prefers = "right" if pictures[head].mean() >= 0 else "left"
-    rows = correlations(pictures, flattened, head, prefers, seed)
+    rows = correlations(
+        pictures,
+        picture_table(image.contrast, path.flat_margin, path.flat_attention),
+        head,
+        prefers,
+        seed,
+    )
     return {"pictures": pictures, "head": head, "prefers": prefers}, list(rows)
 
 
@@ -98,8 +103,10 @@ def spearman(rows: list[dict[str, Any]], head: str, unit: str) -> dict[str, Metr
     if not rows:
         return {}
     rho = {row["part"]: Metric.of(row, estimator="correlation", unit=unit) for row in rows}
-    named = {f"spearman_{key}": rho[part] for key, part in SPEARMAN.items()}
-    return {"spearman_head": Metric(value=head, estimator="name"), **named}
+    return {
+        "spearman_head": Metric(value=head, estimator="name"),
+        **{f"spearman_{key}": rho[part] for key, part in SPEARMAN.items()},
+    }
 
 
 def picture_table(

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lrinterp.analysis.contrast import Contrast
 from lrinterp.analysis.similarity_attribution_path import Apart, AttentionPath
-from lrinterp.analysis.subject import as_index, over_pictures, unit_of
+from lrinterp.analysis.subject import as_index, over_pictures
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, TERMS, total
 from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
 from lrinterp.metric import joined
@@ -97,11 +97,11 @@ def margin_metrics(one: Apart, rows: Iterable[dict[str, Any]]) -> dict[str, Metr
         for place, end in KEYS.items()
         if place in values
     }
-    most, unit = largest(rows), unit_of(pictures.image_set[0])
+    most = largest(rows)
     place = f"{most['head']} {most['role']} {most['part']}"
     chosen = {
         "largest_contribution": Metric(value=place, estimator="name"),
-        "largest_value": Metric.of(most, estimator="mean", unit=unit),
+        "largest_value": Metric.of(most, estimator="mean", unit=pictures.unit),
     }
     errors = {
         name: Metric(value=one.errors[name], n=one.errors["n"])
@@ -129,8 +129,10 @@ def whole_and_groups(parts: MarginParts) -> list[Summand]:
     """The margin, and what each group of parts adds to it."""
     of_part = np.array([group_and_part(name, parts)[0] for name in parts.names])
     groups = [group for group in GROUPS if group in of_part]
-    added = [(cell(GROUPED, part=g), parts.parts[of_part == g].sum(0)) for g in groups]
-    return [(cell("margin", part=WHOLE), parts.margin), *added]
+    return [
+        (cell("margin", part=WHOLE), parts.margin),
+        *[(cell(GROUPED, part=g), parts.parts[of_part == g].sum(0)) for g in groups],
+    ]
 
 
 def summands(parts: MarginParts, masks: Masks, pooled: str) -> Iterator[Summand]:
