@@ -75,8 +75,9 @@ class AttentionTerms(Result):
     @cached_property
     def more(self) -> Mapping[str, Metric]:
         """The share of EE, EP, PE and PP in the image tower's first layer, raw, over all heads."""
-        first = "split == @NINE and encoder == 'image' and layer == 0 and gauge == 'raw'"
-        rows = self.table.query(first)
+        rows = self.table.query(
+            "split == @NINE and encoder == 'image' and layer == 0 and gauge == 'raw'"
+        )
         own = rows[rows["head"].isna() & rows["term"].isin(["EE", "EP", "PE", "PP"])]
         n = int(own["n"].max()) if len(own) else None
         whole = {"value": own["value"].sum(min_count=1), "n": n}
@@ -103,8 +104,9 @@ class AttentionTerms(Result):
     def _last(self) -> str:
         """Position and the strongest part in the last layer of a deep image tower."""
         layer = self.layers["image"] - 1
-        wanted = f"split == '{PARTS}' and encoder == 'image' and layer == {layer} and head.isna()"
-        parts = self.table.query(wanted).dropna(subset=["value"])
+        parts = self.table.query(
+            f"split == '{PARTS}' and encoder == 'image' and layer == {layer} and head.isna()"
+        ).dropna(subset=["value"])
         if not layer or parts.empty:
             return ""
         best = records(parts.sort_values("value"))[-1]
@@ -159,8 +161,14 @@ class AttentionTerms(Result):
     @property
     def checks(self) -> tuple[Check, ...]:
         """The sum of the terms against the scores that the model itself computed."""
-        what = "sum of the terms minus the cached scores, as a share of the largest score"
-        return (Check(key="reconstruction", what=what, value=self.error, bound=EXACT),)
+        return (
+            Check(
+                key="reconstruction",
+                what="sum of the terms minus the cached scores, as a share of the largest score",
+                value=self.error,
+                bound=EXACT,
+            ),
+        )
 
 
 LONE = (

@@ -151,8 +151,9 @@ def head_rows(attention: Attention, mentions: Mentions) -> Iterator[dict[str, An
     The ends of the difference are plain `low` and `high`. A set without captions has rows with
     n = 0 and no values.
     """
-    cases = product((ALL, *mentions.examples.templates), SETS, np.ndindex(attention.shape[:2]))
-    for template, captions, (layer, head) in cases:
+    for template, captions, (layer, head) in product(
+        (ALL, *mentions.examples.templates), SETS, np.ndindex(attention.shape[:2])
+    ):
         samples = samples_of(attention[layer, head], mentions, template, captions)
         found = {name: sample.interval for name, sample in samples.items()}
         row = {"layer": layer, "head": head, "template": template, "set": captions}
@@ -169,8 +170,9 @@ def sets_of(examples: Examples) -> tuple[str, str]:
     """
     if "seen_pair" not in examples.caption_set:
         return ALL, ALL
-    preferred = ("unseen_pair", "mixed_pair", "seen_pair")
-    return "seen_pair", next(name for name in preferred if name in examples.caption_set)
+    return "seen_pair", next(
+        name for name in ("unseen_pair", "mixed_pair", "seen_pair") if name in examples.caption_set
+    )
 
 
 def choose(rows: pd.DataFrame) -> tuple[tuple[int, int], tuple[int, int] | None]:

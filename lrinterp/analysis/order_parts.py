@@ -92,10 +92,9 @@ def word_credits(recording: Run) -> Float[np.ndarray, "image"]:
     good = torch.tensor([True, False], device=scores.device).expand(len(examples), 2)
     parts = []
     for template, other in (examples.templates, examples.templates[::-1]):
-        true = caption_of(examples, pictures, template)
-        swap = stating(examples, examples.image_labels[:, ::-1], other)
-        both = torch.from_numpy(np.stack([true, swap], axis=1)).to(scores.device)
-        parts.append(credit(torch.gather(scores, 1, both), good))
+        turned = stating(examples, examples.image_labels[:, ::-1], other)
+        both = np.stack([caption_of(examples, pictures, template), turned], axis=1)
+        parts.append(credit(scores[pictures[:, None], both], good))
     return torch.stack(parts).cpu().double().mean(0).numpy()
 
 

@@ -114,8 +114,7 @@ def untrained_null(run: TowerRun, grid: Grid) -> Null:
         some = np.unique(np.linspace(0, len(run) - 1, ENOUGH).round().astype(int))
     sample, found = run.at(torch.from_numpy(some)), []
     for seed in range(UNTRAINED_MODELS):
-        generator = torch.Generator().manual_seed(UNTRAINED_MODELS + seed)
-        initialise(tower, model.config, generator)  # type: ignore[arg-type]
+        initialise(tower, model.config, torch.Generator().manual_seed(UNTRAINED_MODELS + seed))  # type: ignore[arg-type]
         fresh = TowerRun(model.with_tower(run.name, tower), run.name, sample.inputs, sample.places)
         found.append(tower_rows(fresh.streams))
     drawn = ((key, np.stack([rows[key] for rows in found], axis=1)) for key in found[0])
@@ -124,8 +123,7 @@ def untrained_null(run: TowerRun, grid: Grid) -> Null:
 
 def permuted_null(own: LayerRows, grid: Grid, seed: int) -> Null:
     """95 % quantile of the largest |slope| over heads, and layers, when patches are permuted."""
-    rng = np.random.default_rng(seed)
-    orders = np.argsort(rng.random((PERMUTATIONS, math.prod(grid))), axis=1)
+    orders = np.argsort(np.random.default_rng(seed).random((PERMUTATIONS, math.prod(grid))), axis=1)
     drawn = ((key, values[:, orders]) for key, values in own.items())
     return {key: np.quantile(s, 0.95, axis=-1) for key, s in steepest(drawn, grid).items()}
 
@@ -199,8 +197,9 @@ def fits(rows: LayerRows, grid: Grid) -> pd.DataFrame:
 
 def against(table: pd.DataFrame, kind: str, null: Null, grid: Grid) -> pd.DataFrame:
     """The fits beside a null of some kind: its largest |slope| and span, both ways on a grid."""
-    keys = zip(table["gauge"] == "raw", table["term"], strict=True)
-    x, y = np.array([null[key] for key in keys]).T
+    x, y = np.array(
+        [null[key] for key in zip(table["gauge"] == "raw", table["term"], strict=True)]
+    ).T
     if grid[0] == 1:
         y = np.full_like(y, np.nan)
     return table.assign(
@@ -216,9 +215,12 @@ def gained(table: pd.DataFrame, gains: Mapping[Place, Metric]) -> pd.DataFrame:
     """The fits with the attention that each head gains, beside key-position as a whole."""
     whole = whole_rows(table)
     found = [gains[place] for place in zip(whole["layer"], whole["head"], strict=True)]
-    columns = {name: [getattr(one, of) for one in found] for name, of in GAINED.items()}
-    beside = pd.DataFrame(columns, index=whole.index)
-    return table.join(beside).astype({"n": "Int64", "n_units": "Int64"})
+    return table.join(
+        pd.DataFrame(
+            {name: [getattr(one, of) for one in found] for name, of in GAINED.items()},
+            index=whole.index,
+        )
+    ).astype({"n": "Int64", "n_units": "Int64"})
 
 
 def plain_fits(part: Run) -> pd.DataFrame:

@@ -187,8 +187,8 @@ def gains_map(result: Gradients) -> Figure:
 def gains(result: Gradients) -> Figure:
     """Attention gained by head, with intervals."""
     whole = whole_rows(result.table)
-    heads = [head_name(0, head) for head in whole["head"]]
-    table = whole.assign(head=heads)[["head", *GAINED]].rename(columns=GAINED)
+    named = whole.assign(head=[head_name(0, head) for head in whole["head"]])
+    table = named[["head", *GAINED]].rename(columns=GAINED)
     return Figure(
         key="gain",
         title="Attention the right-hand object gains over the left-hand one",

@@ -134,9 +134,9 @@ def in_words(row: Mapping[str, Any]) -> str:
 
 def means_figure(means: pd.DataFrame) -> Figure:
     """Mean cosines by site: the rotation, its bounds and its null."""
-    both = means[means["direction"] == BOTH]
-    ends = ["shuffled_low", "shuffled_high"]
-    long = both.melt(["site", *ends], list(COMPARED), "compared", "mean cosine")
+    long = means[means["direction"] == BOTH].melt(
+        ["site", "shuffled_low", "shuffled_high"], list(COMPARED), "compared", "mean cosine"
+    )
     null = long["compared"] == "shuffled_mean"
     table = pd.DataFrame(
         {

@@ -169,7 +169,9 @@ def relation_geometry(
     model, examples = recording.model, recording.examples
     if model.processor is None and pairs is None:
         grid, index = recorded_grid(examples, seed)
-        return measured(recording.towers["text"].at(index), grid, seed)
+        run = recording.towers["text"].at(index)
+        run.residual(run.n_layers)  # of the pass that others share: `pooled` would make its own
+        return measured(run, grid, seed)
     own = pairs_of(examples.image_labels, examples.label_words) if pairs is None else pairs
     return caption_geometry(model, own, seed=seed)
 

@@ -7,7 +7,7 @@ its world has, where they come in both templates, left and right.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 import torch
@@ -111,7 +111,6 @@ def free_grid(model: DualEncoder, pairs: Sequence[Pair], seed: int) -> CaptionGr
         raise NotApplicable("this model reads the captions of its world alone, no others")
     kept = some_pairs(pairs, seed)
     ordered = [named for pair in kept for named in (pair, pair[::-1])]
-    words = [word for two in RELATIONS.values() for word in two]
     said = [
         template.format(
             subject=subject,
@@ -120,7 +119,9 @@ def free_grid(model: DualEncoder, pairs: Sequence[Pair], seed: int) -> CaptionGr
             a_object=with_article(thing),
             relation=relation,
         )
-        for (subject, thing), relation, template in product(ordered, words, TEMPLATES)
+        for (subject, thing), relation, template in product(
+            ordered, chain(*RELATIONS.values()), TEMPLATES
+        )
     ]
     return CaptionGrid(
         pairs=kept,

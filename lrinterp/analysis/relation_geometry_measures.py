@@ -29,7 +29,7 @@ ROUNDING = 1e-6
 """Part of a caption's length below which a difference is rounding."""
 
 Points = Float[np.ndarray, "pair order word template d"]
-Apart = Bool[np.ndarray, "pair other"]
+Strangers = Bool[np.ndarray, "pair other"]
 Values = Float[np.ndarray, "pair comparison"]
 Signs = Float[np.ndarray, "draw pair"]
 
@@ -62,7 +62,7 @@ class Measure:
         return Sample(top=top[None], bottom=bottom, units=objects, scale=self.scale)
 
 
-def apart(pairs: tuple[tuple[str, str], ...]) -> Apart:
+def apart(pairs: tuple[tuple[str, str], ...]) -> Strangers:
     """Which pairs of objects share none.
 
     >>> apart((("cat", "dog"), ("dog", "egg"), ("hat", "jar")))[0].tolist()
@@ -71,7 +71,7 @@ def apart(pairs: tuple[tuple[str, str], ...]) -> Apart:
     return np.array([[not {*one} & {*other} for other in pairs] for one in pairs])
 
 
-def cosines(points: Points, apart: Apart) -> Mapping[str, Measure]:
+def cosines(points: Points, apart: Strangers) -> Mapping[str, Measure]:
     """Mean cosines of captions by what they differ in.
 
     relation: the relation word alone. order: the order of the two objects alone. paraphrase: the
@@ -109,7 +109,7 @@ def signs_of(n_pairs: int, seed: int, draws: int = DRAWS) -> Signs:
     return np.concatenate([np.ones((1, n_pairs)), flips])
 
 
-def direction(points: Points, apart: Apart, signs: Signs) -> Mapping[str, Measure]:
+def direction(points: Points, apart: Strangers, signs: Signs) -> Mapping[str, Measure]:
     """How far held-out captions follow the direction that other objects give.
 
     With e a caption, d = e(first word) - e(second word), m the mean d of the pairs that share no
@@ -143,7 +143,7 @@ def direction(points: Points, apart: Apart, signs: Signs) -> Mapping[str, Measur
 
 
 def held_out(
-    points: Points, apart: Apart, signs: Signs
+    points: Points, apart: Strangers, signs: Signs
 ) -> tuple[
     Float[np.ndarray, "draw pair word caption"],
     Float[np.ndarray, "draw pair"],
@@ -178,7 +178,7 @@ def with_null(
     )
 
 
-def distances(points: Points, apart: Apart) -> Values:
+def distances(points: Points, apart: Strangers) -> Values:
     """Mean distance of a caption to those of other objects, over both words of a comparison."""
     flat = rearrange(points, "pair order word template d -> word template (pair order) d")
     between = np.array([[cdist(rows, rows) for rows in of_word] for of_word in flat])
@@ -187,7 +187,7 @@ def distances(points: Points, apart: Apart) -> Values:
     return found.reshape(len(points), -1)
 
 
-def weights(apart: Apart) -> Float[np.ndarray, "pair other"]:
+def weights(apart: Strangers) -> Float[np.ndarray, "pair other"]:
     """Equal weights on the other pairs that share no object; not a number where there is none."""
     counts = apart.sum(1, keepdims=True)
     return np.where(counts > 0, apart / np.maximum(counts, 1), np.nan)

@@ -96,9 +96,9 @@ def direction_figures(table: pd.DataFrame) -> list[Figure]:
     if rows.empty:
         return []
     last = rows[rows["layer"] == table["layer"].max()]
-    shades = last[["relation", "null_low", "null_high"]]
-    dots = last[["relation", DIFFERENCE, "low", "high", "n"]]
-    plot = bars(dots, x=DIFFERENCE, y="relation", mark="dot")
+    plot = bars(
+        last[["relation", DIFFERENCE, "low", "high", "n"]], x=DIFFERENCE, y="relation", mark="dot"
+    )
     figure = Figure(
         key="direction",
         title="One direction for a relation, whatever the objects",
@@ -106,7 +106,13 @@ def direction_figures(table: pd.DataFrame) -> list[Figure]:
         "difference of two captions that differ in the relation word and the mean difference "
         "over pairs of other objects; without a common direction a dot lies in its shade, the "
         "middle 95 % where the two words are exchanged at random in half of the pairs.",
-        plot=regions(plot, shades, y="relation", start="null_low", end="null_high"),
+        plot=regions(
+            plot,
+            last[["relation", "null_low", "null_high"]],
+            y="relation",
+            start="null_low",
+            end="null_high",
+        ),
         table=last,
     )
     return [figure, by_layer(rows)] if table["layer"].max() else [figure]

@@ -27,6 +27,8 @@ from lrinterp.wording import counted, plain_number
 
 __all__ = ["SimilarityAttribution", "similarity_attribution"]
 
+ROUNDING = 1e-5
+"""A mean margin below which it is rounding, in units of cosine."""
 MAY_BE_EMPTY = {"relative_error": float, "completeness_error": float, "nodes": "Int64"}
 """Columns of errors that may hold nothing."""
 CHECKS = {
@@ -106,8 +108,9 @@ class SimilarityAttribution(Result):
         where = f"{counted(margin.n, thing)}, {counted(margin.n_units, 'label')}"
         size = float(margin.value or 0)
         if abs(size) < NO_MARGIN:
+            shown = "0.000" if abs(size) < ROUNDING else plain_number(size)
             return (
-                f"The mean {tower} margin is {plain_number(size)} ({where}), less than "
+                f"The mean {tower} margin is {shown} ({where}), less than "
                 f"{NO_MARGIN}: there is no order in it to take apart."
             )
         most, value = largest(self.rows(encoder=tower)), found[f"{tower}_largest_value"]

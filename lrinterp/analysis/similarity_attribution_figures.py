@@ -38,9 +38,8 @@ def table_figures(table: pd.DataFrame, what: str, grid: tuple[int, int]) -> list
     figures = []
     for encoder in table[table["kind"] == PART]["encoder"].unique():
         own = table[table["encoder"] == encoder]
-        many = len(whole_heads(own)) > ROLED
         figures += [parts_figure(own, encoder, what)]
-        figures += [heads_figure(own, encoder, what)] if many else []
+        figures += [heads_figure(own, encoder, what)] if len(whole_heads(own)) > ROLED else []
         figures += [roles_figure(own, encoder, what)]
     patches, through = (table[table["kind"] == kind] for kind in (PATCH, THROUGH))
     objects = patches[patches["role"] != NONE]
@@ -93,8 +92,9 @@ def heads_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
 
 def roles_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
     """What the strongest heads read, by what stands at the key and by part of the value."""
-    whole = whole_heads(own).set_index("head")["value"]
-    names = whole.abs().sort_values(ascending=False).index[:ROLED]
+    names = (
+        whole_heads(own).set_index("head")["value"].abs().sort_values(ascending=False).index[:ROLED]
+    )
     direct = own[(own["kind"] == DIRECT) & (own["role"] != ALL_KEYS)]
     part = direct[direct["head"].isin(names)]
     return Figure(
@@ -135,7 +135,6 @@ def patches_figure(patches: pd.DataFrame, what: str, grid: tuple[int, int]) -> F
 
 def pixels_figure(objects: pd.DataFrame) -> Figure:
     """What is read from the objects by the pixel they stand at."""
-    named = objects.assign(object=objects["role"])
     return Figure(
         key="pixels",
         title="What is read from an object by where it stands, attention held",
@@ -145,7 +144,15 @@ def pixels_figure(objects: pd.DataFrame) -> Figure:
         "without a preference for places the lines lie flat, and for a head that plays no part at "
         "0.",
         plot=lines(
-            drawn(named, "pixel", MARGIN, "low", "high", "object", "head"),
+            drawn(
+                objects.assign(object=objects["role"]),
+                "pixel",
+                MARGIN,
+                "low",
+                "high",
+                "object",
+                "head",
+            ),
             x="pixel",
             y=MARGIN,
             by="object",

@@ -40,9 +40,9 @@ from lrinterp.run.memory import part_size
 __all__ = [
     "COMPLETE",
     "MISSED",
-    "Apart",
     "AttentionPath",
     "ScoreSpace",
+    "TakenApart",
     "all_apart",
     "chunk_size",
     "in_chunks",
@@ -224,7 +224,7 @@ EXAMPLE = {"alone": 1, "by_term": 1, "parts": 1, "by_key": 2}
 
 
 @dataclass(frozen=True)
-class Apart:
+class TakenApart:
     """One tower's margins: their direct parts, and the path of attention where there is one."""
 
     contrast: Contrast
@@ -232,7 +232,7 @@ class Apart:
     path: AttentionPath | None
 
     @classmethod
-    def of(cls, contrast: Contrast) -> "Apart":
+    def of(cls, contrast: Contrast) -> "TakenApart":
         """Of the clean inputs."""
         path, run, along = None, contrast.clean, contrast.direction
         if not why_no_path(run.tower):
@@ -271,13 +271,13 @@ def in_chunks(
     return replace(chunks[0], **arrays)
 
 
-def all_apart(pairs: list[Contrast]) -> tuple[dict[str, Apart], list[str]]:
+def all_apart(pairs: list[Contrast]) -> tuple[dict[str, TakenApart], list[str]]:
     """The margins of each tower taken apart, and what is left out and why."""
     found, notes = {}, []
     for contrast in pairs:
         name, reason = contrast.tower, why_not(contrast.clean.tower)
         if not reason:
-            found[name] = Apart.of(contrast)
+            found[name] = TakenApart.of(contrast)
             error = found[name].errors["reconstruction_error"]
             if not error <= MISSED:
                 reason = f"what it is made of misses its margin by {error:.1g}"

@@ -16,7 +16,7 @@ from einops import einsum
 from jaxtyping import Float, Int
 
 from lrinterp.analysis.contrast import Contrast
-from lrinterp.analysis.similarity_attribution_path import Apart
+from lrinterp.analysis.similarity_attribution_path import TakenApart
 from lrinterp.analysis.similarity_attribution_rows import cell
 from lrinterp.decomposition import KEY_POSITION, total
 from lrinterp.result import Metric
@@ -77,15 +77,14 @@ class View:
         return rank_interval(gain, margin, self.units)
 
 
-def by_picture(image: Apart | None, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def by_picture(image: TakenApart | None, seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Margins beside the attention of one head, as fields, and the rows of their correlations.
 
     Of the image tower where its margin has a path of attention, else nothing.
     """
     if not image or not (path := image.path):
         return {"pictures": pd.DataFrame(), "head": "", "prefers": ""}, []
-    by_position = total(path.by_term, KEY_POSITION).mean(0)
-    head = head_name(0, int(abs(by_position).argmax()))
+    head = head_name(0, int(abs(total(path.by_term, KEY_POSITION).mean(0)).argmax()))
     pictures = picture_table(image.contrast, path.margin, path.attention)
     prefers = "right" if pictures[head].mean() >= 0 else "left"
     rows = correlations(

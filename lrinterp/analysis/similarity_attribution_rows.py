@@ -17,11 +17,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lrinterp.analysis.contrast import Contrast
-from lrinterp.analysis.similarity_attribution_path import Apart, AttentionPath
+from lrinterp.analysis.similarity_attribution_path import AttentionPath, TakenApart
 from lrinterp.analysis.subject import as_index, over_pictures
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, TERMS, total
 from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
-from lrinterp.metric import joined
 from lrinterp.result import Metric
 from lrinterp.stats import LINEAR, Sample, Units, ratio_intervals
 from lrinterp.wording import head_name
@@ -78,16 +77,16 @@ Summand = tuple[dict[str, Any], Float[np.ndarray, "example"]]
 Masks = dict[str, Bool[np.ndarray, "example key"]]
 
 
-def margin_rows(one: Apart) -> list[dict[str, Any]]:
+def margin_rows(one: TakenApart) -> list[dict[str, Any]]:
     """All rows of one tower."""
     masks = role_masks(own_roles(one.contrast), one.parts)
-    named = summands(one.parts, masks, pooled_role(one.contrast, masks))
-    through = through_attention(one.path) if one.path else ()
-    rows = [*mean_rows([*named, *through], one.contrast.units), *patch_rows(one, masks)]
+    named = [*summands(one.parts, masks, pooled_role(one.contrast, masks))]
+    named += through_attention(one.path) if one.path else []
+    rows = [*mean_rows(named, one.contrast.units), *patch_rows(one, masks)]
     return [{"encoder": one.contrast.tower, **row} for row in rows]
 
 
-def margin_metrics(one: Apart, rows: Iterable[dict[str, Any]]) -> dict[str, Metric]:
+def margin_metrics(one: TakenApart, rows: Iterable[dict[str, Any]]) -> dict[str, Metric]:
     """By summary key: the margin and what makes it, the largest part, and the errors."""
     pictures = one.contrast.recording.examples.at(one.contrast.pictures)
     named = [*whole_and_groups(one.parts), *(added(one.path) if one.path else ())]
@@ -99,17 +98,11 @@ def margin_metrics(one: Apart, rows: Iterable[dict[str, Any]]) -> dict[str, Metr
     }
     most = largest(rows)
     place = f"{most['head']} {most['role']} {most['part']}"
-    chosen = {
-        "largest_contribution": Metric(value=place, estimator="name"),
-        "largest_value": Metric.of(most, estimator="mean", unit=pictures.unit),
-    }
-    errors = {
-        name: Metric(value=one.errors[name], n=one.errors["n"])
-        for name in ERRORS
-        if one.errors[name] is not None
-    }
-    named = joined(found, chosen, errors)
-    return {f"{one.contrast.tower}_{end}": metric for end, metric in named.items()}
+    found["largest_contribution"] = Metric(value=place, estimator="name")
+    found["largest_value"] = Metric.of(most, estimator="mean", unit=pictures.unit)
+    known = {name: one.errors[name] for name in ERRORS if one.errors[name] is not None}
+    found |= {name: Metric(value=error, n=one.errors["n"]) for name, error in known.items()}
+    return {f"{one.contrast.tower}_{end}": metric for end, metric in found.items()}
 
 
 def largest(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -128,10 +121,13 @@ def own_roles(contrast: Contrast) -> Mapping[str, Bool[Tensor, "example key"]]:
 def whole_and_groups(parts: MarginParts) -> list[Summand]:
     """The margin, and what each group of parts adds to it."""
     of_part = np.array([group_and_part(name, parts)[0] for name in parts.names])
-    groups = [group for group in GROUPS if group in of_part]
     return [
         (cell("margin", part=WHOLE), parts.margin),
-        *[(cell(GROUPED, part=g), parts.parts[of_part == g].sum(0)) for g in groups],
+        *[
+            (cell(GROUPED, part=g), parts.parts[of_part == g].sum(0))
+            for g in GROUPS
+            if g in of_part
+        ],
     ]
 
 
@@ -141,10 +137,9 @@ def summands(parts: MarginParts, masks: Masks, pooled: str) -> Iterator[Summand]
     beside: dict[str, Any] = {}
     for name, values in zip(parts.names, parts.parts, strict=True):
         group, part = group_and_part(name, parts)
-        if group == "heads":
-            yield cell(PART, name, part=part), values
-        else:
-            yield cell(PART, DIRECT_PATH, pooled, name), values
+        place = (name, NONE, part) if group == "heads" else (DIRECT_PATH, pooled, name)
+        yield cell(PART, *place), values
+        if group != "heads":
             beside[part] = beside.get(part, 0) + values
     yield from by_role(parts, masks)
     for part, values in beside.items():
@@ -186,7 +181,7 @@ def through_attention(path: AttentionPath) -> Iterator[Summand]:
             yield cell(THROUGH, head_name(0, head), part=part), values
 
 
-def patch_rows(one: Apart, masks: Masks) -> Iterator[dict[str, Any]]:
+def patch_rows(one: TakenApart, masks: Masks) -> Iterator[dict[str, Any]]:
     """What all heads, and the strongest, read from each patch; `pixel` counts patches from 1.
 
     Over all pictures, and for an object that stands at one patch over those where it is this one.

@@ -83,25 +83,6 @@ def test_heads_come_by_the_order_they_cost(left_right_results):
     assert values == sorted(values, reverse=True)
 
 
-def test_words_and_numbers_of_the_finding(micro_mechanism: Mechanism):
-    weights = np.exp([12, 10, 10, 14]) / np.exp([12, 10, 10, 14]).sum()
-    assert (
-        f"L0H0 gives the left object {weights[1]:.2f} of its attention and the right one "
-        f"{weights[3]:.2f}"
-    ) in micro_mechanism.finding
-    assert micro_mechanism.metrics["margin_intact"].n == 1
-    assert micro_mechanism.places == ["CLS", "1 cat", "2 ·", "3 dog"]
-
-
-def test_the_table_holds_attention_and_terms(micro_mechanism: Mechanism):
-    frame = micro_mechanism.frame()
-    attention, terms = frame.dropna(subset=["attention"]), frame.dropna(subset=["logits"])
-    assert len(attention) == 2 * 2 * 4
-    assert len(terms) == 10 * 4
-    whole = terms[terms["term"] == "sum"]["logits"].to_numpy()
-    np.testing.assert_allclose(whole, [0.5, -1.5, -1.5, 2.5])
-
-
 def test_what_the_text_tower_does_with_the_two_objects_by_hand(micro_recording):
     """Head 0 of the micro-model draws 4 logits more to the label named second."""
     results = analyze(micro_recording, ["attention_terms", "term_ablation"])
@@ -135,10 +116,3 @@ def test_photographs_are_shown_elsewhere(photographs):
     ablation, terms = Mock(spec=Result), Mock(spec=Result)
     with pytest.raises(NotApplicable, match="the towers read photographs; see over_picture"):
         mechanism(recording, attention_terms=terms, term_ablation=ablation)
-
-
-def test_a_tower_that_cannot_be_split_is_named(micro_recording):
-    results = analyze(micro_recording, ["attention_terms", "term_ablation"])
-    micro_recording.model.image.cfg.normalization_type = "RMS"
-    with pytest.raises(NotApplicable, match="the image tower cannot be decomposed"):
-        mechanism(micro_recording, **results)  # type: ignore[arg-type]

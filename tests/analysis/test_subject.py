@@ -11,12 +11,10 @@ from lrinterp.analysis import subject
 from lrinterp.analysis.subject import (
     FEW_TWINS,
     MANY_TWINS,
-    as_index,
     decomposable,
     focus,
     label_groups,
     random_twins,
-    relation_captions,
     sides_of,
     typical,
     untrained,
@@ -37,12 +35,6 @@ def test_the_focus_is_the_first_set_with_pictures(micro_examples):
 
 def held_out_free(examples) -> np.ndarray:
     return np.array([name != "unseen_pair" for name in examples.image_set])
-
-
-def test_relation_captions_state_two_labels(micro_examples):
-    index = relation_captions(micro_examples)
-    assert len(index) == 12
-    assert all("is on the left of" in micro_examples.caption_text[i] for i in index)
 
 
 def test_a_tower_that_cannot_be_split_is_named(micro, micro_examples):
@@ -85,15 +77,6 @@ def test_random_twins_are_fresh_where_there_is_a_recipe_and_else_scrambled(micro
         assert torch.equal(scrambled[k].text.W_E, micro.scrambled("text", 7 + k).text.W_E)
     monkeypatch.setattr(subject, "SMALL", 1)
     assert len(list(random_twins(model, "text", 7))) == FEW_TWINS
-
-
-def test_an_index_goes_to_torch_as_it_is():
-    assert as_index(np.array([3, 1])).tolist() == [3, 1]
-
-
-def test_the_focus_does_not_depend_on_the_order_of_pictures(micro_examples):
-    backwards = replace(micro_examples, image_set=micro_examples.image_set[::-1])
-    assert focus(backwards) == "unseen_pair"
 
 
 def test_objects_halves_or_neither(photographs):

@@ -30,22 +30,8 @@ def trained(template: str, only: int | None = None) -> Any:
 
 
 @pytest.fixture(scope="module")
-def right_alone() -> Found:
-    return trained("right")
-
-
-@pytest.fixture(scope="module")
 def right_of_both() -> Found:
     return trained("both", only=1)
-
-
-def test_a_model_of_right_captions_knows_and_is_patched(right_alone: Found):
-    order = right_alone["accuracy"].metrics["unseen_pair_order"]
-    assert grade(order, 0.5) in ("knows", "in part")
-    assert "“right”" in right_alone["answer"].finding
-    assert "“left”" not in right_alone["answer"].finding
-    assert not right_alone["activation_patching"].reason
-    assert " right of " in right_alone["mechanism"].finding
 
 
 def test_a_model_that_knows_by_one_of_two_words_is_not_refused(right_of_both: Found):

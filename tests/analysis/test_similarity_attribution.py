@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import lrinterp.store as store
-from lrinterp import DualEncoder, FitConfig, Run, Scenes, Split, World, fit, preset, record
+from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.similarity_attribution import (
     SimilarityAttribution,
     similarity_attribution,
@@ -20,7 +20,6 @@ from lrinterp.result import NotApplicable, Result
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 TOWERS = ("image", "text")
-FEW = 80
 
 
 @pytest.fixture(scope="module")
@@ -57,33 +56,6 @@ def value(result: Result, key: str) -> float:
     return found
 
 
-@pytest.mark.parametrize("tower", TOWERS)
-def test_parts_of_the_shipped_models_add_up(knows, knows_not, tower: str):
-    for result in (knows, knows_not):
-        assert value(result, f"{tower}_reconstruction_error") < 1e-5
-        assert value(result, f"{tower}_completeness_error") < 1e-5
-        assert total(result, tower) == pytest.approx(value(result, f"{tower}_margin"), abs=1e-5)
-
-
-def test_a_model_that_knows_moves_its_margin_by_key_position(knows, left_right_results):
-    for tower in TOWERS:
-        margin, by_position = (
-            knows.metrics[f"{tower}_{key}"] for key in ("margin", "margin_by_key_position_shapley")
-        )
-        assert margin.low > 0.1
-        assert by_position.low > 0.3 * margin.value
-        assert abs(value(knows, f"{tower}_margin_without_key_position")) < 0.1 * margin.value
-    headline = left_right_results["positional_gradient"].metrics["headline_head"]
-    assert knows.head == headline.value
-    gain = left_right_results["positional_gradient"].metrics["right_object_attention_gain"]
-    assert knows.prefers == ("right" if gain.value > 0 else "left")
-    within = knows.metrics["spearman_within_pairs"]
-    assert within.low > 0.5 > 2 * value(knows, "spearman_within_null")
-    assert knows.metrics["spearman_both_orders"].low > 0.3
-    assert "E" in str(knows.metrics["image_largest_contribution"].value)
-    assert f"{knows.head} gives the {knows.prefers}-hand object over" in knows.finding
-
-
 def test_a_model_without_order_has_nothing_to_take_apart(knows, knows_not):
     """All parts are tiny, and what margins are left does not go with the gain."""
     shapley = (f"margin_by_key_{side}_shapley" for side in ("position", "content"))
@@ -97,7 +69,7 @@ def test_a_model_without_order_has_nothing_to_take_apart(knows, knows_not):
     assert knows_not.metrics["spearman_both_orders"].value is None
     whole = knows_not.metrics["spearman_margin_gain"]
     assert whole.low < 0 < whole.high
-    assert "there is no order in it to take apart" in knows_not.finding
+    assert "margin is 0.000 (" in knows_not.finding  # and not its rounding
 
 
 def test_parts_of_a_random_model_add_up_also_where_it_is_a_users_own():
@@ -150,27 +122,20 @@ def test_a_gauge_move_changes_nothing(regauge):
 
 
 def test_a_deep_tower_is_taken_apart_directly_beside_one_of_one_layer():
-    plain = similarity_attribution(recorded())
-    for changes, whole, deep, layers in (
-        ({"text_layers": 2}, "image", "text", 2),
-        ({"image_layers": 3}, "text", "image", 3),
+    for changes, whole, deep in (
+        ({"text_layers": 2}, "image", "text"),
+        ({"image_layers": 3}, "text", "image"),
     ):
         result = similarity_attribution(recorded(encoder=changes))
         path = set(result.table[result.table["kind"] == "through attention"]["encoder"])
         assert path == {whole}
         for tower in TOWERS:
             assert total(result, tower) == pytest.approx(value(result, f"{tower}_margin"), abs=1e-6)
-        reason = f"The {deep} tower is taken apart directly alone"
-        [note] = [note for note in result.caveats if note.startswith(reason)]
-        assert f"it has {layers} layers" in note
         assert (result.head != "") == ("spearman_head" in result.metrics) == (whole == "image")
         keys = [figure.key for figure in result.figures()]
         assert len(keys) == len(set(keys)) == (8 if whole == "image" else 7)
         assert {"roles-image", "roles-text", "split", f"parts-{deep}"} <= set(keys)
-        mine = [key for key in plain.metrics if key.startswith(f"{whole}_")]
-        assert [key for key in result.metrics if key.startswith(f"{whole}_")] == mine
         assert f"{deep}_completeness_error" not in result.metrics
-        assert result.finding.endswith(".")
 
 
 @pytest.mark.parametrize("changes", [{"normalization": "LN"}, {"mlp_ratio": 2}])
@@ -183,32 +148,6 @@ def test_a_norm_or_an_mlp_leaves_the_direct_parts(changes: dict):
         groups = {k for k in result.metrics if k.startswith(f"{tower}_margin_by_")}
         assert (f"{tower}_margin_by_mlps" in groups) == ("mlp_ratio" in changes)
     assert "through attention" not in set(result.table["kind"])
-
-
-def test_a_deep_model_that_has_learnt_order_and_one_that_has_not():
-    """With order in the margins the finding names the part; a fresh model has none."""
-    model = recorded(encoder={"image_layers": 2, "text_layers": 2, "mlp_ratio": 2})
-    assert "there is no order in it to take apart" in similarity_attribution(model).finding
-    scenes = Scenes(
-        World(n_pixels=4, n_labels=5),
-        Split(n_pair=4, n_val=0, positions_per_label=4, layouts_per_pair=4),
-    )
-    sizes = {"d_model": 32, "n_heads": 2, "d_head": 16, "d_embed": 16}
-    learnt = DualEncoder.build(
-        preset("full", **sizes, image_layers=2, text_layers=2), scenes.sizes, 0
-    )
-    fit(learnt, scenes, FitConfig(steps=150), progress=False)
-    result = similarity_attribution(record(learnt, scenes.examples(["seen_pair"])))
-    assert value(result, "image_margin") > 0.05
-    largest = max(result.rows(encoder="image", kind="direct"), key=_size)
-    where = f"{largest['head']} {largest['role']} {largest['part']}"
-    assert result.metrics["image_largest_contribution"].value == where
-    assert f"{largest['role']}" in result.finding
-    assert "all together, directly, heads " in result.finding
-
-
-def _size(row: dict) -> float:
-    return abs(row["value"])
 
 
 def test_no_tower_that_is_a_sum_is_refused():
@@ -263,26 +202,10 @@ def test_both_templates_count_alike():
     assert value(result, "image_margin") == pytest.approx(np.mean(margins), abs=1e-6)
 
 
-def test_other_worlds_are_taken_apart():
-    three = similarity_attribution(recorded({"n_objects": 3}, {"n_val": 3}))
-    roles = {row["role"] for row in three.rows(encoder="image", kind="direct by patch")}
-    assert roles == {"-", "left", "middle 1", "right"}
-    assert value(three, "image_reconstruction_error") < 1e-5
-    none_held_out = similarity_attribution(recorded(split={"n_val": 0}))
-    assert none_held_out.focus == "seen_pair"
-
-
 def test_too_few_pictures_are_refused(micro, micro_examples):
     part = micro_examples.of("unseen_pair")
     with pytest.raises(NotApplicable, match="too few pictures whose swap"):
         similarity_attribution(record(micro, part.at(np.array([0]))))
-
-
-def test_examples_and_seed_choose_the_pictures(left_right):
-    few = [similarity_attribution(left_right, examples=FEW, seed=seed) for seed in (0, 0, 1)]
-    assert len(few[0].pictures) == FEW
-    pd.testing.assert_frame_equal(few[0].table, few[1].table)
-    assert few[0].pictures["picture"].tolist() != few[2].pictures["picture"].tolist()
 
 
 def test_a_result_at_depth_is_saved_and_drawn_again(tmp_path):

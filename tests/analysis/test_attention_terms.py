@@ -8,12 +8,10 @@ import torch
 
 from lrinterp import (
     DualEncoder,
-    FitConfig,
     Run,
     Scenes,
     Split,
     World,
-    fit,
     preset,
     record,
 )
@@ -27,9 +25,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 COLUMNS = {"encoder", "layer", "head", "term", "gauge", "share", "low", "high", "n", "n_units"}
 
 
-def small(**changes) -> tuple[DualEncoder, Examples]:
+def small(n_val: int = 3, **changes) -> tuple[DualEncoder, Examples]:
     """A random model with biases on a small world."""
-    split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
+    split = Split(n_pair=2, n_val=n_val, positions_per_label=2, layouts_per_pair=2)
     scenes = Scenes(World(n_pixels=4, n_labels=5), split)
     sizes = {
         "d_model": 8,
@@ -95,16 +93,6 @@ def test_shares_sum_to_one_and_the_split_to_its_terms(left_right_results):
         assert (share[["Eb", "Pb", "bb"]] == 0).all()
 
 
-def test_every_head_both_towers_and_both_gauges_have_rows(left_right_results):
-    frame = left_right_results["attention_terms"].frame()
-    assert len(frame) == 2 * 2 * 5 * 11  # towers, gauges, four heads and all, nine terms and two
-    assert sorted(frame["head"].dropna().unique()) == [0, 1, 2, 3]
-    assert (frame["layer"] == 0).all()
-    canonical = frame[(frame["encoder"] == "image") & (frame["gauge"] == "canonical")]
-    cls_position = canonical[canonical["term"].isin(["PE", "PP"])]
-    assert (cls_position["share"].abs() < 1e-6).all()  # CLS carries no position part
-
-
 def test_shares_of_the_micro_model_by_hand(micro_recording):
     """Canonical rows: content is 6 on CLS and objects, 4 on background, position 0, -2, 0, 2."""
     frame = attention_terms(micro_recording).frame()
@@ -142,7 +130,6 @@ def test_mean_rows_of_the_micro_model_by_hand(micro_recording):
 def test_the_terms_add_up(normalization: str):
     result = attention_terms(record(*small(normalization=normalization)))
     assert result.error < 1e-5
-    assert result.error == result.metrics["reconstruction_error"].value
 
 
 def test_a_cache_of_another_model_does_not_add_up():
@@ -157,25 +144,6 @@ def test_a_cache_of_another_model_does_not_add_up():
         recording.sets.clear()
         largest = scores[scores > -1e4].abs().max()
         assert attention_terms(recording).error > 0.4 / largest
-
-
-def test_the_shipped_models_are_reconstructed(left_right_results, no_gradient_results):
-    for results in (left_right_results, no_gradient_results):
-        assert results["attention_terms"].metrics["reconstruction_error"].value < 1e-5
-    share = left_right_results["attention_terms"].metrics["image_key_position_share"]
-    assert share.low > 0.05
-    without = no_gradient_results["attention_terms"].metrics["image_key_position_share"]
-    assert abs(without.value) < 0.01
-
-
-def test_the_split_does_not_depend_on_the_gauge_and_the_raw_shares_do(regauge):
-    model, examples = small()
-    before = attention_terms(record(model, examples)).frame()
-    regauge(model, examples)
-    after = attention_terms(record(model, examples)).frame()
-    canonical = before["gauge"] == "canonical"
-    np.testing.assert_allclose(after["share"][canonical], before["share"][canonical], atol=1e-5)
-    assert (after["share"][~canonical] - before["share"][~canonical]).abs().max() > 0.05
 
 
 def test_one_tower_that_cannot_be_split_leaves_the_other(micro, micro_examples):
@@ -199,55 +167,12 @@ def record_plain(model: DualEncoder, examples: Examples) -> Run:
     return recording
 
 
-def test_the_text_figure_shows_one_caption_with_its_words(left_right, left_right_results):
-    result = left_right_results["attention_terms"]
-    assert result.words[0] == "[SOT]"
-    assert result.words[-1] == "[EOT]"
-    caption = " ".join(result.words[1:-1])
-    row = left_right.examples.caption_text.index(caption)
-    recorded = left_right.cache["text"]["pattern", 0][row].numpy()
-    np.testing.assert_allclose(result.pattern, recorded)
-    assert not np.triu(result.pattern, 1).any()
-    assert caption in next(f.title for f in result.figures() if f.key == "text")
-
-
-@pytest.mark.parametrize("layers", [1, 2, 3, 4])
-def test_trained_models_of_some_layers_are_reconstructed(layers: int):
-    """With norms, MLPs and biases, in both towers, nine terms and key parts alike."""
-    model, examples = trained(layers)
-    result = attention_terms(record(model, examples))
-    table = result.frame()
-    assert table["reconstruction_error"].max() == result.error < 1e-4
-    assert set(zip(table["encoder"], table["layer"], strict=True)) == {
-        (tower, layer) for tower in ("image", "text") for layer in range(layers)
-    }
-    nine = table[table["split"] == "nine terms"]
-    assert set(nine["gauge"]) == {"canonical", "raw", *(["means"] if layers > 1 else [])}
-    for _, part in nine.groupby(["encoder", "layer", "gauge", "head"], dropna=False):
-        assert part.set_index("term")["share"][list(TERMS)].sum() == pytest.approx(1, abs=1e-5)
-    assert (set(table["split"]) == {"nine terms", "key parts"}) == (layers > 1)
-    assert ("image_last_key_position_share" in result.metrics) == (layers > 1)
-
-
-def trained(layers: int) -> tuple[DualEncoder, Examples]:
-    """A full preset after a few steps, on a small world."""
-    scenes = Scenes(
-        World(n_pixels=4, n_labels=4),
-        Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2),
-    )
-    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
-    config = preset("full", **sizes, image_layers=layers, text_layers=layers)
-    model = DualEncoder.build(config, scenes.sizes, 0)
-    fit(model, scenes, FitConfig(steps=3), progress=False)
+def test_a_head_of_the_second_layer_in_float64():
+    """Position is the mean stream at a place, centred over the pixels: all by numpy."""
+    model, examples = small(2, image_layers=2, text_layers=2, normalization="LN")
     generator = torch.Generator().manual_seed(1)
     for weight in model.trainable().values():
         weight.data += 0.2 * torch.randn(weight.shape, generator=generator)
-    return model, scenes.examples(["unseen_pair"])
-
-
-def test_a_head_of_the_second_layer_in_float64():
-    """Position is the mean stream at a place, centred over the pixels: all by numpy."""
-    model, examples = trained(2)
     frame = attention_terms(record(model, examples)).frame()
     tower = model.image
     _, cache = tower.run_with_cache(examples.image.values)
@@ -287,8 +212,6 @@ def test_pictures_are_split_and_drawn_over_their_patches(photographs):
     positions = result.rows.query("encoder == 'image'")["position"].unique().tolist()
     assert positions[:3] == ["CLS", "1,1", "1,2"]
     assert positions[-1] == "3,4"
-    assert "In the last, L1," in result.finding
-    assert "Above the first layer no weight says what is position" in " ".join(result.caveats)
 
 
 def test_a_tower_of_one_layer_is_not_divided_by_parts():

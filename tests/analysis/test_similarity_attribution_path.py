@@ -2,17 +2,24 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from lrinterp import DualEncoder, Edit, Scenes, Split, World, preset, record
-from lrinterp.analysis.attribution import attention_path as path_module
-from lrinterp.analysis.similarity_attribution_path import AttentionPath, ScoreSpace, why_no_path
-from lrinterp.analysis.similarity_attribution_rows import Apart
-from lrinterp.analysis.contrast import Contrast, contrasts
+from lrinterp import DualEncoder, Edit, Run, Scenes, Split, World, preset, record
+from lrinterp.analysis import similarity_attribution_path as path_module
+from lrinterp.analysis.contrast import Contrast, contrasts, over_templates
+from lrinterp.analysis.similarity_attribution import similarity_attribution
+from lrinterp.analysis.similarity_attribution_path import (
+    AttentionPath,
+    ScoreSpace,
+    TakenApart,
+    all_apart,
+    why_no_path,
+)
 from lrinterp.decomposition import TERMS, embedding_in
 from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
 from lrinterp.run import under
@@ -85,28 +92,6 @@ def test_parts_add_up_to_the_margin_of_a_random_model(tower: str, seed: int):
     assert (found.names[1], found.names[-2:]) == ("pos", ("L0 b_O", "b_U"))
     for part in (*np.delete(found.parts, 1, 0), *found.by_key):
         assert np.abs(part).max() > 1e-3
-
-
-@pytest.mark.parametrize("tower", TOWERS)
-def test_both_files_hold_the_same_sum(tower: str):
-    """The closed form of one layer, v . w / |v| with |v| held, by key from vectors of values."""
-    contrast = random_contrasts()[tower]
-    space, found = space_of(contrast), parts_of(contrast)
-    read = space.direction / space.embedding(space.attention()).norm(dim=-1, keepdim=True)
-    weighted = space.attention()[..., None] * space.values
-    by_key = torch.einsum("nhke,ne->hnk", weighted, read)
-    np.testing.assert_allclose(found.by_key.sum(0), by_key, atol=1e-12)
-    beside = [x for n, x in zip(found.names, found.parts, strict=True) if n not in found.heads]
-    np.testing.assert_allclose(sum(beside), (space.beside * read).sum(-1), atol=1e-12)
-
-
-@pytest.mark.parametrize("tower", TOWERS)
-def test_attention_is_that_of_the_tower(tower: str):
-    contrast = random_contrasts()[tower]
-    tokens = contrast.inputs[0]
-    _, cache = contrast.recording.model.towers[tower].run_with_cache(tokens.ids)
-    pattern = cache["pattern", 0][torch.arange(len(tokens)), :, tokens.pool]
-    torch.testing.assert_close(space_of(contrast).attention(), pattern)
 
 
 def added(more: Tensor, activation: Tensor, hook: object) -> Tensor:
@@ -206,46 +191,11 @@ def test_flattened_margins_are_those_of_an_edited_run(tower: str):
     assert np.abs(found.flat_margin - found.margin).max() > 1e-3
 
 
-@pytest.mark.parametrize("tower", TOWERS)
-def test_a_gauge_move_changes_nothing(tower: str, regauge):
-    contrast = random_contrasts()[tower]
-    before, parts = path_of(contrast), parts_of(contrast)
-    regauge(contrast.recording.model, contrast.recording.examples)
-    after, moved = path_of(again(contrast)), parts_of(again(contrast))
-    for name in ("margin", "by_term", "flat_margin"):
-        np.testing.assert_allclose(getattr(after, name), getattr(before, name), atol=1e-9)
-    for name in ("margin", "parts", "by_key"):
-        np.testing.assert_allclose(getattr(moved, name), getattr(parts, name), atol=1e-9)
-
-
-def test_the_micro_model_by_hand(micro_recording):
-    """Only what head 0 reads from the two objects counts: with weights l and r of the objects,
-    v = -(l, 0) - (0, r), and w lies along (1, -1), as captions weigh their objects 1 to e^4.
-    """
-    contrast = contrasts(micro_recording, 6, 0)[0]
-    found, path = parts_of(contrast), path_of(contrast)
-    pixels = micro_recording.examples.image_pixels[contrast.pictures]
-    rows, left, right = np.arange(6), pixels[:, 0] + 1, pixels[:, 1] + 1
-    e = np.exp(4)
-    scale = (e - 1) / np.sqrt(1 + e**2)
-    weight = np.exp(2 * (right - left))
-    shares = {name: x / np.sqrt(1 + weight**2) for name, x in {"l": 1, "r": weight}.items()}
-    expected = np.zeros_like(found.by_key)
-    expected[0, 0, rows, left] = -scale * shares["l"]
-    expected[0, 0, rows, right] = scale * shares["r"]
-    np.testing.assert_allclose(found.by_key, expected, atol=1e-6)
-    beside = [x for n, x in zip(found.names, found.parts, strict=True) if n not in found.heads]
-    np.testing.assert_allclose(beside, 0, atol=1e-12)
-    assert (found.by_key[:, 1] == 0).all()
-    assert (path.by_term[:, :, 1] == 0).all()
-    assert path.by_term[[1, 4, 7], :, 0].sum(0).min() > 0.3  # key-position makes it
-
-
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch):
     contrast = random_contrasts()["text"]
     whole = path_of(contrast)
     monkeypatch.setattr(path_module, "MOST_NUMBERS", 1)
-    single = Apart.of(contrast).path
+    single = TakenApart.of(contrast).path
     for name in ("margin", "attention", "by_term", "flat_attention", "alone"):
         np.testing.assert_allclose(getattr(single, name), getattr(whole, name), atol=1e-9)
 
@@ -276,3 +226,56 @@ def test_other_towers_are_refused_with_a_reason(changes: dict, tower: str, reaso
         assert why_no_path(tower_of_one_layer) is None
     other = DualEncoder.build(replace(config, **changes), sizes, 0).towers[tower]
     assert reason in str(why_no_path(other))
+
+
+def toy(**encoder: Any) -> Run:
+    """An untrained model of a small world."""
+    split = Split(n_pair=3, n_val=2, positions_per_label=3, layouts_per_pair=4)
+    scenes = Scenes(World(n_pixels=5, n_labels=6), split)
+    sizes = {"d_model": 16, "n_heads": 2, "d_head": 8, "d_embed": 8}
+    model = DualEncoder.build(preset("minimal", **sizes | encoder), scenes.sizes, 0)
+    return record(model, scenes.examples(["unseen_pair"]))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "reason"),
+    [
+        ("normalization_type", "RMS", "normalization RMS is not linear"),
+        ("positional_embedding_type", "rotary", "positions enter by rotary"),
+    ],
+)
+def test_towers_that_are_no_such_sum_are_left_out(setting: str, value: str, reason: str):
+    """The configuration says so, and nothing of the tower is run."""
+    pairs = over_templates(toy(), 20, 0)
+    setattr(pairs[0].recording.model.image.cfg, setting, value)
+    found, notes = all_apart(pairs)
+    assert set(found) == {"text"}
+    assert notes[0].startswith(f"The image tower is left out: {reason}")
+
+
+def test_a_random_clip_is_taken_apart(photographs):
+    """Both towers, whose parts are held against margins by plain products."""
+    recording = record(*photographs)
+    result, examples = similarity_attribution(recording), recording.examples
+    assert set(result.table["encoder"]) == {"image", "text"}
+    assert "through attention" not in set(result.table["kind"])
+    v = {name: e.double().numpy() for name, e in recording.embeddings.items()}
+    stated = list(zip(examples.caption_template, map(tuple, examples.caption_labels), strict=True))
+    margins = []
+    for picture, (a, b) in zip(v["image"], examples.image_labels.tolist(), strict=True):
+        for template, other in (("left", "right"), ("right", "left")):
+            true, swap = stated.index((template, (a, b))), stated.index((other, (b, a)))
+            margins.append(picture @ (v["text"][true] - v["text"][swap]))
+    for tower in ("image", "text"):
+        for kind in ("margin", "direct", "direct by part", "direct by group"):
+            total = sum(row["value"] for row in result.rows(encoder=tower, kind=kind))
+            assert total == pytest.approx(np.mean(margins), abs=1e-6), kind
+    assert {row["part"] for row in result.rows(kind="direct by part")} >= {"ln_pre.b", "L1 mlp"}
+    read = [row for row in result.rows(encoder="image", kind="direct") if row["head"][0] == "L"]
+    assert {row["part"] for row in read} == {"E", "P", "b"}
+    heads = sum(row["value"] for row in read)
+    patches = result.rows(kind="direct by patch", head="all", role="-")
+    assert len(patches) == examples.grid[0] * examples.grid[1]
+    from_cls = sum(row["value"] for row in read if row["role"] == "CLS")
+    assert sum(row["value"] for row in patches) == pytest.approx(heads - from_cls, abs=1e-9)
+    assert float(result.errors["relative_error"].max()) < 1e-4

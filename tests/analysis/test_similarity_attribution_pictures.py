@@ -3,12 +3,19 @@ correlations against scipy and plain loops, with nulls and positive controls.
 """
 
 from dataclasses import replace
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr, t
 
+from lrinterp.analysis.contrast import contrasts
+from lrinterp.analysis.similarity_attribution_figures import (
+    margin_figure,
+    table_figures,
+)
 from lrinterp.analysis.similarity_attribution_pictures import (
     BOTH_ORDERS,
     FLATTENED,
@@ -23,7 +30,6 @@ from lrinterp.analysis.similarity_attribution_pictures import (
     within_groups,
     within_interval,
 )
-from lrinterp.analysis.contrast import contrasts
 from lrinterp.stats import COSINE, Units, mean_interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -105,26 +111,6 @@ def test_a_gain_is_the_attention_to_all_positions_of_a_role(left_right):
         np.testing.assert_allclose(table.loc[i, [f"L0H{h}" for h in range(4)]], right - left)
 
 
-def test_pictures_are_named_with_their_gains(left_right):
-    image = contrasts(left_right, 120, 0)[0]
-    examples = left_right.examples
-    pattern = left_right.site("image", "blocks.0.attn.hook_pattern")[image.pictures, :, 0].numpy()
-    table = picture_table(image, image.margins().numpy(), pattern)
-    for i, row in enumerate(table.to_dict("records")):
-        picture = image.pictures[i]
-        (left, right), pixels = examples.image_labels[picture], examples.image_pixels[picture] + 1
-        words = examples.label_words[left], examples.label_words[right]
-        assert row["order"] == ", ".join(words)
-        assert [row["label 0"], row["label 1"]] == [left, right]
-        assert row["picture"] == f"{words[0]} {pixels[0]}, {words[1]} {pixels[1]}"
-        for head in range(4):
-            gain = pattern[i, head, pixels[1]] - pattern[i, head, pixels[0]]
-            assert row[f"L0H{head}"] == pytest.approx(gain)
-        if row["twin"] >= 0:
-            assert table["order"][row["twin"]] == ", ".join(words[::-1])
-    assert (table["twin"] >= 0).any()
-
-
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.asarray(spearmanr(x, y))[0])
 
@@ -150,27 +136,6 @@ def test_rho_without_each_unit_against_scipy(rng: np.random.Generator):
     assert (got.low, got.high) == pytest.approx(tuple(np.tanh(ends)))
 
 
-def test_a_label_is_left_out_with_all_its_pairs(rng: np.random.Generator):
-    labels = np.array([[a, b] for a in range(5) for b in range(5) if a != b])
-    x, y = rng.normal(size=(2, 20))
-    got = rank_interval(x, x + y, Units.of_labels(labels))
-    assert got.n_units == 5
-    assert -1 <= got.low < got.high <= 1  # type: ignore[operator]
-    moved = x.copy()
-    moved[(labels == 3).any(1)] *= -1
-    assert rank_interval(moved, x + y, Units.of_labels(labels)) != got
-
-
-def test_agreement_and_its_opposite(rng: np.random.Generator):
-    x, groups = rng.normal(size=30), np.repeat(np.arange(6), 5)
-    units = Units.of_groups(groups)
-    same, opposite = (rank_interval(x, y, units) for y in (np.exp(x), -(x**3)))
-    assert same.value == same.high == pytest.approx(1)
-    assert opposite.value == opposite.low == pytest.approx(-1)
-    assert opposite.high == pytest.approx(-0.99)  # beyond that a few units cannot tell
-    assert within_groups(x, np.exp(x), groups) == pytest.approx(np.ones(6))
-
-
 def test_what_has_no_ranks_has_no_correlation(rng: np.random.Generator):
     x, groups = rng.normal(size=8), np.repeat([0, 1], 4)
     units = Units.of_groups(groups)
@@ -182,13 +147,6 @@ def test_what_has_no_ranks_has_no_correlation(rng: np.random.Generator):
     nothing = np.zeros(0)
     found = rank_interval(nothing, nothing, Units.of_groups(nothing.astype(int)))
     assert (found.value, found.n, found.n_units) == (None, 0, 0)
-
-
-def test_one_unit_has_no_ends(rng: np.random.Generator):
-    x, y = rng.normal(size=(2, 9))
-    found = rank_interval(x, y, Units.of_groups(np.ones(9, dtype=int)))
-    assert found.value == pytest.approx(spearman(x, y))
-    assert (found.low, found.high) == (None, None)
 
 
 def test_within_groups_is_the_mean_of_what_scipy_says_of_each(rng: np.random.Generator):
@@ -209,14 +167,6 @@ def test_within_groups_is_the_mean_of_what_scipy_says_of_each(rng: np.random.Gen
     assert (interval.n, interval.n_units) == (5, 3)
 
 
-def test_levels_of_groups_do_not_count_within_them(rng: np.random.Generator):
-    """Groups whose means go together, and whose members do not: high over all, null within."""
-    groups = np.repeat(np.arange(10), 40)
-    x, y = 10 * groups + rng.normal(size=(2, 400))
-    assert spearman(x, y) > 0.9
-    assert abs(within_groups(x, y, groups).mean()) < 0.1
-
-
 def test_the_null_is_that_of_independent_ranks(rng: np.random.Generator):
     """Over all: sd 1 / sqrt(n - 1). Within g groups of m: 1 / sqrt(g (m - 1)) of their mean."""
     x, y = rng.normal(size=(2, 400))
@@ -225,15 +175,65 @@ def test_the_null_is_that_of_independent_ranks(rng: np.random.Generator):
     assert shuffled_high(x, y, groups) == pytest.approx(1.96 / np.sqrt(390), rel=0.1)
 
 
-def test_shuffling_keeps_to_the_groups():
-    """Pairs that are alike within a group leave nothing to shuffle there, and much over all."""
-    groups = np.repeat(np.arange(20), 2)
-    x = np.tile([0.0, 1.0], 20)
-    assert shuffled_high(x, x, groups) == pytest.approx(0.4, abs=0.11)  # of 20 coins
-    assert shuffled_high(groups * 1.0, groups * 1.0, groups) is None
+LAYERS, HEADS, GRID = 3, 4, (2, 3)
 
 
-def test_the_seed_alone_decides(rng: np.random.Generator):
-    x, y = rng.normal(size=(2, 40))
-    nulls = [shuffled_high(x, y, np.repeat(np.arange(8), 5), seed=seed) for seed in (0, 0, 1)]
-    assert nulls[0] == nulls[1] != nulls[2]
+def planted(seed: int = 0) -> pd.DataFrame:
+    """A table of one image tower: heads by role and patch, MLPs, biases."""
+    rng, rows = np.random.default_rng(seed), []
+
+    def add(kind: str, head: str, role: str, part: str, pixel: Any = None) -> None:
+        value = float(rng.normal())
+        ends = {"low": value - 0.1, "high": value + 0.1, "n": 9, "n_units": 3}
+        place = {"encoder": "image", "kind": kind, "head": head, "role": role, "part": part}
+        rows.append({**place, "pixel": pixel, "value": value, **ends})
+
+    for layer in range(LAYERS):
+        for head in range(HEADS):
+            name = f"L{layer}H{head}"
+            add("direct by part", name, "-", "value")
+            for role, part in product(("CLS", "left", "right"), ("E", "P", "b")):
+                add("direct", name, role, part)
+        add("direct by part", "direct path", "CLS", f"L{layer} mlp")
+    for pixel in range(GRID[0] * GRID[1]):
+        for head in ("all", "L0H1"):
+            add("direct by patch", head, "-", "value", pixel + 1)
+    return pd.DataFrame(rows).astype({"pixel": "Int64"})
+
+
+def test_roles_of_the_strongest_heads_and_patches_on_their_grid():
+    table = planted()
+    _, _, roles, patches = table_figures(table, "held-out pairs", GRID)
+    parts = table[(table["kind"] == "direct by part") & (table["part"] == "value")]
+    order = parts.loc[parts["value"].abs().sort_values(ascending=False).index, "head"]
+    content, *_ = roles.draw().data
+    assert set(content.y) == set(order.tolist()[:8])
+    assert roles.draw().layout.annotations[0].text == "content E"
+    direct = table[(table["kind"] == "direct") & (table["part"] == "E")]
+    for row in direct[direct["head"].isin(order[:8])].to_dict("records"):
+        place = list(content.y).index(row["head"]), list(content.x).index(row["role"])
+        assert content.z[place] == row["value"]
+    every = patches.draw().data[0]
+    own = table[(table["kind"] == "direct by patch") & (table["head"] == "all")]
+    np.testing.assert_allclose(every.z, own["value"].to_numpy(float).reshape(GRID))
+
+
+def test_points_are_thinned_and_turned_to_the_preferred_side():
+    n = 1000
+    rng = np.random.default_rng(0)
+    pictures = pd.DataFrame(
+        {
+            "picture": [f"picture {i}" for i in range(n)],
+            "order": "a, b",
+            "cluster": 0,
+            "twin": np.arange(n)[::-1],
+            "margin": np.linspace(0, 1, n),
+            "L0H0": -rng.random(n),
+        }
+    )
+    figure = margin_figure(pictures, "L0H0", "left")
+    every, both = figure.draw().data
+    assert len(every.x) == len(both.x) == 400
+    assert min(every.x) >= 0
+    np.testing.assert_allclose(both.y, 0.5)
+    assert len(figure.table) == n

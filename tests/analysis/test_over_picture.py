@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -14,25 +13,23 @@ import torch
 from PIL import Image
 
 import lrinterp.store as store
-from lrinterp import DualEncoder, Examples, Run, load_checkpoint, record
-from lrinterp.analysis.over_picture import (
+from lrinterp import DualEncoder, Examples, Run, record
+from lrinterp.analysis.over_picture import OverPicture, over_picture
+from lrinterp.analysis.over_picture_maps import (
     as_pictures,
-    attention,
     by_gradient,
     key_maps,
     mirrored,
     over_patches,
-    over_picture,
     read_in_last_layer,
 )
-from lrinterp.analysis.over_picture_result import OverPicture
 from lrinterp.analysis.subject import focus
 from lrinterp.axes import Pixels
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, MEANS, term_scores
 from lrinterp.encoders import Preprocessing, Processor
-from lrinterp.result import Metric, NotApplicable, Result
+from lrinterp.report import page
+from lrinterp.result import Metric, NotApplicable, Provenance, Result
 from lrinterp.run import TowerRun
-from lrinterp.scenes.natural import compose, read_relations
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -95,36 +92,6 @@ def test_maps_are_of_the_headline_head_and_the_last_layer(recording, result: Ove
     assert result.n == 24
 
 
-def test_both_pictures_are_shown_as_they_were_read(recording, result: OverPicture):
-    values = recording.inputs["image"].values[[0, 12]].numpy()
-    greys = 255 * (0.2 * values + 0.5)
-    expected = np.clip(greys, 0, 255).transpose(0, 2, 3, 1)
-    assert np.abs(result.pictures - expected).max() <= 0.51
-    assert np.array_equal(result.pictures[0][:, ::-1], result.pictures[1])
-
-
-def test_summary_and_finding_tell_margins_and_shares(result: OverPicture):
-    assert result.metrics["headline_head"].value == "L0H1"
-    margins = [result.metrics[f"margin_{k}"].value for k in ("photograph", "mirror")]
-    assert margins == result.margins.tolist()
-    left = result.maps[0, 1, :, 0].sum()
-    right = result.maps[0, 1, :, 2:].sum()
-    assert result.metrics["left_object_share_mirror"].value == pytest.approx(left)
-    assert result.metrics["right_object_share_mirror"].value == pytest.approx(right)
-    assert f"in the mirror image {left:.3f} and {right:.3f}" in result.finding
-    assert "“ant left bee”" in result.finding
-    assert "chosen by its layout alone" in result.caveats[0]
-
-
-def test_the_table_has_a_row_for_each_map_picture_and_patch(result: OverPicture):
-    frame = result.frame()
-    assert len(frame) == 6 * 2 * 12
-    row = frame[(frame["map"] == result.names[4]) & (frame["picture"] == "mirror image")]
-    row = row[(row["row"] == 2) & (row["column"] == 3)].iloc[0]
-    assert row["value"] == result.maps[4, 1, 1, 2]
-    assert (row["object"], row["unit"]) == ("right", "cosine")
-
-
 def test_a_reloaded_result_draws_the_same(result: OverPicture, tmp_path: Path):
     store.save(result, tmp_path / "result")
     again = store.load(OverPicture, tmp_path / "result")
@@ -151,11 +118,6 @@ def test_halves_stand_for_objects_where_boxes_are_unknown(photographs):
     assert "the first that was recorded" in result.caveats[0]
 
 
-def test_towers_of_tokens_have_no_picture(micro_recording):
-    with pytest.raises(NotApplicable, match="reads tokens, not pictures; see mechanism"):
-        over_picture(micro_recording, positional_gradient=gradient(0, 0))
-
-
 def test_without_a_processor_pixels_cannot_be_shown(photographs):
     recording = record(*photographs, progress=False)
     with pytest.raises(NotApplicable, match="the model has no processor"):
@@ -179,12 +141,6 @@ def test_the_layout_alone_chooses(photographs):
     assert chosen(model, backwards) == [4, 16]
 
 
-def test_where_boxes_are_unknown_the_first_is_taken(photographs):
-    model, examples = photographs
-    unknown = replace(examples, image_pixels=np.full((24, 2), -1))
-    assert chosen(model, unknown) == [0, 12]
-
-
 def test_captions_margins_and_objects(recording, result: OverPicture):
     both, captions = mirrored(recording)
     photograph, mirror = both.tolist()
@@ -201,18 +157,6 @@ def test_captions_margins_and_objects(recording, result: OverPicture):
         float(scores[mirror, other] - scores[mirror, true]),
     ]
     np.testing.assert_allclose(result.margins, expected, atol=1e-6)
-
-
-def test_sides_and_attention_are_those_recorded(recording, result: OverPicture):
-    pictures, _ = mirrored(recording)
-    assert result.side == "object"
-    roles = recording.examples.roles["image"]
-    for side, name in zip(result.sides, ("left", "right"), strict=True):
-        assert np.array_equal(side.reshape(2, 12), roles[name][pictures].numpy()[:, 1:])
-    pattern = recording.site("image", "blocks.1.attn.hook_pattern")
-    rows = attention(recording.at(pictures).towers["image"], 1)
-    np.testing.assert_allclose(rows[1, 1], pattern[pictures[1], 1, 0].numpy())
-    np.testing.assert_allclose(rows.sum(-1), 1, atol=1e-6)
 
 
 def test_photographs_without_mirror_images_have_no_pair(photographs):
@@ -335,19 +279,50 @@ def test_patches_lie_row_by_row_behind_cls():
     assert maps[1, 0, 0] == 14
 
 
-@pytest.mark.realdata
-def test_real_photographs(clip_folder: Path, data_root: Path):
-    """What is shown is the photograph as it was padded and resized, within a grey level."""
-    model: Any = load_checkpoint(clip_folder).model
-    rows = islice(read_relations("nlvr", data_root / "nlvr"), 60)
-    examples = compose(rows, model.processor, model.image.grid, pictures=8)
-    result = over_picture(
-        record(model, examples, progress=False), positional_gradient=gradient(1, 1)
+HOSTILE = "</script><img src=x onerror=alert(1)><b>cat</b>"
+
+
+def made(shares: list[list[float]], name: str = "cat", side: str = "object") -> OverPicture:
+    """Two pictures of 2 x 2 patches, the objects in the lower row, one red patch at the top."""
+    pictures = np.zeros((2, 8, 8, 3), dtype=np.uint8)
+    pictures[0, :4, :4, 0] = pictures[1, :4, 4:, 0] = 255
+    maps = np.zeros((6, 2, 2, 2))
+    maps[:2, :, 1] = shares
+    maps[2:, :, 1] = [[[1.0, -2.0]] * 2, [[0.5, 0.5]] * 2, [[0.1, 0.0]] * 2, [[0.0, -0.3]] * 2]
+    sides = np.zeros((2, 2, 2, 2), dtype=bool)
+    sides[0, :, 1, 0] = sides[1, :, 1, 1] = True
+    return OverPicture(
+        pictures=pictures,
+        maps=maps,
+        sides=sides,
+        side=side,
+        objects=(name, "dog"),
+        captions=(f"a {name} to the left of a dog", f"a {name} to the right of a dog"),
+        margins=np.array([0.25, -0.125]),
+        from_cls=np.array([0.05, 0.0]),
+        head="L3H1",
+        layers=4,
+        n=8,
     )
-    preprocessing = model.processor.preprocessing
-    again = preprocessing.processor(list(result.pictures), return_tensors="np")["pixel_values"]
-    pixels = examples.image.values.numpy()
-    nearest = np.abs(pixels[:, None] - again[None, :1]).max((2, 3, 4)).min()
-    assert nearest <= 1 / 255 / min(preprocessing.std)
-    assert result.sides.any((2, 3)).all()
-    assert set(result.captions[0].split()) - set(result.captions[1].split()) == {"left"}
+
+
+def layout(figure: Any) -> Any:
+    return figure.draw().layout
+
+
+def test_objects_are_outlined_only_where_they_are_known():
+    known, halves = made([[0.2, 0.4]] * 2), made([[0.2, 0.4]] * 2, side="half")
+    shapes = [shape.x0 for shape in layout(known.figures()[2]).shapes]
+    assert shapes == [0.5, 0.5, 1.5, 1.5] * 2
+    assert not layout(halves.figures()[2]).shapes
+
+
+def test_hostile_names_stay_data_on_a_page():
+    """Whatever an object is called, the page has the same elements."""
+    pages = [
+        page({"over_picture": made([[0.2, 0.4]] * 2, name)}, Provenance(checkpoint="c"))
+        for name in ("cat", HOSTILE)
+    ]
+    assert "onerror=alert(1)" in pages[1]
+    for tag in ("<img", "<b>", "</script"):
+        assert pages[0].count(tag) == pages[1].count(tag)

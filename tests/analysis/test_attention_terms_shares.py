@@ -5,22 +5,19 @@ shares against a loop over parts, planted writers.
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
 
 from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset, record
+from lrinterp.analysis.attention_terms_figures import parts_figure
 from lrinterp.analysis.attention_terms_shares import (
-    BIAS,
-    Part,
-    few_rows,
+    Scored,
     nine_terms,
     part_shares,
-    position_names,
     share_rows,
 )
-from lrinterp.axes import Tokens
-from lrinterp.decomposition import embedding_in, part_names, score_terms
 from lrinterp.stats import Units
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -44,35 +41,15 @@ def test_shares_are_ratios_of_sums_with_intervals_over_units():
     assert (rows[0]["n"], rows[0]["n_units"]) == (4, 2)
 
 
-def test_terms_of_the_first_layer_are_those_of_the_weights(left_right):
-    part = Part.of(left_right, "text")
-    for gauge in ("canonical", "raw"):
-        space = embedding_in(part.run.tower, left_right.examples.occurs["text"], gauge)
-        assert isinstance(part.run.inputs, Tokens)
-        expected = score_terms(part.run.tower, part.run.inputs, space)[:, :, :, 0]
-        seen = part.run.streams.seen[:, None].expand_as(expected[0])
-        found, _ = nine_terms(part, 0, gauge)
-        torch.testing.assert_close(found[:, seen], expected[:, seen], atol=1e-4, rtol=1e-4)
-
-
 def test_the_error_sees_one_wrong_number_in_any_chunk(
     micro_recording, monkeypatch: pytest.MonkeyPatch
 ):
-    part = Part.of(micro_recording, "image")
+    part = Scored.of(micro_recording, "image")
     monkeypatch.setattr("lrinterp.analysis.attention_terms_shares.CHUNK", 4)
     assert nine_terms(part, 0, "canonical")[1] < 1e-6
     part.run.sites["blocks.0.attn.hook_attn_scores"][-1, 1, 2, 3] += 6
     largest = float(part.run.cache["attn_scores", 0].abs().max())
     assert nine_terms(part, 0, "raw")[1] == pytest.approx(6 / largest, rel=1e-4)
-
-
-def test_positions_are_counted_from_one_behind_cls(micro_recording, photographs):
-    row = Part.of(micro_recording, "image")
-    assert position_names(row, 4) == ["CLS", "1", "2", "3"]
-    grid = Part.of(record(*photographs), "image")
-    names = position_names(grid, 13)
-    assert names[:6] == ["CLS", "1,1", "1,2", "1,3", "1,4", "2,1"]
-    assert len(names) == 13
 
 
 def small(**changes) -> tuple[DualEncoder, Examples]:
@@ -92,7 +69,7 @@ def small(**changes) -> tuple[DualEncoder, Examples]:
 def test_shares_against_a_loop_over_recorded_parts(tower: str):
     """Each part by its own hook, in float64, one example and head at a time."""
     model, examples = small()
-    part = Part.of(record(model, examples), tower)
+    part = Scored.of(record(model, examples), tower)
     rows, error = part_shares(part, 1, by_head=True)
     found = {(row["head"], row["term"]): row["value"] for row in rows}
     assert error < 1e-5
@@ -127,42 +104,47 @@ def test_shares_against_a_loop_over_recorded_parts(tower: str):
         assert found[1, name] == pytest.approx(value / variance, abs=1e-4)
 
 
-def test_shares_sum_to_one_by_head_and_over_all():
-    model, examples = small()
-    rows, _ = part_shares(Part.of(record(model, examples), "image"), 1, by_head=True)
-    for head in (0, 1, None):
-        own = [row["value"] for row in rows if row["head"] == head]
-        assert len(own) == len(part_names(model.image, 1)) + 1
-        assert sum(own) == pytest.approx(1, abs=1e-5)
-        assert rows[0]["n_units"] == 3
-    assert {row["value"] for row in rows if row["term"] == BIAS} == {0}
-
-
 def test_a_head_that_writes_nothing_has_no_share_and_the_one_that_writes_all_has_it():
     model, examples = small(normalization="none")
     block = model.image.blocks[0]
     block.attn.W_O.data[0] = 0
     block.mlp.W_out.data[:] = 0
     block.attn.W_O.data[1] *= 100
-    rows, _ = part_shares(Part.of(record(model, examples), "image"), 1, by_head=False)
+    rows, _ = part_shares(Scored.of(record(model, examples), "image"), 1, by_head=False)
     share = {row["term"]: row["value"] for row in rows}
     assert share["L0H0"] == share["L0 mlp"] == 0
     assert share["L0H1"] > 0.8
 
 
-def test_many_rows_are_left_to_all_heads_together():
-    model, _ = small()
-    assert few_rows(model)
-    model.image.cfg.n_heads = 500  # only counted
-    assert not few_rows(model)
-
-
 def test_rows_of_few_examples_are_those_of_all(monkeypatch: pytest.MonkeyPatch):
     model, examples = small()
-    part = Part.of(record(model, examples), "text")
+    part = Scored.of(record(model, examples), "text")
     whole, error = part_shares(part, 1, by_head=False)
     monkeypatch.setattr("lrinterp.analysis.attention_terms_shares.CHUNK", 7)
     pieces, again = part_shares(part, 1, by_head=False)
     first, second = ([row["value"] for row in rows] for rows in (whole, pieces))
     np.testing.assert_allclose(first, second, atol=1e-6)
     assert again == pytest.approx(error, rel=1)
+
+
+def written(layers: int) -> pd.DataFrame:
+    """Every part of a tower with one head a layer, 0.25 each."""
+    rows = []
+    for layer in range(layers):
+        below = [name for k in range(layer) for name in (f"L{k}H0", f"L{k} b_O", f"L{k} mlp")]
+        for name in ("embed", "pos", "ln_pre.b", *below, "bias"):
+            place = {"encoder": "image", "layer": layer, "head": None, "term": name}
+            rows.append({**place, "value": 0.25})
+    return pd.DataFrame(rows)
+
+
+def test_few_layers_show_every_part_and_many_show_sums():
+    few = parts_figure(written(3)).draw().data[0]
+    parts = ["L0H0", "L0 b_O", "L0 mlp", "L1H0", "L1 b_O", "L1 mlp"]
+    assert list(few.x) == ["embed", "pos", "ln_pre.b", *parts, "bias"]
+    assert list(few.y) == ["L0", "L1", "L2"]
+    many = parts_figure(written(6)).draw().data[0]
+    assert list(many.x)[:5] == ["embed", "pos", "ln_pre.b", "L0 heads", "L0 MLP"]
+    assert list(many.x)[-1] == "bias"
+    assert many.z[5].tolist()[3:5] == [0.5, 0.25]  # a head and its output bias are one
+    assert pd.isna(many.z[0]).tolist() == [*[False] * 3, *[True] * 10, False]

@@ -1,26 +1,14 @@
 """Maps lie as the picture does; lines are those of the headline's layer."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from lrinterp import record
-from lrinterp.analysis.positional_gradient_figures import gradient_figures
 from lrinterp.analysis.positional_gradient import PositionalGradient, positional_gradient
-from lrinterp.result import Figure, Metric
+from lrinterp.analysis.positional_gradient_shown import gradient_figures
+from lrinterp.result import Metric
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def drawn(figure: Figure) -> Any:
-    """The plot of a figure."""
-    return figure.draw()
-
-
-def traces(figure: Figure) -> Any:
-    """The panels of a plot."""
-    return drawn(figure).data
 
 
 @pytest.fixture
@@ -32,33 +20,19 @@ def on_patches(photographs, losing) -> PositionalGradient:
 
 def test_the_map_has_the_picture_s_orientation(on_patches: PositionalGradient):
     figure = {f.key: f for f in gradient_figures(on_patches)}["map"]
-    plot = traces(figure)[0]
+    plot = figure.draw().data[0]
     assert (list(plot.x), list(plot.y)) == (["1", "2", "3", "4"], ["1", "2", "3"])
     rows = on_patches.headline_rows.query("head == 'L1H0'")
     values = rows.sort_values("pixel")["value"].to_numpy().reshape(3, 4)
     np.testing.assert_allclose(plot.z, values - values.mean(), atol=1e-9)
-    assert drawn(figure).layout.yaxis.autorange == "reversed"  # the first row on top
-    assert "L1H0" in figure.title
+    assert figure.draw().layout.yaxis.autorange == "reversed"  # the first row on top
 
 
 def test_slopes_of_all_heads_in_both_directions(on_patches: PositionalGradient):
     figure = {f.key: f for f in gradient_figures(on_patches)}["slopes"]
-    right, down = traces(figure)
+    right, down = figure.draw().data
     for layer in (0, 1):
         for head in (0, 1):
             fit = on_patches.fit_of(head, layer=layer)
             assert right.z[layer, head] == pytest.approx(fit["slope"])
             assert down.z[layer, head] == pytest.approx(fit["slope_y"])
-
-
-def test_gains_of_all_heads(on_patches: PositionalGradient):
-    figure = {f.key: f for f in gradient_figures(on_patches)}["gain"]
-    fit = on_patches.fit_of(1, layer=1)
-    assert traces(figure)[0].z[1, 1] == pytest.approx(fit["attention_gain"])
-    assert {"low", "high"} <= set(figure.table)
-
-
-def test_a_row_of_pixels_keeps_its_lines_and_bars(micro_recording, losing):
-    needed = {(0, 0): Metric(value=0.2, low=0.1, high=0.3)}
-    result = positional_gradient(micro_recording, term_ablation=losing(needed))
-    assert [f.key for f in gradient_figures(result)] == ["rows-canonical", "rows-raw", "gain"]

@@ -10,16 +10,10 @@ import torch
 from torch import Tensor
 
 from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
-from lrinterp.analysis.attribution import rows as rows_module
-from lrinterp.analysis.similarity_attribution_rows import Apart, all_apart
-from lrinterp.analysis.similarity_attribution_rows import (
-    WAYS,
-    margin_metrics,
-    margin_rows,
-    role_masks,
-    summands,
-)
+from lrinterp.analysis import similarity_attribution_rows as rows_module
 from lrinterp.analysis.contrast import Contrast, contrasts
+from lrinterp.analysis.similarity_attribution_path import TakenApart, all_apart
+from lrinterp.analysis.similarity_attribution_rows import WAYS, margin_metrics, margin_rows
 from lrinterp.decomposition import TERMS
 from lrinterp.decomposition.margin_parts import VALUE_PARTS
 from lrinterp.stats import LINEAR, mean_interval
@@ -30,7 +24,7 @@ TOWERS = ("image", "text")
 SUMS = ("direct", "direct by part", "direct by group")
 
 
-class Case(Apart):
+class Case(TakenApart):
     """One tower, taken apart."""
 
     @property
@@ -103,27 +97,6 @@ def test_roles_and_value_parts_against_loops(every, tower: str):
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_what_stands_beside_the_heads(every, tower: str):
-    parts, table = every[tower].parts, every[tower].table
-    value = {n: x.mean() for n, x in zip(parts.names, parts.parts, strict=True)}
-    others = [name for name in parts.names if name not in parts.heads]
-    pooled = {"image": "CLS", "text": "EOT"}[tower]
-    beside = table[table["head"] == "direct path"]
-    assert set(beside["role"]) == {pooled}
-    by_part = beside[beside["kind"] == "direct by part"].set_index("part")["value"]
-    assert by_part.to_dict() == pytest.approx({name: value[name] for name in others})
-    direct = beside[beside["kind"] == "direct"].set_index("part")["value"]
-    assert direct["E"] == pytest.approx(value["embed"])
-    assert direct["b_O"] == pytest.approx(sum(value[n] for n in others if n.endswith(" b_O")))
-    mlps = [name for name in others if name.endswith(" mlp")]
-    rest = ["b_O", "b_U", *(["ln_final.b"] if "ln_final.b" in others else [])]
-    assert sorted(direct.index) == sorted(["E", "P", *mlps, *rest])
-    groups = table[table["kind"] == "direct by group"].set_index("part")["value"]
-    assert list(groups.index) == ["heads", *(["MLPs"] if mlps else []), "embedding", "biases"]
-    assert groups.get("MLPs", 0) == pytest.approx(sum(value[name] for name in mlps))
-
-
-@pytest.mark.parametrize("tower", TOWERS)
 def test_rows_through_attention_add_up_to_what_attention_makes(one_layer, tower: str):
     path, table = one_layer[tower].path, one_layer[tower].table
     margins = table[table["kind"] == "margin"].set_index("part")["value"]
@@ -190,17 +163,6 @@ def test_weak_heads_are_not_divided_where_the_table_would_grow(deep, monkeypatch
     assert patches["head"].nunique() == 2  # all heads and the strongest
 
 
-def test_keys_without_a_role_are_not_lost(one_layer):
-    contrast, parts = one_layer["image"].contrast, one_layer["image"].parts
-    few = {k: contrast.roles[k] for k in ("CLS", "left", "right")}
-    masks = role_masks(few, parts)
-    np.testing.assert_array_equal(masks["elsewhere"], contrast.roles["background"])
-    direct = [values for name, values in summands(parts, masks, "CLS") if name["kind"] == "direct"]
-    np.testing.assert_allclose(np.sum(direct, 0), parts.margin, atol=1e-6)
-    for case in one_layer.values():  # padding is attended by nobody
-        assert "elsewhere" not in role_masks(case.contrast.roles, case.parts)
-
-
 def test_positions_of_two_roles_count_once(deep):
     """A contrast marks what plays a role in either picture; here only the clean one counts."""
     image = deep["image"]
@@ -217,17 +179,6 @@ def test_positions_of_two_roles_count_once(deep):
     first = plain[(plain["kind"] == "direct") & (plain["role"] == "first")]["value"].sum()
     assert shared == pytest.approx(first)
     assert (direct[direct["role"] == "again"]["value"] == 0).all()
-
-
-@pytest.mark.parametrize("tower", TOWERS)
-def test_content_position_and_bias_by_role_are_a_head(every, tower: str):
-    """Summed over roles and parts of the value, a head of any layer gets back its own part."""
-    parts, table = every[tower].parts, every[tower].table
-    direct = table[(table["kind"] == "direct") & table["part"].isin(VALUE_PARTS)]
-    summed = direct[direct["head"].isin(parts.heads)].groupby("head")["value"].sum()
-    for head in parts.heads:
-        expected = parts.parts[parts.names.index(head)].mean()
-        assert summed[head] == pytest.approx(expected, abs=1e-9)
 
 
 GROUPS = tuple(f"margin_by_{name}" for name in ("heads", "mlps", "embedding", "biases"))
