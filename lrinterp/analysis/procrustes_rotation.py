@@ -15,7 +15,7 @@ import torch
 from einops import einsum
 from jaxtyping import Float, Int
 from numpy.linalg import norm
-from scipy.linalg import orthogonal_procrustes
+from scipy.linalg import orth, orthogonal_procrustes
 
 from lrinterp.analysis.subject import HELD_OUT, NEITHER, TRAINED
 from lrinterp.encoders import Tower
@@ -137,12 +137,6 @@ def nearest(moved: Rows, targets: Rows) -> Float[np.ndarray, "label"]:
     return best.diagonal() / best.sum(1)
 
 
-def span_of(rows: Rows) -> Float[np.ndarray, "d direction"]:
-    """An orthonormal basis of the span of some rows."""
-    _, size, right = np.linalg.svd(rows, full_matrices=False)
-    return right[size > ROUNDING * size[0]].T
-
-
 def shuffles(n: int, seed: int) -> Int[np.ndarray, "order item"]:
     """Random orders of n items, none of them the order they have."""
     rng = np.random.default_rng(seed)
@@ -172,7 +166,7 @@ class Labels:
     @cached_property
     def spans(self) -> list[Float[np.ndarray, "d direction"]]:
         """Of each tower a basis of what the trained labels span."""
-        return [span_of(rows[self.of(TRAINED)]) for rows in self.centred]
+        return [orth(rows[self.of(TRAINED)].T, rcond=ROUNDING) for rows in self.centred]
 
     def table(self, words: tuple[str, ...]) -> pd.DataFrame:
         """Cosines of every label of the fit and of the test, in both directions."""

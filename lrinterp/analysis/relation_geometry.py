@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -216,15 +215,16 @@ def summary(
     and the captions are what must be the same where two are paired.
     """
     found = {}
-    for axis, (key, measure) in product(grid.axes, KEYS.items()):
-        row = last_rows(table, axis)[measure]
-        sample = samples.get(f"{axis}/{measure}")
-        about = {"examples": grid.fingerprint, "sample": sample} if sample else {}
-        found[f"{axis}_{key}"] = Metric.of(
-            row, estimator="ratio" if measure in RATIOS else "mean", unit="object", **about
-        )
-        for end, column in NULL.items() if key == "consistency" else ():
-            found[f"{axis}_{key}_{end}"] = Metric(value=row[column])
+    for axis in grid.axes:
+        rows = last_rows(table, axis)
+        for key, measure in KEYS.items():
+            sample = samples.get(f"{axis}/{measure}")
+            about = {"examples": grid.fingerprint, "sample": sample} if sample else {}
+            kind = "ratio" if measure in RATIOS else "mean"
+            own = Metric.of(rows[measure], estimator=kind, unit="object", **about)
+            found[f"{axis}_{key}"] = own
+            for end, column in NULL.items() if key == "consistency" else ():
+                found[f"{axis}_{key}_{end}"] = Metric(value=rows[measure][column])
     return found
 
 

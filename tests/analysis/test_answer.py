@@ -50,7 +50,7 @@ def answer_with(
     known = {word: scalar(value, half) for word, value in (templates or {}).items()}
     known = known or {"left": order}
     return Answer(
-        numbers=dict(numbers),
+        metrics=dict(numbers),
         span=span,
         widest=span,
         has_gradient=span > 0.1,
