@@ -93,27 +93,6 @@ def test_shares_sum_to_one_and_the_split_to_its_terms(left_right_results):
         assert (share[["Eb", "Pb", "bb"]] == 0).all()
 
 
-def test_shares_of_the_micro_model_by_hand(micro_recording):
-    """Canonical rows: content is 6 on CLS and objects, 4 on background, position 0, -2, 0, 2."""
-    frame = attention_terms(micro_recording).frame()
-    part = frame[(frame["encoder"] == "image") & (frame["gauge"] == "canonical")]
-    covariance = {"content": 0.0, "position": 0.0}
-    for place in ((0, 1), (0, 2), (1, 2)):  # two objects on three pixels
-        content = np.array([6.0, *(6 if pixel in place else 4 for pixel in range(3))])
-        position = np.array([0.0, -2, 0, 2])
-        whole = content + position - (content + position).mean()
-        covariance["content"] += (content - content.mean()) @ whole
-        covariance["position"] += (position - position.mean()) @ whole
-    share = part[part["head"] == 0].set_index("term")["share"]
-    total = sum(covariance.values())
-    assert share["EE+PE+bE"] == pytest.approx(covariance["content"] / total)
-    assert share["EP+PP+bP"] == pytest.approx(covariance["position"] / total)
-    assert share["EP"] == pytest.approx(share["bP"])
-    assert share["PP"] == 0
-    heads = [part[part["head"] == head]["share"].to_numpy() for head in (0, 1)]
-    np.testing.assert_allclose(*heads)
-
-
 def test_mean_rows_of_the_micro_model_by_hand(micro_recording):
     rows = attention_terms(micro_recording).rows
     part = rows.query("encoder == 'image' and gauge == 'canonical' and head == 'L0H0'")

@@ -39,28 +39,6 @@ def test_the_micro_model_by_hand(micro_mechanism: Mechanism):
     np.testing.assert_allclose(micro_mechanism.margins, [1 - other, 0], atol=1e-6)
 
 
-def test_terms_add_up_to_the_centred_scores(left_right, left_right_results):
-    result = left_right_results["mechanism"]
-    head = int(result.heads[0][-1])
-    examples = left_right.examples
-    row = next(
-        i
-        for i in examples.where("unseen_pair")
-        if [examples.words["image"][t] for t in examples.image.ids[i].tolist()] == [*result.words]
-    )
-    scores = left_right.cache["image"]["attn_scores", 0][row, head, 0].double().numpy()
-    np.testing.assert_allclose(result.terms.sum(0), scores - scores.mean(), atol=1e-4)
-    pattern = left_right.cache["image"]["pattern", 0][row].numpy()
-    order = [int(name[-1]) for name in result.heads]
-    np.testing.assert_allclose(result.pattern[0], pattern[order, 0], atol=1e-5)
-    np.testing.assert_allclose(result.squares, pattern[order], atol=1e-6)
-    left, right = result.caption.split(" is on the left of ")
-    text = {caption: i for i, caption in enumerate(examples.caption_text)}
-    true, swap = text[result.caption], text[f"{right} is on the left of {left}"]
-    expected = left_right.scores[row, true] - left_right.scores[row, swap]
-    assert result.margins[0] == pytest.approx(float(expected), abs=1e-5)
-
-
 def test_the_ablated_row_is_the_softmax_of_the_flattened_scores(left_right_results):
     """Key-position is what the canonical EP, PP and bP rows add; its mean on CLS is its own."""
     result = left_right_results["mechanism"]

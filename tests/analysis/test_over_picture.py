@@ -25,7 +25,6 @@ from lrinterp.analysis.over_picture_maps import (
 )
 from lrinterp.analysis.subject import focus
 from lrinterp.axes import Pixels
-from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, MEANS, term_scores
 from lrinterp.encoders import Preprocessing, Processor
 from lrinterp.report import page
 from lrinterp.result import Metric, NotApplicable, Provenance, Result
@@ -194,22 +193,6 @@ def test_content_and_position_are_the_score_but_for_a_constant(recording, two, p
     np.testing.assert_allclose(rest, rest[:, :1].repeat(13, axis=1), atol=1e-5)
     assert np.ptp(content[:, 1:]) > 1e-2
     assert np.ptp(position[:, 1:]) > 1e-3
-
-
-def test_position_is_the_mean_over_all_pictures_not_over_the_two(recording, two):
-    whole = recording.towers["image"]
-    split = whole.streams.split(1, MEANS)
-    sides = [
-        term_scores(whole.tower, 1, split, terms, whole.inputs.pool)
-        for terms in (KEY_CONTENT, KEY_POSITION)
-    ]
-    maps = key_maps(two, (1, 0))
-    for ours, side in zip(maps, sides, strict=True):
-        row = side[TWO, 0, 0].double().numpy()
-        centred = row - row[:, 1:].mean(1, keepdims=True)
-        np.testing.assert_allclose(ours, centred, atol=1e-5)
-    alone = key_maps(whole.of(TWO), (1, 0))
-    assert np.abs(alone[1] - maps[1]).max() > 1e-3
 
 
 def test_what_is_read_adds_up_to_the_heads_of_the_last_layer(two, direction):

@@ -87,19 +87,6 @@ def test_the_micro_model_by_hand(micro, micro_examples):
     assert canonical[["pixel", "value"]].to_numpy().tolist() == [[1, 1], [2, 0], [3, -1]]
 
 
-def test_attention_gained_by_the_micro_model_by_hand(micro_recording):
-    """Scores of cat, ., dog are 12 on CLS, then content 8 + 2 p: weights of e^2 a pixel."""
-    gains = []
-    for left, right in ((0, 1), (0, 2), (1, 2)):
-        content = [8 if pixel in (left, right) else 6 for pixel in range(3)]
-        scores = np.array([12, *(c + 2 * (p + 1) for p, c in enumerate(content))])
-        weights = np.exp(scores) / np.exp(scores).sum()
-        gains.append(weights[right + 1] - weights[left + 1])
-    gain = gradient_of(micro_recording).metrics["right_object_attention_gain"]
-    assert gain.value == pytest.approx(np.mean(gains), rel=1e-5)
-    assert (gain.n, gain.n_units, gain.low) == (6, 2, None)
-
-
 @pytest.mark.parametrize("slope", [0.5, -0.3])
 def test_a_planted_gradient_is_found_with_its_sign_and_stands_out(slope: float):
     model, scenes = small()

@@ -22,7 +22,6 @@ from lrinterp.analysis.positional_gradient_rows import (
     untrained_null,
 )
 from lrinterp.analysis.subject import is_large
-from lrinterp.decomposition import GAUGES
 from lrinterp.result import Metric, Result
 from lrinterp.run import Run, record
 
@@ -49,22 +48,6 @@ def slope_of(row) -> float:
 def rows_of(model: DualEncoder, examples: Examples) -> LayerRows:
     """All rows of the image tower on these pictures."""
     return tower_rows(record(model, examples, progress=False).streams["image"])
-
-
-def test_the_first_layer_is_that_of_the_weights():
-    """Raw key-position of CLS by hand: (E_q + P_q) W_Q + b_Q times P W_K, without the stream."""
-    model, examples, _ = small(std_W_pos=0.5)
-    tower, found = model.image, rows_of(model, examples)
-    attn = tower.blocks[0].attn
-    query = (tower.W_E[examples.image.values[0, 0]] + tower.W_pos[0]) @ attn.W_Q + attn.b_Q
-    keys = tower.W_pos[1:] @ attn.W_K
-    expected = torch.einsum("hpd,hd->hp", keys, query) / np.sqrt(8)
-    rows = found[0, "raw", WHOLE]
-    np.testing.assert_allclose(rows, expected.detach().numpy(), atol=1e-6)
-    centred = rows - rows.mean(1, keepdims=True)
-    canonical = found[0, "canonical", WHOLE]
-    np.testing.assert_allclose(canonical - canonical.mean(1, keepdims=True), centred, atol=1e-5)
-    assert {gauge for _, gauge, _ in found} == set(GAUGES)
 
 
 def test_rows_of_the_second_layer_against_a_loop_in_float64():

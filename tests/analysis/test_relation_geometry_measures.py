@@ -17,7 +17,6 @@ from lrinterp.analysis.relation_geometry_measures import (
 )
 from lrinterp.stats import COSINE, Units
 
-TWO = (("cat", "dog"), ("hat", "jar"))
 PAIRS, ORDERS, TEMPLATES, WIDTH = 60, 2, 3, 40
 NAMES = tuple((f"a{i}", f"b{i}") for i in range(PAIRS))
 NOISE = 0.5

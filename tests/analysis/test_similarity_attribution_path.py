@@ -1,33 +1,28 @@
 """The path of attention by hand, against hooks and autograd, and the direct parts of one layer."""
 
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from lrinterp import DualEncoder, Edit, Run, Scenes, Split, World, preset, record
+from lrinterp import DualEncoder, Edit, Scenes, Split, World, preset, record
 from lrinterp.analysis import similarity_attribution_path as path_module
-from lrinterp.analysis.contrast import Contrast, contrasts, over_templates
+from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.analysis.similarity_attribution import similarity_attribution
 from lrinterp.analysis.similarity_attribution_path import (
     AttentionPath,
     ScoreSpace,
     TakenApart,
-    all_apart,
     why_no_path,
 )
-from lrinterp.decomposition import TERMS, embedding_in
-from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
+from lrinterp.decomposition import TERMS
 from lrinterp.run import under
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 TOWERS = ("image", "text")
-ROLES = {"image": ("background", "left"), "text": ("words", "second")}
 
 
 def random_contrasts(seed: int = 0, **changes) -> dict[str, Contrast]:
@@ -65,68 +60,6 @@ def space_of(contrast: Contrast) -> ScoreSpace:
 
 def path_of(contrast: Contrast) -> AttentionPath:
     return AttentionPath.of(contrast.clean.streams, contrast.direction)
-
-
-def parts_of(contrast: Contrast) -> MarginParts:
-    return MarginParts.of(contrast.clean.streams, contrast.direction)
-
-
-def before_norm(contrast: Contrast) -> Tensor:
-    """The embedding before it is divided by its length, by the tower itself."""
-    tower, tokens = contrast.recording.model.towers[contrast.tower], contrast.inputs[0]
-    residual = tower(tokens.ids, stop_at_layer=1)
-    return tower.unembed(residual[torch.arange(len(tokens)), tokens.pool])
-
-
-@pytest.mark.parametrize("tower", TOWERS)
-@pytest.mark.parametrize("seed", [0, 1])
-def test_parts_add_up_to_the_margin_of_a_random_model(tower: str, seed: int):
-    contrast = random_contrasts(seed)[tower]
-    found, path = parts_of(contrast), path_of(contrast)
-    margins = contrast.margins().numpy()
-    assert np.abs(margins).max() > 0.1
-    for whole in (found.whole, found.margin, path.margin):
-        np.testing.assert_allclose(whole, margins, atol=1e-12)
-    idle = tower == "image"  # CLS stands at one place only, which folds into its token
-    assert (found.parts[1] == 0).all() == idle
-    assert (found.names[1], found.names[-2:]) == ("pos", ("L0 b_O", "b_U"))
-    for part in (*np.delete(found.parts, 1, 0), *found.by_key):
-        assert np.abs(part).max() > 1e-3
-
-
-def added(more: Tensor, activation: Tensor, hook: object) -> Tensor:
-    return activation + more
-
-
-@pytest.mark.parametrize("tower", TOWERS)
-@pytest.mark.parametrize("part", VALUE_PARTS)
-def test_a_part_is_what_is_lost_without_it(tower: str, part: str):
-    """Zeroing part of a value by a hook moves v . w / |v|, |v| as it was, by its contribution."""
-    contrast = random_contrasts()[tower]
-    model, tokens = contrast.recording.model.towers[tower], contrast.inputs[0]
-    space = embedding_in(model, contrast.recording.examples.occurs[tower], "canonical")
-    attn = model.blocks[0].attn
-    E = space.W_E[tokens.ids]
-    P = space.W_pos[: tokens.ids.shape[1]].expand_as(E)
-    value = {
-        "E": torch.einsum("nkm,hmd->nkhd", E, attn.W_V),
-        "P": torch.einsum("nkm,hmd->nkhd", P, attn.W_V),
-        "b": attn.b_V.expand(*tokens.ids.shape, *attn.b_V.shape),
-    }[part]
-    by_key = parts_of(contrast).by_key[VALUE_PARTS.index(part)]
-    with torch.no_grad():
-        whole = before_norm(contrast)
-        for head, role in ((0, ROLES[tower][0]), (2, ROLES[tower][1])):
-            removed = torch.zeros_like(value)
-            where = contrast.roles[role]
-            removed[:, :, head] = -value[:, :, head] * where[..., None]
-            hook = ("blocks.0.attn.hook_v", partial(added, removed))
-            with model.hooks(fwd_hooks=[hook]):
-                without = before_norm(contrast)
-            lost = ((whole - without) * contrast.direction).sum(-1) / whole.norm(dim=-1)
-            expected = (by_key[head] * where.numpy()).sum(-1)
-            np.testing.assert_allclose(lost.numpy(), expected, atol=1e-12)
-            assert np.abs(expected).max() > 1e-4
 
 
 @pytest.mark.parametrize("tower", TOWERS)
@@ -226,31 +159,6 @@ def test_other_towers_are_refused_with_a_reason(changes: dict, tower: str, reaso
         assert why_no_path(tower_of_one_layer) is None
     other = DualEncoder.build(replace(config, **changes), sizes, 0).towers[tower]
     assert reason in str(why_no_path(other))
-
-
-def toy(**encoder: Any) -> Run:
-    """An untrained model of a small world."""
-    split = Split(n_pair=3, n_val=2, positions_per_label=3, layouts_per_pair=4)
-    scenes = Scenes(World(n_pixels=5, n_labels=6), split)
-    sizes = {"d_model": 16, "n_heads": 2, "d_head": 8, "d_embed": 8}
-    model = DualEncoder.build(preset("minimal", **sizes | encoder), scenes.sizes, 0)
-    return record(model, scenes.examples(["unseen_pair"]))
-
-
-@pytest.mark.parametrize(
-    ("setting", "value", "reason"),
-    [
-        ("normalization_type", "RMS", "normalization RMS is not linear"),
-        ("positional_embedding_type", "rotary", "positions enter by rotary"),
-    ],
-)
-def test_towers_that_are_no_such_sum_are_left_out(setting: str, value: str, reason: str):
-    """The configuration says so, and nothing of the tower is run."""
-    pairs = over_templates(toy(), 20, 0)
-    setattr(pairs[0].recording.model.image.cfg, setting, value)
-    found, notes = all_apart(pairs)
-    assert set(found) == {"text"}
-    assert notes[0].startswith(f"The image tower is left out: {reason}")
 
 
 def test_a_random_clip_is_taken_apart(photographs):

@@ -17,7 +17,6 @@ from lrinterp.analysis.subject import (
     random_twins,
     sides_of,
     typical,
-    untrained,
 )
 from lrinterp.result import NotApplicable
 
@@ -43,27 +42,6 @@ def test_a_tower_that_cannot_be_split_is_named(micro, micro_examples):
     micro.text.cfg.normalization_type = "RMS"
     with pytest.raises(NotApplicable, match="the text tower cannot be decomposed: normalization"):
         decomposable(recording, "text")
-
-
-def test_an_untrained_twin_comes_from_the_recipe_alone(micro):
-    scenes = Scenes(
-        World(n_pixels=3, n_labels=4),
-        Split(n_pair=2, n_val=2, layouts_per_pair=1, positions_per_label=2),
-    )
-    config = preset("minimal", d_model=4, n_heads=2, d_head=2, d_embed=4)
-    model = DualEncoder.build(config, scenes.sizes, 0)
-    torch.manual_seed(0)
-    state = torch.get_rng_state()
-    first, again, other = (untrained(model, seed) for seed in (1, 1, 2))
-    assert torch.equal(torch.get_rng_state(), state)
-    assert first is not None
-    assert again is not None
-    assert other is not None
-    assert torch.equal(first.image.W_E, again.image.W_E)
-    assert not torch.equal(first.image.W_E, other.image.W_E)
-    assert not torch.equal(first.image.W_E, model.image.W_E)
-    assert first.sizes == model.sizes
-    assert untrained(micro, 1) is None
 
 
 def test_random_twins_are_fresh_where_there_is_a_recipe_and_else_scrambled(micro, monkeypatch):
