@@ -93,7 +93,32 @@ class OverPicture(Result):
     @property
     def caveats(self) -> tuple[str, ...]:
         """One picture; direct and first-order attribution; the convention of position."""
-        return notes(self)
+        chosen = "the first that was recorded, for the examples do not say where its objects are"
+        size = ""
+        if self.side == "object":
+            chosen = (
+                "chosen by its layout alone (objects nearest to a quarter and three quarters of "
+                "the width)"
+            )
+            size = "; a larger object covers more patches and gets more for that alone"
+        rest = self.margins - self.maps[4].sum((1, 2)) - self.from_cls
+        whole, unread = (
+            " and ".join(signed(x, 4) for x in v.tolist()) for v in (self.margins, rest)
+        )
+        return (
+            f"One picture, {chosen}, not by its result; the numbers over all pictures are in the "
+            f"other sections. A share is the sum over the patches of a side{size}.",
+            f"Key-position is a convention: the mean of the stream over all {self.n} recorded "
+            "pictures at a patch's place, relative to the mean over the patches. What most "
+            "pictures show in one place counts to it, and key-content is all the rest. Every photograph is "
+            "recorded with its mirror image, so that on average both sides show the same.",
+            f"What the last layer reads is direct: of the margins, {whole}, the heads of layer "
+            f"{self.layers - 1} read all but {unread} from patches and CLS. What earlier layers "
+            "have carried from one patch to another counts where it was read, not where it was "
+            "shown.",
+            "The gradient map is a first-order estimate of what patching would do, one patch at a "
+            "time; it misses what bends on the way, and patches that act together.",
+        )
 
     def frame(self) -> pd.DataFrame:
         """One row for each map, picture and patch; rows and columns counted from 1."""
@@ -185,33 +210,6 @@ def preference(result: OverPicture) -> str:
     favoured = result.objects[0 if first == "left" else -1]
     what = "same half" if result.side == "half" else favoured
     return f"The {what} gets more on either side, which goes with what stands there."
-
-
-def notes(result: OverPicture) -> tuple[str, ...]:
-    """What a reader must know before leaning on these maps."""
-    chosen = "the first that was recorded, for the examples do not say where its objects are"
-    size = ""
-    if result.side == "object":
-        chosen = (
-            "chosen by its layout alone (objects nearest to a quarter and three quarters of the "
-            "width)"
-        )
-        size = "; a larger object covers more patches and gets more for that alone"
-    rest = result.margins - result.maps[4].sum((1, 2)) - result.from_cls
-    whole, unread = (" and ".join(signed(x, 4) for x in v.tolist()) for v in (result.margins, rest))
-    return (
-        f"One picture, {chosen}, not by its result; the numbers over all pictures are in the other "
-        f"sections. A share is the sum over the patches of a side{size}.",
-        f"Key-position is a convention: the mean of the stream over all {result.n} recorded "
-        "pictures at a patch's place, relative to the mean over the patches. What most pictures "
-        "show in one place counts to it, and key-content is all the rest. Every photograph is "
-        "recorded with its mirror image, so that on average both sides show the same.",
-        f"What the last layer reads is direct: of the margins, {whole}, the heads of layer "
-        f"{result.layers - 1} read all but {unread} from patches and CLS. What earlier layers have "
-        "carried from one patch to another counts where it was read, not where it was shown.",
-        "The gradient map is a first-order estimate of what patching would do, one patch at a "
-        "time; it misses what bends on the way, and patches that act together.",
-    )
 
 
 def outlines_of(result: OverPicture) -> str:

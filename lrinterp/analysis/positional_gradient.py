@@ -23,12 +23,7 @@ from lrinterp.analysis.positional_gradient_rows import (
     untrained_null,
     whole_rows,
 )
-from lrinterp.analysis.positional_gradient_shown import (
-    Gradients,
-    found,
-    gradient_figures,
-    notes,
-)
+from lrinterp.analysis.positional_gradient_shown import Gradients
 from lrinterp.analysis.read import GAIN, Place, order_lost
 from lrinterp.analysis.subject import (
     SIDES,
@@ -41,7 +36,7 @@ from lrinterp.analysis.subject import (
 )
 from lrinterp.axes import Pixels
 from lrinterp.decomposition import KEY_POSITION
-from lrinterp.result import Figure, Metric, Result
+from lrinterp.result import Metric, Result
 from lrinterp.run import Edit, Run
 from lrinterp.scoring import order_credit
 from lrinterp.stats import COSINE, GAP, Sample
@@ -63,7 +58,7 @@ DOWN = {
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PositionalGradient(Gradients, Result):
+class PositionalGradient(Gradients):
     """Line and plane fits to the positional rows of every head, and attention gained."""
 
     name: ClassVar[str] = "positional_gradient"
@@ -89,20 +84,6 @@ class PositionalGradient(Gradients, Result):
     def exact(self) -> dict[str, Metric]:
         """The numbers that depend on the weights alone and are held against no null."""
         return exact_numbers(self.table, (self.headline_layer, self.headline))
-
-    @property
-    def finding(self) -> str:
-        """The gradient of the headline head against its null."""
-        return found(self)
-
-    @property
-    def caveats(self) -> tuple[str, ...]:
-        """Exactness, sign, gauge and the size of the null."""
-        return notes(self)
-
-    def figures(self) -> tuple[Figure, ...]:
-        """Positional rows, or maps over the patches, slopes of all heads, attention gained."""
-        return gradient_figures(self)
 
 
 def positional_gradient(

@@ -19,10 +19,10 @@ from lrinterp.analysis.read import NO_GRADIENT
 from lrinterp.analysis.subject import SET_WORDS
 from lrinterp.charts import bars, heatmap, lines
 from lrinterp.decomposition import gauges_at
-from lrinterp.result import Figure, Metric
+from lrinterp.result import Figure, Metric, Result
 from lrinterp.wording import counted, head_name, signed
 
-__all__ = ["Gradients", "found", "gradient_figures", "notes"]
+__all__ = ["Gradients"]
 
 SIDES = {
     "object": ("right-hand object", "left-hand one"),
@@ -42,7 +42,7 @@ GAUGE_WORDS = {
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Gradients:
+class Gradients(Result):
     """Fits to the positional rows of every head, and the one head that is spoken of."""
 
     table: pd.DataFrame
@@ -92,15 +92,68 @@ class Gradients:
         """The table row of one head and term; gauge None is the layer's first."""
         return fit_in(self.table, (layer, head), term, gauge)
 
+    @property
+    def finding(self) -> str:
+        """The gradient of the headline head against its null, and the attention gained."""
+        row, gain, (right, left) = self.headline_row, self.gain, SIDES[self.side]
+        rho = "undefined" if row["spearman"] is None else signed(row["spearman"], 2)
+        shape, across = ("line", "row") if self.grid[0] == 1 else ("plane", "width")
+        return (
+            f"Key-position in {self.headline_name} ({self.headline_by}) {self._verdict()}: the "
+            f"fitted {shape} spans {row['span']:.3g} logits over the {across}, Spearman {rho}. "
+            f"{self._null()} {row['null_span']:.2g} logits.{self._downwards()} Attention to the "
+            f"{right} minus attention to the {left} is {gain.phrase} "
+            f"({counted(gain.n, 'picture')}, {counted(gain.n_units, 'label')})."
+        )
 
-def gradient_figures(result: Gradients) -> tuple[Figure, ...]:
-    """Lines for a row of pixels, a map for a grid; a tower of several layers has all slopes."""
-    if result.grid[0] > 1:
-        return (map_figure(result), slopes_figure(result), gains_map(result))
-    shown = [lines_figure(result, gauge) for gauge in gauges_at(result.headline_layer)]
-    if result.layers == 1:
-        return (*shown, gains(result))
-    return (*shown, slopes_figure(result), gains_map(result))
+    def _verdict(self) -> str:
+        """Which way the scores rise and by how much a step, or that they do not."""
+        slope, flat = self.headline_row["slope"], self.grid[0] == 1
+        if self.headline_row["span"] < max(NO_GRADIENT, self.headline_row["null_span"]):
+            return f"has no gradient{'' if flat else ' from left to right'} to speak of"
+        step = self.unit if flat else f"column of {UNITS[self.unit]}"
+        side = "right" if slope > 0 else "left"
+        return f"rises towards the {side} by {abs(slope):.2f} logits a {step}"
+
+    def _downwards(self) -> str:
+        """The span from top to bottom, where there are rows."""
+        row = self.headline_row
+        if row["slope_y"] is None:
+            return ""
+        rising = f"rising towards the {'bottom' if row['slope_y'] > 0 else 'top'}"
+        flat = row["span_y"] < max(NO_GRADIENT, row["null_span_y"])
+        return (
+            f" From top to bottom it spans {row['span_y']:.3g} logits, "
+            f"{'no gradient' if flat else rising} (null {row['null_span_y']:.2g})."
+        )
+
+    def _null(self) -> str:
+        """What the null is, up to its number."""
+        return NULL_WORDS[self.null].format(unit=UNITS[self.unit])
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """Exactness, sign, gauge and the size of the null."""
+        return (
+            NORMED if self.normed else (EXACT if self.headline_layer == 0 else ABOVE_EXACT),
+            "Heads may disagree in sign; the sign of a head is its own, also in models trained "
+            "alike.",
+            "In the canonical gauge CLS carries no position part, so PP is 0 and EP + bP is all of "
+            "key-position; in the raw gauge the same rows divide as training left them.",
+            f"{self._null()} {self.headline_row['null_span']:.2g} logits. That "
+            f"is easy to beat, so a span under {NO_GRADIENT} logits counts as no gradient even "
+            "where it exceeds the null.",
+            *([DEEP] if self.layers > 1 else []),
+        )
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Lines for a row of pixels, a map for a grid; a tower of several layers has all slopes."""
+        if self.grid[0] > 1:
+            return (map_figure(self), slopes_figure(self), gains_map(self))
+        shown = [lines_figure(self, gauge) for gauge in gauges_at(self.headline_layer)]
+        if self.layers == 1:
+            return (*shown, gains(self))
+        return (*shown, slopes_figure(self), gains_map(self))
 
 
 def lines_figure(result: Gradients, gauge: str) -> Figure:
@@ -223,59 +276,3 @@ NULL_WORDS = {
     f"change places at random ({PERMUTATIONS:,} times), spans",
 }
 UNITS = {"pixel": "pixels", "patch": "patches"}
-
-
-def found(result: Gradients) -> str:
-    """The gradient of the headline head against its null, and the attention gained."""
-    row, gain, (right, left) = result.headline_row, result.gain, SIDES[result.side]
-    rho = "undefined" if row["spearman"] is None else signed(row["spearman"], 2)
-    shape, across = ("line", "row") if result.grid[0] == 1 else ("plane", "width")
-    return (
-        f"Key-position in {result.headline_name} ({result.headline_by}) {verdict(result)}: the "
-        f"fitted {shape} spans {row['span']:.3g} logits over the {across}, Spearman {rho}. "
-        f"{null_words(result)} {row['null_span']:.2g} logits.{downwards(result)} Attention to the "
-        f"{right} minus attention to the {left} is {gain.phrase} "
-        f"({counted(gain.n, 'picture')}, {counted(gain.n_units, 'label')})."
-    )
-
-
-def verdict(result: Gradients) -> str:
-    """Which way the scores rise and by how much a step, or that they do not."""
-    slope, flat = result.headline_row["slope"], result.grid[0] == 1
-    if result.headline_row["span"] < max(NO_GRADIENT, result.headline_row["null_span"]):
-        return f"has no gradient{'' if flat else ' from left to right'} to speak of"
-    step = result.unit if flat else f"column of {UNITS[result.unit]}"
-    side = "right" if slope > 0 else "left"
-    return f"rises towards the {side} by {abs(slope):.2f} logits a {step}"
-
-
-def downwards(result: Gradients) -> str:
-    """The span from top to bottom, where there are rows."""
-    row = result.headline_row
-    if row["slope_y"] is None:
-        return ""
-    rising = f"rising towards the {'bottom' if row['slope_y'] > 0 else 'top'}"
-    flat = row["span_y"] < max(NO_GRADIENT, row["null_span_y"])
-    return (
-        f" From top to bottom it spans {row['span_y']:.3g} logits, "
-        f"{'no gradient' if flat else rising} (null {row['null_span_y']:.2g})."
-    )
-
-
-def notes(result: Gradients) -> tuple[str, ...]:
-    """Exactness, sign, gauge and the size of the null."""
-    return (
-        NORMED if result.normed else (EXACT if result.headline_layer == 0 else ABOVE_EXACT),
-        "Heads may disagree in sign; the sign of a head is its own, also in models trained alike.",
-        "In the canonical gauge CLS carries no position part, so PP is 0 and EP + bP is all of "
-        "key-position; in the raw gauge the same rows divide as training left them.",
-        f"{null_words(result)} {result.headline_row['null_span']:.2g} logits. That "
-        f"is easy to beat, so a span under {NO_GRADIENT} logits counts as no gradient even "
-        "where it exceeds the null.",
-        *([DEEP] if result.layers > 1 else []),
-    )
-
-
-def null_words(result: Gradients) -> str:
-    """What the null is, up to its number."""
-    return NULL_WORDS[result.null].format(unit=UNITS[result.unit])

@@ -5,7 +5,6 @@ import pytest
 
 from lrinterp import record
 from lrinterp.analysis.positional_gradient import PositionalGradient, positional_gradient
-from lrinterp.analysis.positional_gradient_shown import gradient_figures
 from lrinterp.result import Metric
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -19,7 +18,7 @@ def on_patches(photographs, losing) -> PositionalGradient:
 
 
 def test_the_map_has_the_picture_s_orientation(on_patches: PositionalGradient):
-    figure = {f.key: f for f in gradient_figures(on_patches)}["map"]
+    figure = {f.key: f for f in on_patches.figures()}["map"]
     plot = figure.draw().data[0]
     assert (list(plot.x), list(plot.y)) == (["1", "2", "3", "4"], ["1", "2", "3"])
     rows = on_patches.headline_rows.query("head == 'L1H0'")
@@ -29,7 +28,7 @@ def test_the_map_has_the_picture_s_orientation(on_patches: PositionalGradient):
 
 
 def test_slopes_of_all_heads_in_both_directions(on_patches: PositionalGradient):
-    figure = {f.key: f for f in gradient_figures(on_patches)}["slopes"]
+    figure = {f.key: f for f in on_patches.figures()}["slopes"]
     right, down = figure.draw().data
     for layer in (0, 1):
         for head in (0, 1):
