@@ -7,7 +7,7 @@ from jaxtyping import Float
 from lrinterp.analysis.attention_terms_shares import BIAS, NINE, PARTS, SPLIT
 from lrinterp.charts import Chart, heatmap
 from lrinterp.decomposition import TERMS
-from lrinterp.result import Attention, Figure, records
+from lrinterp.result import Attention, Figure
 from lrinterp.wording import head_name
 
 __all__ = ["deep_figures", "rows_figure", "shares_figure", "text_figure"]
@@ -130,9 +130,9 @@ def rows_figure(rows: pd.DataFrame, nine: pd.DataFrame) -> Figure:
 
 def layer_of_position(nine: pd.DataFrame) -> int:
     """The layer of the image tower with the largest share of key-position, all heads."""
-    part = nine[(nine["encoder"] == "image") & nine["head"].isna() & (nine["gauge"] != "raw")]
-    part = part[part["term"] == POSITION].dropna(subset=["value"])
-    return max(records(part), key=lambda row: row["value"], default={"layer": 0})["layer"]
+    whole = nine.query("encoder == 'image' and gauge != 'raw' and term == @POSITION")
+    shares = whole[whole["head"].isna()].dropna(subset=["value"]).set_index("layer")["value"]
+    return int(shares.idxmax()) if len(shares) else 0
 
 
 def text_figure(
