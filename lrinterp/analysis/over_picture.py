@@ -111,7 +111,8 @@ class OverPicture(Result):
             f"Key-position is a convention: the mean of the stream over all {self.n} recorded "
             "pictures at a patch's place, relative to the mean over the patches. What most "
             "pictures show in one place counts to it, and key-content is all the rest. Every "
-            "photograph is recorded with its mirror image, so that on average both sides show the same.",
+            "photograph is recorded with its mirror image, so that on average both sides show the "
+            "same.",
             f"What the last layer reads is direct: of the margins, {whole}, the heads of layer "
             f"{self.layers - 1} read all but {unread} from patches and CLS. What earlier layers "
             "have carried from one patch to another counts where it was read, not where it was "
