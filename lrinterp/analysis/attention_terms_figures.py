@@ -132,7 +132,7 @@ def layer_of_position(nine: pd.DataFrame) -> int:
     """The layer of the image tower with the largest share of key-position, all heads."""
     whole = nine.query("encoder == 'image' and gauge != 'raw' and term == @POSITION")
     shares = whole[whole["head"].isna()].dropna(subset=["value"]).set_index("layer")["value"]
-    return int(shares.idxmax()) if len(shares) else 0
+    return int(shares.index.to_numpy()[shares.to_numpy().argmax()]) if len(shares) else 0
 
 
 def text_figure(

@@ -230,7 +230,9 @@ def figure_of(result: OverPicture, maps: slice, key: str, title: str, cells: str
     frame, top = result.frame(), float(np.abs(result.maps[maps]).max()) or 1.0
     shown = frame[frame["map"].isin(names)].drop(columns="unit").reset_index(drop=True)
     table, several = shown.rename(columns={"value": AXES[unit]}), len(names) > 1
-    named = [dict(zip(SIDES, both, strict=True)) for both in np.moveaxis(result.sides, 1, 0)]
+    named: list[dict[str, np.ndarray]] = [
+        dict(zip(SIDES, both, strict=True)) for both in np.moveaxis(result.sides, 1, 0)
+    ]
     return Figure(
         key=key,
         title=title,

@@ -24,7 +24,7 @@ from lrinterp.analysis.positional_gradient_rows import (
     whole_rows,
 )
 from lrinterp.analysis.positional_gradient_shown import Gradients
-from lrinterp.analysis.read import GAIN, Place, order_lost
+from lrinterp.analysis.read import GAIN, Place, number, order_lost
 from lrinterp.analysis.subject import (
     SIDES,
     decomposable,
@@ -166,9 +166,9 @@ def exact_numbers(table: pd.DataFrame, place: Place) -> dict[str, Metric]:
 
 def choose(order_lost: Mapping[Place, Metric], slopes: Mapping[Place, float]) -> tuple[Place, str]:
     """The headline head and why, from the order that each head's removal costs, and its slope."""
-    lost = {h: s for h, s in order_lost.items() if s.low is not None and s.low > 0}
+    lost = {h: number(s) for h, s in order_lost.items() if s.low is not None and s.low > 0}
     if lost:
-        return max(lost, key=lambda head: lost[head].value), "its removal costs most order"
+        return max(lost, key=lambda head: lost[head]), "its removal costs most order"
     why = "no head's removal costs order beyond its interval"
     if all(lost.low is None for lost in order_lost.values()):
         why = "the order lost has no interval"

@@ -266,7 +266,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)><b>cat</b>"
 
 
 def test_objects_are_outlined_only_where_they_are_known(result: OverPicture):
-    for one, lines in ((result, 32), (replace(result, side="half"), 0)):
+    for one, lines in ((result, 8), (replace(result, side="half"), 0)):
         plot: Any = one.figures()[2].draw()
         assert len(plot.layout.shapes) == lines
 
