@@ -24,6 +24,7 @@ CONVENTION = "Layer 0 in the canonical gauge, layers above it by means over the 
 def shares_figure(nine: pd.DataFrame, gauge: str, *, deep: bool) -> Figure:
     """The nine terms by head of the first layer, in one gauge."""
     part = nine[(nine["gauge"] == gauge) & nine["term"].isin(TERMS)].dropna(subset=["head"])
+    places = zip(part["layer"].tolist(), part["head"].tolist(), strict=True)
     return Figure(
         key=f"shares-{gauge}",
         title="Share of the attention scores by term, "
@@ -31,9 +32,7 @@ def shares_figure(nine: pd.DataFrame, gauge: str, *, deep: bool) -> Figure:
         how_to_read="One row a head, one column a term (first letter: query, second: key; E "
         "token, P position, b bias); a cell is the term's share of the variance of the pooled "
         "row's scores, 0 where the term does nothing.",
-        plot=share_map(
-            part, x="term", y="head", head=[*map(head_name, part["layer"], part["head"])]
-        ),
+        plot=share_map(part, x="term", y="head", head=[head_name(*place) for place in places]),
         table=part.rename(columns={"value": "share"}),
     )
 
