@@ -57,13 +57,14 @@ class Result(ABC):
     name: ClassVar[str]
     question: ClassVar[str]
     reason: ClassVar[str] = ""
+    table: pd.DataFrame
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
         """Named numbers, in the order in which they are shown, each computed once."""
         return {}
 
-    @property
+    @cached_property
     def more(self) -> Mapping[str, Metric]:
         """Numbers beside `metrics`, for whoever asks for them by key; none by default."""
         return {}
@@ -95,9 +96,9 @@ class Result(ABC):
     def caveats(self) -> tuple[str, ...]:
         """What a reader must know before leaning on it: gauge, sample, kind of ablation."""
 
-    @abstractmethod
     def frame(self) -> pd.DataFrame:
-        """One long table with every number behind the figures."""
+        """One long table with every number behind the figures: by default the field `table`."""
+        return self.table
 
     @abstractmethod
     def figures(self) -> tuple[Figure, ...]:

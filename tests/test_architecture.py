@@ -92,7 +92,7 @@ Rule = Callable[[Module], Iterator[str]]
 
 
 def room_of(dotted: str) -> str:
-    """The part of `analysis` that a name is in: `lrinterp.analysis.terms.shares` is of `terms`."""
+    """The part of `analysis` that a name is in: `lrinterp.analysis.patching.a` is of `patching`."""
     top, part, room = [*dotted.split("."), "", "", ""][:3]
     return room if (top, part) == ("lrinterp", "analysis") else ""
 

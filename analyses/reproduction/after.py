@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from lrinterp.analysis import numbers
-from lrinterp.analysis.gradient.plane_fit import slopes
+from lrinterp.analysis.positional_gradient_rows import slopes
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.comparison import dynamics_of
 from lrinterp.experiment import LoadedSweep, Study, SweepPlan, load_sweep, sweep

@@ -13,21 +13,23 @@ from tqdm.auto import tqdm
 
 from lrinterp.analysis.ablation.term_ablation import TermAblation, some_ablations, term_ablation
 from lrinterp.analysis.accuracy import Accuracy, accuracy, some_accuracies
-from lrinterp.analysis.alignment.procrustes import Procrustes, procrustes
 from lrinterp.analysis.answer import Answer, answer
-from lrinterp.analysis.attribution.similarity_attribution import (
+from lrinterp.analysis.attention_terms import AttentionTerms, attention_terms
+from lrinterp.analysis.mechanism import Mechanism, mechanism
+from lrinterp.analysis.order_bias import OrderBias, order_bias
+from lrinterp.analysis.over_picture import OverPicture, over_picture
+from lrinterp.analysis.patching.activation_patching import ActivationPatching, activation_patching
+from lrinterp.analysis.positional_gradient import (
+    PositionalGradient,
+    positional_gradient,
+    some_gradients,
+)
+from lrinterp.analysis.procrustes import Procrustes, procrustes
+from lrinterp.analysis.relation_geometry import RelationGeometry, relation_geometry
+from lrinterp.analysis.similarity_attribution import (
     SimilarityAttribution,
     similarity_attribution,
 )
-from lrinterp.analysis.geometry.relation_geometry import RelationGeometry, relation_geometry
-from lrinterp.analysis.gradient.positional_gradient import PositionalGradient, positional_gradient
-from lrinterp.analysis.gradient.table import some_gradients
-from lrinterp.analysis.mechanism import Mechanism, mechanism
-from lrinterp.analysis.mentions.order_bias import OrderBias, order_bias
-from lrinterp.analysis.patching.activation_patching import ActivationPatching, activation_patching
-from lrinterp.analysis.pictures.over_picture import over_picture
-from lrinterp.analysis.pictures.result import OverPicture
-from lrinterp.analysis.terms.attention_terms import AttentionTerms, attention_terms
 from lrinterp.result import Metric, NotApplicable, Result, Skipped
 from lrinterp.run import Run
 from lrinterp.store import InputError

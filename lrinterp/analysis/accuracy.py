@@ -1,7 +1,7 @@
 """Does the model know left from right, and on which pictures?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, final
 
@@ -53,19 +53,15 @@ class Accuracy(Result):
     """One row for each set, metric and candidates, with its interval."""
     labels: pd.DataFrame
     """Order on the pictures of each label of the focus set, the lowest first."""
-    measured: Mapping[str, Metric]
-    """The numbers of the summary, then order by template where there are several; with samples."""
+    metrics: Mapping[str, Metric] = field()
+    """Order on each set of pairs, and what else tells a model's state at a glance; then order by
+    template where there are several. With samples."""
 
     @cached_property
-    def metrics(self) -> Mapping[str, Metric]:
-        """Order on each set of pairs, and what else tells a model's state at a glance."""
-        return self.measured
-
-    @property
     def more(self) -> Mapping[str, Metric]:
         """Every row of the table that the summary leaves out, named as in the summary."""
         rows = {key_of(row): row for row in records(self.table)}
-        return {key: Metric.of(row) for key, row in rows.items() if key not in self.measured}
+        return {key: Metric.of(row) for key, row in rows.items() if key not in self.metrics}
 
     @property
     def natural(self) -> bool:
@@ -144,13 +140,9 @@ class Accuracy(Result):
             *([MIRRORED] if self.natural else []),
         )
 
-    def frame(self) -> pd.DataFrame:
-        """The table."""
-        return self.table
-
     def figures(self) -> tuple[Figure, ...]:
         """One panel a metric, one bar a set."""
-        shown = self.table.dropna(subset=["value"])
+        shown, many = self.table.dropna(subset=["value"]), len(self.labels) >= FEWEST_LABELS
         pairs = zip(shown["metric"], shown["candidates"], strict=True)
         place = np.array([SHOWN.index(pair) for pair in pairs], dtype=int)
         columns = {
@@ -160,7 +152,6 @@ class Accuracy(Result):
             **shown[["low", "high", "n"]],
         }
         panels = pd.DataFrame(columns).iloc[np.argsort(place, kind="stable")]
-        plot = bars(panels, x="share of pictures right", y="pictures", facet="measure")
         return (
             Figure(
                 key="sets",
@@ -169,14 +160,10 @@ class Accuracy(Result):
                 how_to_read="Each bar is the share of pictures that one metric counts as right, "
                 f"with its 95 % interval; a model that guesses order scores {self.chance:.2g} in "
                 "the first panel, and near zero where the candidates are many.",
-                plot=plot,
+                plot=bars(panels, x="share of pictures right", y="pictures", facet="measure"),
                 table=shown[COLUMNS[:-1]],
             ),
-            *(
-                [label_figure(self.labels, self.chance)]
-                if len(self.labels) >= FEWEST_LABELS
-                else []
-            ),
+            *([label_figure(self.labels, self.chance)] if many else []),
             *([distance_figure(self.distances, self.chance)] if len(self.distances) else []),
         )
 
@@ -237,7 +224,7 @@ def accuracy(recording: Run) -> Accuracy:
         distances=pd.DataFrame(by_distance(recording), columns=["distance", *INTERVAL]),
         table=pd.DataFrame(rows, columns=COLUMNS),
         labels=pd.DataFrame(by_label(recording), columns=["label", "value", "n"]),
-        measured=joined(
+        metrics=joined(
             {key: sampled(recording, row) for key, row in chosen.items()},
             by_template(recording, PICTURES if natural else "unseen_pair"),
         ),

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import ClassVar, final
 
 import pandas as pd
@@ -35,7 +34,7 @@ class Answer(Result):
     name: ClassVar[str] = "answer"
     question: ClassVar[str] = "Does the model know left from right?"
 
-    numbers: Mapping[str, Metric]
+    metrics: Mapping[str, Metric] = field()
     """By key: order, order without key-position in the image tower and in the text tower, label
     set without it, and the headline head's gain; the text tower's is none of the four."""
     chance: float
@@ -60,15 +59,10 @@ class Answer(Result):
         """Are the pictures those of a suite, and not of the toy world?"""
         return self.focus == PICTURES
 
-    @cached_property
-    def metrics(self) -> Mapping[str, Metric]:
-        """The four numbers."""
-        return self.numbers
-
     @property
     def finding(self) -> str:
         """The one sentence."""
-        order, *_ = self.numbers.values()
+        order, *_ = self.metrics.values()
         return UNTESTED[self.natural] if order.value is None else sentence(self)
 
     @property
@@ -89,7 +83,7 @@ class Answer(Result):
 
     def frame(self) -> pd.DataFrame:
         """The four numbers."""
-        return pd.DataFrame([{"key": key, **one.plain()} for key, one in self.numbers.items()])
+        return pd.DataFrame([{"key": key, **one.plain()} for key, one in self.metrics.items()])
 
     def figures(self) -> tuple[Figure, ...]:
         """None: the tiles are the picture."""
@@ -97,7 +91,7 @@ class Answer(Result):
 
     def tiles(self) -> tuple[Tile, ...]:
         """The four numbers with what they mean in words."""
-        order, without, text, labels, gain = self.numbers.values()
+        order, without, text, labels, gain = self.metrics.values()
         pictures = "the suite's pictures" if self.natural else "held-out pairs"
         parts = [f"“{word}” {one.phrase}" for word, one in self.templates.items()]
         apart = f"; {', '.join(parts)}" if len(parts) > 1 else ""
@@ -184,7 +178,7 @@ def answer(
     order = accuracy.metrics[key]
     ablated = {k: term_ablation.metrics.get(k, NOTHING) for k in (WITHOUT, TEXT, LABELS)}
     return Answer(
-        numbers=joined({key: order}, ablated, {GAIN: fits[GAIN]}),
+        metrics=joined({key: order}, ablated, {GAIN: fits[GAIN]}),
         chance=examples.chance,
         span=number(fits["headline_span"]),
         widest=number(fits["widest_span"]),
@@ -230,7 +224,7 @@ def gradient_words(result: Answer) -> str:
 
 def mechanism_words(result: Answer) -> str:
     """What order is without key-position in each tower, as far as intervals say, and one head."""
-    _, without, text, _, gain = result.numbers.values()
+    _, without, text, _, gain = result.metrics.values()
     if without.value is None:
         return ". What it does without key-position was not measured."
     where = "" if result.layers == 1 else " in any layer"

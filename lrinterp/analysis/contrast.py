@@ -147,8 +147,7 @@ def clearest_template(recording: Run) -> str:
     """The relation template in which order is best on the focus set; the first of equals."""
     index = recording.examples.where(focus(recording.examples))
     examples, scores = recording.examples.at(index), recording.scores[as_index(index)]
-    names = examples.templates
-    return max(names, key=lambda name: order_credit(scores, examples, name).mean())
+    return max(examples.templates, key=lambda name: order_credit(scores, examples, name).mean())
 
 
 def contrasts(recording: Run, n: int, seed: int, *, template: str | None = None) -> list[Contrast]:
@@ -177,10 +176,12 @@ def over(templates: Sequence[str], recording: Run, n: int, seed: int) -> list[Co
     chosen = np.random.default_rng(seed).permutation(np.flatnonzero(twin >= 0))[:n]
     if len(chosen) < 2:
         raise NotApplicable("too few pictures whose swap is among the recorded ones")
-    true = np.concatenate([caption_of(examples, chosen, template) for template in templates])
-    turned = np.concatenate([swapped(examples, twin[chosen], template) for template in templates])
     image = pair_of(run.towers["image"], chosen, twin[chosen])
-    text = pair_of(run.towers["text"], true, turned)
+    text = pair_of(
+        run.towers["text"],
+        np.concatenate([caption_of(examples, chosen, template) for template in templates]),
+        np.concatenate([swapped(examples, twin[chosen], template) for template in templates]),
+    )
     shown, stated = (clean.embeddings - other.embeddings for clean, other in (image, text))
     pictures = recording.examples.where(examples.image_set[0])[chosen]
     along_captions = Contrast(
@@ -193,16 +194,18 @@ def over(templates: Sequence[str], recording: Run, n: int, seed: int) -> list[Co
         pictures=pictures,
         template=templates[0],
     )
-    along_pictures = replace(
+    return [
         along_captions,
-        tower="text",
-        clean=text[0],
-        corrupted=text[1],
-        direction=shown.repeat(copies, 1),
-        units=Units(np.tile(along_captions.units.member, (copies, 1))),
-        pictures=np.tile(pictures, copies),
-    )
-    return [along_captions, along_pictures]
+        replace(
+            along_captions,
+            tower="text",
+            clean=text[0],
+            corrupted=text[1],
+            direction=shown.repeat(copies, 1),
+            units=Units(np.tile(along_captions.units.member, (copies, 1))),
+            pictures=np.tile(pictures, copies),
+        ),
+    ]
 
 
 def pair_of(

@@ -102,12 +102,6 @@ class Mechanism(Result):
     def figures(self) -> tuple[Figure, ...]:
         """Attention intact and ablated, the nine terms, full maps."""
         cells = {"head": self.heads, "query": self.places, "key": self.places}
-        props = {
-            "attention": np.round(self.squares, 4).tolist(),
-            "tokens": [word.replace("background", "·") for word in self.words],
-            "attentionHeadNames": list(self.heads),
-            "maskUpperTri": False,
-        }
         return (
             Figure(
                 key="row",
@@ -144,7 +138,15 @@ class Mechanism(Result):
                 "the positions looked at, a stronger colour is more attention; only the first row, "
                 "CLS, reaches the embedding of a one-layer model. Choose a head to enlarge it, "
                 "hover to read a value.",
-                plot=Attention(component="AttentionHeads", props=props),
+                plot=Attention(
+                    component="AttentionHeads",
+                    props={
+                        "attention": np.round(self.squares, 4).tolist(),
+                        "tokens": [word.replace("background", "·") for word in self.words],
+                        "attentionHeadNames": list(self.heads),
+                        "maskUpperTri": False,
+                    },
+                ),
                 table=table_of(self.squares, "attention", cells),
             ),
         )

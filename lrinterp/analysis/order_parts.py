@@ -64,8 +64,7 @@ def by_distance(recording: Run) -> Iterator[dict[str, Any]]:
     distance = np.diff(part.image_pixels, axis=1).min(1)
     for pixels in np.unique(distance).tolist():
         here = np.flatnonzero(distance == pixels)
-        interval = mean_interval(values[here], part.image_units.at(here))
-        yield {"distance": pixels, **vars(interval)}
+        yield {"distance": pixels, **vars(mean_interval(values[here], part.image_units.at(here)))}
 
 
 def order_on(
@@ -93,24 +92,22 @@ def word_credits(recording: Run) -> Float[np.ndarray, "image"]:
     good = torch.tensor([True, False], device=scores.device).expand(len(examples), 2)
     parts = []
     for template, other in (examples.templates, examples.templates[::-1]):
-        true = caption_of(examples, pictures, template)
-        swap = stating(examples, examples.image_labels[:, ::-1], other)
-        both = torch.from_numpy(np.stack([true, swap], axis=1)).to(scores.device)
-        parts.append(credit(torch.gather(scores, 1, both), good))
+        turned = stating(examples, examples.image_labels[:, ::-1], other)
+        both = np.stack([caption_of(examples, pictures, template), turned], axis=1)
+        parts.append(credit(scores[pictures[:, None], both], good))
     return torch.stack(parts).cpu().double().mean(0).numpy()
 
 
 def label_figure(labels: pd.DataFrame, chance: float) -> Figure:
     """Order on the pictures of each label, the lowest first."""
     shown = labels.head(MOST_LABELS).rename(columns={"value": "order accuracy"})
-    plot = bars(shown, x="order accuracy", y="label", mark="dot")
     return Figure(
         key="labels",
         title="Order by label, the lowest first",
         how_to_read="Each dot is the share right of the pictures that hold a label; "
         f"{chance:.2g} is chance. The interval over labels does not allow for a rare label on "
         "which the model fails outright.",
-        plot=reference(plot, chance, "chance"),
+        plot=reference(bars(shown, x="order accuracy", y="label", mark="dot"), chance, "chance"),
         table=labels,
     )
 
@@ -118,13 +115,12 @@ def label_figure(labels: pd.DataFrame, chance: float) -> Figure:
 def distance_figure(distances: pd.DataFrame, chance: float) -> Figure:
     """Order by the smallest distance between objects."""
     table = distances.rename(columns={"value": "order accuracy"})
-    plot = lines(table, x="distance", y="order accuracy")
     return Figure(
         key="distance",
         title="Order on held-out pairs by the distance between the objects",
         how_to_read="Across: pixels between the two nearest objects, 1 for neighbours; up: share "
         f"of pictures whose true caption beats its swap, with a 95 % interval; {chance:.2g} is "
         "chance.",
-        plot=reference(plot, chance, "chance"),
+        plot=reference(lines(table, x="distance", y="order accuracy"), chance, "chance"),
         table=distances,
     )

@@ -33,7 +33,6 @@ __all__ = [
     "relation_captions",
     "sides_of",
     "typical",
-    "unit_of",
     "untrained",
 ]
 
@@ -77,7 +76,7 @@ def sides_of(examples: Examples) -> str:
 def heads_of(model: DualEncoder) -> list[Place]:
     """Every head of the image tower, by layer."""
     cfg = model.towers["image"].cfg
-    return [(layer, head) for layer in range(cfg.n_layers) for head in range(cfg.n_heads)]
+    return [*np.ndindex(cfg.n_layers, cfg.n_heads)]
 
 
 def is_large(model: DualEncoder) -> bool:
@@ -103,15 +102,10 @@ def typical(pixels: Int[np.ndarray, "image object"], n_pixels: int) -> int:
     return int(np.abs(pixels - wanted).sum(1).argmin())
 
 
-def unit_of(name: str) -> str:
-    """What intervals over the pictures of a set leave out: a label, of photographs an object."""
-    return "object" if name == PICTURES else "label"
-
-
 def over_pictures(examples: Examples, sample: Sample, **about: Any) -> Metric:
     """A mean, or a ratio of means, over all of some pictures of one set, which it remembers."""
-    unit = unit_of(examples.image_set[0])
-    return Metric.of_sample(sample, examples=examples.fingerprint, unit=unit, **about)
+    about = {"examples": examples.fingerprint, "unit": examples.unit} | about
+    return Metric.of_sample(sample, **about)
 
 
 def decomposable(recording: Run, tower: str) -> Tower:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lrinterp.analysis import check_numbers, numbers
-from lrinterp.analysis.gradient.table import fit_in, plain_fits, slopes_in
+from lrinterp.analysis.positional_gradient_rows import fit_in, plain_fits, slopes_in
 from lrinterp.analysis.read import Place
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.comparison.kept import models_of

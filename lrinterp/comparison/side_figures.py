@@ -7,7 +7,7 @@ import pandas as pd
 
 from lrinterp.analysis.ablation.ablation_figures import order_rows, removals
 from lrinterp.analysis.accuracy import METRIC_WORDS, SET_WORDS, Accuracy
-from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
+from lrinterp.analysis.positional_gradient import PositionalGradient
 from lrinterp.charts import Chart, bars, heatmap, lines, reference
 from lrinterp.comparison.naming import GROUPS, Group, group_of, quantity_words
 from lrinterp.decomposition import TERMS

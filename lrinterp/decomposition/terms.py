@@ -116,9 +116,10 @@ def score_scale(tower: Tower) -> float:
     return tower.cfg.attn_scale if tower.cfg.use_attn_scale else 1.0
 
 
-def total(terms: TermScores, names: Iterable[str]) -> Float[Tensor, "batch head query key"]:
-    """The sum of some terms."""
-    return terms[[TERMS.index(name) for name in names]].sum(0)
+def total(terms: Any, names: Iterable[str]) -> Any:
+    """The sum of some of the nine terms, the first axis of a tensor or an array."""
+    index = [TERMS.index(name) for name in names]
+    return terms[index].sum(0)
 
 
 def through_ln1(tower: Tower, layer: int, split: ResidualSplit) -> ResidualSplit:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lrinterp.analysis.gradient.fit import WHOLE
+from lrinterp.analysis.positional_gradient_rows import WHOLE
 from lrinterp.reproduction.measures import Measures
 from lrinterp.reproduction.section import Drawing, Section
 from lrinterp.reproduction.statistics import Found

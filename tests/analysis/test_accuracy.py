@@ -1,6 +1,7 @@
 """Every accuracy of the micro-model, by hand."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,13 @@ import torch
 
 from lrinterp import Scenes, Split, World, record
 from lrinterp.analysis.accuracy import accuracy
+from lrinterp.analysis.order_parts import (
+    MOST_LABELS,
+    by_label,
+    label_figure,
+)
 from lrinterp.analysis.read import number
 from lrinterp.scoring import METRICS, credits
-from lrinterp.stats import Units, mean_interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -59,44 +64,6 @@ def test_counts_and_labels_of_the_micro_world(micro_recording):
     assert reasons == {("single", "order", "pair"): "order is not defined for one object"}
 
 
-def test_the_table_is_that_of_the_scoring_code(left_right):
-    table = accuracy(left_right).frame()
-    examples = left_right.examples
-    for row in table[table["metric"] != "order"].to_dict("records"):
-        index = examples.where(row["set"])
-        part, scores = examples.at(index), left_right.scores[index]
-        expected = mean_interval(
-            credits(scores, part, row["metric"], row["candidates"]),
-            Units.of_labels(part.image_labels),
-        )
-        assert {k: row[k] for k in ("value", "low", "high")} == {
-            k: getattr(expected, k) for k in ("value", "low", "high")
-        }
-
-
-def test_order_of_a_trained_model_against_a_loop(left_right):
-    """Each caption against its own swap, picture by picture."""
-    examples, scores = left_right.examples, left_right.scores.numpy()
-    text = {caption: i for i, caption in enumerate(examples.caption_text)}
-    right = []
-    for i in examples.where("unseen_pair"):
-        left, other = (examples.label_words[label] for label in examples.image_labels[i])
-        true, swap = (text[f"{a} is on the left of {b}"] for a, b in ((left, other), (other, left)))
-        right.append(scores[i, true] > scores[i, swap])
-    summary = accuracy(left_right).metrics
-    assert summary["unseen_pair_order"].value == pytest.approx(np.mean(right))
-    assert summary["unseen_pair_order"].n == len(right)
-    assert summary["unseen_pair_order"].n_units == 10
-
-
-def test_the_shipped_models_do_what_their_names_say(left_right_results, no_gradient_results):
-    knows, guesses = (r["accuracy"].metrics for r in (left_right_results, no_gradient_results))
-    assert knows["unseen_pair_order"].value >= 0.9
-    assert 0.45 <= guesses["unseen_pair_order"].value <= 0.55
-    for summary in (knows, guesses):
-        assert summary["unseen_pair_label_set_closed"].value >= 0.95
-
-
 def test_a_model_that_cannot_tell_scores_a_half(micro, micro_examples):
     """Without any positional preference all orders tie."""
     micro.image.pos_embed.W_pos.data[1:] = 0
@@ -123,21 +90,6 @@ def test_a_set_that_was_not_recorded_says_so(micro, micro_examples):
     assert missing["seen_pair"] == "no pictures of this set were recorded"
 
 
-@pytest.mark.parametrize(("right", "expected"), [("good", 1.0), ("blind", 0.75), ("wrong", 0.5)])
-def test_two_templates_count_each_against_its_own_swap(micro_recording, right, expected):
-    """The left template is the micro-model's; the right one as good, blind to order, or wrong."""
-    world = World(n_pixels=3, n_labels=4, template="both")
-    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=1)
-    both = Scenes(world, split).examples(["unseen_pair"])
-    single, left = micro_recording.scores[micro_recording.examples.where("unseen_pair")].split(
-        [4, 12], dim=1
-    )
-    meaning = both.caption_meaning.tolist()
-    same = left[:, [meaning[4:16].index(m) for m in meaning[16:]]]
-    scores = torch.cat([single, left, {"good": same, "blind": 0 * same, "wrong": -same}[right]], 1)
-    assert credits(scores, both, "order", "pair").mean() == pytest.approx(expected)
-
-
 def test_order_by_distance_against_a_loop(left_right):
     """The parts make up the whole."""
     result = accuracy(left_right)
@@ -161,10 +113,6 @@ def test_neighbours_are_hardest_where_intervals_lie_apart(left_right, near: floa
     assert ("hardest" in replace(accuracy(left_right), distances=distances).finding) == said
 
 
-def test_a_model_that_is_as_good_at_every_distance_says_nothing_of_it(no_gradient):
-    assert "hardest" not in accuracy(no_gradient).finding
-
-
 def test_order_by_template_against_a_loop(no_gradient):
     """Their mean is order over both; a world of one template has no such rows."""
     result, examples, scores = accuracy(no_gradient), no_gradient.examples, no_gradient.scores
@@ -185,5 +133,26 @@ def test_order_by_template_against_a_loop(no_gradient):
     assert np.mean(both) == pytest.approx(result.metrics["unseen_pair_order"].value)
 
 
-def test_one_template_has_no_numbers_of_its_own(micro_recording):
-    assert "unseen_pair_order_left" not in accuracy(micro_recording).metrics
+def test_labels_average_to_the_whole_and_the_lowest_comes_first(left_right: Any):
+    examples, rows = left_right.examples, list(by_label(left_right))
+    index = examples.where("unseen_pair")
+    part = examples.at(index)
+    credit = credits(left_right.scores[index], part, "order", "pair")
+    assert [row["value"] for row in rows] == sorted(row["value"] for row in rows)
+    for row in rows:
+        label = examples.label_words.index(row["label"])
+        here = np.array([label in labels for labels in part.image_labels.tolist()])
+        assert row["value"] == pytest.approx(credit[here].mean())
+    # every picture counts for both of its labels
+    assert np.average([r["value"] for r in rows], weights=[r["n"] for r in rows]) == (
+        pytest.approx(credit.mean())
+    )
+
+
+def test_the_lowest_labels_are_drawn_and_all_are_in_the_table():
+    rows = [{"label": f"thing{i:02}", "value": i / 40, "n": 9} for i in range(MOST_LABELS + 5)]
+    figure = label_figure(pd.DataFrame(rows), 0.5)
+    plot: Any = figure.draw()
+    drawn = sorted(str(y) for trace in plot.data for y in trace.y or () if "thing" in str(y))
+    assert drawn[-1] == f"thing{MOST_LABELS - 1:02}"
+    assert len(figure.table) == MOST_LABELS + 5

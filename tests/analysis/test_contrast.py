@@ -12,7 +12,6 @@ from lrinterp.analysis.contrast import caption_of, clearest_template, contrasts,
 from lrinterp.axes import Tokens
 from lrinterp.result import NotApplicable
 from lrinterp.run import TowerRun
-from lrinterp.stats import Units
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -69,15 +68,6 @@ def test_clean_and_corrupted_differ_in_order_alone(left_right):
     assert margins[0].mean() > margins[1].mean()
 
 
-def test_the_recorded_pictures_are_named(left_right):
-    image, text = contrasts(left_right, 16, 0)
-    assert torch.equal(left_right.inputs["image"].ids[image.pictures], image.inputs[0].ids)
-    assert image.pictures.tolist() == text.pictures.tolist()
-    examples = left_right.examples.at(image.pictures)
-    assert image.units.same(Units.of_labels(examples.image_labels))
-    assert image.template == "left"
-
-
 def test_a_template_changes_captions_and_nothing_else():
     split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=1)
     scenes = Scenes(World(n_pixels=3, n_labels=4, template="both"), split)
@@ -126,27 +116,11 @@ def test_the_template_in_which_order_is_best_is_taken(wrong: str, expected: str)
     assert len(every[1].units) == len(every[1].pictures) == 8
 
 
-def test_twins_swap_the_labels_and_keep_the_layout(micro_examples):
-    part = micro_examples.of("mixed_pair")
-    for i, twin in enumerate(part.image_twin):
-        assert part.image_pixels[twin].tolist() == part.image_pixels[i].tolist()
-        assert part.image_labels[twin].tolist() == part.image_labels[i].tolist()[::-1]
-    one = part.at(np.array([0, 5]))
-    assert one.image_twin.tolist() == [-1, -1]
-
-
 def test_pictures_without_their_swaps_are_refused(micro, micro_examples):
     part = micro_examples.of("unseen_pair")
     first = np.flatnonzero(part.image_labels[:, 0] == 2)
     with pytest.raises(NotApplicable, match="too few pictures whose swap is among the recorded"):
         contrasts(record(micro, part.at(first)), 64, 0)
-
-
-def test_examples_and_seed_choose_the_pictures(left_right):
-    few = [contrasts(left_right, 8, seed)[0].inputs[0].ids for seed in (0, 0, 1)]
-    assert len(few[0]) == 8
-    assert torch.equal(few[0], few[1])
-    assert not torch.equal(few[0], few[2])
 
 
 def test_captions_of_unequal_length_cannot_be_patched(micro_recording):

@@ -39,28 +39,6 @@ def test_the_micro_model_by_hand(micro_mechanism: Mechanism):
     np.testing.assert_allclose(micro_mechanism.margins, [1 - other, 0], atol=1e-6)
 
 
-def test_terms_add_up_to_the_centred_scores(left_right, left_right_results):
-    result = left_right_results["mechanism"]
-    head = int(result.heads[0][-1])
-    examples = left_right.examples
-    row = next(
-        i
-        for i in examples.where("unseen_pair")
-        if [examples.words["image"][t] for t in examples.image.ids[i].tolist()] == [*result.words]
-    )
-    scores = left_right.cache["image"]["attn_scores", 0][row, head, 0].double().numpy()
-    np.testing.assert_allclose(result.terms.sum(0), scores - scores.mean(), atol=1e-4)
-    pattern = left_right.cache["image"]["pattern", 0][row].numpy()
-    order = [int(name[-1]) for name in result.heads]
-    np.testing.assert_allclose(result.pattern[0], pattern[order, 0], atol=1e-5)
-    np.testing.assert_allclose(result.squares, pattern[order], atol=1e-6)
-    left, right = result.caption.split(" is on the left of ")
-    text = {caption: i for i, caption in enumerate(examples.caption_text)}
-    true, swap = text[result.caption], text[f"{right} is on the left of {left}"]
-    expected = left_right.scores[row, true] - left_right.scores[row, swap]
-    assert result.margins[0] == pytest.approx(float(expected), abs=1e-5)
-
-
 def test_the_ablated_row_is_the_softmax_of_the_flattened_scores(left_right_results):
     """Key-position is what the canonical EP, PP and bP rows add; its mean on CLS is its own."""
     result = left_right_results["mechanism"]
@@ -81,25 +59,6 @@ def test_heads_come_by_the_order_they_cost(left_right_results):
     values = [lost[0, head].value for head in order]
     assert sorted(order) == list(range(4))
     assert values == sorted(values, reverse=True)
-
-
-def test_words_and_numbers_of_the_finding(micro_mechanism: Mechanism):
-    weights = np.exp([12, 10, 10, 14]) / np.exp([12, 10, 10, 14]).sum()
-    assert (
-        f"L0H0 gives the left object {weights[1]:.2f} of its attention and the right one "
-        f"{weights[3]:.2f}"
-    ) in micro_mechanism.finding
-    assert micro_mechanism.metrics["margin_intact"].n == 1
-    assert micro_mechanism.places == ["CLS", "1 cat", "2 ·", "3 dog"]
-
-
-def test_the_table_holds_attention_and_terms(micro_mechanism: Mechanism):
-    frame = micro_mechanism.frame()
-    attention, terms = frame.dropna(subset=["attention"]), frame.dropna(subset=["logits"])
-    assert len(attention) == 2 * 2 * 4
-    assert len(terms) == 10 * 4
-    whole = terms[terms["term"] == "sum"]["logits"].to_numpy()
-    np.testing.assert_allclose(whole, [0.5, -1.5, -1.5, 2.5])
 
 
 def test_what_the_text_tower_does_with_the_two_objects_by_hand(micro_recording):
@@ -135,10 +94,3 @@ def test_photographs_are_shown_elsewhere(photographs):
     ablation, terms = Mock(spec=Result), Mock(spec=Result)
     with pytest.raises(NotApplicable, match="the towers read photographs; see over_picture"):
         mechanism(recording, attention_terms=terms, term_ablation=ablation)
-
-
-def test_a_tower_that_cannot_be_split_is_named(micro_recording):
-    results = analyze(micro_recording, ["attention_terms", "term_ablation"])
-    micro_recording.model.image.cfg.normalization_type = "RMS"
-    with pytest.raises(NotApplicable, match="the image tower cannot be decomposed"):
-        mechanism(micro_recording, **results)  # type: ignore[arg-type]

@@ -42,8 +42,3 @@ def test_what_does_not_apply_has_no_value(left_right: Run):
     found = numbers(single, ["term_ablation.order_without_EP", "accuracy.single_label_set_open"])
     assert found["term_ablation.order_without_EP"].value is None
     assert found["accuracy.single_label_set_open"].value is not None
-
-
-def test_nothing_asked_is_nothing_run(left_right: Run, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("lrinterp.analysis.ANALYSES", {})
-    assert numbers(left_right, []) == {}

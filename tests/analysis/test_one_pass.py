@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lrinterp import DualEncoder, Run, Scenes, Split, World, analyze, preset, record
+from lrinterp.analysis import ANALYSES
 from lrinterp.encoders import Tower
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -55,7 +56,14 @@ def asked(request: pytest.FixtureRequest, photographs) -> Iterator[Run]:
         yield of_layers(1 if request.param == "one layer" else 2)
 
 
-def test_every_input_goes_through_its_tower_once(asked: Run, passes: Passes):
+@pytest.mark.parametrize("turn", [iter, reversed])
+def test_every_input_goes_through_its_tower_once(
+    asked: Run, passes: Passes, turn, monkeypatch: pytest.MonkeyPatch
+):
+    """Whatever is asked first."""
+    monkeypatch.setattr(
+        "lrinterp.analysis.ANALYSES", {name: ANALYSES[name] for name in turn(ANALYSES)}
+    )
     analyze(asked, progress=False)
     for name, tower in asked.model.towers.items():
         own = [n for (weights, _), n in passes.items() if weights == id(tower)]

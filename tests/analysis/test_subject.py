@@ -11,15 +11,12 @@ from lrinterp.analysis import subject
 from lrinterp.analysis.subject import (
     FEW_TWINS,
     MANY_TWINS,
-    as_index,
     decomposable,
     focus,
     label_groups,
     random_twins,
-    relation_captions,
     sides_of,
     typical,
-    untrained,
 )
 from lrinterp.result import NotApplicable
 
@@ -39,39 +36,12 @@ def held_out_free(examples) -> np.ndarray:
     return np.array([name != "unseen_pair" for name in examples.image_set])
 
 
-def test_relation_captions_state_two_labels(micro_examples):
-    index = relation_captions(micro_examples)
-    assert len(index) == 12
-    assert all("is on the left of" in micro_examples.caption_text[i] for i in index)
-
-
 def test_a_tower_that_cannot_be_split_is_named(micro, micro_examples):
     recording = record(micro, micro_examples)
     assert decomposable(recording, "image") is micro.image
     micro.text.cfg.normalization_type = "RMS"
     with pytest.raises(NotApplicable, match="the text tower cannot be decomposed: normalization"):
         decomposable(recording, "text")
-
-
-def test_an_untrained_twin_comes_from_the_recipe_alone(micro):
-    scenes = Scenes(
-        World(n_pixels=3, n_labels=4),
-        Split(n_pair=2, n_val=2, layouts_per_pair=1, positions_per_label=2),
-    )
-    config = preset("minimal", d_model=4, n_heads=2, d_head=2, d_embed=4)
-    model = DualEncoder.build(config, scenes.sizes, 0)
-    torch.manual_seed(0)
-    state = torch.get_rng_state()
-    first, again, other = (untrained(model, seed) for seed in (1, 1, 2))
-    assert torch.equal(torch.get_rng_state(), state)
-    assert first is not None
-    assert again is not None
-    assert other is not None
-    assert torch.equal(first.image.W_E, again.image.W_E)
-    assert not torch.equal(first.image.W_E, other.image.W_E)
-    assert not torch.equal(first.image.W_E, model.image.W_E)
-    assert first.sizes == model.sizes
-    assert untrained(micro, 1) is None
 
 
 def test_random_twins_are_fresh_where_there_is_a_recipe_and_else_scrambled(micro, monkeypatch):
@@ -85,15 +55,6 @@ def test_random_twins_are_fresh_where_there_is_a_recipe_and_else_scrambled(micro
         assert torch.equal(scrambled[k].text.W_E, micro.scrambled("text", 7 + k).text.W_E)
     monkeypatch.setattr(subject, "SMALL", 1)
     assert len(list(random_twins(model, "text", 7))) == FEW_TWINS
-
-
-def test_an_index_goes_to_torch_as_it_is():
-    assert as_index(np.array([3, 1])).tolist() == [3, 1]
-
-
-def test_the_focus_does_not_depend_on_the_order_of_pictures(micro_examples):
-    backwards = replace(micro_examples, image_set=micro_examples.image_set[::-1])
-    assert focus(backwards) == "unseen_pair"
 
 
 def test_objects_halves_or_neither(photographs):

@@ -30,22 +30,8 @@ def trained(template: str, only: int | None = None) -> Any:
 
 
 @pytest.fixture(scope="module")
-def right_alone() -> Found:
-    return trained("right")
-
-
-@pytest.fixture(scope="module")
 def right_of_both() -> Found:
     return trained("both", only=1)
-
-
-def test_a_model_of_right_captions_knows_and_is_patched(right_alone: Found):
-    order = right_alone["accuracy"].metrics["unseen_pair_order"]
-    assert grade(order, 0.5) in ("knows", "in part")
-    assert "“right”" in right_alone["answer"].finding
-    assert "“left”" not in right_alone["answer"].finding
-    assert not right_alone["activation_patching"].reason
-    assert " right of " in right_alone["mechanism"].finding
 
 
 def test_a_model_that_knows_by_one_of_two_words_is_not_refused(right_of_both: Found):
@@ -57,17 +43,6 @@ def test_a_model_that_knows_by_one_of_two_words_is_not_refused(right_of_both: Fo
     assert not patching.reason
     assert patching.template == "right"  # type: ignore[attr-defined]
     assert " right of " in right_of_both["mechanism"].finding
-
-
-def test_its_headline_says_so_of_each_word(right_of_both: Found):
-    answer: Any = right_of_both["answer"]
-    assert {word: grade(one, 0.5) for word, one in answer.templates.items()} == {
-        word: grade(right_of_both["accuracy"].metrics[f"unseen_pair_order_{word}"], 0.5)
-        for word in ("left", "right")
-    }
-    left, right = (answer.finding.index(f"“{word}”") for word in ("left", "right"))
-    assert "key-position" in answer.finding
-    assert left != right
 
 
 def test_both_words_and_no_order_is_refused_by_all(no_gradient_results: Found):

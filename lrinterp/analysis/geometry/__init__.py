@@ -1,3 +1,0 @@
-"""Relation geometry: how captions lie that differ in a relation word."""
-
-__all__ = []

@@ -1,3 +1,0 @@
-"""Positional gradients: do attention scores rise from left to right?"""
-
-__all__ = []

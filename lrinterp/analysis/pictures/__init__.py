@@ -1,3 +1,0 @@
-"""Attention, terms and attribution drawn over a photograph and its mirror image."""
-
-__all__ = []

@@ -1,0 +1,201 @@
+"""Shares of the nine terms against plain loops, and how exactly they add up."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lrinterp import (
+    DualEncoder,
+    Run,
+    Scenes,
+    Split,
+    World,
+    preset,
+    record,
+)
+from lrinterp.analysis.attention_terms import attention_terms
+from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, TERMS, embedding_in, score_terms
+from lrinterp.result import NotApplicable
+from lrinterp.scenes import Examples
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+COLUMNS = {"encoder", "layer", "head", "term", "gauge", "share", "low", "high", "n", "n_units"}
+
+
+def small(n_val: int = 3, **changes) -> tuple[DualEncoder, Examples]:
+    """A random model with biases on a small world."""
+    split = Split(n_pair=2, n_val=n_val, positions_per_label=2, layouts_per_pair=2)
+    scenes = Scenes(World(n_pixels=4, n_labels=5), split)
+    sizes = {
+        "d_model": 8,
+        "n_heads": 2,
+        "d_head": 4,
+        "d_embed": 6,
+        "std_W_E": 1.0,
+        "std_W_pos": 1.0,
+    }
+    model = DualEncoder.build(
+        preset("minimal", **sizes, std_weights=0.5, **changes), scenes.sizes, 0
+    )
+    generator = torch.Generator().manual_seed(4)
+    for name, weight in model.trainable().items():
+        if ".b_" in name:
+            weight.data += torch.randn(weight.shape, generator=generator)
+    return model, scenes.examples(["unseen_pair"])
+
+
+def loop_shares(model: DualEncoder, examples: Examples, tower: str, gauge) -> np.ndarray:
+    """[term, head or all]: covariance with the total over its variance, one number at a time."""
+    tokens = model.prepare(examples)[tower]
+    if tower == "text":
+        tokens = tokens.at(torch.tensor([t != "single" for t in examples.caption_template]))
+    space = embedding_in(model.towers[tower], examples.occurs[tower], gauge)
+    terms = score_terms(model.towers[tower], tokens, space)[:, :, :, 0].double().numpy()
+    n_heads = terms.shape[2]
+    covariance, variance = np.zeros((9, n_heads)), np.zeros(n_heads)
+    for example, pool in enumerate(tokens.pool.tolist()):
+        seen = range(pool + 1) if tower == "text" else range(terms.shape[3])
+        for head in range(n_heads):
+            rows = [[terms[t, example, head, key] for key in seen] for t in range(9)]
+            centred = [[value - sum(row) / len(row) for value in row] for row in rows]
+            whole = [sum(column) for column in zip(*centred, strict=True)]
+            variance[head] += sum(value * value for value in whole)
+            for t in range(9):
+                pairs = zip(centred[t], whole, strict=True)
+                covariance[t, head] += sum(a * b for a, b in pairs)
+    return np.column_stack([covariance / variance, covariance.sum(1) / variance.sum()])
+
+
+@pytest.mark.parametrize("gauge", ["canonical", "raw"])
+@pytest.mark.parametrize("tower", ["image", "text"])
+def test_shares_against_a_plain_loop(tower: str, gauge):
+    model, examples = small()
+    frame = attention_terms(record(model, examples)).frame()
+    part = frame[(frame["encoder"] == tower) & (frame["gauge"] == gauge)]
+    expected = loop_shares(model, examples, tower, gauge)
+    for row, term in zip(expected, TERMS, strict=True):
+        own = part[part["term"] == term]
+        np.testing.assert_allclose(own["share"], row, atol=1e-5)
+        assert own["head"].isna().tolist() == [False, False, True]
+
+
+def test_shares_sum_to_one_and_the_split_to_its_terms(left_right_results):
+    frame = left_right_results["attention_terms"].frame()
+    assert set(frame.columns) >= COLUMNS
+    for _, part in frame.groupby(["encoder", "gauge", "head"], dropna=False):
+        share = part.set_index("term")["share"]
+        assert share[list(TERMS)].sum() == pytest.approx(1, abs=1e-6)
+        assert share["EE+PE+bE"] == pytest.approx(share[list(KEY_CONTENT)].sum(), abs=1e-6)
+        assert share["EP+PP+bP"] == pytest.approx(share[list(KEY_POSITION)].sum(), abs=1e-6)
+        assert (share[["Eb", "Pb", "bb"]] == 0).all()
+
+
+def test_mean_rows_of_the_micro_model_by_hand(micro_recording):
+    rows = attention_terms(micro_recording).rows
+    part = rows.query("encoder == 'image' and gauge == 'canonical' and head == 'L0H0'")
+    values = part.set_index(["part", "position"])["value"]
+    assert values["key-position"].to_dict() == {"CLS": 0, "1": -2, "2": 0, "3": 2}
+    # Content 6 on CLS and on objects, 4 on background; each pixel holds one in two of three.
+    content = values["key-content"]
+    assert content["CLS"] - content["1"] == pytest.approx(2 / 3)
+    assert content["1"] == pytest.approx(content["3"])
+    assert content.sum() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("normalization", ["none", "LN"])
+def test_the_terms_add_up(normalization: str):
+    result = attention_terms(record(*small(normalization=normalization)))
+    assert result.error < 1e-5
+
+
+def test_a_cache_of_another_model_does_not_add_up():
+    """The control of the error: it measures the distance to what was really recorded."""
+    model, examples = small()
+    name = "blocks.0.attn.hook_attn_scores"
+    for tower in ("image", "text"):
+        recording = record(model, examples)
+        assert attention_terms(recording).error < 1e-5
+        scores = recording.site(tower, name)
+        scores[-1, 0, 0, 0] += 0.5
+        recording.sets.clear()
+        largest = scores[scores > -1e4].abs().max()
+        assert attention_terms(recording).error > 0.4 / largest
+
+
+def test_one_tower_that_cannot_be_split_leaves_the_other(micro, micro_examples):
+    micro.text.cfg.normalization_type = "RMS"
+    recording = record_plain(micro, micro_examples)
+    result = attention_terms(recording)
+    assert set(result.frame()["encoder"]) == {"image"}
+    assert "the text tower cannot be decomposed: normalization RMS" in " ".join(result.caveats)
+    micro.image.cfg.positional_embedding_type = "rotary"
+    with pytest.raises(NotApplicable, match="the image tower cannot be decomposed: positions"):
+        attention_terms(recording)
+
+
+def record_plain(model: DualEncoder, examples: Examples) -> Run:
+    """Record although a configuration names a norm: the towers themselves have none."""
+    named = model.text.cfg.normalization_type
+    model.text.cfg.normalization_type = None
+    recording = record(model, examples)
+    assert recording.scores.isfinite().all()  # the pass runs now
+    model.text.cfg.normalization_type = named
+    return recording
+
+
+def test_a_head_of_the_second_layer_in_float64():
+    """Position is the mean stream at a place, centred over the pixels: all by numpy."""
+    model, examples = small(2, image_layers=2, text_layers=2, normalization="LN")
+    generator = torch.Generator().manual_seed(1)
+    for weight in model.trainable().values():
+        weight.data += 0.2 * torch.randn(weight.shape, generator=generator)
+    frame = attention_terms(record(model, examples)).frame()
+    tower = model.image
+    _, cache = tower.run_with_cache(examples.image.values)
+    x = cache["blocks.1.hook_resid_pre"].double().numpy()
+    block: Any = tower.blocks[1]
+    norm, attn = block.ln1, block.attn
+    w, b, W_Q, W_K, b_Q, b_K = (
+        v.detach().double().numpy()
+        for v in (norm.w, norm.b, attn.W_Q[1], attn.W_K[1], attn.b_Q[1], attn.b_K[1])
+    )
+    place = x.mean(0)
+    place[0] = 0
+    place[1:] -= place[1:].mean(0)
+    scale = np.sqrt(x.var(-1, keepdims=True) + tower.cfg.eps)
+    read = [(v - v.mean(-1, keepdims=True)) / scale * w for v in (x - place, place + 0 * x)]
+    query = [read[0][:, 0] @ W_Q, read[1][:, 0] @ W_Q, (b @ W_Q + b_Q)[None].repeat(len(x), 0)]
+    keys = [read[0] @ W_K, read[1] @ W_K, np.broadcast_to(b @ W_K + b_K, (*x.shape[:2], 4))]
+    terms = np.stack([np.einsum("nd,nkd->nk", q, k) / 2 for q in query for k in keys])
+    recorded = cache["blocks.1.attn.hook_attn_scores"][:, 1, 0].double().numpy()
+    np.testing.assert_allclose(terms.sum(0), recorded, atol=1e-4)
+    centred = terms - terms.mean(-1, keepdims=True)
+    whole = centred.sum(0)
+    expected = (centred * whole).sum((1, 2)) / (whole * whole).sum()
+    own = frame.query("encoder == 'image' and layer == 1 and head == 1 and split == 'nine terms'")
+    np.testing.assert_allclose(own.set_index("term")["share"][list(TERMS)], expected, atol=1e-4)
+
+
+def test_pictures_are_split_and_drawn_over_their_patches(photographs):
+    """A CLIP behind its pre-norm: nine terms and parts add up, and the bias has its own name."""
+    result = attention_terms(record(*photographs))
+    assert result.error < 1e-5
+    table = result.frame()
+    parts = table[(table["split"] == "key parts") & (table["encoder"] == "image")]
+    assert {"ln_pre.b", "L0H1", "L0 mlp", "bias"} <= set(parts["term"])
+    keys = [figure.key for figure in result.figures()]
+    assert keys == ["layers", "heads", "parts", "shares-canonical", "shares-raw", "rows", "text"]
+    positions = result.rows.query("encoder == 'image'")["position"].unique().tolist()
+    assert positions[:3] == ["CLS", "1,1", "1,2"]
+    assert positions[-1] == "3,4"
+
+
+def test_a_tower_of_one_layer_is_not_divided_by_parts():
+    model, examples = small(image_layers=2)
+    table = attention_terms(record(model, examples)).frame()
+    parts = table[table["split"] == "key parts"]
+    assert set(parts["encoder"]) == {"image"}
+    assert set(parts["layer"]) == {0, 1}
