@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from scipy.stats import t as student
 
-from lrinterp.benchmark import Against, Benchmark, against, benchmark, write_scores
+from lrinterp.benchmark import Benchmark, against, benchmark, write_scores
 from lrinterp.benchmark.numbers import Key
 from lrinterp.result import Metric, Provenance, document
-from lrinterp.store import InputError, load, save
+from lrinterp.store import InputError
 
 Make = Callable[..., pd.DataFrame]
 Numbers = tuple[float, float, float]
@@ -201,14 +201,10 @@ def test_models_that_choose_otherwise_differ(make_row, paint, choosing, tmp_path
     }  # fmt: skip
 
 
-def test_it_is_a_result(make: Make, tmp_path: Path):
+def test_it_is_a_result(make: Make):
     found = against(make(0.7), make(0.5), name="before")
-    save(found, tmp_path)
-    again = load(Against, tmp_path)
-    assert again.finding == found.finding
-    assert again.overview().equals(found.overview())
-    (figure,), (drawn,) = found.figures(), again.figures()
-    assert figure.draw().to_json() == drawn.draw().to_json()
+    (figure,) = found.figures()
+    assert figure.draw().data
     entry = document({"against": found}, Provenance(checkpoint="clip"))["results"]["against"]
     assert entry["summary"]["accuracy"]["value"] == found.metrics["accuracy"].value
     assert entry["table"][0]["p"] == found.frame()["p"][0]

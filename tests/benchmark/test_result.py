@@ -1,7 +1,6 @@
 """What a benchmark says of itself: words, tiles, tables, and that it can be kept."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from lrinterp.benchmark import Benchmark, benchmark
 from lrinterp.benchmark.result import COLUMNS
 from lrinterp.result import Provenance, document, records
-from lrinterp.store import load, save
 
 Run = Callable[..., Benchmark]
 
@@ -73,16 +71,6 @@ def test_published_figures_stand_apart(ran: Run, equal):
     assert "Published, not measured here: CLIP ViT-B/32 0.59" in result.finding
     assert any("symmetric" in caveat for caveat in result.caveats)
     assert "NegCLIP" not in ran(equal).finding
-
-
-def test_it_can_be_kept_and_draws_the_same(ran: Run, equal, tmp_path: Path):
-    result = ran(equal)
-    save(result, tmp_path)
-    again = load(Benchmark, tmp_path)
-    assert again.finding == result.finding
-    assert again.overview().equals(result.overview())
-    drawn = [[f.draw().to_json() for f in one.figures()] for one in (result, again)]
-    assert drawn[0] == drawn[1]
 
 
 def test_the_document_is_strict_json(ran: Run, equal):

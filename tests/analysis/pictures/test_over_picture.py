@@ -8,12 +8,10 @@ from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
-import lrinterp.store as store
 from lrinterp import DualEncoder, Examples, Run, load_checkpoint, record
 from lrinterp.analysis.pictures.over_picture import (
     as_pictures,
@@ -123,16 +121,6 @@ def test_the_table_has_a_row_for_each_map_picture_and_patch(result: OverPicture)
     row = row[(row["row"] == 2) & (row["column"] == 3)].iloc[0]
     assert row["value"] == result.maps[4, 1, 1, 2]
     assert (row["object"], row["unit"]) == ("right", "cosine")
-
-
-def test_a_reloaded_result_draws_the_same(result: OverPicture, tmp_path: Path):
-    store.save(result, tmp_path / "result")
-    again = store.load(OverPicture, tmp_path / "result")
-    assert (again.finding, again.metrics) == (result.finding, result.metrics)
-    assert again.caveats == result.caveats
-    pd.testing.assert_frame_equal(again.frame(), result.frame())
-    for old, new in zip(result.figures(), again.figures(), strict=True):
-        assert old.draw().to_json() == new.draw().to_json()
 
 
 def test_halves_stand_for_objects_where_boxes_are_unknown(photographs):
