@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lrinterp.axes import Scores
 from lrinterp.scenes import Examples
-from lrinterp.stats import mean_interval
+from lrinterp.stats import Interval, mean_interval
 
 __all__ = ["METRICS", "accuracy_rows", "credit", "credits", "margin_weights", "order_credit"]
 
@@ -120,10 +120,12 @@ def accuracy_rows(scores: Scores, examples: Examples, sets: Iterable[str]) -> li
         index = examples.where(name)
         part, matrix = examples.at(index), scores[torch.from_numpy(index).to(scores.device)]
         for metric, candidates in METRICS:
+            found, missing = Interval(value=None), _missing(part, name, metric)
+            if not missing:
+                values = credits(matrix, part, metric, candidates)
+                found = mean_interval(values, part.image_units)
             row = {"set": name, "metric": metric, "candidates": candidates}
-            rows.append(
-                row | _measure(matrix, part, metric, candidates, _missing(part, name, metric))
-            )
+            rows.append({**row, **vars(found), "reason": missing})
     return rows
 
 
@@ -131,14 +133,3 @@ def _missing(part: Examples, name: str, metric: str) -> str | None:
     if not len(part):
         return part.empty.get(name, "no pictures of this set were recorded")
     return "order is not defined for one object" if (name, metric) == ("single", "order") else None
-
-
-def _measure(
-    scores: Scores, part: Examples, metric: str, candidates: str, missing: str | None
-) -> dict[str, Any]:
-    if missing:
-        empty = {"value": None, "low": None, "high": None, "n": 0, "n_units": 0}
-        return {**empty, "reason": missing}
-    values = credits(scores, part, metric, candidates)
-    interval = mean_interval(values, part.image_units)
-    return {**vars(interval), "reason": None}
