@@ -1,4 +1,4 @@
-"""Scoring: a score matrix and candidate captions give order, retrieval and label-set accuracy.
+"""Scoring: swap accuracy, retrieval and object-set accuracy of scores of candidate captions.
 
 Used alike during training, by `lrinterp evaluate` and by the analyses. A k-way tie for the first
 place (within 1e-6) earns the share of the tied captions that are right: 1/k with one right one.
@@ -25,8 +25,9 @@ METRICS = (
     ("label_set", "closed"),
     ("label_set", "open"),
 )
-"""Each metric with its candidates: `pair` = the orders of the same labels, `closed` = the
-captions of the same set, `open` = every caption of the world."""
+"""Each metric with its candidates: `pair` = a caption and its swaps, `closed` = the captions of
+the same set, `open` = every caption of the world. `order` is swap accuracy, a true caption against
+its swaps; `label_set` is object-set accuracy, whether the best caption names the right objects."""
 
 TIE = 1e-6
 
@@ -70,7 +71,7 @@ def credits(
 def order_credit(
     scores: Scores, examples: Examples, template: str | None = None
 ) -> Float[np.ndarray, "image"]:
-    """Each true caption against the other orders of its labels.
+    """Swap accuracy: each true caption against the other orders of its labels.
 
     Of one template, or averaged over all of them.
     """
