@@ -23,6 +23,7 @@ from lrinterp.charts import (
     regions,
     scatter,
 )
+from lrinterp.charts.chart import Bars
 from lrinterp.charts.draw import draw
 
 HOSTILE = "</script><img src=x onerror=alert(1)><b>bold</b>"
@@ -73,6 +74,7 @@ def test_what_cannot_be_drawn_is_refused_when_it_is_made(make: Callable[[], Char
 def test_marks_are_added_to_a_new_chart_in_their_order():
     marked = reference(reference(BARS, 0.5, "chance"), (0.0, 1.0), "null")
     assert BARS.references == ()
+    assert isinstance(marked, Bars)
     assert marked.references == (
         Reference(at=0.5, label="chance"),
         Reference(at=(0.0, 1.0), label="null"),

@@ -68,7 +68,7 @@ def _shade(figure: Panels, mark: Regions) -> None:
         edges = figure.axis(f"x{own}")["range"]
         for label, *ends in part[[mark.y, mark.start, mark.end]].itertuples(index=False):
             row = labels.index(label)
-            rows = {"y0": row - 0.4, "y1": row + 0.4}
+            rows: dict[str, Any] = {"y0": row - 0.4, "y1": row + 0.4}
             start, end = (e if pd.isna(at) else at for at, e in zip(ends, edges, strict=True))
             figure.lay("shapes", own, x0=start, x1=end, **FILL, **rows)
             for at in (at for at in ends if pd.notna(at)):
