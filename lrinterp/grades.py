@@ -4,11 +4,13 @@ Every page, terminal line and table takes its words from here: they follow the i
 value alone. `lrinterp.bounds` judges criteria that were written before a run.
 """
 
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
+from lrinterp.metric import Metric
+from lrinterp.stats import Interval
 from lrinterp.wording import counted, plain_number
 
-__all__ = ["BAND", "SHORT", "Grade", "Measured", "beside", "grade", "half_way", "phrase_of"]
+__all__ = ["BAND", "SHORT", "Grade", "beside", "grade", "half_way", "phrase_of"]
 
 Grade = Literal["knows", "in part", "undecided", "at chance", "below chance", "too few"]
 
@@ -25,37 +27,12 @@ BAND = 0.05
 """An accuracy surely so close to chance counts as chance."""
 
 
-@runtime_checkable
-class Measured(Protocol):
-    """A number with its interval and the units that the interval rests on."""
-
-    @property
-    def value(self) -> float | int | str | None:
-        """The number."""
-        ...
-
-    @property
-    def low(self) -> float | None:
-        """The lower end of its interval."""
-        ...
-
-    @property
-    def high(self) -> float | None:
-        """The upper end."""
-        ...
-
-    @property
-    def n_units(self) -> int | None:
-        """Units that were drawn independently."""
-        ...
-
-
 def half_way(chance: float) -> float:
     """Half way from chance to 1: what an accuracy must surely exceed to count as knowing."""
     return (1 + chance) / 2
 
 
-def grade(found: Measured, chance: float, knows: float | None = None) -> Grade:
+def grade(found: Interval | Metric, chance: float, knows: float | None = None) -> Grade:
     """What an interval says of an accuracy, the strongest word that all of it allows.
 
     at chance: all of it within BAND of chance (equivalence). knows: all of it at least `knows`, by
@@ -83,7 +60,7 @@ def grade(found: Measured, chance: float, knows: float | None = None) -> Grade:
 
 
 def phrase_of(
-    found: Measured, chance: float, knows: float | None = None, *, unit: str = "label"
+    found: Interval | Metric, chance: float, knows: float | None = None, *, unit: str = "label"
 ) -> str:
     """A grade as it stands under a number, with what it is held against.
 
@@ -91,24 +68,19 @@ def phrase_of(
     >>> phrase_of(Interval(value=0.6, low=0.2, high=0.9, n_units=4), 0.5)
     'too few to say: 4 labels could have shown no difference from chance under 0.35'
     """
-    bound = half_way(chance) if knows is None else knows
-    known, guess = plain_number(bound), f"chance ({plain_number(chance)})"
-    match grade(found, chance, knows):
-        case "knows":
-            return f"whole interval above {known} (chance is {plain_number(chance)})"
-        case "in part":
-            return f"above {guess}; the interval reaches below {known}"
-        case "at chance":
-            return f"at {guess}: whole interval within {BAND:g} of it"
-        case "below chance":
-            return f"below {guess}"
-        case "undecided":
-            return f"undecided: {guess} lies in the interval"
-        case _:
-            return too_few(found, unit)
+    known, guess = plain_number(half_way(chance) if knows is None else knows), plain_number(chance)
+    phrases: dict[Grade, str] = {
+        "knows": f"whole interval above {known} (chance is {guess})",
+        "in part": f"above chance ({guess}); the interval reaches below {known}",
+        "undecided": f"undecided: chance ({guess}) lies in the interval",
+        "at chance": f"at chance ({guess}): whole interval within {BAND:g} of it",
+        "below chance": f"below chance ({guess})",
+        "too few": too_few(found, unit),
+    }
+    return phrases[grade(found, chance, knows)]
 
 
-def too_few(found: Measured, unit: str) -> str:
+def too_few(found: Interval | Metric, unit: str) -> str:
     """Why nothing can be said, and what so many units could have shown."""
     units = counted(found.n_units, unit)
     if found.value is None:
@@ -119,17 +91,15 @@ def too_few(found: Measured, unit: str) -> str:
     return f"too few to say: {units} could have shown no difference from chance under {half}"
 
 
-def beside(found: Measured, chance: float, *, unit: str = "group") -> str:
+def beside(found: Interval | Metric, chance: float, *, unit: str = "group") -> str:
     """Where an accuracy lies against chance, in a sentence about a suite."""
     guess = f"chance ({plain_number(chance)})"
-    match grade(found, chance):
-        case "knows" | "in part":
-            return f"above {guess}"
-        case "at chance":
-            return f"at {guess}: whole interval within {BAND:g} of it"
-        case "below chance":
-            return f"below {guess}"
-        case "undecided":
-            return f"not told from {guess}"
-        case _:
-            return f"not told from {guess}: {too_few(found, unit)}"
+    phrases: dict[Grade, str] = {
+        "knows": f"above {guess}",
+        "in part": f"above {guess}",
+        "undecided": f"not told from {guess}",
+        "at chance": f"at {guess}: whole interval within {BAND:g} of it",
+        "below chance": f"below {guess}",
+        "too few": f"not told from {guess}: {too_few(found, unit)}",
+    }
+    return phrases[grade(found, chance)]

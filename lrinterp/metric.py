@@ -11,7 +11,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -254,7 +254,6 @@ def restored(archive: Mapping[str, np.ndarray], key: str, plain: dict[str, Any])
     if not fit or not top.shape[1] == len(bottom) == len(member) or member.min(initial=-1) < -1:
         raise ValueError(f"{key}: arrays of shapes {top.shape}, {bottom.shape}, {member.shape}")
     bounds = {name: value for name, value in plain.pop("scale").items() if value is not None}
-    sample = Sample(
-        top=top, bottom=bottom, units=Units(member), scale=from_plain(Scale, bounds, f"{key}.scale")
-    )
-    return from_plain(Metric, {**plain, "sample": sample}, key)
+    scale = from_plain(Scale, bounds, f"{key}.scale")
+    sample = Sample(top=top, bottom=bottom, units=Units(member), scale=scale)
+    return replace(from_plain(Metric, plain, key), sample=sample)

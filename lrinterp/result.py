@@ -1,13 +1,13 @@
-"""What an analysis gives back: numbers with intervals, one long table, figures, words.
+"""What an analysis gives back: numbers with intervals, one long table, figures, self-checks, words.
 
 The report, the CLI and the notebook know this protocol and no analysis. A Result is frozen and
-holds no model; its figures read its own fields, so a saved and reloaded Result draws the same.
+holds no model; its figures read its own fields.
 """
 
 import html
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -15,10 +15,10 @@ from typing import Any, ClassVar, final
 
 import pandas as pd
 
-from lrinterp.charts.figure import Attention, Figure
-from lrinterp.checks import Check
+from lrinterp.charts import Attention, Figure
 from lrinterp.metric import Metric, finite_or_none, save_samples
 from lrinterp.store import InputError, write_json
+from lrinterp.wording import plain_number
 
 __all__ = [
     "Attention",
@@ -45,6 +45,38 @@ class Tile:
     label: str
     scalar: Metric
     words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What was computed twice: an error, and the largest that is accepted; nan never passes.
+
+    For numbers that are right or wrong, such as the error of a sum. Not for findings: those have
+    intervals, and criteria about them are in `bounds`.
+
+    >>> str(Check(key="sum", what="parts minus whole", value=0.002, bound=0.01))
+    'parts minus whole: 0.002, at most 0.01: passed'
+    """
+
+    key: str
+    what: str
+    """What is held against what, and in which unit."""
+    value: float
+    bound: float
+
+    @property
+    def passes(self) -> bool:
+        """Is the error within its bound?"""
+        return self.value <= self.bound
+
+    def plain(self) -> dict[str, Any]:
+        """The fields as plain data, and whether it passes; None for what is not a number."""
+        return {**asdict(self), "value": finite_or_none(self.value), "passes": self.passes}
+
+    def __str__(self) -> str:
+        said = "passed" if self.passes else "failed"
+        value, bound = plain_number(self.value), plain_number(self.bound)
+        return f"{self.what}: {value}, at most {bound}: {said}"
 
 
 class NotApplicable(Exception):
@@ -102,23 +134,12 @@ class Result(ABC):
 
     @abstractmethod
     def figures(self) -> tuple[Figure, ...]:
-        """The pictures, drawn from the fields of this Result alone."""
-
-    @property
-    def lead(self) -> Figure | None:
-        """The one figure that carries the argument: the first, where there is any."""
-        return next(iter(self.figures()), None)
-
-    @property
-    def further(self) -> tuple[Figure, ...]:
-        """The figures beside the lead."""
-        lead = self.lead
-        return tuple(one for one in self.figures() if lead is None or one.key != lead.key)
+        """The figures, of the fields of this Result alone; the first carries the argument."""
 
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
-        """The tables by name; the main one, `frame()`, is named by an empty string."""
-        return {"": self.frame()}
+        """Further tables by name, beside `frame`; none by default."""
+        return {}
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -217,12 +238,19 @@ class Provenance:
         }
 
 
-def document(results: Mapping[str, Result], provenance: Provenance) -> dict[str, Any]:
-    """The results as strict JSON data: summaries with intervals, self-checks, tables as records."""
+def document(
+    results: Mapping[str, Result], provenance: Provenance, *, main_tables: bool = True
+) -> dict[str, Any]:
+    """The results as strict JSON data: summaries with intervals, self-checks, tables as records.
+
+    Without `main_tables` those of `frame` are empty, for a file that holds them in another form.
+    """
     return {
         "lrinterp": version("lrinterp"),
         "checkpoint": provenance.plain(),
-        "results": {name: _entry(result) for name, result in results.items()},
+        "results": {
+            name: _entry(result, main_table=main_tables) for name, result in results.items()
+        },
     }
 
 
@@ -238,16 +266,16 @@ def samples_path(path: Path) -> Path:
     return path.with_suffix(".samples.npz")
 
 
-def _entry(result: Result) -> dict[str, Any]:
+def _entry(result: Result, *, main_table: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "question": result.question,
         "finding": result.finding,
         "caveats": list(result.caveats),
         "summary": {key: metric.entry() for key, metric in result.metrics.items()},
         "checks": [check.plain() for check in result.checks],
-        "table": records(result.frame()),
+        "table": records(result.frame()) if main_table else [],
     }
-    if more := {name: records(table) for name, table in result.tables.items() if name}:
+    if more := {name: records(table) for name, table in result.tables.items()}:
         entry["tables"] = more
     if result.more:
         entry["more"] = {key: metric.entry() for key, metric in result.more.items()}

@@ -1,4 +1,4 @@
-"""Scoring: a score matrix and candidate captions give order, retrieval and label-set accuracy.
+"""Scoring: swap accuracy, retrieval and object-set accuracy of scores of candidate captions.
 
 Used alike during training, by `lrinterp evaluate` and by the analyses. A k-way tie for the first
 place (within 1e-6) earns the share of the tied captions that are right: 1/k with one right one.
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lrinterp.axes import Scores
 from lrinterp.scenes import Examples
-from lrinterp.stats import mean_interval
+from lrinterp.stats import Interval, mean_interval
 
 __all__ = ["METRICS", "accuracy_rows", "credit", "credits", "margin_weights", "order_credit"]
 
@@ -25,8 +25,9 @@ METRICS = (
     ("label_set", "closed"),
     ("label_set", "open"),
 )
-"""Each metric with its candidates: `pair` = the orders of the same labels, `closed` = the
-captions of the same set, `open` = every caption of the world."""
+"""Each metric with its candidates: `pair` = a caption and its swaps, `closed` = the captions of
+the same set, `open` = every caption of the world. `order` is swap accuracy, a true caption against
+its swaps; `label_set` is object-set accuracy, whether the best caption names the right objects."""
 
 TIE = 1e-6
 
@@ -70,7 +71,7 @@ def credits(
 def order_credit(
     scores: Scores, examples: Examples, template: str | None = None
 ) -> Float[np.ndarray, "image"]:
-    """Each true caption against the other orders of its labels.
+    """Swap accuracy: each true caption against the other orders of its labels.
 
     Of one template, or averaged over all of them.
     """
@@ -120,10 +121,12 @@ def accuracy_rows(scores: Scores, examples: Examples, sets: Iterable[str]) -> li
         index = examples.where(name)
         part, matrix = examples.at(index), scores[torch.from_numpy(index).to(scores.device)]
         for metric, candidates in METRICS:
+            found, missing = Interval(value=None), _missing(part, name, metric)
+            if not missing:
+                values = credits(matrix, part, metric, candidates)
+                found = mean_interval(values, part.image_units)
             row = {"set": name, "metric": metric, "candidates": candidates}
-            rows.append(
-                row | _measure(matrix, part, metric, candidates, _missing(part, name, metric))
-            )
+            rows.append({**row, **vars(found), "reason": missing})
     return rows
 
 
@@ -131,14 +134,3 @@ def _missing(part: Examples, name: str, metric: str) -> str | None:
     if not len(part):
         return part.empty.get(name, "no pictures of this set were recorded")
     return "order is not defined for one object" if (name, metric) == ("single", "order") else None
-
-
-def _measure(
-    scores: Scores, part: Examples, metric: str, candidates: str, missing: str | None
-) -> dict[str, Any]:
-    if missing:
-        empty = {"value": None, "low": None, "high": None, "n": 0, "n_units": 0}
-        return {**empty, "reason": missing}
-    values = credits(scores, part, metric, candidates)
-    interval = mean_interval(values, part.image_units)
-    return {**vars(interval), "reason": None}

@@ -1,4 +1,4 @@
-"""Frozen dataclasses on disk: JSON for what people read, safetensors for arrays, atomic writes.
+"""Plain data on disk: strict JSON and TOML, atomic writes, and dataclasses of what was read.
 
 Nothing pickles. A reader says which key is unknown, missing or of a wrong type.
 """
@@ -18,22 +18,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
-import pandas as pd
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_arrays
-from safetensors.numpy import save as save_arrays
 
 __all__ = [
     "InputError",
     "check_writable",
     "from_plain",
-    "load",
     "one_of",
     "parse_json",
     "read_json",
     "read_toml",
-    "save",
     "sha256",
     "shortened",
     "taken",
@@ -185,7 +178,7 @@ def taken(value: Any, kind: Any, where: str, *, strict: bool = True) -> Any:
     if isinstance(value, dict):
         value = nested(value, kind, where)
     try:
-        return msgspec.convert(value, kind, strict=strict, dec_hook=instance)
+        return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
         raise InputError(f"{where}: expected {hint_words(kind)}, got {shortened(value)}") from error
 
@@ -198,13 +191,6 @@ def nested(value: dict[Any, Any], kind: Any, where: str) -> Any:
         inner = typing.get_args(option)[1:]
         if inner and dataclasses.is_dataclass(inner[0]):
             return {key: taken(item, inner[0], f"{where}.{key}") for key, item in value.items()}
-    return value
-
-
-def instance(kind: type, value: Any) -> Any:
-    """An array or a table, which are never converted."""
-    if not isinstance(value, kind):
-        raise TypeError(f"expected {kind}")
     return value
 
 
@@ -239,61 +225,3 @@ def shortened(value: Any) -> str:
     except ValueError:  # Python prints no integer of more than 4300 digits
         text = "a very large number"
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def save(obj: Any, folder: Path) -> None:
-    """Save a frozen dataclass to a folder: plain values, arrays, tables, and dataclasses of these.
-
-    `fields.json` holds all but the arrays, which lie in `arrays.safetensors`.
-    """
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, np.ndarray] = {}
-    plain = {f.name: _pack(getattr(obj, f.name), f.name, arrays) for f in dataclasses.fields(obj)}
-    write_atomically(folder / "arrays.safetensors", save_arrays(arrays))
-    write_json(folder / "fields.json", plain)
-
-
-def load(cls: type[T], folder: Path) -> T:
-    """Load what `save` wrote, as an equal dataclass."""
-    try:
-        arrays = load_arrays((folder / "arrays.safetensors").read_bytes())
-    except SafetensorError as error:
-        raise InputError(f"{folder / 'arrays.safetensors'}: damaged ({error})") from error
-    plain = read_json(folder / "fields.json")
-    return from_plain(cls, {k: _unpack(v, arrays) for k, v in plain.items()}, str(folder))
-
-
-def _pack(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    """A value as plain data; arrays go under their names into `arrays`."""
-    if isinstance(value, np.ndarray):
-        arrays[name] = np.ascontiguousarray(value)
-        return {"$array": name}
-    if isinstance(value, pd.DataFrame):
-        frame = value.astype(object).where(value.notna(), None)
-        dtypes = {name: str(dtype) for name, dtype in value.dtypes.items()}
-        return {"$columns": {name: frame[name].tolist() for name in frame}, "$dtypes": dtypes}
-    if dataclasses.is_dataclass(value):
-        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        packed = {key: _pack(item, f"{name}/{key}", arrays) for key, item in value.items()}
-        named = all(isinstance(key, str) for key in packed)
-        return packed if named else {"$items": [[to_plain(k), v] for k, v in packed.items()]}
-    if isinstance(value, float) and math.isinf(value):
-        return {"$float": str(value)}
-    return to_plain(value)
-
-
-def _unpack(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    match value:
-        case {"$array": name}:
-            return arrays[name]
-        case {"$columns": columns, "$dtypes": dtypes}:
-            return pd.DataFrame(columns).astype(dtypes)
-        case {"$float": text}:
-            return float(text)
-        case {"$items": items}:  # keys that JSON does not have
-            keyed = ((tuple(k) if isinstance(k, list) else k, v) for k, v in items)
-            return {key: _unpack(item, arrays) for key, item in keyed}
-        case dict():
-            return {key: _unpack(item, arrays) for key, item in value.items()}
-    return value

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -168,6 +168,37 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return int(stop.value.code or 0), shown.out, shown.err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of `analyze` on the shipped checkpoint; its numbers lie beside it as JSON."""
+    from lrinterp.cli import main
+
+    page = tmp_path_factory.mktemp("shipped") / "report.html"
+    command = ["analyze", ROOT / "checkpoints" / "left-right", "--out", page]
+    with pytest.MonkeyPatch.context() as patch:
+        words = map(str, [*command, "--json", page.with_suffix(".json")])
+        patch.setattr(sys, "argv", ["lrinterp", *words])
+        with pytest.raises(SystemExit) as stop:
+            main()
+    assert not stop.value.code
+    return page
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = [os.environ.get("CHROMIUM"), *map(shutil.which, names)]
+    path = next((candidate for candidate in found if candidate), None)
+    if path is None:
+        pytest.skip("needs Chromium: install it or set CHROMIUM to its path")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import lrinterp
 
 PACKAGE = Path(lrinterp.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-DATA = {"controlled_images_A", "_B", "coco_one", "coco_two", "gqa_one", "gqa_two", "subj"}
+DATA = {"controlled_images_A", "_B", "coco_one", "coco_two", "gqa_one", "gqa_two", "subj", "obj"}
 DATA |= {"zeroshot", "mug_left_of_table.jpeg", "mixed_pair_retrieval_open", "x2", "xaxis2", "text."}
 """Names in files of others, and examples of names that are put together."""
 QUOTED = re.compile(r"`([A-Za-z_][\w.]*)`")

@@ -152,27 +152,19 @@ def test_equal_samples_make_equal_files(tmp_path: Path):
     for name in "ab":
         save_samples(tmp_path / name, {"x.order": metric()})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    save_samples(tmp_path / "a", {"x.span": Metric(value=2.0)})
+    assert load_samples(tmp_path / "a") == {}
 
 
-def test_nothing_to_keep_is_kept_too(tmp_path: Path):
-    save_samples(tmp_path / "a.npz", {"x.span": Metric(value=2.0)})
-    assert load_samples(tmp_path / "a.npz") == {}
-
-
-@pytest.mark.parametrize("keep", [0, 4, 200, -30])
-def test_a_truncated_file_is_named(tmp_path: Path, keep: int):
-    path = tmp_path / "found.samples.npz"
-    save_samples(path, {"x.order": metric()})
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(InputError, match=r"found\.samples\.npz: not the samples of a results file"):
-        load_samples(path)
-
-
-def test_every_flipped_byte_is_noticed_or_harmless(tmp_path: Path):
+def test_damage_is_noticed_or_harmless(tmp_path: Path):
     path = tmp_path / "found.samples.npz"
     save_samples(path, {"x.order": metric()})
     whole = path.read_bytes()
-    for place in range(0, len(whole), 3):
+    for keep in (0, 4, 200, -30):
+        path.write_bytes(whole[:keep])
+        with pytest.raises(InputError, match=r"found\.samples\.npz: not the samples of a results"):
+            load_samples(path)
+    for place in range(0, len(whole), 9):
         broken = bytearray(whole)
         broken[place] ^= 0xFF
         path.write_bytes(broken)
@@ -186,13 +178,9 @@ def test_every_flipped_byte_is_noticed_or_harmless(tmp_path: Path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"x.order/top": RIGHT[0]},
         {"x.order/top": RIGHT[:, :3]},
-        {"x.order/bottom": np.ones((2, 3))},
         {"x.order/member": np.ones((6, 2))},
-        {"x.order/member": np.array(2)},
         {"x.order/member": np.full((6, 2), -2)},
-        {"x.order/top": np.array([["a"] * 6])},
         {"x.order/top": np.array([[None] * 6])},
         {"metrics": np.array("[]")},
         {"metrics": np.array('{"x.order": {"value": 1}}')},

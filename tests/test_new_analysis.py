@@ -26,7 +26,7 @@ from lrinterp.reproduction.criteria import Claim, Part
 from lrinterp.reproduction.measure import measure
 from lrinterp.reproduction.measures import gather
 from lrinterp.reproduction.statistics import found_of
-from lrinterp.result import Check, Figure, Metric, Provenance, Result, document, samples_path
+from lrinterp.result import Check, Figure, Metric, Provenance, Result, document
 
 FOLDERS = [Path(__file__).parents[1] / "checkpoints" / n for n in ("left-right", "no-gradient")]
 TINY = {
@@ -121,27 +121,22 @@ def test_document_and_page_have_it():
     assert order.phrase in html
 
 
-def test_the_command_prints_it_and_keeps_its_samples(run: Command, tmp_path: Path):
-    found = tmp_path / "found.json"
-    out = ("--out", tmp_path / "page.html", "--json", found)
-    code, shown, errors = run("analyze", FOLDERS[0], "--only", "toy", *out)
-    assert code == 0, errors
-    for words in ("toy_order", "toy_scale"):
-        assert words in shown
-    entry = json.loads(found.read_text())["results"]["toy"]["summary"]["toy_order"]
-    assert samples_path(found) == tmp_path / "found.samples.npz"
-    kept = load_samples(tmp_path / "found.samples.npz")
-    assert list(kept) == ["toy.toy_order"]
-    assert kept["toy.toy_order"].entry() == entry
-
-
-def test_the_samples_of_two_files_pair_as_the_models_do(run: Command, tmp_path: Path):
+def test_the_command_prints_it_and_keeps_samples_that_pair_as_the_models_do(
+    run: Command, tmp_path: Path
+):
     kept = []
     for folder in FOLDERS:
         found = tmp_path / f"{folder.name}.json"
         out = ("--out", tmp_path / "page.html", "--json", found)
-        assert run("analyze", folder, "--only", "toy", *out)[0] == 0
-        kept.append(load_samples(samples_path(found))["toy.toy_order"])
+        code, shown, errors = run("analyze", folder, "--only", "toy", *out)
+        assert code == 0, errors
+        assert "toy_order" in shown
+        assert "toy_scale" in shown
+        samples = load_samples(found.with_suffix(".samples.npz"))
+        assert list(samples) == ["toy.toy_order"]
+        entry = json.loads(found.read_text())["results"]["toy"]["summary"]["toy_order"]
+        assert samples["toy.toy_order"].entry() == entry
+        kept.append(samples["toy.toy_order"])
     gap = kept[1] - kept[0]
     loaded = [load_checkpoint(folder) for folder in FOLDERS]
     orders = [toy(record(c.model, c.scenes().examples(), progress=False)).order for c in loaded]

@@ -3,17 +3,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, final
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-import plotly.io as pio
 import pytest
 
-from lrinterp.charts import lines
-from lrinterp.charts.draw import draw
 from lrinterp.result import (
-    Attention,
     Check,
     Figure,
     Metric,
@@ -25,6 +21,7 @@ from lrinterp.result import (
 )
 
 MINUS = "−"
+CHECK = Check(key="sum", what="parts minus whole", value=0.0, bound=1e-5)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +49,14 @@ class Answer(Result):
     def figures(self) -> tuple[Figure, ...]:
         return ()
 
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        return {"heads": self.table[["head"]]}
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        return (CHECK,)
+
 
 @pytest.fixture
 def table() -> pd.DataFrame:
@@ -66,21 +71,6 @@ def table() -> pd.DataFrame:
             "identical": [True, False],
         }
     )
-
-
-@pytest.fixture
-def provenance() -> Provenance:
-    return Provenance(
-        checkpoint="left-right",
-        command="lrinterp analyze",
-        date="2026-11-22 12:00 UTC",
-        versions={"lrinterp": "0.1.0"},
-        seed=3,
-        settings={"world": {"n_pixels": 10}},
-    )
-
-
-# Scalars.
 
 
 @pytest.mark.parametrize(
@@ -107,14 +97,6 @@ def test_a_scalar_shows_what_its_interval_deserves(scalar: Metric, text: str, in
     assert scalar.interval == interval
 
 
-@pytest.mark.parametrize(
-    ("half", "digits"),
-    [(0.5, 2), (0.1, 2), (0.0999, 2), (0.0161, 3), (0.04, 2), (1e-9, 10), (1.0, 1), (30.0, 0)],
-)
-def test_one_figure_of_the_half_width_or_two(half: float, digits: int):
-    assert Metric(value=0.0, low=-half, high=half).digits == digits
-
-
 def test_a_scalar_of_a_row():
     row = {"slope": 0.5, "low": math.nan, "high": 1.0, "n": 4, "set": "single"}
     assert Metric.of(row, "slope") == Metric(value=0.5, low=None, high=1.0, n=4)
@@ -130,123 +112,52 @@ def test_plain_keeps_order_and_drops_what_json_cannot_hold():
     ]  # fmt: skip
 
 
-# Tables.
-
-
-def test_records_hold_numbers_or_none(table: pd.DataFrame):
+def test_records_hold_numbers_or_none_and_integers_stay(table: pd.DataFrame):
     assert records(table) == [
         {"head": 0, "n": 1, "value": None, "high": None, "what": None, "when": None,
          "identical": True},
         {"head": None, "n": 2, "value": 0.5, "high": None, "what": "EP", "when": None,
          "identical": False},
     ]  # fmt: skip
-
-
-def test_integers_stay_integers(table: pd.DataFrame):
     first = records(table)[0]
     assert (type(first["head"]), type(first["n"]), type(first["identical"])) == (int, int, bool)
+    assert records(table.iloc[:0]) == records(pd.DataFrame()) == []
 
 
-def test_a_table_without_rows_or_columns_has_no_records(table: pd.DataFrame):
-    assert records(table.iloc[:0]) == []
-    assert records(pd.DataFrame()) == []
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.0, "passed"), (0.5, "passed"), (0.6, "failed"), (math.nan, "failed"), (math.inf, "failed")],
+)
+def test_an_error_passes_up_to_its_bound(value: float, said: str):
+    check = Check(key="sum", what="parts minus whole", value=value, bound=0.5)
+    assert check.passes is (said == "passed")
+    assert str(check).endswith(said)
+    shown = value if math.isfinite(value) else None
+    plain = {"key": "sum", "what": "parts minus whole", "value": shown, "bound": 0.5}
+    assert check.plain() == {**plain, "passes": check.passes}
 
 
-# Documents.
-
-
-def test_a_document_is_strict_json(table: pd.DataFrame, provenance: Provenance):
+def test_a_document_is_strict_json(table: pd.DataFrame):
+    about = {"date": "2026-11-22", "versions": {"lrinterp": "0.1.0"}, "seed": 3}
+    provenance = Provenance(checkpoint="left-right", settings={"world": {"n_pixels": 10}}, **about)
     answer = Answer(table=table, number=Metric(value=math.nan, n=2))
     skipped = Skipped(skipped="other", asked="Why?", reason="one layer only")
     plain = document({"answer": answer, "other": skipped}, provenance)
-    text = json.dumps(plain, allow_nan=False)
-    assert json.loads(text) == plain
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert list(plain) == ["lrinterp", "checkpoint", "results"]
-    assert plain["lrinterp"] == "0.1.0"
+    checkpoint = {"name": "left-right", "sha256": None, "command": "", "world": {"n_pixels": 10}}
+    assert plain["checkpoint"] == {**checkpoint, **about}
     summary = {"value": None, "low": None, "high": None, "n": 2, "n_units": None}
     words = {"question": "Left or right?", "finding": "It knows.", "caveats": []}
-    entry = {**words, "summary": {"order": summary}, "checks": [], "table": records(table)}
-    assert plain["results"]["answer"] == entry
+    numbers = {"summary": {"order": summary}, "checks": [CHECK.plain()], "table": records(table)}
+    tables = {"tables": {"heads": [{"head": 0}, {"head": None}]}}
+    assert plain["results"]["answer"] == {**words, **numbers, **tables}
     other = plain["results"]["other"]
-    assert (other["summary"], other["table"]) == ({}, [])
+    assert (other["question"], other["summary"], other["table"]) == ("Why?", {}, [])
     assert other["not_applicable"] == "one layer only"
 
 
-@final
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Argued(Answer):
-    """With pictures, a second table and a check."""
-
-    drawn: tuple[Figure, ...]
-
-    def figures(self) -> tuple[Figure, ...]:
-        return self.drawn
-
-    @property
-    def tables(self) -> Mapping[str, pd.DataFrame]:
-        return {**super().tables, "heads": self.table[["head"]]}
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        return (Check(key="sum", what="parts minus whole", value=0.0, bound=1e-5),)
-
-
-def test_the_slots_of_a_result(table: pd.DataFrame, provenance: Provenance):
-    chart = lines(pd.DataFrame({"x": [0, 1]}), x="x", y="x")
-    drawn = tuple(
-        Figure(key=key, title=key, how_to_read=".", plot=chart, table=table) for key in "abc"
-    )
-    bare = Answer(table=table, number=Metric(value=1.0))
-    assert (bare.lead, bare.further, bare.checks) == (None, (), ())
-    assert list(bare.tables) == [""]
-    argued = Argued(table=table, number=Metric(value=1.0), drawn=drawn)
-    assert argued.lead is drawn[0]
-    assert argued.further == drawn[1:]
-    entry = document({"argued": argued}, provenance)["results"]["argued"]
-    assert entry["checks"] == [check.plain() for check in argued.checks]
-    assert entry["tables"] == {"heads": [{"head": 0}, {"head": None}]}
-    assert json.loads(json.dumps(entry, allow_nan=False)) == entry
-
-
-def test_provenance_as_plain_data(provenance: Provenance):
-    plain = provenance.plain()
-    assert plain["name"] == "left-right"
-    assert plain["world"] == {"n_pixels": 10}
-    assert (plain["sha256"], plain["seed"]) == (None, 3)
-
-
-def test_what_was_skipped_says_so_everywhere():
-    skipped = Skipped(skipped="other", asked="Why?", reason="one layer only")
-    assert (skipped.name, skipped.question) == ("other", "Why?")
-    assert skipped.finding == "Does not apply: one layer only"
-    assert skipped.frame().empty
-    assert skipped.figures() == skipped.tiles() == skipped.caveats == ()
-
-
-# Notebooks.
-
-
-def test_a_result_shows_its_numbers(table: pd.DataFrame):
+def test_a_result_shows_its_numbers_in_a_notebook(table: pd.DataFrame):
     html = Answer(table=table, number=Metric(value=0.97312))._repr_html_()
-    assert "Left or right?" in html
-    assert "It knows." in html
-    assert "0.9731" in html
-
-
-def test_a_figure_shows_itself_and_stays_as_it_was(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pio.renderers, "default", "plotly_mimetype")
-    plot = lines(pd.DataFrame({"x": [0, 1], "y": [1, 2]}), x="x", y="y")
-    before = draw(plot).to_json()
-    figure = Figure(key="a", title="Order", how_to_read="Up.", plot=plot, table=pd.DataFrame())
-    bundle = figure._repr_mimebundle_()
-    assert "Order" in json.dumps(bundle)
-    assert draw(plot).to_json() == figure.draw().to_json() == before
-    assert "Order" not in json.dumps(plot._repr_mimebundle_())
-
-
-def test_attention_shows_itself():
-    plot = Attention(component="AttentionPattern", props={"tokens": ["a"], "attention": [[1.0]]})
-    figure = Figure(key="a", title="t", how_to_read="h", plot=plot, table=pd.DataFrame())
-    assert "AttentionPattern" in figure._repr_mimebundle_()["text/html"]
-    with pytest.raises(TypeError, match="expected a chart"):
-        figure.draw()
+    for words in ("Left or right?", "It knows.", "0.9731"):
+        assert words in html

@@ -2,14 +2,11 @@ import errno
 import json
 import math
 import os
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import pandas as pd
 import pytest
 from msgspec import Meta
 
@@ -29,39 +26,6 @@ class Settings:
     def __post_init__(self) -> None:
         if self.count < 0:
             raise ValueError(f"count: expected at least 0, got {self.count}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Saved:
-    title: str
-    words: tuple[str, ...]
-    low: float | None
-    grid: np.ndarray
-    mask: np.ndarray
-    table: pd.DataFrame
-    extra: dict[str, Any] = field(default_factory=dict)
-
-
-@pytest.fixture
-def saved() -> Saved:
-    table = pd.DataFrame(
-        {
-            "share": [0.25, np.nan, -1 / 3],
-            "layer": pd.array([0, None, 2], dtype="Int64"),
-            "n": [1, 2, 3],
-            "head": np.array(["L0H0", None, "−"], dtype=object),
-            "identical": [True, False, True],
-        }
-    )
-    return Saved(
-        title="Größe – “ok”",
-        words=("a", "b"),
-        low=None,
-        grid=np.arange(6.0).reshape(2, 3).T / 7,
-        mask=np.array([True, False]),
-        table=table,
-        extra={"list": [1, 2.5, None], "deep": {"a": "b"}},
-    )
 
 
 def full(*_: Any) -> None:
@@ -153,19 +117,15 @@ def test_a_failed_write_names_the_file_that_was_asked_for(tmp_path: Path):
         ("[" * 200_000, "nested too deeply"),
         ("1" * 5000, "4300"),
         ("{", "line 1"),
+        ("", "line 1"),
+        (b"\xff\xfe\xfa", "codec can't decode"),
     ],
 )
-def test_json_that_no_strict_writer_makes_is_refused(tmp_path: Path, text: str, word: str):
-    (tmp_path / "a.json").write_text(text)
+def test_json_that_no_strict_writer_makes_is_refused(tmp_path: Path, text: str | bytes, word: str):
+    (tmp_path / "a.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=word) as caught:
         store.read_json(tmp_path / "a.json")
     assert "a.json: not valid JSON" in str(caught.value)
-
-
-def test_reading_leaves_random_state_alone():
-    before = random.getstate()
-    from_plain(Settings, {"name": "a", "tags": ["x"] * 50}, "file")
-    assert random.getstate() == before
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -178,14 +138,6 @@ def test_json_is_strict(tmp_path: Path, number: float):
     assert "−" in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("data", [b'{"a": ', b"\xff\xfe\xfa", b""])
-def test_a_damaged_json_file_is_named(tmp_path: Path, data: bytes):
-    path = tmp_path / "model.json"
-    path.write_bytes(data)
-    with pytest.raises(InputError, match=r"model.json: not valid JSON"):
-        store.read_json(path)
-
-
 def test_toml(tmp_path: Path):
     path = tmp_path / "study.toml"
     path.write_text("[fit]\nsteps = 3\n")
@@ -194,11 +146,6 @@ def test_toml(tmp_path: Path):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match=r"study.toml: not valid TOML"):
             store.read_toml(path)
-
-
-def test_sha256_of_abc():
-    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert store.sha256(b"abc") == expected
 
 
 # Plain data.
@@ -211,14 +158,6 @@ def test_plain_data_and_back():
         "name": "a", "count": 1, "rate": 2.0, "size": 3, "tags": ["x", "y"], "loud": True,
     }  # fmt: skip
     assert from_plain(Settings, plain, "here") == settings
-
-
-def test_plain_data_reaches_into_containers():
-    inner = Settings(name="a")
-    assert to_plain({"k": (inner, [inner])}) == {"k": [to_plain(inner), [to_plain(inner)]]}
-
-
-def test_defaults_fill_what_is_not_given():
     assert from_plain(Settings, {"name": "a"}, "here") == Settings(name="a")
 
 
@@ -306,71 +245,6 @@ def test_a_type_may_carry_its_bounds_and_its_words():
             store.taken(value, size, "file.size")
 
 
-def test_every_item_is_checked():
-    for _ in range(20):
-        with pytest.raises(InputError, match="tags"):
-            from_plain(Settings, {"name": "a", "tags": [*"abcdefgh", 1]}, "file")
-
-
-def test_an_integer_is_fine_for_a_float():
-    rate = from_plain(Settings, {"name": "a", "rate": 2}, "here").rate
-    assert rate == 2.0
-    assert isinstance(rate, float)
-
-
-def test_an_integer_stays_one_where_it_may():
-    size = from_plain(Settings, {"name": "a", "size": 2}, "here").size
-    assert isinstance(size, int)
-
-
-# Folders.
-
-
-def test_a_dataclass_survives_the_disk(tmp_path: Path, saved: Saved):
-    store.save(saved, tmp_path / "deep" / "folder")
-    loaded = store.load(Saved, tmp_path / "deep" / "folder")
-    plain = ("title", "words", "low", "extra")
-    assert [getattr(loaded, k) for k in plain] == [getattr(saved, k) for k in plain]
-    np.testing.assert_array_equal(loaded.grid, saved.grid, strict=True)
-    np.testing.assert_array_equal(loaded.mask, saved.mask, strict=True)
-    pd.testing.assert_frame_equal(loaded.table, saved.table)
-    assert listing(tmp_path / "deep" / "folder") == ["arrays.safetensors", "fields.json"]
-
-
-def test_a_table_without_rows_keeps_its_columns(tmp_path: Path, saved: Saved):
-    empty = saved.table.iloc[:0]
-    store.save(Saved(**{**vars(saved), "table": empty}), tmp_path)
-    pd.testing.assert_frame_equal(store.load(Saved, tmp_path).table, empty)
-
-
-def test_saving_changes_nothing(tmp_path: Path, saved: Saved):
-    before = saved.table.copy()
-    store.save(saved, tmp_path)
-    pd.testing.assert_frame_equal(saved.table, before)
-
-
-@pytest.mark.parametrize("keep", [0, 4, 60, -1])
-def test_truncated_arrays_are_named(tmp_path: Path, saved: Saved, keep: int):
-    store.save(saved, tmp_path)
-    path = tmp_path / "arrays.safetensors"
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(InputError, match=r"arrays.safetensors: damaged"):
-        store.load(Saved, tmp_path)
-
-
-def test_a_folder_of_another_class_is_refused(tmp_path: Path, saved: Saved):
-    store.save(saved, tmp_path)
-    with pytest.raises(InputError, match="unknown field"):
-        store.load(Settings, tmp_path)
-
-
-@dataclass(frozen=True)
-class Keyed:
-    by_head: Mapping[str, Mapping[tuple[int, int], str]]
-    doses: Mapping[float, str]
-
-
-def test_keys_that_json_does_not_have_come_back(tmp_path: Path):
-    one = Keyed(by_head={"x": {(0, 1): "p", (0, 2): "q"}}, doses={0.5: "h", 1.0: "k"})
-    store.save(one, tmp_path)
-    assert store.load(Keyed, tmp_path) == one
+def test_an_integer_is_fine_for_a_float_and_stays_one_where_it_may():
+    settings = from_plain(Settings, {"name": "a", "rate": 2, "size": 2}, "here")
+    assert (type(settings.rate), type(settings.size)) == (float, int)

@@ -22,6 +22,7 @@ from lrinterp.cli.report import report
 from lrinterp.cli.reproduce import reproduce
 from lrinterp.cli.sweep import sweep
 from lrinterp.cli.train import train
+from lrinterp.store import InputError
 
 __all__ = ["app", "main"]
 
@@ -50,15 +51,19 @@ def root(
     """Do CLIP-style models know left from right, and by which mechanism?"""
 
 
-app.command()(train)
-app.command()(evaluate)
-app.command()(benchmark)
-app.command(cls=AnalyzeCommand)(analyze)
-app.command(cls=AnalyzeCommand)(compare)
-app.command(cls=DynamicsCommand)(dynamics)
-app.command()(sweep)
-app.command()(report)
-app.command()(reproduce)
+COMMANDS = {
+    train: None,
+    evaluate: None,
+    benchmark: None,
+    analyze: AnalyzeCommand,
+    compare: AnalyzeCommand,
+    dynamics: DynamicsCommand,
+    sweep: None,
+    report: None,
+    reproduce: None,
+}
+for command, kind in COMMANDS.items():
+    app.command(cls=kind)(command)
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -93,10 +98,7 @@ def complain_of(error: Exception) -> int:
     Errors of options are known by their `format_message`: their class comes from click, or from
     the copy of it inside newer versions of typer.
     """
-    from lrinterp.store import InputError
-
-    if message := getattr(error, "format_message", None):
-        return complain(message())
-    if not isinstance(error, InputError):
+    message = getattr(error, "format_message", None)
+    if not (message or isinstance(error, InputError)):
         raise error
-    return complain(str(error))
+    return complain(message() if message else str(error))

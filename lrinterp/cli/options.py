@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import lrinterp as lr
+from lrinterp.store import InputError, check_writable
 
 if TYPE_CHECKING:
     from lrinterp.experiment.tasks import Executors
@@ -55,8 +56,6 @@ def pick_device(name: str) -> str:
     """A torch device: `auto` takes CUDA, then MPS, then the CPU."""
     import torch
 
-    from lrinterp.store import InputError
-
     if name == "auto":
         mps = torch.backends.mps.is_available()
         return "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
@@ -87,8 +86,6 @@ Tokenizer = Annotated[
 
 def suite_folder(suite: str, data: Path | None) -> Path:
     """Where a suite lies: as given, or under LRINTERP_DATA by its name."""
-    from lrinterp.store import InputError
-
     if data is not None:
         return data
     if root := os.environ.get("LRINTERP_DATA"):
@@ -99,7 +96,6 @@ def suite_folder(suite: str, data: Path | None) -> Path:
 def from_suite(suite: str | None, data: Path | None, pictures: int) -> "FromSuite | None":
     """The photographs that options ask for; None without a suite."""
     from lrinterp.scenes.natural import FromSuite
-    from lrinterp.store import InputError
 
     if suite is None:
         if data is not None:
@@ -111,7 +107,6 @@ def from_suite(suite: str | None, data: Path | None, pictures: int) -> "FromSuit
 def executors_of(workers: int | None, scheduler: str | None, threads: int) -> "Executors":
     """Where stacks run; refuses more threads than cores."""
     from lrinterp.experiment.executors import cores, dask_cluster, dask_workers, local_processes
-    from lrinterp.store import InputError
 
     if scheduler is not None:
         if workers is not None:
@@ -152,7 +147,6 @@ def check_outputs(
     a folder of it.
     """
     from lrinterp.checkpoint import METADATA, WEIGHTS
-    from lrinterp.store import InputError, check_writable
 
     inputs = list(inputs)
     files = [path for kind in OF_CHECKPOINT for path in checkpoint.glob(kind)]

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrinterp.cli.meter import Meter
 from lrinterp.cli.options import command_line, executors_of, pick_device
-from lrinterp.cli.screen import INDENT, VERDICTS, print_rows, with_sign
+from lrinterp.cli.screen import INDENT, VERDICTS, Meter, print_rows, with_sign
 
 if TYPE_CHECKING:
     from lrinterp.experiment import LoadedSweep

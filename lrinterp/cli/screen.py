@@ -1,17 +1,20 @@
-"""Tables on the screen."""
+"""Tables on the screen, and how far a long command is."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
 
     from lrinterp.result import Metric
 
 __all__ = [
     "INDENT",
     "VERDICTS",
+    "Meter",
     "print_frame",
     "print_rows",
     "print_summary",
@@ -23,6 +26,7 @@ INDENT = "  "
 WIDEST = 1000
 VERDICTS = ("", "value and 95 % interval", "holds if", "verdict")
 """Headings of a table of verdicts."""
+PACE = "{desc}{n_fmt} of {total_fmt} models, {rate_fmt}, {remaining} left"
 
 
 def print_rows(
@@ -48,16 +52,9 @@ def print_rows(
         table.add_row(f"[bold]{name}[/bold]" if bold else name, *map(escape, others))
     console = Console()
     if not console.is_terminal:  # a file or a pipe has room for every name
-        console = Console(width=max(console.width, natural_width(table)))
+        natural = Console(width=WIDEST).measure(table).maximum
+        console = Console(width=max(console.width, natural))
     console.print(table)
-
-
-def natural_width(table: "Table") -> int:
-    """Columns that a table takes where nothing is folded."""
-    from rich.console import Console
-
-    wide = Console(width=WIDEST)
-    return wide.measure(table).maximum
 
 
 def print_frame(shown: "pd.DataFrame") -> None:
@@ -88,3 +85,28 @@ def printable(text: str) -> str:
     '[31mleft of'
     """
     return "".join(filter(str.isprintable, text))
+
+
+class Meter:
+    """Models done, their pace, time left: a bar on a terminal, a line a stack elsewhere."""
+
+    def __init__(self, title: str = "") -> None:
+        self.title = f"{title}: " if title else ""
+        self.bar: tqdm | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far the work is; the first call says where it starts."""
+        if self.bar is None:
+            live = sys.stderr.isatty()
+            shape = {"bar_format": "{percentage:3.0f} %|{bar}| " + PACE if live else PACE + "\n"}
+            about = {"desc": self.title, "unit": " models", "mininterval": 0, "leave": live}
+            self.bar = tqdm(initial=done, total=total, **shape, **about)
+        elif done > self.bar.n:
+            self.bar.update(done - self.bar.n)
+        if done >= total:
+            self.close()
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self.bar is not None:
+            self.bar.close()

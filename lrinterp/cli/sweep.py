@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from lrinterp.cli.meter import Meter
 from lrinterp.cli.options import executors_of, pick_device
+from lrinterp.cli.screen import Meter
 
 __all__ = ["sweep"]
 

@@ -9,34 +9,29 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
-from plotly.utils import PlotlyJSONEncoder
 
-from lrinterp.charts import THEME, Chart, lines
+from lrinterp.charts import THEME, Attention, Chart, Figure, lines
 from lrinterp.charts.draw import drawn
-from lrinterp.result import (
-    Attention,
-    Figure,
-    Metric,
-    Provenance,
-    Result,
-    document,
-    finite_or_none,
-)
+from lrinterp.result import Metric, Provenance, Result, document, finite_or_none
 from lrinterp.store import write_atomically
 
 __all__ = ["page", "write_report"]
 
 HOOD = "under-the-hood"
+SCRIPTS = {
+    Chart: ("plotly", "package_data/plotly.min.js"),
+    Attention: ("circuitsvis", "dist/cdn/iife.js"),
+}
+"""Package and file that draw a kind of plot; neither package is imported."""
 
 
 def write_report(results: Mapping[str, Result], provenance: Provenance, path: str | Path) -> Path:
@@ -52,7 +47,7 @@ def page(results: Mapping[str, Result], provenance: Provenance) -> str:
     """
     figures = {name: result.figures() for name, result in results.items()}
     curves = _curves(provenance.curves)
-    plots = [figure.plot for drawn in (*figures.values(), curves) for figure in drawn]
+    plots = [figure.plot for some in (*figures.values(), curves) for figure in some]
     scripts = _scripts(plots)
     return (
         _environment()
@@ -65,7 +60,7 @@ def page(results: Mapping[str, Result], provenance: Provenance) -> str:
             hero=next((name for name, result in results.items() if result.tiles()), None),
             hood=HOOD,
             theme=THEME,
-            style=Markup(_package_text("style.css")),
+            style=Markup(_text("lrinterp.report", "style.css")),
             scripts=[Markup(script) for script in scripts],
             policy=_policy(scripts),
             blocks=dict(_blocks(results, figures, curves, provenance)),
@@ -108,12 +103,9 @@ def _setting(value: Any) -> str:
 
 
 def _scripts(plots: Sequence[Chart | Attention]) -> list[str]:
-    needed = [_package_text("page.js")]
-    if any(isinstance(plot, Attention) for plot in plots):
-        needed.insert(0, _circuitsvis())
-    if any(isinstance(plot, Chart) for plot in plots):
-        needed.insert(0, get_plotlyjs())
-    return [_inline(script) for script in needed]
+    """What the plots need, then the page's own."""
+    needed = [place for kind, place in SCRIPTS.items() if any(isinstance(p, kind) for p in plots)]
+    return [_inline(_text(*place)) for place in (*needed, ("lrinterp.report", "page.js"))]
 
 
 def _inline(script: str) -> str:
@@ -121,13 +113,11 @@ def _inline(script: str) -> str:
     return script.replace("\r\n", "\n").replace("</script", "<\\/script")
 
 
-@cache
-def _circuitsvis() -> str:
-    return resources.files("circuitsvis").joinpath("dist/cdn/iife.js").read_text("utf-8")
-
-
-def _package_text(name: str) -> str:
-    return resources.files("lrinterp.report").joinpath(name).read_text("utf-8")
+def _text(package: str, name: str) -> str:
+    """A file of a package, which is found but not imported."""
+    spec = find_spec(package)
+    assert spec is not None
+    return (Path(str(spec.origin)).parent / name).read_text("utf-8")
 
 
 def _policy(scripts: Sequence[str]) -> str:
@@ -154,40 +144,23 @@ def _blocks(
     curves: Sequence[Figure],
     provenance: Provenance,
 ) -> Iterator[tuple[str, Markup]]:
-    """The data of the page by element id: one block a section, parsed when it is needed."""
-    yield (
-        "page-data",
-        _embedded(
-            {
-                "theme": THEME,
-                "configuration": _readable(provenance.plain()),
-                "document": _skeleton(results, provenance),
-            }
-        ),
-    )
+    """The data of the page by element id: one block a section, parsed when it is needed.
+
+    The document lacks its main tables, which the page puts back on download.
+    """
+    readable = json.dumps(provenance.plain(), indent=1, allow_nan=False, ensure_ascii=False)
+    whole = document(results, provenance, main_tables=False)
+    about = {"theme": THEME, "configuration": f"{readable}\n", "document": whole}
+    yield "page-data", _embedded(about)
     for name, result in results.items():
         table = None if result.reason else _columns(result.frame())
         yield f"{name}--data", _embedded({"figures": _plain(figures[name]), "table": table})
     yield f"{HOOD}--data", _embedded({"figures": _plain(curves), "table": None})
 
 
-def _skeleton(results: Mapping[str, Result], provenance: Provenance) -> dict[str, Any]:
-    """The results document without its tables, which the page puts back on download."""
-    whole = document(results, provenance)
-    bare = {name: {**entry, "table": []} for name, entry in whole["results"].items()}
-    return {**whole, "results": bare}
-
-
 def _plain(figures: Sequence[Figure]) -> dict[str, Any]:
-    return {f.key: {**_drawing(f.plot), "table": _columns(f.table)} for f in figures}
-
-
-def _drawing(plot: Chart | Attention) -> dict[str, Any]:
-    if isinstance(plot, Attention):
-        return {"component": plot.component, "props": dict(plot.props)}
-    drawing = drawn(plot).plain()
-    del drawing["layout"]["template"]  # the page lays its own theme under every figure
-    return json.loads(PlotlyJSONEncoder().encode(drawing))
+    plots = {f.key: drawn(f.plot) if isinstance(f.plot, Chart) else vars(f.plot) for f in figures}
+    return {f.key: {**plots[f.key], "table": _columns(f.table)} for f in figures}
 
 
 def _columns(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -202,14 +175,15 @@ def _column(values: pd.Series) -> dict[str, Any]:
     return {"values": [finite_or_none(value) for value in values.tolist()]}
 
 
-def _readable(data: Any) -> str:
-    return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-
-
 def _embedded(data: Any) -> Markup:
-    """Strict JSON that cannot close the script element it stands in."""
-    text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    """Strict JSON that cannot close the script element it stands in; null for what is no number."""
+    text = msgspec.json.encode(data, enc_hook=_listed).decode()
     return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028"))
+
+
+def _listed(value: Any) -> Any:
+    """Arrays as lists, and numbers of numpy as those of Python."""
+    return None if value is pd.NA else value.tolist()
 
 
 def _curves(history: pd.DataFrame | None) -> tuple[Figure, ...]:

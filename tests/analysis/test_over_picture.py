@@ -2,17 +2,14 @@
 
 import copy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
-import lrinterp.store as store
 from lrinterp import DualEncoder, Examples, Run, record
 from lrinterp.analysis.over_picture import OverPicture, over_picture
 from lrinterp.analysis.over_picture_maps import (
@@ -89,16 +86,6 @@ def test_maps_are_of_the_headline_head_and_the_last_layer(recording, result: Ove
     np.testing.assert_allclose(whole, scores - scores.mean(1, keepdims=True), atol=1e-5)
     np.testing.assert_allclose(result.maps[2:4].mean((2, 3)), 0, atol=1e-9)
     assert result.n == 24
-
-
-def test_a_reloaded_result_draws_the_same(result: OverPicture, tmp_path: Path):
-    store.save(result, tmp_path / "result")
-    again = store.load(OverPicture, tmp_path / "result")
-    assert (again.finding, again.metrics) == (result.finding, result.metrics)
-    assert again.caveats == result.caveats
-    pd.testing.assert_frame_equal(again.frame(), result.frame())
-    for old, new in zip(result.figures(), again.figures(), strict=True):
-        assert old.draw().to_json() == new.draw().to_json()
 
 
 def test_halves_stand_for_objects_where_boxes_are_unknown(photographs):

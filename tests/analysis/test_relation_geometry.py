@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from torch.nn import functional
 
-import lrinterp.store as store
 from lrinterp.analysis.relation_geometry import (
     EMBEDDING,
     FIRST_SEED,
@@ -181,13 +179,6 @@ def test_embeddings_of_no_length_have_no_geometry():
     model.text.unembed.b_U.data.zero_()
     with pytest.raises(NotApplicable, match="the embeddings of all captions have no length"):
         caption_geometry(model, PAIRS, progress=False)
-
-
-def test_a_reloaded_result_is_the_same(found: RelationGeometry, tmp_path: Path):
-    store.save(found, tmp_path / "it")
-    again = store.load(RelationGeometry, tmp_path / "it")
-    assert (again.metrics, again.finding) == (found.metrics, found.finding)
-    assert [f.draw() for f in again.figures()] == [f.draw() for f in found.figures()]
 
 
 def test_one_pair_and_a_model_of_a_world(clip: DualEncoder, micro: DualEncoder):

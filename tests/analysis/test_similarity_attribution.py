@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import torch
 
-import lrinterp.store as store
 from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.similarity_attribution import (
     SimilarityAttribution,
@@ -208,12 +207,7 @@ def test_too_few_pictures_are_refused(micro, micro_examples):
         similarity_attribution(record(micro, part.at(np.array([0]))))
 
 
-def test_a_result_at_depth_is_saved_and_drawn_again(tmp_path):
-    for k, changes in enumerate(({"text_layers": 2}, {"mlp_ratio": 2})):
-        result = similarity_attribution(recorded(encoder=changes))
-        store.save(result, tmp_path / str(k))
-        again = store.load(SimilarityAttribution, tmp_path / str(k))
-        assert again.metrics == result.metrics
-        assert again.finding == result.finding
-        for old, new in zip(result.figures(), again.figures(), strict=True):
-            assert old.draw().to_json() == new.draw().to_json()
+@pytest.mark.parametrize("changes", [{"text_layers": 2}, {"mlp_ratio": 2}])
+def test_a_result_at_depth_is_drawn(changes):
+    result = similarity_attribution(recorded(encoder=changes))
+    assert all(figure.draw().data for figure in result.figures())

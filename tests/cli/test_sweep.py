@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from lrinterp.cli.meter import Meter
 from lrinterp.cli.options import executors_of
+from lrinterp.cli.screen import Meter
 from lrinterp.experiment.executors import cores
 from lrinterp.store import InputError
 

@@ -1,7 +1,6 @@
 """The first section: its words, tiles and tables, saved and loaded, for two checkpoints or more."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -9,7 +8,6 @@ from lrinterp.analysis import ANALYSES
 from lrinterp.comparison.differences import Differences, differences
 from lrinterp.comparison.measured import Measured
 from lrinterp.result import Metric, records
-from lrinterp.store import load, save
 
 NAMES = list(ANALYSES)
 
@@ -121,12 +119,3 @@ def test_nothing_to_test_is_said(knows: Measured, knows_not: Measured):
     assert found.finding.endswith("no primary quantity has an interval to test.")
     assert found.tiles() == ()
     assert found.figures() == ()
-
-
-def test_saved_and_loaded_it_says_and_draws_the_same(two: Differences, tmp_path: Path):
-    save(two, tmp_path)
-    again = load(Differences, tmp_path)
-    assert again.finding == two.finding
-    assert again.metrics == two.metrics
-    assert again.overview().equals(two.overview())
-    assert again.figures()[0].draw().to_json() == two.figures()[0].draw().to_json()

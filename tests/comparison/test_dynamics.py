@@ -9,7 +9,7 @@ import pytest
 from lrinterp.comparison import Dynamics, dynamics, dynamics_of, measure_run
 from lrinterp.result import records
 from lrinterp.stats import seed_interval
-from lrinterp.store import InputError, load, save
+from lrinterp.store import InputError
 
 TIMES = {"a": (480, 365), "b": (300, 220), "c": (620, 515)}
 
@@ -71,16 +71,6 @@ def test_the_open_table_has_a_row_a_run(planted: Dynamics):
     assert shown["Run"].tolist() == [*TIMES, "flat"]
     assert shown["Lag"].tolist() == ["115", "80", "105", "–"]
     assert shown["Head"].unique().tolist() == ["L0H2"]
-
-
-def test_saved_and_loaded_it_says_and_draws_the_same(planted: Dynamics, tmp_path: Path):
-    save(planted, tmp_path)
-    again = load(Dynamics, tmp_path)
-    assert again.finding == planted.finding
-    assert again.metrics == planted.metrics
-    pd.testing.assert_frame_equal(again.frame(), planted.frame())
-    drawn = [figure.draw().to_json() for figure in planted.figures()]
-    assert drawn == [figure.draw().to_json() for figure in again.figures()]
 
 
 @pytest.mark.usefixtures("one_thread")

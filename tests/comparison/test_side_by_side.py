@@ -1,7 +1,6 @@
 """One section an analysis: for every analysis, saved and loaded, and with checkpoints missing."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -9,7 +8,6 @@ from lrinterp.analysis import ANALYSES
 from lrinterp.comparison.measured import Measured
 from lrinterp.comparison.side_by_side import SideBySide, side_by_side
 from lrinterp.result import Skipped
-from lrinterp.store import load, save
 
 
 def together(analysis: str, measured: list[Measured]) -> SideBySide:
@@ -19,24 +17,17 @@ def together(analysis: str, measured: list[Measured]) -> SideBySide:
 
 
 @pytest.mark.parametrize("name", [name for name in ANALYSES if name != "over_picture"])
-def test_saved_and_loaded_it_says_and_draws_the_same_in_one_sentence_each(
-    name: str, knows: Measured, knows_not: Measured, tmp_path: Path
+def test_every_figure_has_its_own_key_and_one_sentence(
+    name: str, knows: Measured, knows_not: Measured
 ):
     found = together(name, [knows, knows_not])
-    save(found, tmp_path)
-    again = load(SideBySide, tmp_path)
-    assert (again.name, again.question) == (name, ANALYSES[name].result.question)
-    assert again.finding == found.finding
-    assert again.finding.endswith(".")
-    assert again.caveats == found.caveats
-    assert again.overview().equals(found.overview())
+    assert (found.name, found.question) == (name, ANALYSES[name].result.question)
     figures = found.figures()
     assert len({figure.key for figure in figures}) == len(figures)
     assert all(figure.how_to_read.endswith(".") for figure in figures)
     assert not any(". " in figure.how_to_read for figure in figures)
     assert all(len(figure.table) for figure in figures)
-    drawn = [figure.draw().to_json() for figure in figures]
-    assert drawn == [figure.draw().to_json() for figure in again.figures()]
+    assert all(figure.draw().data for figure in figures)
 
 
 def test_the_tables_stand_one_below_the_other(knows: Measured, knows_not: Measured):

@@ -1,7 +1,6 @@
 """The sections of a study's page: for any grid, saved and loaded, and with models missing."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 from lrinterp.experiment.results import study_provenance, study_results
 from lrinterp.report import page
 from lrinterp.result import Result, Skipped
-from lrinterp.store import load, save
 
 SECTIONS = [
     "verdicts", "unseen_pair", "mixed_pair", "seen_pair", "single", "variance", "mechanism", "runs",
@@ -33,22 +31,6 @@ def test_the_sections_stand_in_their_order(results: dict[str, Result]):
     assert list(results) == SECTIONS
     assert [result.name for result in results.values()] == SECTIONS
     assert not any(result.reason for result in results.values())
-
-
-@pytest.mark.parametrize("name", SECTIONS)
-def test_a_reloaded_section_draws_and_says_the_same(
-    name: str, results: dict[str, Result], tmp_path: Path
-):
-    result = results[name]
-    save(result, tmp_path)
-    again = load(type(result), tmp_path)
-    assert again.finding == result.finding
-    assert again.metrics == result.metrics
-    assert again.caveats == result.caveats
-    pd.testing.assert_frame_equal(again.frame(), result.frame())
-    pd.testing.assert_frame_equal(again.overview(), result.overview())
-    drawn = [(f.key, f.how_to_read, f.draw().to_json()) for f in result.figures()]
-    assert drawn == [(f.key, f.how_to_read, f.draw().to_json()) for f in again.figures()]
 
 
 def test_every_figure_has_its_own_key_and_its_numbers(results: dict[str, Result]):

@@ -1,9 +1,7 @@
 """Fake results with a figure of every kind, and hostile text in every slot."""
 
-import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, final
@@ -25,7 +23,6 @@ from lrinterp.result import (
 )
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 AT_END = "innerHeight + scrollY >= document.documentElement.scrollHeight - 2"
 HEADS = ["L0H0", "L0H1", "L0H2", "L0H3"]
 SCORE = Metric(value=0.973, low=0.957, high=0.989, n=1200, n_units=60)
@@ -35,19 +32,6 @@ SCORE = Metric(value=0.973, low=0.957, high=0.989, n=1200, n_units=60)
 def fakes() -> Any:
     """What this file defines, for the tests of both the text and the browser."""
     return sys.modules[__name__]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    found = [os.environ.get("CHROMIUM"), *map(shutil.which, BROWSERS)]
-    path = next((candidate for candidate in found if candidate), None)
-    if path is None:
-        pytest.skip("needs Chromium: install it or set CHROMIUM to its path")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")

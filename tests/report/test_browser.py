@@ -84,10 +84,6 @@ def test_figures_have_their_room_before_they_are_drawn(opened: Any, scroll_throu
     assert [height for height in reserved if height in drawn][: len(drawn)] == drawn
 
 
-def test_figures_wait_until_they_are_near(opened: Any):
-    assert not all(opened.evaluate(DRAWN))
-
-
 def test_printing_draws_them_all_in_light_colours(opened: Any):
     opened.locator("#theme").click()
     opened.locator("#theme").click()

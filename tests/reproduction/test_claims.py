@@ -1,12 +1,10 @@
 """Claims: as the paper says, everything holds; turned round, it does not; unmeasured, undecided."""
 
 import json
-from typing import Any
 
 import pandas as pd
 import pytest
 
-from lrinterp import store
 from lrinterp.reproduction.claims import Claims, hold_against
 from lrinterp.reproduction.criteria import CLAIMS, Claim, Part
 from lrinterp.reproduction.measures import Measures
@@ -113,7 +111,7 @@ def seed_300(claims: Claims) -> float:
     return float(rows["value"].iloc[0])
 
 
-def test_words_and_figures(holding: Claims, tmp_path: Any):
+def test_words_and_figures(holding: Claims):
     assert holding.finding.startswith("Of 21 claims (c: the paper's, o: ours) 20 hold (c1,")
     assert holding.finding.endswith("1 is undecided (c4).")
     shown = holding.overview()
@@ -123,10 +121,7 @@ def test_words_and_figures(holding: Claims, tmp_path: Any):
     assert words.startswith("c1, holds: at least 0.9 asked")
     [figure] = holding.figures()
     assert figure.how_to_read.endswith(".")
-    store.save(holding, tmp_path / "claims")
-    again = store.load(Claims, tmp_path / "claims")
-    assert again.finding == holding.finding
-    assert again.figures()[0].draw().to_json() == figure.draw().to_json()
+    assert figure.draw().data
 
 
 def test_an_unmeasured_series_is_empty():

@@ -134,12 +134,12 @@ class TermAblation(Result):
 
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
-        """The table, and the order that each head's removal costs."""
+        """The order that each head's removal costs."""
         lost = [
             {"layer": layer, "head": head, **metric.plain()}
             for (layer, head), metric in self.order_lost.items()
         ]
-        return {"": self.table, LOST: pd.DataFrame(lost)}
+        return {LOST: pd.DataFrame(lost)}
 
     def figures(self) -> tuple[Figure, ...]:
         """Order under each ablation, controls of shape, the raw split, order by head and dose."""

@@ -1,134 +1,134 @@
-"""Reference lines, shades and diagonals on a drawn figure; each widens the axes that it needs."""
+"""Reference lines, shades and diagonals on a drawn figure, and names of lines moved apart."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lrinterp.charts.chart import Chart
-from lrinterp.charts.draw.canvas import END, spread
-from lrinterp.charts.draw.drawing import Drawing
-from lrinterp.charts.marks import Diagonal, Mark, Reference, Regions
-from lrinterp.charts.table import groups, order, padded
+from lrinterp.charts.chart import Bars, Lines, Reference, Regions, Scatter, Valued
+from lrinterp.charts.columns import groups, order, padded, text
+from lrinterp.charts.draw.panels import Panels
 from lrinterp.charts.theme import COLORS, MARGIN
-from lrinterp.charts.words import text
 
-__all__ = ["add"]
+__all__ = ["END", "add_marks"]
 
+END = "end"  # the name of annotations at the right end of lines
+END_GAP = 15  # pixels between two of them
+HALF_NAME = 8  # pixels from the middle of one to its upper edge
 FILL = {"fillcolor": COLORS["rule"], "line": {"width": 0}, "layer": "below"}
+DOTTED = {"type": "line", "line": {"color": COLORS["muted"], "dash": "dot", "width": 1.2}}
 
 
-def add(figure: Drawing, mark: Mark, chart: Chart) -> None:
-    """Lay one mark of a chart over or under its figure."""
-    match mark:
-        case Reference():
-            reference(figure, mark, chart.value[chart.kind])
-        case Regions():
-            regions(figure, mark)
-        case Diagonal():
-            diagonal(figure, chart)
+def add_marks(figure: Panels, chart: Valued) -> None:
+    """Lay all that a chart has over or under it, then find room for the names of lines."""
+    if chart.exponent:
+        figure.axes(chart.axis, exponentformat="e")
+    if isinstance(chart, Bars) and chart.regions:
+        _shade(figure, chart.regions)
+    for reference in chart.references:
+        _refer(figure, reference, chart.axis)
+    if isinstance(chart, Scatter) and chart.diagonal:
+        _cross(figure, chart)
+    _spread(figure)
+    if isinstance(chart, Lines) and chart.headroom:
+        _make_headroom(figure)
 
 
-def reference(figure: Drawing, mark: Reference, axis: str) -> None:
+def _refer(figure: Panels, mark: Reference, axis: str) -> None:
     """A line or band in every panel, named once a row of panels."""
     low, high = mark.ends
-    _widen(figure, axis, low, high)
+    across = "y" if axis == "x" else "x"
+    span = {f"{axis}0": low, f"{axis}1": high, f"{across}0": 0, f"{across}1": 1}
+    note = {axis: (low + high) / 2, "text": text(mark.label), "showarrow": False}
+    note["font"] = {"color": COLORS["muted"], "size": 11}
     if axis == "x":  # the label takes one more row above the first bar
-        for one in figure.axes("y"):
-            one.range = [one.range[0], -1.3]
-    for x, y in dict.fromkeys(_panels(figure)):
-        figure.lay("shapes", **_across(axis, x, y, low, high))
-        if axis == "y" and figure.axis(x).domain[1] < 0.99:
-            continue  # named once a row of panels, at the right, where there is room
-        place = _beside(figure, x, y) if axis == "x" else _behind(x, y)
-        font = {"color": COLORS["muted"], "size": 11}
-        note = {axis: (low + high) / 2, "text": text(mark.label), "showarrow": False, "font": font}
-        figure.lay("annotations", **place, **note)
+        figure.axes("y", range=[figure.axis("y")["range"][0], -1.3])
+    for own in figure.parts:
+        figure.lay("shapes", own, across, **span, **(FILL if low < high else DOTTED))
+        if axis == "x":
+            least, most = figure.axis(f"x{own}")["range"]
+            right = low + high < least + most  # the side of the line that has more room
+            place = {"xanchor": "left" if right else "right", "xshift": 5 if right else -5}
+            figure.lay("annotations", own, y=-0.9, **place, **note)
+        elif figure.axis(f"x{own}")["domain"][1] >= 0.99:  # at the right, where there is room
+            place = {"x": 1, "name": END, "xanchor": "left", "xshift": 6}
+            figure.lay("annotations", own, "x", **place, **note)
     if axis == "y":
-        _room(figure, mark.label)
-        spread(figure)
+        margin = figure.layout["margin"]
+        right = margin.get("r", MARGIN["r"])
+        margin["r"] = max(right, 10 + 7 * len(mark.label))
+        figure.layout["meta"]["least"] += margin["r"] - right
 
 
-def _panels(figure: Drawing) -> Iterator[tuple[str, str]]:
-    """The axes of each trace."""
-    for trace in figure.data:
-        yield trace.xaxis, trace.yaxis
-
-
-def _across(axis: str, x: str, y: str, low: float, high: float) -> dict[str, Any]:
-    own, across, other = (x, "y", y) if axis == "x" else (y, "x", x)
-    ends = {f"{axis}ref": own, f"{axis}0": low, f"{axis}1": high}
-    span = {f"{across}ref": f"{other} domain", f"{across}0": 0, f"{across}1": 1}
-    if low < high:
-        return {**ends, **span, **FILL}
-    line = {"color": COLORS["muted"], "dash": "dot", "width": 1.2}
-    return {**ends, **span, "type": "line", "line": line}
-
-
-def _widen(figure: Drawing, axis: str, low: float, high: float) -> None:
-    for one in figure.axes(axis):
-        least, most = one.range
-        if low < least or high > most:
-            one.range = padded(min(least, low), max(most, high))
-
-
-def _beside(figure: Drawing, x: str, y: str) -> dict[str, Any]:
-    """In the free row of a bar chart, on the side of the line that has more room."""
-    at = {"xref": x, "yref": y, "y": -0.9}
-    low, high = figure.axis(x).range
-    line = figure.layout.shapes[-1]
-    left = line.x0 + line.x1 < low + high
-    return {**at, "xanchor": "left" if left else "right", "xshift": 5 if left else -5}
-
-
-def _behind(x: str, y: str) -> dict[str, Any]:
-    """At the right end of a line, among the names of other lines."""
-    at = {"xref": f"{x} domain", "x": 1, "yref": y}
-    return {**at, "name": END, "xanchor": "left", "xshift": 6}
-
-
-def _room(figure: Drawing, label: str) -> None:
-    """Space at the right for a label."""
-    layout = figure.layout
-    right = layout.margin.r or MARGIN["r"]
-    wider = max(0, 10 + 7 * len(label) - right)
-    meta = {**layout.meta, "least": layout.meta["least"] + wider}
-    figure.update_layout(meta=meta, margin={"r": right + wider})
-
-
-def regions(figure: Drawing, mark: Regions) -> None:
-    """A shade behind each row, in the panel of its facet."""
-    known = mark.frame[[mark.start, mark.end]].to_numpy(float)
-    known = known[np.isfinite(known)]
-    if known.size:
-        _widen(figure, "x", known.min(), known.max())
+def _shade(figure: Panels, mark: Regions) -> None:
+    """A shade behind each row, to the panel's edge where it has no end; ends are lines."""
     labels = order(mark.frame, mark.y)
-    for (x, y), (_, part) in zip(_panels(figure), groups(mark.frame, mark.facet), strict=True):
-        for label, low, high in zip(part[mark.y], part[mark.start], part[mark.end], strict=True):
-            _shade(figure, (low, high), labels.index(label), {"xref": x, "yref": y})
+    edge = {"type": "line", "line": {"color": COLORS["muted"], "width": 1.2}}
+    for own, (_, part) in zip(figure.parts, groups(mark.frame, mark.facet), strict=True):
+        edges = figure.axis(f"x{own}")["range"]
+        for label, *ends in part[[mark.y, mark.start, mark.end]].itertuples(index=False):
+            row = labels.index(label)
+            rows: dict[str, Any] = {"y0": row - 0.4, "y1": row + 0.4}
+            start, end = (e if pd.isna(at) else at for at, e in zip(ends, edges, strict=True))
+            figure.lay("shapes", own, x0=start, x1=end, **FILL, **rows)
+            for at in (at for at in ends if pd.notna(at)):
+                figure.lay("shapes", own, x0=at, x1=at, **edge, **rows)
 
 
-def _shade(figure: Drawing, ends: tuple[Any, Any], row: int, axes: dict[str, Any]) -> None:
-    """From one end to the other, or to the edge of the panel; each end is drawn as a line."""
-    place: dict[str, Any] = {**axes, "y0": row - 0.4, "y1": row + 0.4}
-    edges = figure.axis(axes["xref"]).range
-    start, end = (edge if pd.isna(at) else at for at, edge in zip(ends, edges, strict=True))
-    figure.lay("shapes", x0=start, x1=end, **FILL, **place)
-    for at in (value for value in ends if pd.notna(value)):
-        line = {"color": COLORS["muted"], "width": 1.2}
-        figure.lay("shapes", type="line", x0=at, x1=at, line=line, **place)
-
-
-def diagonal(figure: Drawing, chart: Chart) -> None:
-    """The line on which both numbers are equal, from corner to corner of every panel."""
+def _cross(figure: Panels, chart: Scatter) -> None:
+    """Equal axes, and the line on which both numbers are equal from corner to corner."""
     values = chart.frame[[chart.x, chart.y]].to_numpy(float)
-    low, high = min(values.min(), 0.0), max(values.max(), 0.0)
-    room = 0.06 * (high - low) or 1.0
-    start, end = float(low - room), float(high + room)
-    line = {"color": COLORS["muted"], "dash": "dot", "width": 1.2}
-    for x, y in dict.fromkeys(_panels(figure)):
-        corners: dict[str, Any] = {"x0": start, "y0": start, "x1": end, "y1": end}
-        figure.lay("shapes", type="line", xref=x, yref=y, line=line, layer="below", **corners)
-    figure.update_axes("y", range=[start, end], zeroline=True)
-    figure.update_axes("x", range=[start, end])
+    low, high = padded(min(values.min(), 0.0), max(values.max(), 0.0))
+    for own in figure.parts:
+        corners: dict[str, Any] = {"x0": low, "y0": low, "x1": high, "y1": high}
+        figure.lay("shapes", own, layer="below", **DOTTED, **corners)
+    figure.axes("x", range=[low, high])
+    figure.axes("y", range=[low, high], zeroline=True)
+
+
+def _names(figure: Panels, own: str) -> list[dict[str, Any]]:
+    """The names at the right ends of the lines of a panel."""
+    notes = figure.layout.get("annotations", [])
+    return [note for note in notes if note.get("name") == END and note["yref"] == f"y{own}"]
+
+
+def _places(figure: Panels, own: str, names: list[dict[str, Any]]) -> np.ndarray:
+    """Pixels above the lower edge of a panel at which its lines end."""
+    axis, layout = figure.axis(f"y{own}"), figure.layout
+    bottom, top = axis["range"]
+    tall = layout["height"] - layout["margin"]["t"] - MARGIN["b"]
+    tall *= axis["domain"][1] - axis["domain"][0]
+    return np.array([(note["y"] - bottom) / (top - bottom) * tall for note in names])
+
+
+def _spread(figure: Panels) -> None:
+    """Move the names at the ends of lines apart where they would collide."""
+    for own in figure.parts:
+        names = sorted(_names(figure, own), key=lambda note: note["y"])
+        places = _places(figure, own, names) if names else np.array([])
+        for note, before, after in zip(names, places, _apart(places), strict=True):
+            note["yshift"] = round(float(after - before))
+
+
+def _apart(pixels: np.ndarray) -> np.ndarray:
+    """Sorted places pushed apart, each pair by the half of what it lacks, until all are clear."""
+    places = pixels.astype(float)
+    for _ in range(20 * len(places)):
+        lack = np.clip(END_GAP - np.diff(places), 0, None) / 2
+        if not lack.any():
+            break
+        places = places - np.append(lack, 0) + np.insert(lack, 0, 0)
+    return places
+
+
+def _make_headroom(figure: Panels) -> None:
+    """Room above the panel of lines for the names that were moved up there.
+
+    Many runs that end at one value have their names one above the other beside it.
+    """
+    names, layout = _names(figure, ""), figure.layout
+    places = _places(figure, "", names) + [note["yshift"] for note in names]
+    tall = layout["height"] - MARGIN["b"]
+    more = round(max(0.0, max(places, default=0.0) + HALF_NAME - tall))
+    layout["height"] += more
+    layout["margin"]["t"] += more
