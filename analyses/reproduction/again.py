@@ -16,11 +16,11 @@ from pathlib import Path
 import pandas as pd
 
 from lrinterp.experiment import SweepPlan, load_sweep, sweep
-from lrinterp.experiment.executors import cores, local_processes
+from lrinterp.experiment.tasks import cores, local_processes
+from lrinterp.reproduction.claim_statistics import Found, by_seed
 from lrinterp.reproduction.claims import hold_against
 from lrinterp.reproduction.design import Design
 from lrinterp.reproduction.grids import of_diversity, of_scales
-from lrinterp.reproduction.statistics import Found, by_seed
 from lrinterp.result import Metric, records
 from lrinterp.stats import COSINE, GAP, LINEAR, SHARE, Scale
 

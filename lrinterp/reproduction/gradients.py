@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lrinterp.analysis.gradient.fit import WHOLE
-from lrinterp.reproduction.measures import Measures
-from lrinterp.reproduction.section import Drawing, Section
-from lrinterp.reproduction.statistics import Found
-from lrinterp.reproduction.tables import blanked, named, over_seeds, told_apart
-from lrinterp.result import Metric, records
+from lrinterp.charts import bars, heatmap, lines
+from lrinterp.experiment.section import Section, captioned
+from lrinterp.reproduction.claim_statistics import Found, blanked, over_seeds, told_apart
+from lrinterp.reproduction.measured_models import Measures, named
+from lrinterp.result import Figure, Metric, records
 from lrinterp.wording import counted, plain_number
 
-__all__ = ["gradients"]
+__all__ = ["NUMBERS", "gradients"]
 
 NUMBERS = HEAD, SLOPE, SPAN = (
     "positional_gradient.headline_head",
@@ -26,13 +26,18 @@ KEYS = ("spearman_EP", "spearman_PP", "spearman_bP", "span_both_1", "span_few", 
 def gradients(measures: Measures, found: Mapping[str, Found]) -> Section:
     """Positional rows of headline heads, turned so that key-position rises to the right."""
     rows = headline_rows(measures)
-    spans = widest_spans(measures)
     numbers = {key: found[key].metric for key in KEYS}
+    widest = measures.numbers[measures.numbers["key"] == SPAN]
+    spans = widest[["arm", "seed", "value"]].rename(columns={"value": "span"})
+    means = over_seeds(named(spans), ["arm"], "span")
+    by_arm = ", ".join(f"{row['arm']} {Metric.of(row, 'span').phrase}" for row in records(means))
+    rho = ", ".join(f"{key[-2:]} {numbers[key].phrase}" for key in KEYS[:3])
     return Section(
         name="gradients",
         question="Which models have a horizontal gradient, and which terms make it?",
-        found=finding(spans, numbers),
-        notes=(
+        finding=f"Widest span of key-position in logits, mean over seeds: {by_arm}. In standard "
+        f"models the |Spearman| of raw terms along the row of the headline head is {rho}.",
+        caveats=(
             "A model's headline head is the one whose key-position costs most order when it is "
             "flattened, or the steepest where none costs any. Heads and their signs differ between "
             "seeds: every row is turned so that key-position rises to the right.",
@@ -41,9 +46,9 @@ def gradients(measures: Measures, found: Mapping[str, Found]) -> Section:
             "Rows are shown less their mean: a constant along a row cancels in the softmax. EE, PE "
             "and bE depend on what stands at a pixel and not on where, and have no such row.",
         ),
-        numbers=numbers,
+        metrics=numbers,
         table=rows,
-        drawings=(drawn_rows(rows), drawn_spans(spans), *drawn_terms(rows)),
+        drawn=(drawn_rows(rows), drawn_spans(means, seeds_of(spans)), *drawn_terms(rows)),
     )
 
 
@@ -64,59 +69,48 @@ def headline_rows(measures: Measures) -> pd.DataFrame:
     return pd.concat(parts)[["arm", "seed", "head", "term", "pixel", "value"]]
 
 
-def widest_spans(measures: Measures) -> pd.DataFrame:
-    """The widest key-position span of every model."""
-    rows = measures.numbers[measures.numbers["key"] == SPAN]
-    return rows[["arm", "seed", "value"]].rename(columns={"value": "span"})
-
-
-def drawn_rows(rows: pd.DataFrame) -> Drawing:
+def drawn_rows(rows: pd.DataFrame) -> Figure:
+    """Key-position along the row of pixels, a line a model."""
     whole = rows[rows["term"] == "key-position"]
     table = named(whole).rename(columns={"value": "score (logits)"})
     table = table[["arm", "seed", "pixel", "score (logits)", "head"]]
-    return Drawing(
-        key="rows",
-        title="Key-position along the row of pixels, every seed",
-        how_to_read="Each line is the headline head of one model: what the pooled token's score "
-        "gains, in logits, from a key standing at that pixel; without a gradient a line lies flat "
-        f"({seeds_of(whole)} an arm, weights alone).",
-        expected="a line that rises evenly where order is learnt, and flat lines where it is "
-        "learnt partly or not at all",
-        came=spoken_slopes(whole),
-        kind="lines",
-        table=table,
-        options={"x": "pixel", "y": "score (logits)", "by": "seed", "facet": "arm"},
-    )
-
-
-def spoken_slopes(whole: pd.DataFrame) -> str:
-    """From end to end, mean over the seeds of each arm."""
     ends = whole.groupby(["arm", "seed"], sort=False)["value"].agg(lambda v: v.iloc[-1] - v.iloc[0])
     means = named(ends.groupby("arm", sort=False).mean().reset_index())
-    if means.empty:
-        return "nothing measured"
-    return "from end to end, on average, " + ", ".join(
-        f"{row.value:.2g} logits ({row.arm})" for row in means.itertuples()
+    rises = ", ".join(f"{row['value']:.2g} logits ({row['arm']})" for row in records(means))
+    return captioned(
+        Figure(
+            key="rows",
+            title="Key-position along the row of pixels, every seed",
+            how_to_read="Each line is the headline head of one model: what the pooled token's "
+            "score gains, in logits, from a key standing at that pixel; without a gradient a line "
+            f"lies flat ({seeds_of(whole)} an arm, weights alone).",
+            plot=lines(table, x="pixel", y="score (logits)", by="seed", facet="arm"),
+            table=table,
+        ),
+        expected="a line that rises evenly where order is learnt, and flat lines where it is "
+        "learnt partly or not at all",
+        came=f"from end to end, on average, {rises}" if rises else "nothing measured",
     )
 
 
-def drawn_spans(spans: pd.DataFrame) -> Drawing:
-    means = over_seeds(named(spans), ["arm"], "span")
+def drawn_spans(means: pd.DataFrame, seeds: str) -> Figure:
+    """The widest span of any head, by arm."""
     table = means.rename(columns={"span": "span (logits)", "n": "seeds"})
-    return Drawing(
-        key="spans",
-        title="Widest span of key-position of any head",
-        how_to_read="Each dot is the mean over seeds of the widest span, in logits, with its 95 % "
-        f"interval ({seeds_of(spans)}); under 0.1 counts as no gradient.",
+    return captioned(
+        Figure(
+            key="spans",
+            title="Widest span of key-position of any head",
+            how_to_read="Each dot is the mean over seeds of the widest span, in logits, with its "
+            f"95 % interval ({seeds}); under 0.1 counts as no gradient.",
+            plot=bars(table, x="span (logits)", y="arm", mark="dot"),
+            table=table,
+        ),
         expected="under 0.1 in models that learn order partly or not at all",
-        came=", ".join(f"{row.span:.3g} ({row.arm})" for row in means.itertuples()),
-        kind="bars",
-        table=table,
-        options={"x": "span (logits)", "y": "arm", "mark": "dot"},
+        came=", ".join(f"{row['span']:.3g} ({row['arm']})" for row in records(means)),
     )
 
 
-def drawn_terms(rows: pd.DataFrame) -> list[Drawing]:
+def drawn_terms(rows: pd.DataFrame) -> list[Figure]:
     """The mean rows of standard models by term; cells that are not told from 0 are blank."""
     own = rows[rows["arm"] == "standard"]
     if own.empty:
@@ -127,16 +121,17 @@ def drawn_terms(rows: pd.DataFrame) -> list[Drawing]:
     order = ["key-position", *TERMS.values()]
     table = table.iloc[table["term"].map(order.index).argsort(kind="stable")]
     return [
-        Drawing(
-            key="terms",
-            title="Which term makes the gradient, standard models",
-            how_to_read="Each cell is the mean over seeds of what a term gives the score of a "
-            f"pixel, in logits, less the term's mean over the row ({seeds_of(own)}); {words}.",
+        captioned(
+            Figure(
+                key="terms",
+                title="Which term makes the gradient, standard models",
+                how_to_read="Each cell is the mean over seeds of what a term gives the score of a "
+                f"pixel, in logits, less the term's mean over the row ({seeds_of(own)}); {words}.",
+                plot=heatmap(table, x="pixel", y="term", z="score (logits)"),
+                table=table,
+            ),
             expected="EP alone rises from left to right, PP is symmetric, bP has no trend",
             came=", ".join(spoken_term(means, term) for term in order[1:]),
-            kind="heatmap",
-            table=table,
-            options={"x": "pixel", "y": "term", "z": "score (logits)"},
         )
     ]
 
@@ -150,14 +145,3 @@ def spoken_term(means: pd.DataFrame, term: str) -> str:
 def seeds_of(rows: pd.DataFrame) -> str:
     """How many seeds some rows have."""
     return counted(rows["seed"].nunique(), "seed")
-
-
-def finding(spans: pd.DataFrame, numbers: dict[str, Metric]) -> str:
-    """Spans by arm, and how monotone the raw terms are."""
-    means = over_seeds(named(spans), ["arm"], "span")
-    by_arm = ", ".join(f"{row['arm']} {Metric.of(row, 'span').phrase}" for row in records(means))
-    rho = ", ".join(f"{key[-2:]} {numbers[key].phrase}" for key in KEYS[:3])
-    return (
-        f"Widest span of key-position in logits, mean over seeds: {by_arm}. In standard models the "
-        f"|Spearman| of raw terms along the row of the headline head is {rho}."
-    )

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,10 +17,10 @@ from lrinterp.analysis import check_numbers
 from lrinterp.experiment.criteria import Criterion
 from lrinterp.experiment.numbers import COSTS, NUMBERS
 from lrinterp.scenes import LARGEST_SEED
-from lrinterp.store import InputError, from_plain, read_toml, shortened
+from lrinterp.store import InputError, from_plain, read_toml, shortened, within
 from lrinterp.training import Plan
 
-__all__ = ["SECTIONS", "Setting", "Study", "dotted", "read_study"]
+__all__ = ["SECTIONS", "Member", "Setting", "Study", "dotted", "read_study"]
 
 SECTIONS = ("world", "split", "encoder", "fit")
 SEEDED = ("split", "fit")
@@ -54,6 +55,20 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Member:
+    """One model of a study: its number, its combination and its seed."""
+
+    model: int
+    setting: Setting
+    seed: int
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Number, arm and seed, as a row of a table begins."""
+        return {"model": self.model, "arm": self.setting.arm, "seed": self.seed}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """What a study file says."""
 
@@ -63,9 +78,9 @@ class Study:
     seeds: int
     """Models of each combination."""
     first_seed: int = 0
-    base: dict[str, Any] = field(default_factory=dict)
-    grid: dict[str, Any]
-    arms: dict[str, Any] = field(default_factory=dict)
+    base: Tree = field(default_factory=dict)
+    grid: dict[str, dict[str, list[Any]]]
+    arms: Tree = field(default_factory=dict)
     """By name: what an arm changes, and in `about` why."""
     stack: int = 16
     """Models trained together, at most; fewer where memory asks for it."""
@@ -76,29 +91,26 @@ class Study:
     verdicts: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "stack", "threads"):
-            if not 1 <= getattr(self, name) <= LARGEST:
-                got = shortened(getattr(self, name))
-                raise ValueError(f"{name}: expected 1 to {LARGEST}, got {got}")
-        if not 0 <= self.first_seed <= LARGEST_SEED - self.seeds:
-            high = LARGEST_SEED - self.seeds
-            raise ValueError(f"first_seed: expected 0 to {high}, got {self.first_seed}")
+        within(self, 1, LARGEST, "seeds", "stack", "threads")
+        within(self, 0, LARGEST_SEED - self.seeds, "first_seed")
         self._check_trees()
-        n_settings = len(self.arm_names)
-        for values in self.factors.values():
-            n_settings *= len(values)
-        if (models := n_settings * self.seeds) > LARGEST:
+        if (models := sum(self.planned.values())) > LARGEST:
             raise ValueError(f"grid: expected at most {LARGEST:,} models, got {models:,}")
 
     def _check_trees(self) -> None:
-        for name, tree in self.arms.items():
-            check_arm(name, tree)
+        """Refuse sections and fields that no model has, and those that another part decides."""
         arms = {f"arms.{name}": self.changes(name) for name in self.arms}
         for name, tree in {"base": self.base, "grid": self.grid, **arms}.items():
             check_tree(name, tree)
-        check_factors(dotted(self.grid))
+        if not self.factors:
+            raise ValueError("grid: expected at least one field with a list of values, got none")
+        for name, values in self.factors.items():
+            if not values or repeated(values) is not None:
+                got = shortened(values)
+                raise ValueError(f"grid.{name}: expected a list of different values, got {got}")
         for name, tree in arms.items():
-            check_apart(name, dotted(tree), self.factors)
+            if taken := [one for one in dotted(tree) if one in self.factors]:
+                raise ValueError(f"{name}.{taken[0]}: is a field of the grid; leave it out")
 
     @property
     def factors(self) -> dict[str, list[Any]]:
@@ -114,9 +126,10 @@ class Study:
         """What an arm changes of the base."""
         return {name: tree for name, tree in self.arms.get(arm, {}).items() if name != "about"}
 
-    def about_arm(self, arm: str) -> str:
-        """What the study file says of an arm."""
-        return self.arms.get(arm, {}).get("about", "")
+    @property
+    def planned(self) -> dict[str, int]:
+        """Models of the design, by arm."""
+        return dict.fromkeys(self.arm_names, prod(map(len, self.factors.values())) * self.seeds)
 
     def settings(self) -> Iterator[Setting]:
         """Every combination of arm and factors, in the order of the file."""
@@ -126,6 +139,12 @@ class Study:
                 values = dict(zip(names, combination, strict=True))
                 tree = merged(self.base, self.changes(arm), values)
                 yield Setting(arm=arm, values=values, tree=tree)
+
+    def members(self) -> Iterator[Member]:
+        """All models, numbered by arm, combination, seed."""
+        everyone = product(self.settings(), self.all_seeds())
+        for model, (setting, seed) in enumerate(everyone):
+            yield Member(model=model, setting=setting, seed=seed)
 
     @property
     def numbers(self) -> list[str]:
@@ -140,12 +159,10 @@ class Study:
 
     def criteria(self, where: str = "study") -> list[Criterion]:
         """The verdicts as criteria; InputError names the field that is wrong."""
-        found = []
-        for number, plain in enumerate(self.verdicts, start=1):
-            place = f"{where}: verdicts[{number}]"
-            criterion = from_plain(Criterion, plain, place)
-            criterion.check(self.factors, place)
-            found.append(criterion)
+        found = [
+            Criterion.from_plain(plain, self.factors, f"{where}: verdicts[{number}]")
+            for number, plain in enumerate(self.verdicts, start=1)
+        ]
         if twice := repeated([criterion.id for criterion in found]):
             raise InputError(f"{where}: verdicts: id {twice!r} is used twice")
         return found
@@ -184,54 +201,22 @@ def dotted(tree: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def merged(base: Tree, changes: Tree, values: Mapping[str, Any]) -> Tree:
     """Base, then what an arm changes, then the values of the factors."""
-    tree = {name: {**base.get(name, {}), **changes.get(name, {})} for name in SECTIONS}
-    for field_name, value in values.items():
+    own: Tree = {name: {} for name in SECTIONS}
+    for field_name, value in (dotted(base) | dotted(changes) | dict(values)).items():
         section, name = field_name.split(".", 1)
-        tree[section][name] = value
-    return {name: fields for name, fields in tree.items() if fields}
+        own[section][name] = value
+    return {name: fields for name, fields in own.items() if fields}
 
 
-def check_tree(name: str, tree: Any) -> None:
+def check_tree(name: str, tree: Mapping[str, Any]) -> None:
     """Refuse what is no tree of sections, and fields that the seeds of the study decide."""
-    if not isinstance(tree, dict):
-        raise ValueError(f"{name}: expected sections {', '.join(SECTIONS)}, got {tree!r}")
     for section, fields in tree.items():
-        if section not in SECTIONS:
-            raise ValueError(f"{name}: unknown section {section!r}; expected {', '.join(SECTIONS)}")
-        if not isinstance(fields, dict):
-            raise ValueError(f"{name}.{section}: expected a section of fields, got {fields!r}")
-        for field_name in fields:
-            if section in SEEDED and field_name == "seed":
-                raise ValueError(
-                    f"{name}.{section}.seed: is set by seeds and first_seed; leave it out"
-                )
-
-
-def check_factors(factors: Mapping[str, Any]) -> None:
-    """Refuse a grid without fields, and a field without values or with one twice."""
-    if not factors:
-        raise ValueError("grid: expected at least one field with a list of values, got none")
-    for name, values in factors.items():
-        if not isinstance(values, list) or not values:
-            raise ValueError(f"grid.{name}: expected a list of at least one value, got {values!r}")
-        if (twice := repeated(values)) is not None:
-            raise ValueError(f"grid.{name}: expected every value once, got {twice!r} twice")
-
-
-def check_arm(name: str, tree: Any) -> None:
-    """Refuse an arm that has no name, is no tree, or says of itself what is no text."""
-    if not name.strip():
-        raise ValueError("arms: expected a name for every arm, got an empty one")
-    if not isinstance(tree, dict):
-        raise ValueError(f"arms.{name}: expected sections {', '.join(SECTIONS)}, got {tree!r}")
-    if not isinstance(tree.get("about", ""), str):
-        raise ValueError(f"arms.{name}.about: expected a text, got {shortened(tree['about'])}")
-
-
-def check_apart(name: str, fields: Mapping[str, Any], factors: Mapping[str, Any]) -> None:
-    """Refuse an arm that sets a field of the grid."""
-    if taken := [one for one in fields if one in factors]:
-        raise ValueError(f"{name}.{taken[0]}: is a field of the grid; leave it out")
+        if section not in SECTIONS or not isinstance(fields, dict):
+            known = ", ".join(SECTIONS)
+            got = f"{section} = {shortened(fields)}"
+            raise ValueError(f"{name}: expected sections of fields ({known}), got {got}")
+        if section in SEEDED and "seed" in fields:
+            raise ValueError(f"{name}.{section}.seed: is set by seeds and first_seed; leave it out")
 
 
 def repeated(values: list[Any]) -> Any:
