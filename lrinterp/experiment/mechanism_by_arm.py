@@ -35,6 +35,7 @@ GRADIENTS = {
     "positional_gradient.headline_span": "span of the headline gradient (logits)",
     LARGEST_SLOPE: "largest slope (logits per pixel)",
 }
+UNNORMED = "No convention can change that."
 NORMED = (
     "In models with LayerNorm, whose scale differs by key, even key-position as a whole depends on "
     "the gauge."
@@ -62,7 +63,19 @@ def mechanism(study: Study, table: pd.DataFrame) -> Result:
             said(arm, [row for row in spoken if row["arm"] == arm])
             for arm in means["arm"].drop_duplicates()
         ),
-        caveats=caveats_of(normed=bool((norms == "LN").any())),
+        caveats=(
+            "EP, PP and bP are set to zero in the raw gauge, to compare with the paper: how "
+            "key-position splits into them is fixed by the scales of initialisation and decay, not "
+            "by what a model computes. Key-position as a whole is flattened: its mean over pixels "
+            f"takes its place. {NORMED if (norms == 'LN').any() else UNNORMED}",
+            "The headline head is the one whose key-position costs most order when removed. Over "
+            "models with different recipes a gradient and order may go together without one making "
+            "the other: the ablation speaks of causes, the cloud does not.",
+            "A mean of orders near chance may hide models above and below it: so the distance from "
+            f"chance is averaged too, and the share of models further than {BAND:g} from it.",
+            "Intervals are 95 %, over seeds that are complete in every cell. The label set is the "
+            "one with closed candidates.",
+        ),
         metrics={f"{row['measure']}, {row['arm']}": Metric.of(row) for row in spoken},
         table=means,
         drawn=(ablated(means, chance), *cloud(study, table, gradient, chance)),
@@ -83,23 +96,6 @@ def said(arm: str, rows: Sequence[Mapping[str, Any]]) -> str:
     known = [row for row in rows if row["value"] is not None]
     parts = ", ".join(f"{row['measure']} {Metric.of(row).phrase}" for row in known)
     return f"Arm {arm}, mean over the grid: {parts or 'no seed is complete'}."
-
-
-def caveats_of(*, normed: bool) -> tuple[str, ...]:
-    """Gauges, kinds of ablation, and what a cloud of points cannot say."""
-    return (
-        "EP, PP and bP are set to zero in the raw gauge, to compare with the paper: how "
-        "key-position splits into them is fixed by the scales of initialisation and decay, not by "
-        "what a model computes. Key-position as a whole is flattened: its mean over pixels takes "
-        f"its place. {NORMED if normed else 'No convention can change that.'}",
-        "The headline head is the one whose key-position costs most order when removed. Over "
-        "models with different recipes a gradient and order may go together without one making the "
-        "other: the ablation speaks of causes, the cloud does not.",
-        "A mean of orders near chance may hide models above and below it: so the distance from "
-        f"chance is averaged too, and the share of models further than {BAND:g} from it.",
-        "Intervals are 95 %, over seeds that are complete in every cell. The label set is the one "
-        "with closed candidates.",
-    )
 
 
 def ablated(means: pd.DataFrame, chance: float | None) -> Figure:

@@ -154,7 +154,7 @@ def check_tables(models: pd.DataFrame, numbers: pd.DataFrame, study: Study) -> s
         return f"column {lacking[0]} is missing"
     if models["model"].duplicated().any() or numbers.duplicated(["model", "key"]).any():
         return "a model, or a number of one, stands twice"
-    design = {one.model: one.place | one.setting.values for one in study.members()}
+    design = {one["model"]: one | setting.values for one, setting in study.members()}
     for row in records(models[[*PLACE, *factors]]):
         if (expected := design.get(row["model"])) != row:
             return f"model {row['model']} is {row}, the study says {expected}"

@@ -46,6 +46,9 @@ METRICS = {
     "label_set_open": "label set (open)",
 }
 """Accuracies of a set, as their keys end."""
+METRIC = f"(?P<metric>{'|'.join(METRICS)})"
+OF_A_SET = re.compile(f"accuracy\\.(?P<set>{'|'.join(SETS)})_{METRIC}")
+UNDER_ABLATION = re.compile(f"term_ablation\\.{METRIC}_(?P<ablation>.+)")
 ABLATED = ("EP", "PP", "bP", "key_position")
 """What is taken away."""
 HEADLINE = ("headline_head", "headline_slope", "headline_span", "headline_spearman")
@@ -148,27 +151,18 @@ def measured_words(column: str, statistic: str, of: str) -> str:
 
 def scale_of(column: str) -> Scale:
     """Where the numbers of a column lie: accuracies are shares of pictures."""
-    if column.endswith((*METRICS, "deviation", "outside", "consistency")) or ablation_of(column):
+    ends = (*METRICS, "deviation", "outside", "consistency")
+    if column.endswith(ends) or UNDER_ABLATION.fullmatch(column):
         return SHARE
     return COSINE if re.search("spearman|cosine|head_difference", column) else LINEAR
 
 
-def ablation_of(column: str) -> tuple[str, str] | None:
-    """Metric and ablation, of a column that is an accuracy under one."""
-    key = column.removeprefix("term_ablation.")
-    metric = next((one for one in sorted(METRICS, reverse=True) if key.startswith(f"{one}_")), "")
-    return (metric, key[len(metric) + 1 :]) if metric and key != column else None
-
-
 def column_words(column: str) -> str:
     """A measured column: `accuracy.unseen_pair_order` becomes `order, held-out pairs`."""
-    if found := ablation_of(column):
-        metric, ablation = found
-        words = ablation.replace("key_position", "key-position").replace("_", " ")
-        return f"{METRICS[metric]} {words}, {SETS['unseen_pair']}"
-    for name, words in SETS.items():
-        metric = column.removeprefix(f"accuracy.{name}_")
-        if metric in METRICS:
-            return f"{METRICS[metric]}, {words}"
+    if found := UNDER_ABLATION.fullmatch(column):
+        words = found["ablation"].replace("key_position", "key-position").replace("_", " ")
+        return f"{METRICS[found['metric']]} {words}, {SETS['unseen_pair']}"
+    if found := OF_A_SET.fullmatch(column):
+        return f"{METRICS[found['metric']]}, {SETS[found['set']]}"
     analysis, _, key = column.rpartition(".")
     return f"{key} ({analysis})".replace("_", " ") if analysis else column

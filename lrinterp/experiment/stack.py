@@ -21,6 +21,7 @@ from lrinterp.checkpoint import save_checkpoint, versions
 from lrinterp.encoders import DualEncoder
 from lrinterp.experiment.numbers import NUMBERS
 from lrinterp.experiment.study import Study, dotted
+from lrinterp.experiment.tasks import reason
 from lrinterp.result import finite_or_none
 from lrinterp.run import Run, record, using_threads
 from lrinterp.scenes import Scenes
@@ -96,14 +97,15 @@ def run_stack(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
         start, started = time.perf_counter(), now()
         fitted = fitted_stack(payload, plans)
         each = (time.perf_counter() - start) / len(plans)
+        used = {f"version.{name}": number for name, number in versions().items()}
         rows = []
         for one, plan, result in zip(models, plans, fitted, strict=True):
             start = time.perf_counter()
             found = outcome(result, plan, folder_of(payload, one), payload["numbers"])
             cost = {"seconds": round(each + time.perf_counter() - start, 3), "started": started}
-            place = {name: one[name] for name in ("model", "arm", "seed")}
-            place["stack"] = payload["stack"]
-            rows.append({**place, **dotted(plan.plain()), **found, **cost, **whereabouts()})
+            place = {"model": one["model"], "arm": one["arm"], "seed": one["seed"]}
+            place |= {"stack": payload["stack"], **dotted(plan.plain()), **found, **cost}
+            rows.append({**place, "finished": now(), "host": platform.node(), **used})
     return rows
 
 
@@ -126,12 +128,7 @@ def fitted_stack(payload: Mapping[str, Any], plans: Sequence[Plan]) -> Sequence[
             keep=keep if payload["checkpoints"] else None,
         )
     except Exception as error:  # whatever a configuration makes of torch, memory included
-        return [in_one_line(error)] * len(plans)
-
-
-def in_one_line(error: Exception) -> str:
-    """An exception as the error of a row."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+        return [reason(error)] * len(plans)
 
 
 def folder_of(payload: Mapping[str, Any], one: Mapping[str, Any]) -> Path | None:
@@ -151,7 +148,7 @@ def outcome(
     try:
         found["numbers"] = measure(result.model, plan.scenes, names)
     except Exception as error:
-        return {**found, "error": in_one_line(error)}
+        return {**found, "error": reason(error)}
     if checkpoint:
         save_checkpoint(checkpoint, result.model, recipe=plan.plain(), history=result.history)
     return found
@@ -189,12 +186,6 @@ def refusal(run: Run, name: str) -> str:
     except InputError as error:
         return str(error)
     return ""
-
-
-def whereabouts() -> dict[str, str]:
-    """When and where a row was made, and with which versions."""
-    used = {f"version.{name}": number for name, number in versions().items()}
-    return {"finished": now(), "host": platform.node(), **used}
 
 
 def now() -> str:

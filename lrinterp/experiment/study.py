@@ -20,7 +20,7 @@ from lrinterp.scenes import LARGEST_SEED
 from lrinterp.store import InputError, from_plain, read_toml, shortened, within
 from lrinterp.training import Plan
 
-__all__ = ["SECTIONS", "Member", "Setting", "Study", "dotted", "read_study"]
+__all__ = ["SECTIONS", "Setting", "Study", "dotted", "read_study"]
 
 SECTIONS = ("world", "split", "encoder", "fit")
 SEEDED = ("split", "fit")
@@ -52,20 +52,6 @@ class Setting:
     @cached_property
     def _whole(self) -> Tree:
         return self.plan(0).plain()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Member:
-    """One model of a study: its number, its combination and its seed."""
-
-    model: int
-    setting: Setting
-    seed: int
-
-    @property
-    def place(self) -> dict[str, Any]:
-        """Number, arm and seed, as a row of a table begins."""
-        return {"model": self.model, "arm": self.setting.arm, "seed": self.seed}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,11 +126,10 @@ class Study:
                 tree = merged(self.base, self.changes(arm), values)
                 yield Setting(arm=arm, values=values, tree=tree)
 
-    def members(self) -> Iterator[Member]:
-        """All models, numbered by arm, combination, seed."""
-        everyone = product(self.settings(), self.all_seeds())
-        for model, (setting, seed) in enumerate(everyone):
-            yield Member(model=model, setting=setting, seed=seed)
+    def members(self) -> Iterator[tuple[dict[str, Any], Setting]]:
+        """All models, by arm, combination, seed: number, arm and seed as a row begins, and more."""
+        for model, (one, seed) in enumerate(product(self.settings(), self.all_seeds())):
+            yield {"model": model, "arm": one.arm, "seed": seed}, one
 
     @property
     def numbers(self) -> list[str]:

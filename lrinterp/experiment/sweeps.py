@@ -6,7 +6,6 @@ finished stack; `models.parquet`, `results.parquet` and `results.csv` the tables
 `begun` is how any folder of many models is refused or gone on with.
 """
 
-import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import pandas as pd
 
@@ -37,7 +36,6 @@ from lrinterp.scenes import PAPER
 from lrinterp.store import (
     InputError,
     from_plain,
-    parse_json,
     read_json,
     shortened,
     to_plain,
@@ -65,8 +63,6 @@ FIRST, SECOND = 1, 2
 class FolderPlan(ABC):
     """`plan.json`: all that decides what a folder will hold."""
 
-    what: ClassVar[str]
-    """What the folder is called in errors."""
     format: int
 
     @property
@@ -79,7 +75,7 @@ class FolderPlan(ABC):
         """Read `plan.json`; InputError where there is none, or one of another format."""
         path = folder / PLAN
         if not path.is_file():
-            raise InputError(f"{folder}: not a {cls.what} (no {PLAN})")
+            raise InputError(f"{folder}: no folder of lrinterp sweep or reproduce (no {PLAN})")
         plain = read_json(path)
         plain = cls.of_now(plain) if isinstance(plain, dict) else {}
         if (version := plain.get("format")) != cls.format:
@@ -118,8 +114,6 @@ def opened(plan: P, out: Path, *, resume: bool) -> P:
     """The plan to follow: a new one, or the one that is found and fixes the same."""
     if holds_nothing(out):
         return plan
-    if not out.is_dir():
-        raise InputError(f"{out}: is no folder; choose another --out")
     found = type(plan).read(out) if (out / PLAN).is_file() else None
     theirs = plan.fixed if found is None else found.fixed
     for name, value in plan.fixed.items():
@@ -138,7 +132,6 @@ def opened(plan: P, out: Path, *, resume: bool) -> P:
 class SweepPlan(FolderPlan):
     """`plan.json`: all that decides the table of a sweep."""
 
-    what: ClassVar[str] = "sweep"
     format: int = 3
     study: dict[str, Any]
     device: str = "cpu"
@@ -149,18 +142,10 @@ class SweepPlan(FolderPlan):
 
     @classmethod
     def of(cls, study: Study, *, device: str, checkpoints: bool) -> Self:
-        """The plan of a new sweep.
-
-        InputError where the study holds what JSON does not, or asks for a number that no analysis
-        has.
-        """
+        """The plan of a new sweep; InputError for a number that no analysis has."""
         check_known(study)
-        plain = to_plain(study)
-        try:
-            parse_json(json.dumps(plain, allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise InputError(f"study: holds a value that cannot be written ({error})") from error
-        return cls(study=plain, device=device, checkpoints=checkpoints, stacks=pack(study))
+        plain, stacks = to_plain(study), pack(study)
+        return cls(study=plain, device=device, checkpoints=checkpoints, stacks=stacks)
 
     @property
     def fixed(self) -> dict[str, Any]:
@@ -247,7 +232,7 @@ def check_free(out: Path, folder: Path) -> None:
 
 def tasks_of(plan: SweepPlan, study: Study, out: Path) -> list[Task]:
     """The stacks of a plan as tasks."""
-    everyone = [one.place | {"plan": one.setting.plain(one.seed)} for one in study.members()]
+    everyone = [one | {"plan": setting.plain(one["seed"])} for one, setting in study.members()]
     if sorted(n for stack in plan.stacks for n in stack) != list(range(len(everyone))):
         raise InputError(f"{out / PLAN}: stacks do not hold every model once; restore the file")
     common = {

@@ -36,6 +36,7 @@ __all__ = [
     "dask_workers",
     "done",
     "local_processes",
+    "reason",
     "run_tasks",
 ]
 

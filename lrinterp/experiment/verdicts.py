@@ -21,12 +21,8 @@ from lrinterp.result import Figure, Metric, Result, Skipped, Tile, records
 from lrinterp.stats import Interval
 from lrinterp.wording import counted
 
-__all__ = ["COLUMNS", "VERBS", "evaluate", "spaced", "tile_of", "verb", "verdicts"]
+__all__ = ["VERBS", "evaluate", "spaced", "tile_of", "verb", "verdicts"]
 
-COLUMNS = [
-    "id", "claim", "arm", "column", "statistic", "of", "value", "low", "high", "n", "n_models",
-    "bound", "limit", "verdict", "reason",
-]  # fmt: skip
 NEVER = "no model has this column"
 QUESTION = "Which of the claims stated before the run hold?"
 TILES = 4
@@ -61,7 +57,7 @@ def evaluate(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = [evaluated(study, table, c, arm) for c in study.criteria() for arm in study.arm_names]
     numbers = dict.fromkeys(("value", "low", "high", "limit"), float)
-    return pd.DataFrame(rows, columns=COLUMNS).astype(numbers)
+    return pd.DataFrame(rows).astype(numbers)
 
 
 def evaluated(study: Study, table: pd.DataFrame, criterion: Criterion, arm: str) -> dict[str, Any]:

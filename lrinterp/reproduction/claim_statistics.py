@@ -33,7 +33,6 @@ __all__ = [
     "blanked",
     "by_seed",
     "found_of",
-    "numbers_of",
     "of_arms",
     "over_seeds",
     "told_apart",
@@ -166,11 +165,6 @@ def found_of(part: ClaimPart, measures: Measures) -> Found:
 def of_arms(measures: Measures) -> dict[str, Found]:
     """Every statistic of the arms by name."""
     return {name: found_of(part, measures) for name, part in PARTS.items()}
-
-
-def numbers_of() -> list[str]:
-    """The numbers that the statistics of the arms are made of."""
-    return list(dict.fromkeys(n for p in PARTS.values() for n in (p.number, p.minus) if n))
 
 
 def over_seeds(

@@ -17,10 +17,6 @@ from lrinterp.wording import counted
 
 __all__ = ["Claims", "hold_against"]
 
-COLUMNS = [
-    "id", "claim", "paper", "verdict", "statistic", "words", "premise", "value", "low", "high", "n",
-    "n_examples", "criterion", "at_least", "at_most", "part_verdict", "reason",
-]  # fmt: skip
 PLAIN = (
     "statistic", "words", "premise", "value", "low", "high", "n", "n_examples", "criterion",
 )  # fmt: skip
@@ -188,9 +184,9 @@ def hold_against(found: Mapping[str, Found], claims: Sequence[Claim] = CLAIMS) -
     for claim in claims:
         own = [held(part, found.get(part.statistic, nothing)) for part in claim.parts]
         whole = {"id": claim.id, "claim": claim.sentence, "paper": claim.paper}
-        rows += [row | whole | {"verdict": together(own)} for row in own]
+        rows += [{**whole, "verdict": together(own), **row} for row in own]
     kinds = dict.fromkeys(("value", "low", "high", "at_least", "at_most"), "float64")
-    table = pd.DataFrame(rows, columns=COLUMNS).astype({**kinds, "n_examples": "Int64"})
+    table = pd.DataFrame(rows).astype({**kinds, "n_examples": "Int64"})
     return Claims(table=table, seeds={n: found.get(n, nothing).seeds for n in table["statistic"]})
 
 

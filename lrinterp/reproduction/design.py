@@ -10,7 +10,7 @@ import json
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from lrinterp.experiment import LoadedSweep, Study
 from lrinterp.experiment.sweeps import FolderPlan
@@ -134,7 +134,6 @@ class Design:
 class ReproductionPlan(Design, FolderPlan):
     """`plan.json`: all that decides the claims' numbers."""
 
-    what: ClassVar[str] = "reproduction"
     format: int = 2
     device: str = "cpu"
     study: str | None = None

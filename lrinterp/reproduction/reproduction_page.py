@@ -15,12 +15,11 @@ from lrinterp.experiment.study_page import last_end, runs
 from lrinterp.reproduction.claim_statistics import METRICS, Found, by_seed, of_arms
 from lrinterp.reproduction.claims import Claims, hold_against
 from lrinterp.reproduction.design import ARMS
-from lrinterp.reproduction.gradients import gradients
 from lrinterp.reproduction.grids import of_diversity, of_scales, scales
-from lrinterp.reproduction.image_tower import ablations, attribution
+from lrinterp.reproduction.heads import gradients, text_heads
+from lrinterp.reproduction.ingredients import ablations, attribution, rotation
 from lrinterp.reproduction.measured_models import ARM_WORDS, Measures
 from lrinterp.reproduction.running import Made
-from lrinterp.reproduction.two_towers import rotation, text_heads
 from lrinterp.result import Provenance, Result, Skipped
 from lrinterp.wording import counted
 

@@ -16,8 +16,8 @@ from lrinterp.comparison import measure_run
 from lrinterp.experiment import LoadedSweep, SweepPlan, load_sweep, sweep
 from lrinterp.experiment.sweeps import CHECKPOINTS, PLAN, begun
 from lrinterp.experiment.tasks import After, Executors, Task, done, run_tasks
-from lrinterp.reproduction import gradients, image_tower, two_towers
-from lrinterp.reproduction.claim_statistics import numbers_of
+from lrinterp.reproduction import heads, ingredients
+from lrinterp.reproduction.claim_statistics import PARTS
 from lrinterp.reproduction.design import STANDARD, UNTRAINED, ReproductionPlan
 from lrinterp.reproduction.measured_models import Measures, gather, measure
 from lrinterp.result import records
@@ -34,7 +34,7 @@ TITLES = {
     MEASURES: "Analysing the arms",
     EMERGENCE: "Following standard models",
 }
-SHOWN = (*image_tower.NUMBERS, *gradients.NUMBERS, *two_towers.NUMBERS)
+SHOWN = (*heads.NUMBERS, *ingredients.NUMBERS)
 
 Stage = Callable[[str], After]
 """Takes the name of a stage, gives what is to be told how many of its models are done, of all."""
@@ -77,35 +77,23 @@ def reproduce(
 
 def analysed(plan: ReproductionPlan, models: pd.DataFrame, out: Path) -> list[Task]:
     """Every trained model of the arms, and the standard ones before their first step."""
-    study = plan.studies[MODELS]
+    study, numbers = plan.studies[MODELS], asked()
     standard = next(one for one in study.settings() if one.arm == STANDARD)
-    common = {"numbers": asked(), "threads": 1}
-    trained = [
-        Task(
-            name=f"{row['model']:05d}",
-            payload={"checkpoint": folder_of(out, row), "plan": None, **place_of(row), **common},
-        )
+    found = [
+        (f"{row['model']:05d}", {"checkpoint": folder_of(out, row), "plan": None, **place_of(row)})
         for row in trained_rows(models)
     ]
-    fresh = [
-        Task(
-            name=f"{UNTRAINED}-{seed}",
-            payload={
-                "checkpoint": None,
-                "plan": standard.plain(seed),
-                "arm": UNTRAINED,
-                "seed": seed,
-                **common,
-            },
-        )
-        for seed in study.all_seeds()
-    ]
-    return [*trained, *fresh]
+    for seed in study.all_seeds():
+        fresh = {"checkpoint": None, "plan": standard.plain(seed)}
+        found.append((f"{UNTRAINED}-{seed}", {**fresh, "arm": UNTRAINED, "seed": seed}))
+    common = {"numbers": numbers, "threads": 1}
+    return [Task(name=name, payload={**one, **common}) for name, one in found]
 
 
 def asked() -> list[str]:
     """The numbers that claims and sections need of every model."""
-    return list(dict.fromkeys([*numbers_of(), *SHOWN]))
+    judged = [name for part in PARTS.values() for name in (part.number, part.minus) if name]
+    return list(dict.fromkeys([*judged, *SHOWN]))
 
 
 def followed(models: pd.DataFrame, out: Path) -> list[Task]:

@@ -18,7 +18,7 @@ from pandas.testing import assert_frame_equal
 
 from lrinterp.cli.meter import Meter
 from lrinterp.cli.options import executors_of
-from lrinterp.experiment.executors import cores
+from lrinterp.experiment.tasks import cores
 from lrinterp.store import InputError
 
 STUDY = """
@@ -179,7 +179,7 @@ def test_a_dask_worker_that_is_killed_half_way_costs_no_row(
     [
         ("seeds = 2", "seed = 2", "unknown field 'seed'; expected title"),
         ("n_pair = [2, 3, 4]", "n_pairs = [2]", "unknown field 'n_pairs'; expected n_pair"),
-        ("n_pair = [2, 3, 4]", "n_pair = []", "grid.split.n_pair: expected a list of at least"),
+        ("n_pair = [2, 3, 4]", "n_pair = []", "grid.split.n_pair: expected a list of different"),
         ("n_pair = [2, 3, 4]", "n_pair = [1]", "split.n_pair: expected at least 2, got 1"),
         ("n_pair = [2, 3, 4]", "n_pair = [", "not valid TOML"),
     ],
@@ -218,7 +218,7 @@ def test_a_scheduler_that_does_not_answer_is_one_line_and_writes_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr("lrinterp.experiment.executors.PATIENCE", 0.3)
+    monkeypatch.setattr("lrinterp.experiment.tasks.PATIENCE", 0.3)
     out = tmp_path / "out"
     code, _, errors = run("sweep", study, "--out", out, "--scheduler", "tcp://127.0.0.1:9")
     assert code == 2

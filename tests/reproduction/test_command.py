@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lrinterp.reproduction.frozen import hash_of_criteria
+from lrinterp.reproduction.design import hash_of_criteria
 
 Run = Callable[..., tuple[int, str, str]]
 SWEEP = Path(__file__).parents[2] / "analyses" / "label_vs_layout" / "results"
@@ -64,7 +64,7 @@ def test_a_failed_part_is_named_and_leaves_exit_code_1(run: Run, finished: Path,
     ("options", "words"),
     [
         (("--seeds", 1), "--seeds: expected 2 to 1000, got 1"),
-        (("--study", "nowhere"), "nowhere: not a sweep"),
+        (("--study", "nowhere"), "nowhere: no folder of lrinterp sweep"),
         (("--config", "no.toml"), "no.toml"),
         (("--scheduler", "tcp://127.0.0.1:1", "--workers", 2), "--workers: a scheduler has"),
         (("--workers", 0), "--workers: expected 1 to"),
@@ -124,7 +124,7 @@ def test_an_unfinished_study_and_a_folder_in_the_way_are_refused(
 def test_another_folder_and_other_options_are_refused(run: Run, finished: Path):
     code, _, err = run("reproduce", "--out", finished, "--quick", "--seeds", 5, "--resume")
     assert code == 2
-    assert "was started with seeds = 2, not 5" in err
+    assert "belongs to another study (seeds = 2, not 5)" in err
     code, _, err = run("reproduce", "--out", SWEEP, "--quick", "--resume")
     assert code == 2
     assert "lrinterp: error:" in err

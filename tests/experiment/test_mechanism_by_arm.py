@@ -1,10 +1,11 @@
+"""The mechanism of many models: ablations over the grid, and gradients model by model."""
+
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lrinterp.experiment.mechanism import APART, REMOVED, mechanism
-from lrinterp.result import NotApplicable
+from lrinterp.experiment.mechanism_by_arm import APART, REMOVED, mechanism
 from lrinterp.stats import SHARE, seed_interval
 
 
@@ -12,8 +13,8 @@ def test_ablations_are_averaged_over_the_grid_by_arm(models: Any):
     study = models.study()
     table = models.table(study)
     found = mechanism(study, table)
-    assert found.table.groupby("arm", sort=False).size().to_dict() == {"full": 8, "fixed": 8}
-    assert found.table["measure"].tolist()[:2] == ["order, intact", "order without EP"]
+    assert found.frame().groupby("arm", sort=False).size().to_dict() == {"full": 8, "fixed": 8}
+    assert found.frame()["measure"].tolist()[:2] == ["order, intact", "order without EP"]
     means = table[table["arm"] == "full"].groupby("seed")[REMOVED].mean()
     without = found.metrics["order without key-position, full"]
     assert without.value == pytest.approx(means.mean())
@@ -30,7 +31,7 @@ def test_deviations_from_chance_do_not_cancel(models: Any):
     after[cell == "32"] += 0.2
     after[cell == "1230"] -= 0.2
     found = mechanism(study, table.assign(**{REMOVED: after}))
-    by_measure = found.table.set_index("measure")["value"]
+    by_measure = found.frame().set_index("measure")["value"]
     assert by_measure["order without key-position"] == pytest.approx(0.5)
     away, outside = (found.metrics[f"{words}, full"] for words in APART.values())
     assert away.value == pytest.approx(0.4 / 6)
@@ -52,21 +53,12 @@ def test_without_a_span_the_largest_slope_is_drawn(models: Any):
     study = models.study()
     table = models.table(study).assign(**{"positional_gradient.headline_span": np.nan})
     found = mechanism(study, table)
-    assert found.gradient == "positional_gradient.largest_slope"
     assert "largest slope" in found.figures()[1].how_to_read
-
-
-def test_models_without_a_gradient_have_no_cloud(models: Any):
-    study = models.study()
-    table = models.table(study).drop(
-        columns=["positional_gradient.headline_span", "positional_gradient.largest_slope"]
-    )
-    assert [figure.key for figure in mechanism(study, table).figures()] == ["ablations"]
 
 
 def test_models_without_ablations_do_not_apply(models: Any):
     study = models.study()
     table = models.table(study)
     dropped = [name for name in table if name.startswith(("term_ablation", "positional_gradient"))]
-    with pytest.raises(NotApplicable, match="no model has ablations"):
-        mechanism(study, table.drop(columns=dropped))
+    found = mechanism(study, table.drop(columns=dropped))
+    assert found.reason == "no model has ablations or gradients"

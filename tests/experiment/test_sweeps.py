@@ -1,12 +1,10 @@
 """Sweeps in a folder: planned once, resumed from anything, equal to an undisturbed one."""
 
 import errno
-import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +12,11 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from lrinterp.checkpoint import load_checkpoint
 from lrinterp.encoders import DualEncoder
-from lrinterp.experiment import folder, stack, tasks
-from lrinterp.experiment.design import Study
-from lrinterp.experiment.folder import SweepPlan, check_free, load_sweep, sweep
+from lrinterp.experiment import stack, sweeps, tasks
 from lrinterp.experiment.numbers import ORDER
+from lrinterp.experiment.study import Study
+from lrinterp.experiment.sweeps import SweepPlan, check_free, load_sweep, sweep
 from lrinterp.locking import alone
 from lrinterp.result import Metric
 from lrinterp.scenes import PAPER, Scenes
@@ -30,15 +27,17 @@ CHANGING = ["seconds", "started", "finished", "host"]
 """Columns in which a sweep may differ from one that was undisturbed."""
 
 
-@pytest.fixture(autouse=True)
-def light(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def light() -> Iterator[None]:
     """One number of the weights in the place of all measures, which test_stack has."""
 
     def weighed(model: DualEncoder, _: Scenes, names: Sequence[str]) -> dict[str, Any]:
         metric = Metric(value=float(model.image.W_E.detach().double().sum())).plain()
         return {ORDER: metric} if ORDER in names else {}
 
-    monkeypatch.setattr(stack, "measure", weighed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "measure", weighed)
+        yield
 
 
 class Here(Executor):
@@ -64,10 +63,23 @@ def planned(tiny: dict[str, Any], **changes: Any) -> SweepPlan:
 
 
 @pytest.fixture
-def undisturbed(tiny: dict[str, Any], tmp_path: Path) -> Path:
+def tiny(tiny: dict[str, Any]) -> dict[str, Any]:
     tiny["base"]["fit"]["steps"] = 3
-    assert sweep(planned(tiny), tmp_path / "whole", here) == {}
-    return tmp_path / "whole"
+    return tiny
+
+
+@pytest.fixture(scope="module")
+def whole(models: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep that nothing disturbed."""
+    plain, out = models.tiny_study(), tmp_path_factory.mktemp("sweeps") / "whole"
+    plain["base"]["fit"]["steps"] = 3
+    assert sweep(planned(plain), out, here) == {}
+    return out
+
+
+@pytest.fixture
+def undisturbed(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "whole"))
 
 
 def assert_same_table(one: Path, other: Path) -> None:
@@ -79,12 +91,8 @@ def assert_same_table(one: Path, other: Path) -> None:
 
 def test_every_model_has_one_row_and_csv_and_parquet_agree(undisturbed: Path):
     loaded = load_sweep(undisturbed)
-    assert loaded.name == "whole"
-    assert loaded.study.title == "A tiny study"
+    assert (loaded.name, loaded.study.title, loaded.missing) == ("whole", "A tiny study", 0)
     assert loaded.table["model"].tolist() == list(range(16))
-    assert (
-        loaded.table.groupby(["arm", "split.n_pair", "split.layouts_per_pair"]).size().eq(2).all()
-    )
     assert loaded.versions["lrinterp"]
     text = pd.read_csv(undisturbed / "results.csv")
     assert text[ORDER].tolist() == loaded.table[ORDER].tolist()
@@ -126,26 +134,6 @@ def test_a_write_that_fails_loses_nothing_that_was_written(
     assert_same_table(out, undisturbed)
 
 
-def test_a_table_that_cannot_be_written_is_written_by_a_resumed_sweep(
-    tiny: dict[str, Any], tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
-):
-    out = tmp_path / "b"
-
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("lrinterp.experiment.table.write_atomically", full)
-        with pytest.raises(OSError, match="No space left"):
-            sweep(planned(tiny), out, here)
-    assert not (out / "results.parquet").exists()
-    assert_same_table(out, undisturbed)  # from its stacks
-    counted: list[tuple[int, int]] = []
-    sweep(planned(tiny), out, here, resume=True, after=lambda *n: counted.append(n))
-    assert counted == [(16, 16)]
-    assert_same_table(out, undisturbed)
-
-
 def test_a_resumed_sweep_follows_the_plan_it_finds(
     tiny: dict[str, Any], tmp_path: Path, undisturbed: Path
 ):
@@ -166,34 +154,20 @@ def test_a_resumed_sweep_follows_the_plan_it_finds(
 def test_stacks_that_could_not_be_done_are_missing_until_they_can(
     tiny: dict[str, Any], tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    whole = folder.run_stack
+    run_stack = sweeps.run_stack
 
     def loses_one(payload: dict[str, Any]) -> Any:
         if payload["stack"] == 4:
             raise ConnectionError("worker lost")
-        return whole(payload)
+        return run_stack(payload)
 
     out = tmp_path / "b"
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "run_stack", loses_one)
+        patch.setattr(sweeps, "run_stack", loses_one)
         assert sweep(planned(tiny), out, here) == {"0004": "ConnectionError: worker lost"}
-    assert len(load_sweep(out).table) == 14
+    assert (len(load_sweep(out).table), load_sweep(out).missing) == (14, 2)
     assert sweep(planned(tiny), out, here, resume=True) == {}
     assert_same_table(out, undisturbed)
-
-
-def test_checkpoints_are_kept_where_they_are_asked_for(tiny: dict[str, Any], tmp_path: Path):
-    tiny["grid"] = {"split": {"n_pair": [2, 3]}}
-    sweep(planned(tiny, checkpoints=True), tmp_path / "a", here)
-    folders = sorted((tmp_path / "a" / "models").iterdir())
-    assert [folder.name for folder in folders] == [f"{n:05d}" for n in range(8)]
-    assert load_checkpoint(folders[0]).metadata.seed == 0
-
-
-def test_a_finished_sweep_is_left_as_it_is(tiny: dict[str, Any], undisturbed: Path):
-    before = (undisturbed / "results.csv").read_bytes()
-    assert sweep(planned(tiny), undisturbed, here, resume=True) == {}
-    assert (undisturbed / "results.csv").read_bytes() == before
 
 
 def check_refused(plan: SweepPlan, out: Path, *words: str, resume: bool) -> None:
@@ -224,39 +198,27 @@ def test_a_folder_that_holds_work_is_refused_without_resume(
     (tmp_path / "c" / "thesis.tex").touch()
     check_refused(planned(tiny), tmp_path / "c", *words, resume=False)
     check_refused(planned(tiny), tmp_path / "c", "nothing to resume (no plan.json)", resume=True)
-    (tmp_path / "file").touch()
-    check_refused(planned(tiny), tmp_path / "file", "is no folder", resume=True)
 
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_what_a_sweep_killed_at_its_start_leaves_is_no_obstacle(
     tiny: dict[str, Any], tmp_path: Path, *, resume: bool
 ):
-    (tmp_path / "a" / "stacks").mkdir(parents=True)
+    (tmp_path / "a").mkdir()
     for name in (".lock", ".tmp-plan"):
         (tmp_path / "a" / name).touch()
     assert sweep(planned(tiny), tmp_path / "a", here, resume=resume) == {}
 
 
-def test_rows_without_their_plan_are_nobodys(tiny: dict[str, Any], undisturbed: Path):
-    (undisturbed / "plan.json").unlink()
-    words = "nothing to resume (no plan.json)"
-    check_refused(planned(tiny | {"seeds": 3}), undisturbed, words, resume=True)
-
-
-def test_leftovers_of_a_kill_are_cleared_at_the_end(tiny: dict[str, Any], undisturbed: Path):
+def test_a_finished_sweep_is_resumed_to_the_same_and_leftovers_are_cleared(
+    tiny: dict[str, Any], undisturbed: Path
+):
+    before = (undisturbed / "results.csv").read_bytes()
     for name in (".tmp-a", "stacks/.tmp-b"):
         (undisturbed / name).touch()
-    sweep(planned(tiny), undisturbed, here, resume=True)
+    assert sweep(planned(tiny), undisturbed, here, resume=True) == {}
+    assert (undisturbed / "results.csv").read_bytes() == before
     assert not list(undisturbed.rglob(".tmp-*"))
-
-
-@pytest.mark.parametrize("value", [float("nan"), date(2026, 1, 1)])
-def test_a_study_that_json_cannot_hold_is_refused(tiny: dict[str, Any], value: object):
-    study = Study.from_plain(tiny, "tiny")
-    odd = replace(study, base={**study.base, "fit": {"steps": 3, "warmup": value}})
-    with pytest.raises(InputError, match="study: holds a value that cannot be written"):
-        SweepPlan.of(odd, device="cpu", checkpoints=False)
 
 
 @pytest.mark.parametrize("name", ["plan.json", "results.parquet", "stacks/0000.json", ".lock"])
@@ -267,22 +229,16 @@ def test_a_report_does_not_overwrite_its_sweep(undisturbed: Path, name: str):
     assert (undisturbed / "plan.json").exists()
 
 
-def test_two_sweeps_do_not_share_a_folder(tiny: dict[str, Any], tmp_path: Path):
-    out = tmp_path / "a"
-    sweep(planned(tiny), out, here)
-    with alone(out), pytest.raises(InputError, match="another process is at work"):
-        sweep(planned(tiny), out, here, resume=True)
+def test_two_sweeps_do_not_share_a_folder(tiny: dict[str, Any], undisturbed: Path):
+    with alone(undisturbed), pytest.raises(InputError, match="another process is at work"):
+        sweep(planned(tiny), undisturbed, here, resume=True)
 
 
 def test_damaged_files_are_named(tiny: dict[str, Any], undisturbed: Path):
     path = undisturbed / "stacks" / "0001.json"
-    path.write_text(json.dumps(json.loads(path.read_text())[:1]))
+    path.write_text("null")
     with pytest.raises(InputError, match=r"0001.json: does not hold its models; remove it"):
         sweep(planned(tiny), undisturbed, here, resume=True)
-    for text in ("null", "3", '["a", "b"]', "[null, null]"):
-        path.write_text(text)
-        with pytest.raises(InputError, match=r"0001.json: .*remove it and resume"):
-            sweep(planned(tiny), undisturbed, here, resume=True)
     path.write_text("{")
     with pytest.raises(InputError, match=r"0001.json: not valid JSON"):
         sweep(planned(tiny), undisturbed, here, resume=True)
@@ -296,7 +252,6 @@ def test_damaged_files_are_named(tiny: dict[str, Any], undisturbed: Path):
     [
         ({"format": 9}, "format version 9, expected 3"),
         ({"stacks": [[0]]}, "stacks do not hold every model once"),
-        ({"study": {"title": "x"}}, "field 'grid' is missing"),
         ({"more": 1}, "unknown field 'more'"),
     ],
 )
@@ -305,12 +260,8 @@ def test_a_plan_that_was_altered_is_refused(
 ):
     path = undisturbed / "plan.json"
     write_json(path, read_json(path) | change)
-    with pytest.raises(InputError) as caught:
-        sweep(planned(tiny), undisturbed, here, resume=True) if "stacks" in change else load_sweep(
-            undisturbed
-        )
-    assert words in str(caught.value)
-    assert "plan.json" in str(caught.value)
+    with pytest.raises(InputError, match=f"plan.json.*{words}"):
+        sweep(planned(tiny), undisturbed, here, resume=True)
 
 
 def test_a_plan_of_the_first_format_means_the_world_of_then(
@@ -327,7 +278,7 @@ def test_a_plan_of_the_first_format_means_the_world_of_then(
 
 
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path):
-    with pytest.raises(InputError, match=r"not a sweep \(no plan.json\)"):
+    with pytest.raises(InputError, match=r"no folder of lrinterp sweep.*\(no plan.json\)"):
         load_sweep(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,18 +12,17 @@ from typing import Any
 
 import pytest
 
-from lrinterp.locking import alone
 from lrinterp.reproduction.design import FIRST_SEED
-from lrinterp.reproduction.loading import load_reproduction
-from lrinterp.reproduction.results import judged
-from lrinterp.reproduction.run import analysed, followed, reproduce
+from lrinterp.reproduction.reproduction_page import judged
+from lrinterp.reproduction.running import Made, load_reproduction, reproduce
 from lrinterp.store import InputError
 
+ORDER, SEEDS = "accuracy.unseen_pair_order", [FIRST_SEED, FIRST_SEED + 1]
 REPRODUCE = """
 import json, sys
 from pathlib import Path
 from lrinterp.reproduction import Design, ReproductionPlan, reproduce
-from lrinterp.experiment.executors import local_processes
+from lrinterp.experiment.tasks import local_processes
 from functools import partial
 if __name__ == "__main__":
     design = Design(quick=True, seeds=2, base=json.loads(sys.argv[2]))
@@ -70,24 +70,38 @@ def test_what_is_lost_is_made_again_and_gives_the_same_claims(tiny_folder: Path,
     assert judged(load_reproduction(tiny_folder)).plain() == before
 
 
-def test_tasks_know_their_arm_and_seed(tiny_folder: Path, planted: Any):
-    tasks = analysed(planted.tiny_plan(), tiny_folder)
-    arms = [task.payload["arm"] for task in tasks]
-    assert arms.count("standard") == arms.count("untrained") == 2
-    assert [t.payload["seed"] for t in tasks if t.payload["arm"] == "few"] == [
-        FIRST_SEED,
-        FIRST_SEED + 1,
-    ]
-    assert [task.payload["name"] for task in followed(tiny_folder)] == [
-        f"seed {FIRST_SEED + k}" for k in (0, 1)
-    ]
+def test_a_finished_folder(tiny_made: Made, planted: Any):
+    assert tiny_made.plan == planted.tiny_plan()
+    assert tiny_made.measures.number("untrained", ORDER).index.tolist() == SEEDS
+    assert set(tiny_made.measures.arms) == {*planted.ARMS, planted.UNTRAINED}
+    assert {row["run"] for row in tiny_made.emergence} == {f"seed {seed}" for seed in SEEDS}
+    assert sorted({row["step"] for row in tiny_made.emergence}) == [0, 25, 50]
+    assert len(tiny_made.scales.table) == 8
+    assert tiny_made.diversity is None
+
+
+def test_what_is_not_measured_yet_is_left_out(tiny_folder: Path, tmp_path: Path):
+    out = tmp_path / "half"
+    shutil.copytree(tiny_folder, out)
+    (out / "measures" / "00000.json").unlink()
+    shutil.rmtree(out / "emergence")
+    made = load_reproduction(out)
+    assert made.emergence == []
+    orders = made.measures.number("both_2", ORDER)
+    assert orders.index.tolist() == SEEDS[1:]
+
+
+def test_what_is_no_reproduction_or_not_trained_is_refused(tiny_folder: Path, tmp_path: Path):
+    with pytest.raises(InputError, match="no folder of lrinterp"):
+        load_reproduction(tmp_path)
+    shutil.copy(tiny_folder / "plan.json", tmp_path / "plan.json")
+    with pytest.raises(InputError, match="no folder of lrinterp"):
+        load_reproduction(tmp_path)
 
 
 def test_a_part_that_cannot_be_measured_leaves_its_claims_undecided(
     tiny_folder: Path, planted: Any, tmp_path: Path
 ):
-    import shutil
-
     out = tmp_path / "broken"
     shutil.copytree(tiny_folder, out)
     shutil.rmtree(out / "measures")
@@ -98,11 +112,6 @@ def test_a_part_that_cannot_be_measured_leaves_its_claims_undecided(
     assert "truncated or altered" in failed["measures 00002"]
     row = judged(load_reproduction(out)).table.query("statistic == 'order'")
     assert row["n"].tolist() == [1]
-
-
-def test_two_at_once_are_refused(tiny_folder: Path, planted: Any):
-    with alone(tiny_folder), pytest.raises(InputError, match="another process is at work"):
-        reproduce(planted.tiny_plan(), tiny_folder, planted.one_thread_pool, resume=True)
 
 
 @pytest.mark.slow

@@ -2,16 +2,13 @@
 
 from typing import Any
 
-import pandas as pd
-
 from lrinterp.report import write_report
-from lrinterp.reproduction.loading import Made
-from lrinterp.reproduction.results import (
-    judged,
+from lrinterp.reproduction.reproduction_page import (
     lag,
     reproduction_provenance,
     reproduction_results,
 )
+from lrinterp.reproduction.running import Made
 
 
 def test_a_finished_folder_makes_a_whole_page(tiny_made: Made, tmp_path: Any):
@@ -23,7 +20,7 @@ def test_a_finished_folder_makes_a_whole_page(tiny_made: Made, tmp_path: Any):
     assert results["diversity"].reason
     provenance = reproduction_provenance(tiny_made, command="lrinterp reproduce")
     page = write_report(results, provenance, tmp_path / "page.html").read_text()
-    assert "A reproduction of arXiv 2601.12809" in page
+    assert results["claims"].frame().query("statistic == 'order'")["n"].tolist() == [2]
     assert all(f'id="{name}"' in page for name in results)
     again = write_report(reproduction_results(tiny_made), provenance, tmp_path / "again.html")
     assert again.read_text() == page
@@ -42,11 +39,3 @@ def test_the_lag_of_planted_ramps_is_found():
     ]  # fmt: skip
     assert lag(rows).seeds == {1: 50.0, 2: 50.0}
     assert lag([]).interval.value is None
-
-
-def test_claims_of_a_folder_hold_all_ids(tiny_made: Made):
-    claims = judged(tiny_made)
-    assert len(claims.verdicts) == 21
-    assert isinstance(claims.table, pd.DataFrame)
-    asked = claims.table.query("statistic == 'order'")
-    assert asked["n"].tolist() == [2]
