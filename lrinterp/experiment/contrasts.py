@@ -57,7 +57,7 @@ def laid_out(
     if column in rows:
         first = study.arm_names.index(arm) * len(values)
         values[rows["model"].to_numpy(int) - first] = rows[column].astype(float)
-    return np.moveaxis(values.reshape(shape), -1, 0)
+    return np.ascontiguousarray(np.moveaxis(values.reshape(shape), -1, 0))
 
 
 def complete(values: Float[np.ndarray, "seed *level"]) -> Float[np.ndarray, "kept *level"]:

@@ -108,7 +108,7 @@ class Study:
         """The arms; a study without any has one, called `main`."""
         return list(self.arms) or ["main"]
 
-    def changes(self, arm: str) -> Tree:
+    def changes(self, arm: str) -> dict[str, Any]:
         """What an arm changes of the base."""
         return {name: tree for name, tree in self.arms.get(arm, {}).items() if name != "about"}
 
