@@ -6,12 +6,11 @@ interval says of a bound is said by `lrinterp.bounds`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal, Self
 
 from lrinterp.analysis import check_numbers
 from lrinterp.bounds import Bound
-from lrinterp.experiment.numbers import COSTS, NUMBERS, OLD, full_name
+from lrinterp.experiment.numbers import COSTS, full_name
 from lrinterp.store import InputError, from_plain, one_of
 
 __all__ = ["Criterion"]
@@ -63,12 +62,7 @@ class Criterion:
 
     def check(self, factors: Mapping[str, Sequence[Any]]) -> None:
         """Refuse columns that no sweep measures, and factors and values that a grid lacks."""
-        try:
-            check_numbers([] if self.key in COSTS else [self.key])
-        except InputError as error:
-            near = get_close_matches(self.column, [*OLD, *NUMBERS], n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise InputError(f"column: {error}{hint}") from error
+        check_numbers([] if self.key in COSTS else [self.key])
         known = [*factors] if self.statistic == "contrast" else [*factors, "interaction", "seed"]
         one_of(self, "of", known)
         if self.minus is not None:

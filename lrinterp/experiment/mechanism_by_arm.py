@@ -105,17 +105,14 @@ def ablated(means: pd.DataFrame, chance: float | None) -> Figure:
     shown = shown.rename(columns={"value": across, "n": "seeds"})
     intact, wide = MEASURES[ORDER], (0.0, 1.05)
     plot = bars(shown, x=across, y="measure", facet="arm", highlight=intact, x_range=wide)
-    words = ""
-    if chance is not None:
-        plot = reference(plot, chance, "chance of order")
-        words = f" Order at chance is {chance:.2g}."
+    words = "" if chance is None else f" Order at chance is {chance:.2g}."
     return Figure(
         key="ablations",
         title="Accuracy on held-out pairs, intact and without terms of the attention score",
         how_to_read="Each bar is a mean over all cells of the grid with its 95 % interval over "
         f"{seeds_words(means['n'].tolist())}; a term that order does not need leaves its bar as "
         f"long as the intact one.{words}",
-        plot=plot,
+        plot=plot if chance is None else reference(plot, chance, "chance of order"),
         table=means,
     )
 

@@ -89,10 +89,9 @@ def side_by_side(models: pd.DataFrame, numbers: pd.DataFrame) -> pd.DataFrame:
     if numbers.empty:
         return models
     either = numbers["text"].astype(object).where(numbers["text"].notna(), numbers["value"])
-    found = numbers.assign(either=either).pivot(index="model", columns="key", values="either")
-    found = found.infer_objects()
+    wide = numbers.assign(either=either).pivot(index="model", columns="key", values="either")
     order = numbers["key"].drop_duplicates().tolist()
-    return models.join(found[order], on="model")
+    return models.join(wide[order].infer_objects(), on="model")
 
 
 def write_table(out: Path, rows: list[dict[str, Any]]) -> None:

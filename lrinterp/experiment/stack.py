@@ -11,6 +11,7 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +43,14 @@ def pack(study: Study) -> list[list[int]]:
     at most `study.stack` models and, by estimate, 2 GiB; stacks of one kind differ by at most one
     model in size.
     """
-    alike: dict[Any, tuple[Plan, list[int]]] = {}
+    alike: dict[Any, tuple[tuple[int, int], Plan, list[int]]] = {}
     for k, setting in enumerate(study.settings()):
         plan = setting.plan(study.first_seed)
-        _, models = alike.setdefault((setting.arm, shared(plan)), (plan, []))
+        place = study.arm_names.index(setting.arm), -plan.fit.steps * batch_of(plan)
+        *_, models = alike.setdefault((setting.arm, shared(plan)), (place, plan, []))
         models.extend(range(k * study.seeds, (k + 1) * study.seeds))
-    order = study.arm_names
-
-    def place(key: Any) -> tuple[int, int]:
-        plan, _ = alike[key]
-        return order.index(key[0]), -plan.fit.steps * batch_of(plan)
-
     stacks = []
-    for key in sorted(alike, key=place):
-        plan, models = alike[key]
+    for _, plan, models in sorted(alike.values(), key=itemgetter(0)):
         most = max(1, min(study.stack, MEMORY // memory_of(plan)))
         stacks += [part.tolist() for part in np.array_split(models, -(-len(models) // most))]
     return stacks

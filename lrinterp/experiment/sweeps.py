@@ -6,7 +6,6 @@ finished stack; `models.parquet`, `results.parquet` and `results.csv` the tables
 `begun` is how any folder of many models is refused or gone on with.
 """
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -224,7 +223,7 @@ def sweep(
 
 def check_free(out: Path, folder: Path) -> None:
     """Refuse to write over what a sweep consists of."""
-    target, home = Path(os.path.realpath(out)), Path(os.path.realpath(folder))
+    target, home = out.resolve(), folder.resolve()
     own = [home / name for name in (PLAN, MODELS, TABLE, CSV, LOCK, STACKS, CHECKPOINTS)]
     if any(target.is_relative_to(path) for path in own):
         raise InputError(f"--out {out}: would overwrite the sweep; choose another name")

@@ -32,7 +32,11 @@ FIRST_SEED = 400
 LARGEST = 10**9
 FEWEST, MOST = 2, 1000
 """Seeds; one has no interval."""
-LIMITS = {"world.n_objects": (2, 2), "split.n_val": (2, LARGEST), "fit.steps": (25, LARGEST)}
+LIMITS = {
+    ("world", "n_objects"): (2, 2),
+    ("split", "n_val"): (2, LARGEST),
+    ("fit", "steps"): (25, LARGEST),
+}
 """What a base may set: claims are about pairs, some of them held out, and steps that are kept."""
 ARMS = {
     "both_2": {
@@ -99,12 +103,11 @@ class Design:
 
     def __post_init__(self) -> None:
         within(self, FEWEST, MOST, "seeds")
-        for field_name, (least, most) in LIMITS.items():
-            section, name = field_name.split(".")
+        for (section, name), (least, most) in LIMITS.items():
             value = (self.base.get(section) or {}).get(name, least)
             if isinstance(value, int) and not least <= value <= most:
                 expected = f"{least}" if least == most else f"at least {least}"
-                raise ValueError(f"config: {field_name}: expected {expected}, got {value}")
+                raise ValueError(f"config: {section}.{name}: expected {expected}, got {value}")
 
     @property
     def studies(self) -> dict[str, Study]:

@@ -74,14 +74,14 @@ def headline_rows(measures: Measures) -> pd.DataFrame:
     for arm in measures.arms:
         heads, slopes = measures.rows(arm, HEAD)["text"], measures.number(arm, SLOPE)
         rows = everything[everything["arm"] == arm]
-        rows = rows[rows["head"] == rows["seed"].map(heads)]
+        own = rows["head"] == rows["seed"].map(heads)
         whole = (rows["gauge"] != "raw") & (rows["term"] == WHOLE)
         raw = (rows["gauge"] == "raw") & rows["term"].isin(list(TERMS))
-        rows = rows[whole | raw]
+        rows = rows[own & (whole | raw)]
         sign = 1.0 - 2.0 * (rows["seed"].map(slopes) < 0)
         centred = rows["value"] - rows.groupby(["seed", "gauge", "term"])["value"].transform("mean")
-        term = rows["term"].map({**TERMS, WHOLE: "key-position"})
-        parts.append(rows.assign(term=term, value=sign * centred))
+        words = rows["term"].map({**TERMS, WHOLE: "key-position"})
+        parts.append(rows.assign(term=words, value=sign * centred))
     return pd.concat(parts)[["arm", "seed", "head", "term", "pixel", "value"]]
 
 
