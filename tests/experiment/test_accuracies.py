@@ -32,21 +32,6 @@ def test_a_map_and_lines_for_each_arm(held_out: Result):
     assert (layout.coloraxis.cmin, layout.coloraxis.cmax) == (0.0, 1.0)
 
 
-def test_the_finding_names_the_lowest_and_the_highest_cell(held_out: Result):
-    order = held_out.frame().query("arm == 'full' and measure == 'order'")
-    low, high = order["value"].min(), order["value"].max()
-    assert f"from {low:.2f} (labels in pairs 3" in held_out.finding
-    assert f"to {high:.2f} (labels in pairs 12" in held_out.finding
-
-
-def test_further_factors_are_averaged_and_it_says_so(models: Any):
-    grid = {models.LABELS: [3, 6], models.LAYOUTS: [2, 30], "fit.steps": [5, 9]}
-    study = models.study(grid)
-    found = set_accuracy(study, models.table(study), "unseen_pair")
-    assert len(found.frame()) == 2 * 5 * 4
-    assert "over training steps (fit.steps)" in found.caveats[1]
-
-
 def test_single_objects_have_no_order(models: Any):
     study = models.study()
     found = set_accuracy(study, models.table(study), "single")
@@ -110,14 +95,6 @@ def test_shares_of_every_metric_and_arm(models: Any):
     labels = found.metrics["order by labels in pairs, full"]
     assert labels.low is not None
     assert labels.low > 0.8
-
-
-def test_all_figures_have_one_scale_and_every_metric_its_own(models: Any):
-    study = models.study()
-    figures = variance(study, models.table(study)).figures()
-    assert len(figures) == 5
-    ranges = {tuple(f.draw().layout.xaxis2.range) for f in figures}
-    assert len(ranges) == 1
 
 
 def test_what_does_not_vary_is_not_drawn_and_said(models: Any):

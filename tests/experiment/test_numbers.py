@@ -10,13 +10,10 @@ from lrinterp.experiment.numbers import (
     NUMBERS,
     OLD,
     accuracy_of,
-    factor_named,
-    factor_words,
     full_name,
     level,
     measured_words,
     scale_of,
-    seeds_words,
     without,
 )
 from lrinterp.stats import COSINE, LINEAR, SHARE, Scale
@@ -39,12 +36,6 @@ def test_every_number_is_one_of_an_analysis():
 )
 def test_a_name_of_before_means_the_number_of_now(before: str, now: str):
     assert full_name(before) == now
-
-
-def test_a_common_field_has_words_and_any_other_its_dotted_name():
-    assert factor_words("split.n_pair") == "labels in pairs"
-    assert factor_named("split.n_pair") == "labels in pairs (split.n_pair)"
-    assert factor_words("encoder.novel") == factor_named("encoder.novel") == "encoder.novel"
 
 
 @pytest.mark.parametrize(
@@ -85,9 +76,3 @@ def test_a_statistic_in_words(column: str, words: str):
         measured_words(column, "contrast", "labels, 12 minus 3") == f"{words}: labels, 12 minus 3"
     )
     assert measured_words(column, "share", "seed") == f"{words}: share of variance by seed"
-
-
-def test_how_many_seeds():
-    assert [seeds_words(n) for n in ([8, 8], [5, 8], [1], [])] == [
-        "8 seeds", "5 to 8 seeds", "1 seed", "0 seeds",
-    ]  # fmt: skip

@@ -1,11 +1,6 @@
 """Reproducing in a folder: everything is made once, resumed to the same claims, and told of."""
 
-import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,17 +13,6 @@ from lrinterp.reproduction.running import Made, load_reproduction, reproduce
 from lrinterp.store import InputError
 
 ORDER, SEEDS = "accuracy.unseen_pair_order", [FIRST_SEED, FIRST_SEED + 1]
-REPRODUCE = """
-import json, sys
-from pathlib import Path
-from lrinterp.reproduction import Design, ReproductionPlan, reproduce
-from lrinterp.experiment.tasks import local_processes
-from functools import partial
-if __name__ == "__main__":
-    design = Design(quick=True, seeds=2, base=json.loads(sys.argv[2]))
-    plan = ReproductionPlan.of(design, None, "cpu")
-    reproduce(plan, Path(sys.argv[1]), partial(local_processes, 1), resume=True)
-"""
 
 
 def files(out: Path) -> dict[str, int]:
@@ -112,23 +96,3 @@ def test_a_part_that_cannot_be_measured_leaves_its_claims_undecided(
     assert "truncated or altered" in failed["measures 00002"]
     row = judged(load_reproduction(out)).table.query("statistic == 'order'")
     assert row["n"].tolist() == [1]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("part", ["models/stacks", "measures"])
-def test_a_killed_reproduction_ends_with_the_same_claims(
-    tiny_folder: Path, planted: Any, tmp_path: Path, wait_for: Callable[..., None], part: str
-):
-    """SIGKILL of the whole process group while a part is under way."""
-    out, script = tmp_path / "killed", tmp_path / "go.py"
-    script.write_text(REPRODUCE)
-    command = [sys.executable, str(script), str(out), json.dumps(planted.TINY)]
-    process = subprocess.Popen(command, start_new_session=True)
-    wait_for(lambda: any((out / part).glob("*.json")))
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    unfinished = len(files(out))
-    assert unfinished < len(files(tiny_folder))
-    subprocess.run(command, check=True)
-    ours, theirs = (judged(load_reproduction(folder)) for folder in (out, tiny_folder))
-    assert ours.plain() == theirs.plain()
