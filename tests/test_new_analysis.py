@@ -21,11 +21,9 @@ from lrinterp.comparison.following import followed
 from lrinterp.experiment import Study, SweepPlan, load_sweep, study_results, sweep
 from lrinterp.metric import load_samples
 from lrinterp.report import page
+from lrinterp.reproduction.claim_statistics import Claim, ClaimPart, found_of
 from lrinterp.reproduction.claims import hold_against
-from lrinterp.reproduction.criteria import Claim, Part
-from lrinterp.reproduction.measure import measure
-from lrinterp.reproduction.measures import gather
-from lrinterp.reproduction.statistics import found_of
+from lrinterp.reproduction.measured_models import gather, measure
 from lrinterp.result import Check, Figure, Metric, Provenance, Result, document
 
 FOLDERS = [Path(__file__).parents[1] / "checkpoints" / n for n in ("left-right", "no-gradient")]
@@ -195,7 +193,7 @@ def test_a_claim_asks_for_it():
     payload = {"checkpoint": str(FOLDERS[0]), "plan": None, "threads": 1}
     found = measure({**payload, "numbers": ["toy.toy_order"]})
     assert found["numbers"]["toy.toy_order"] == toy(recorded(FOLDERS[0])).order.plain()
-    part = Part(statistic="s", words="w", number="toy.toy_order", at_least=0.5)
+    part = ClaimPart(statistic="s", words="w", number="toy.toy_order", at_least=0.5)
     statistic = found_of(part, gather([("standard", seed, found) for seed in range(6)]))
     claim = Claim(id="t", sentence="Toys know order.", paper="ours", parts=(part,))
     assert hold_against({"s": statistic}, [claim]).verdicts == {"t": "holds"}

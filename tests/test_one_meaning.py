@@ -11,8 +11,8 @@ from lrinterp.checkpoint import load_checkpoint
 from lrinterp.comparison import compare, measure_run
 from lrinterp.experiment import stack
 from lrinterp.experiment.numbers import NUMBERS
-from lrinterp.reproduction.measure import measure
-from lrinterp.reproduction.run import asked
+from lrinterp.reproduction.measured_models import measure
+from lrinterp.reproduction.running import asked
 from lrinterp.result import Metric, Result
 from lrinterp.run import record
 

@@ -20,15 +20,13 @@ from lrinterp.analysis.positional_gradient_rows import slopes
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.comparison import dynamics_of
 from lrinterp.experiment import LoadedSweep, Study, SweepPlan, load_sweep, sweep
-from lrinterp.experiment.executors import cores, local_processes
 from lrinterp.experiment.numbers import ORDER
-from lrinterp.experiment.tasks import Task, read_result, run_tasks
+from lrinterp.experiment.tasks import Task, cores, done, local_processes, run_tasks
+from lrinterp.reproduction import load_reproduction
+from lrinterp.reproduction.claim_statistics import PARTS, by_seed, found_of
 from lrinterp.reproduction.design import FIRST_SEED
-from lrinterp.reproduction.loading import load_reproduction
-from lrinterp.reproduction.measure import measure
-from lrinterp.reproduction.measures import Measures, gather
-from lrinterp.reproduction.run import asked
-from lrinterp.reproduction.statistics import PARTS, by_seed, found_of
+from lrinterp.reproduction.measured_models import Measures, gather, measure
+from lrinterp.reproduction.running import asked
 from lrinterp.run import record
 
 HEAD = "positional_gradient.headline_head"
@@ -48,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     study = None if options.study is None else load_sweep(options.study)
     made = load_reproduction(options.folder, study)
-    n = made.design.seeds
+    n = made.plan.seeds
     print(f"{n} seeds from {FIRST_SEED}; means with 95 % t intervals over seeds")
     print("\nc5, c6, c15: the split of key-position, by the scale of the first token embeddings")
     large = large_embeddings(options.folder / "after", n)
@@ -132,11 +130,11 @@ def large_embeddings(out: Path, seeds: int) -> Measures:
         )
         for model, seed in zip(rows["model"], rows["seed"], strict=True)
     ]
-    (out / "measures").mkdir(exist_ok=True)
     if failed := run_tasks(measure, tasks, out / "measures", executors):
         raise SystemExit(f"not measured: {failed}")
-    found = [("standard", int(t.name), read_result(out / "measures", t)) for t in tasks]
-    return gather(found)
+    return gather(
+        ("standard", int(task.name), found) for task, found in done(out / "measures", tasks)
+    )
 
 
 def slope_share(measures: Measures, term: str) -> pd.Series:

@@ -106,7 +106,7 @@ def from_suite(suite: str | None, data: Path | None, pictures: int) -> "FromSuit
 
 def executors_of(workers: int | None, scheduler: str | None, threads: int) -> "Executors":
     """Where stacks run; refuses more threads than cores."""
-    from lrinterp.experiment.executors import cores, dask_cluster, dask_workers, local_processes
+    from lrinterp.experiment.tasks import cores, dask_cluster, dask_workers, local_processes
 
     if scheduler is not None:
         if workers is not None:

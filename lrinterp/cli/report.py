@@ -21,7 +21,7 @@ def report(
 ) -> None:
     """Hold a sweep against its criteria and write one HTML report."""
     from lrinterp.experiment import load_sweep, study_provenance, study_results
-    from lrinterp.experiment.folder import check_free
+    from lrinterp.experiment.sweeps import check_free
     from lrinterp.report import write_report
     from lrinterp.store import check_writable
 

@@ -1,7 +1,7 @@
 """`lrinterp reproduce`: the findings of the paper, checked by a machine."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -71,13 +71,12 @@ def reproduce(
 
 def finished(loaded: "LoadedSweep") -> "LoadedSweep":
     """The sweep itself; one that lacks models is refused, because its table will change."""
-    from lrinterp.experiment.packing import members
     from lrinterp.store import InputError
 
-    planned, done = len(list(members(loaded.study))), len(loaded.table)
-    if done < planned:
+    if loaded.missing:
+        planned = len(loaded.models) + loaded.missing
         raise InputError(
-            f"--study {loaded.name}: {planned - done} of {planned} models are missing; finish it "
+            f"--study {loaded.name}: {loaded.missing} of {planned} models are missing; finish it "
             "with lrinterp sweep --resume"
         )
     return loaded
@@ -99,31 +98,29 @@ def designed(*, quick: bool, seeds: int | None, config: Path | None) -> "Design"
 def write(made: "Made", out: Path) -> None:
     """Write claims and report, and print the verdicts."""
     from lrinterp.report import write_report
-    from lrinterp.reproduction import reproduction_provenance, reproduction_results
+    from lrinterp.reproduction import judged, reproduction_provenance, reproduction_results
     from lrinterp.store import write_json
 
-    results = reproduction_results(made)
-    claims: Any = results["claims"]
+    claims, results = judged(made), reproduction_results(made)
     provenance = reproduction_provenance(made, command=command_line())
     write_json(out / CLAIMS, {"run": provenance.plain(), "claims": claims.plain()})
     write_report(results, provenance, out / REPORT)
     print_claims(claims)
     typer.echo(claims.finding)
-    typer.echo(f"Claims: {(out / 'claims.json').resolve()}")
-    typer.echo(f"Report: {(out / 'report.html').resolve()}")
+    typer.echo(f"Claims: {(out / CLAIMS).resolve()}")
+    typer.echo(f"Report: {(out / REPORT).resolve()}")
 
 
 def print_claims(claims: "Claims") -> None:
     """A line a statistic: the claim, what was found, what was asked, what follows."""
-    from lrinterp.reproduction.claims import scalar_of
-    from lrinterp.result import records
+    from lrinterp.result import Metric, records
 
     texts, seen = [], ""
-    for row in records(claims.frame()):
+    for row in records(claims.table):
         if row["id"] != seen:
             seen = row["id"]
             texts.append((seen, "", "", row["verdict"]))
         wanted = with_sign(row["criterion"])
         name = INDENT + row["statistic"]
-        texts.append((name, scalar_of(row).phrase, wanted, row["part_verdict"]))
+        texts.append((name, Metric.of(row).phrase, wanted, row["part_verdict"]))
     print_rows(VERDICTS, texts, left=(0, 2, 3))

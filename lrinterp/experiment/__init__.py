@@ -4,9 +4,9 @@ A study file becomes a `Study`, a `SweepPlan` says which of its models share a s
 them into a folder, `load_sweep` reads it back, and `study_results` makes the sections of its page.
 """
 
-from lrinterp.experiment.design import Study, read_study
-from lrinterp.experiment.folder import LoadedSweep, SweepPlan, load_sweep, sweep
-from lrinterp.experiment.results import study_provenance, study_results
+from lrinterp.experiment.study import Study, read_study
+from lrinterp.experiment.study_page import study_provenance, study_results
+from lrinterp.experiment.sweeps import LoadedSweep, SweepPlan, load_sweep, sweep
 
 __all__ = [
     "LoadedSweep",

@@ -5,15 +5,16 @@ model is missing or failed. Every statistic is balanced: it takes the seeds that
 every cell it looks at. For unbalanced designs use a mixed model from a statistics package.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from lrinterp.experiment.design import Study
-from lrinterp.experiment.naming import level, scale_of
+from lrinterp.experiment.numbers import level, scale_of
+from lrinterp.experiment.study import Study
 from lrinterp.stats import (
     GAP,
     LINEAR,
@@ -23,10 +24,8 @@ from lrinterp.stats import (
     jackknife_interval,
     seed_interval,
 )
-from lrinterp.store import InputError
 
 __all__ = [
-    "cell_means",
     "complete",
     "contrast",
     "grid_means",
@@ -50,32 +49,15 @@ def laid_out(
 ) -> Float[np.ndarray, "seed *level"]:
     """One column of one arm by seed and level of every factor; NaN where there is no number.
 
-    Raises InputError where the table holds a value that the study does not have, or a model twice.
+    Rows are placed by `model`, which counts arms, then combinations, then seeds.
     """
-    axes = {"seed": list(study.all_seeds()), **study.factors}
-    values = np.full([len(levels) for levels in axes.values()], np.nan)
+    shape = [*map(len, study.factors.values()), study.seeds]
+    values = np.full(math.prod(shape), np.nan)
     rows = table[table["arm"] == arm]
-    if column not in rows or rows.empty:
-        return values
-    index = np.stack([positions(rows[name], levels) for name, levels in axes.items()])
-    if np.unique(index, axis=1).shape[1] < index.shape[1]:
-        raise InputError(f"table: expected each model of arm {arm} once, got one twice")
-    values[tuple(index)] = rows[column].astype(float)
-    return values
-
-
-def positions(cells: pd.Series, levels: Sequence[Any]) -> Int[np.ndarray, "row"]:
-    """Where each value of a column stands among the levels of a factor."""
-    known = {str(level(value)): place for place, value in enumerate(levels)}
-    # an integer column in which a number is missing has turned into floats
-    known |= {str(float(v)): k for k, v in enumerate(levels) if isinstance(v, int)}
-    try:
-        return np.array([known[str(level(value))] for value in cells.tolist()])
-    except KeyError as error:
-        allowed = ", ".join(str(level(value)) for value in levels)
-        raise InputError(
-            f"table: {cells.name}: expected one of {allowed}, got {error.args[0]}"
-        ) from error
+    if column in rows:
+        first = study.arm_names.index(arm) * len(values)
+        values[rows["model"].to_numpy(int) - first] = rows[column].astype(float)
+    return np.ascontiguousarray(np.moveaxis(values.reshape(shape), -1, 0))
 
 
 def complete(values: Float[np.ndarray, "seed *level"]) -> Float[np.ndarray, "kept *level"]:
@@ -139,48 +121,26 @@ def share_interval(
     return jackknife_interval(plain, np.array(replicates), SHARE if one else GAP)
 
 
-def cell_means(
-    study: Study, table: pd.DataFrame, arm: str, column: str, by: Sequence[str]
-) -> pd.DataFrame:
-    """Mean over seeds in every cell of some factors, averaged over the others first.
-
-    One row a cell: the level of each factor of `by`, in the order of the grid, and value, low,
-    high, n (seeds that are complete in this cell).
-    """
-    values = laid_out(study, table, arm, column)
-    others = [k for k, name in enumerate(study.factors, start=1) if name not in by]
-    names = [name for name in study.factors if name in by]
-    levels = [study.factors[name] for name in names]
-    rows = list(_cells(values.mean(axis=tuple(others)), levels, scale_of(column)))
-    found = pd.DataFrame(rows, columns=[*names, "value", "low", "high", "n"])
-    return found.astype(dict.fromkeys(("value", "low", "high"), float))
-
-
 def grid_means(
     study: Study, table: pd.DataFrame, measures: Mapping[str, str], by: Sequence[str]
 ) -> pd.DataFrame:
-    """`cell_means` of several columns in every arm, the columns named in words as `measure`.
+    """Means over seeds of columns in every arm and cell of some factors, over the others first.
 
-    Columns that no model of the table has a number for are left out.
+    One row a cell: arm, the column in words as `measure`, the level of each factor of `by` in the
+    order of the grid, and value, low, high, n (seeds that are complete in this cell). Columns that
+    no model of the table has a number for are left out.
     """
-    parts = [
-        cell_means(study, table, arm, column, by).assign(arm=arm, measure=words)
-        for arm in study.arm_names
-        for column, words in measures.items()
-        if column in table and table[column].notna().any()
-    ]
-    names = [name for name in study.factors if name in by]
-    columns = ["arm", "measure", *names, "value", "low", "high", "n"]
-    if not parts:
-        return pd.DataFrame([], columns=columns)
-    return pd.concat(parts, ignore_index=True)[columns]
-
-
-def _cells(
-    means: Float[np.ndarray, "seed *level"], levels: Sequence[Sequence[Any]], scale: Scale
-) -> Iterator[tuple[Any, ...]]:
-    for place in np.ndindex(*means.shape[1:]):
-        cell = means[(slice(None), *place)]
-        found = seed_interval(cell[np.isfinite(cell)], scale)
-        at = [level(values[k]) for values, k in zip(levels, place, strict=True)]
-        yield (*at, found.value, found.low, found.high, found.n)
+    others = tuple(k for k, name in enumerate(study.factors, start=1) if name not in by)
+    levels = {name: values for name, values in study.factors.items() if name in by}
+    known = [name for name in measures if name in table and table[name].notna().any()]
+    rows = []
+    for arm, column in product(study.arm_names, known):
+        means = laid_out(study, table, arm, column).mean(axis=others)
+        for place in np.ndindex(*means.shape[1:]):
+            cell = means[(slice(None), *place)]
+            found = seed_interval(cell[np.isfinite(cell)], scale_of(column))
+            at = [level(own[k]) for own, k in zip(levels.values(), place, strict=True)]
+            numbers = (found.value, found.low, found.high, found.n)
+            rows.append((arm, measures[column], *at, *numbers))
+    columns = ["arm", "measure", *levels, "value", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[-4:-1], float))

@@ -6,13 +6,12 @@ interval says of a bound is said by `lrinterp.bounds`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from lrinterp.analysis import check_numbers
 from lrinterp.bounds import Bound
-from lrinterp.experiment.numbers import COSTS, NUMBERS, OLD, full_name
-from lrinterp.store import InputError
+from lrinterp.experiment.numbers import COSTS, full_name
+from lrinterp.store import InputError, from_plain, one_of
 
 __all__ = ["Criterion"]
 
@@ -49,38 +48,31 @@ class Criterion:
         if (self.statistic == "share_difference") != (self.minus is not None):
             raise ValueError("minus: expected a source for share_difference, and for nothing else")
 
-    def check(self, factors: Mapping[str, Sequence[Any]], where: str) -> None:
+    @classmethod
+    def from_plain(
+        cls, plain: Mapping[str, Any], factors: Mapping[str, Sequence[Any]], where: str
+    ) -> Self:
+        """Read and check a criterion of a study; InputError names the field that is wrong."""
+        own = from_plain(cls, plain, where)
+        try:
+            own.check(factors)
+        except InputError as error:
+            raise InputError(f"{where}.{error}") from error
+        return own
+
+    def check(self, factors: Mapping[str, Sequence[Any]]) -> None:
         """Refuse columns that no sweep measures, and factors and values that a grid lacks."""
-        if self.key not in (*NUMBERS, *COSTS):
-            self._check_number(where)
-        if self.minus is not None and self.minus == self.of:
-            raise InputError(f"{where}.minus: expected another source than of, got {self.minus!r}")
+        check_numbers([] if self.key in COSTS else [self.key])
         known = [*factors] if self.statistic == "contrast" else [*factors, "interaction", "seed"]
-        for name in ("of", "minus"):
-            if (given := getattr(self, name)) is not None and given not in known:
-                raise InputError(
-                    f"{where}.{name}: expected one of {', '.join(known)}, got {given!r}"
-                )
+        one_of(self, "of", known)
+        if self.minus is not None:
+            one_of(self, "minus", [name for name in known if name != self.of])
         if self.between is not None:
             values = factors[self.of]
             places = {values.index(value) for value in self.between if value in values}
             if not len(self.between) == len(places) == 2:
                 allowed = ", ".join(map(str, values))
-                raise InputError(
-                    f"{where}.between: expected two of {allowed}, got {self.between!r}"
-                )
-
-    def _check_number(self, where: str) -> None:
-        """Refuse a name that no analysis has."""
-        try:
-            check_numbers([self.key])
-        except InputError as error:
-            near = get_close_matches(self.column, [*OLD, *NUMBERS], n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise InputError(
-                f"{where}.column: expected a number of an analysis, such as "
-                f"accuracy.unseen_pair_order, got {self.column!r}{hint}"
-            ) from error
+                raise InputError(f"between: expected two of {allowed}, got {self.between!r}")
 
     @property
     def key(self) -> str:

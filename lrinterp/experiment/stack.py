@@ -1,29 +1,82 @@
-"""Training and measuring a stack of models: one row of plain data for each.
+"""Stacks of models: which models share one, and training and measuring it as one task.
 
-A row holds `model`, `arm`, `seed`, `stack`; the configuration by dotted name; `numbers`, by
+Models are packed before the first step, by the study alone: neither the number nor the kind of
+workers enters, so a sweep that is resumed elsewhere trains the same stacks and ends with the same
+table. A row holds `model`, `arm`, `seed`, `stack`; the configuration by dotted name; `numbers`, by
 `analysis.key` with interval and n; `loss`, `error`, `seconds`, `started`, `finished`, `host`,
 versions.
 """
 
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lrinterp.analysis import numbers
 from lrinterp.checkpoint import save_checkpoint, versions
 from lrinterp.encoders import DualEncoder
-from lrinterp.experiment.design import Study, dotted
 from lrinterp.experiment.numbers import NUMBERS
+from lrinterp.experiment.study import Study, dotted
+from lrinterp.experiment.tasks import reason
 from lrinterp.result import finite_or_none
 from lrinterp.run import Run, record, using_threads
 from lrinterp.scenes import Scenes
 from lrinterp.store import InputError
 from lrinterp.training import Fitted, Plan, fit_many
+from lrinterp.training.fit_many import shared
 
-__all__ = ["check_known", "measure", "run_stack"]
+__all__ = ["check_known", "measure", "memory_of", "pack", "run_stack"]
+
+MEMORY = 2 * 2**30
+"""Bytes that a stack may take, by the estimate of `memory_of`."""
+
+
+def pack(study: Study) -> list[list[int]]:
+    """The models of each stack: arms in their order, inside an arm the longest work first.
+
+    Models of one arm that can be trained together are divided into the fewest stacks that hold
+    at most `study.stack` models and, by estimate, 2 GiB; stacks of one kind differ by at most one
+    model in size.
+    """
+    alike: dict[Any, tuple[tuple[int, int], Plan, list[int]]] = {}
+    for k, setting in enumerate(study.settings()):
+        plan = setting.plan(study.first_seed)
+        place = study.arm_names.index(setting.arm), -plan.fit.steps * batch_of(plan)
+        *_, models = alike.setdefault((setting.arm, shared(plan)), (place, plan, []))
+        models.extend(range(k * study.seeds, (k + 1) * study.seeds))
+    stacks = []
+    for _, plan, models in sorted(alike.values(), key=itemgetter(0)):
+        most = max(1, min(study.stack, MEMORY // memory_of(plan)))
+        stacks += [part.tolist() for part in np.array_split(models, -(-len(models) // most))]
+    return stacks
+
+
+def batch_of(plan: Plan) -> int:
+    """Items of a training batch."""
+    items = len(plan.scenes.training.labels)
+    return min(items, plan.fit.batch_size or items)
+
+
+def memory_of(plan: Plan) -> int:
+    """Bytes that one model takes in a stack, roughly and rather too many.
+
+    Weights with gradient and two moments, and for a step the activations of both towers at every
+    position and the score matrices, each with its gradient.
+    """
+    cfg, batch = plan.encoder, batch_of(plan)
+    wide = (12 + 3 * cfg.mlp_ratio) * cfg.d_model + 4 * cfg.n_heads * cfg.d_head
+    weights, activations = 0, 3 * batch**2
+    for tower, (d_vocab, n_ctx) in plan.scenes.sizes.items():
+        layers = getattr(cfg, f"{tower}_layers")
+        block = 4 * cfg.n_heads * cfg.d_head + 2 * cfg.mlp_ratio * cfg.d_model + cfg.d_embed
+        weights += cfg.d_model * (d_vocab + n_ctx + layers * block)
+        activations += batch * n_ctx * layers * (wide + 3 * cfg.n_heads * n_ctx)
+    return 4 * (4 * weights + 2 * activations)
 
 
 def run_stack(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -31,45 +84,51 @@ def run_stack(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     `payload` is plain data: `stack` (its number), `models` (each with `model`, `arm`, `seed` and
     the `plan`), the names of `numbers` to measure, `threads`, `device`, and `checkpoints`, a folder
-    or None. A model that fails is a
-    row with its `error`; the others go on.
+    or None. A model that fails is a row with its `error`; the others go on.
     """
-    plans = [Plan.from_plain(one["plan"], f"model {one['model']}") for one in payload["models"]]
+    models = payload["models"]
+    plans = [Plan.from_plain(one["plan"], f"model {one['model']}") for one in models]
     with using_threads(payload["threads"]):
         start, started = time.perf_counter(), now()
-        try:
-            fitted = fit_many(
-                plans,
-                stack=len(plans),
-                device=payload["device"],
-                progress=False,
-                keep=keeper(payload, plans) if payload["checkpoints"] else None,
-            )
-        except Exception as error:  # whatever a configuration makes of torch, memory included
-            fitted = [f"{type(error).__name__}: {error}".splitlines()[0]] * len(plans)
+        fitted = fitted_stack(payload, plans)
         each = (time.perf_counter() - start) / len(plans)
+        used = {f"version.{name}": number for name, number in versions().items()}
         rows = []
-        for one, plan, result in zip(payload["models"], plans, fitted, strict=True):
+        for one, plan, result in zip(models, plans, fitted, strict=True):
             start = time.perf_counter()
-            kept = folder_of(payload["checkpoints"], one["model"])
-            found = outcome(result, plan, kept, payload["numbers"])
+            found = outcome(result, plan, folder_of(payload, one), payload["numbers"])
             cost = {"seconds": round(each + time.perf_counter() - start, 3), "started": started}
-            place = {name: one[name] for name in ("model", "arm", "seed")}
-            place["stack"] = payload["stack"]
-            rows.append({**place, **dotted(plan.plain()), **found, **cost, **whereabouts()})
+            place = {"model": one["model"], "arm": one["arm"], "seed": one["seed"]}
+            place |= {"stack": payload["stack"], **dotted(plan.plain()), **found, **cost}
+            rows.append({**place, "finished": now(), "host": platform.node(), **used})
     return rows
 
 
-def keeper(
-    payload: Mapping[str, Any], plans: Sequence[Plan]
-) -> Callable[[int, int, DualEncoder], None]:
-    """Writes what is kept along the way: `steps/000100` in the checkpoint of a model."""
+def fitted_stack(payload: Mapping[str, Any], plans: Sequence[Plan]) -> Sequence[Fitted | str]:
+    """Every model trained, or for each the reason why none could be.
+
+    What is kept along the way goes to `steps/000100` in the checkpoint of its model.
+    """
 
     def keep(index: int, step: int, model: DualEncoder) -> None:
         own = Path(payload["checkpoints"]) / f"{payload['models'][index]['model']:05d}"
         save_checkpoint(own / "steps" / f"{step:06d}", model, recipe=plans[index].plain())
 
-    return keep
+    try:
+        return fit_many(
+            plans,
+            stack=len(plans),
+            device=payload["device"],
+            progress=False,
+            keep=keep if payload["checkpoints"] else None,
+        )
+    except Exception as error:  # whatever a configuration makes of torch, memory included
+        return [reason(error)] * len(plans)
+
+
+def folder_of(payload: Mapping[str, Any], one: Mapping[str, Any]) -> Path | None:
+    """Where the checkpoint of a model goes, if it is kept."""
+    return Path(payload["checkpoints"]) / f"{one['model']:05d}" if payload["checkpoints"] else None
 
 
 def outcome(
@@ -84,7 +143,7 @@ def outcome(
     try:
         found["numbers"] = measure(result.model, plan.scenes, names)
     except Exception as error:
-        return {**found, "error": f"{type(error).__name__}: {error}".splitlines()[0]}
+        return {**found, "error": reason(error)}
     if checkpoint:
         save_checkpoint(checkpoint, result.model, recipe=plan.plain(), history=result.history)
     return found
@@ -105,39 +164,25 @@ def check_known(study: Study) -> None:
     Asked of a fresh model of each arm, where the study asks for more than the usual numbers.
     """
     left = [name for name in study.numbers if name not in NUMBERS]
-    refused: dict[str, InputError] = {}
+    refused: dict[str, str] = {}
     for arm in study.arm_names if left else ():
-        setting = next(one for one in study.settings() if one.arm == arm)
-        plan = setting.plan(study.first_seed)
+        plan = next(one for one in study.settings() if one.arm == arm).plan(study.first_seed)
         run = record(plan.build(), plan.scenes.examples(), progress=False)
-        refused = refusals(run, left)
+        refused = {name: why for name in left if (why := refusal(run, name))}
         left = list(refused)
     if left:
         raise InputError(f"study: {refused[left[0]]}")
 
 
-def refusals(run: Run, names: Sequence[str]) -> dict[str, InputError]:
-    """Of some numbers those that the analyses of a run do not have, and what they say."""
-    found = {}
-    for name in names:
-        try:
-            numbers(run, [name])
-        except InputError as error:
-            found[name] = error
-    return found
-
-
-def whereabouts() -> dict[str, str]:
-    """When and where a row was made, and with which versions."""
-    used = {f"version.{name}": number for name, number in versions().items()}
-    return {"finished": now(), "host": platform.node(), **used}
+def refusal(run: Run, name: str) -> str:
+    """Why the analyses of a run do not have a number; empty where they do."""
+    try:
+        numbers(run, [name])
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def now() -> str:
     """The time, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def folder_of(checkpoints: str | None, model: int) -> Path | None:
-    """Where the checkpoint of a model goes, if it is kept."""
-    return Path(checkpoints) / f"{model:05d}" if checkpoints else None

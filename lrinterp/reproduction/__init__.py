@@ -5,13 +5,15 @@ and measures into a folder, `load_reproduction` reads it back, `reproduction_res
 claim and makes the sections of its page.
 """
 
+from lrinterp.reproduction.claim_statistics import CLAIMS, Claim
 from lrinterp.reproduction.claims import Claims
-from lrinterp.reproduction.criteria import CLAIMS, Claim
-from lrinterp.reproduction.design import Design
-from lrinterp.reproduction.folder import ReproductionPlan
-from lrinterp.reproduction.loading import Made, load_reproduction
-from lrinterp.reproduction.results import judged, reproduction_provenance, reproduction_results
-from lrinterp.reproduction.run import reproduce
+from lrinterp.reproduction.design import Design, ReproductionPlan
+from lrinterp.reproduction.reproduction_page import (
+    judged,
+    reproduction_provenance,
+    reproduction_results,
+)
+from lrinterp.reproduction.running import Made, load_reproduction, reproduce
 
 __all__ = [
     "CLAIMS",

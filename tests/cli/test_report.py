@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lrinterp.experiment.design import Study
-from lrinterp.experiment.folder import SweepPlan
+from lrinterp.experiment import Study, SweepPlan
 from lrinterp.store import to_plain
 
 LABELS = "split.n_pair"

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lrinterp.experiment.design import Study
-from lrinterp.experiment.table import from_before, side_by_side
+from lrinterp.experiment.model_table import from_before, side_by_side
+from lrinterp.experiment.study import Study
 
 LABELS, LAYOUTS = "split.n_pair", "split.layouts_per_pair"
 SETS = ("single", "seen_pair", "unseen_pair", "mixed_pair")
@@ -36,7 +36,12 @@ def models() -> Any:
 
 @pytest.fixture
 def tiny() -> dict[str, Any]:
-    """A study as plain data: two arms, two factors, two seeds, 16 models in eight stacks."""
+    """A study as plain data."""
+    return tiny_study()
+
+
+def tiny_study() -> dict[str, Any]:
+    """Two arms, two factors, two seeds, 16 models in eight stacks."""
     return {
         "title": "A tiny study",
         "seeds": 2,

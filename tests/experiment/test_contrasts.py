@@ -4,20 +4,19 @@ import itertools
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from lrinterp.experiment.contrasts import (
-    cell_means,
     complete,
     contrast,
+    grid_means,
     laid_out,
     share_interval,
     shares,
     sources,
 )
-from lrinterp.stats import SHARE, seed_interval
-from lrinterp.store import InputError
+from lrinterp.result import records
+from lrinterp.stats import SHARE, Interval, seed_interval
 
 BY_HAND = np.array([[[0.0, 1.0], [2.0, 3.0]], [[0.0, 1.0], [2.0, 7.0]]])
 """[seed, row, column]: cell means 0 1 / 2 5, grand mean 2, total sum of squares 36."""
@@ -125,32 +124,20 @@ def test_plain_shares_of_nothing_are_biased():
     assert plain[:2] == pytest.approx([5 / 239, 4 / 239], rel=0.15)
 
 
+def ends(found: Interval) -> tuple[float, float]:
+    assert found.low is not None
+    assert found.high is not None
+    return found.low, found.high
+
+
 def test_a_planted_difference_of_shares_excludes_zero_and_none_covers_it():
     rng = np.random.default_rng(4)
     weights = np.array([1.0, -1.0, 0.0, 0.0])
-    effect = share_interval(planted(rng, labels=1.0), weights)
-    nothing = share_interval(planted(rng), weights)
-    assert effect.low is not None
-    assert effect.low > 0.3
-    assert nothing.low is not None
-    assert nothing.high is not None
-    assert nothing.low < 0 < nothing.high
-
-
-def test_estimates_of_all_shares_sum_to_one_where_no_bound_cuts_them():
-    values = planted(np.random.default_rng(5), labels=1.0, both=0.5) + standard(5)
-    found = [share_interval(values, weights) for weights in np.eye(4)]
-    assert all(one.value for one in found)
-    assert sum(one.value or 0 for one in found) == pytest.approx(1)
-
-
-def test_a_share_ends_at_its_bounds_and_a_difference_of_shares_does_not():
-    nothing = planted(np.random.default_rng(7))
-    first, second = (share_interval(nothing, weights) for weights in np.eye(4)[:2])
-    assert (first.low, second.low) == (0.0, 0.0)
-    gap = share_interval(nothing, np.array([1.0, -1.0, 0.0, 0.0]))
-    assert gap.low is not None
-    assert gap.low < 0
+    effect, nothing = planted(rng, labels=1.0), planted(rng)
+    assert ends(share_interval(effect, weights))[0] > 0.3
+    low, high = ends(share_interval(nothing, weights))
+    assert low < 0 < high  # a single share ends at 0 instead
+    assert ends(share_interval(nothing, np.eye(4)[0]))[0] == 0
 
 
 def test_a_contrast_of_shares_stays_within_its_bounds_and_of_other_numbers_is_students():
@@ -158,9 +145,7 @@ def test_a_contrast_of_shares_stays_within_its_bounds_and_of_other_numbers_is_st
     values = np.array([[[0.0], [1.0]], [[0.02], [1.0]], [[0.0], [0.9]], [[0.0], [1.0]]])
     bounded, free = contrast(values, 1, SHARE), contrast(values, 1)
     assert bounded.value == free.value == pytest.approx(0.97)
-    assert bounded.high is not None
-    assert free.high is not None
-    assert 0.97 < bounded.high < 1 < free.high
+    assert 0.97 < ends(bounded)[1] < 1 < ends(free)[1]
 
 
 def test_shares_need_three_seeds_for_an_interval():
@@ -203,61 +188,35 @@ def test_failed_and_missing_models_are_not_numbers(models: Any):
     assert np.isnan(nothing).all()
 
 
-@pytest.mark.parametrize("levels", [[0.1, 1], [None, 64], ["none", "LN"]])
-def test_levels_may_be_anything_a_file_can_hold(models: Any, levels: list[Any]):
-    study = models.study({"fit.novel": levels}, seeds=2)
-    values = laid_out(study, models.table(study), "full", "accuracy.unseen_pair_order")
-    assert np.isfinite(values).all()
-
-
-def test_an_integer_column_with_a_gap_is_still_known(models: Any):
-    study = models.study(seeds=2)
-    table = models.table(study).astype({models.LABELS: float})
-    assert np.isfinite(laid_out(study, table, "full", "loss")).all()
-
-
-def test_a_value_the_study_does_not_have_is_refused(models: Any):
+def test_cells_average_over_other_factors_first(models: Any):
     study = models.study()
-    table = models.table(study)
-    table.loc[0, models.LABELS] = 7
-    with pytest.raises(InputError, match=r"split.n_pair: expected one of 3, 6, 12, got 7"):
-        laid_out(study, table, "full", "loss")
-
-
-def test_a_model_that_stands_twice_is_refused(models: Any):
-    study = models.study()
-    table = models.table(study)
-    with pytest.raises(InputError, match="each model of arm full once"):
-        laid_out(study, pd.concat([table, table]), "full", "loss")
-
-
-def test_cell_means_average_over_other_factors_first(models: Any):
-    study = models.study()
-    table = models.table(study)
+    table, order = models.table(study), "accuracy.unseen_pair_order"
     for by in ([models.LABELS, models.LAYOUTS], [models.LAYOUTS], []):
-        means = cell_means(study, table, "full", "loss", by)
-        assert len(means) == np.prod([len(study.factors[name]) for name in by], initial=1)
+        means = grid_means(study, table, {"loss": "loss", "x": "not measured"}, by)
+        assert len(means) == 2 * np.prod([len(study.factors[name]) for name in by], initial=1)
         assert (means["n"] == 4).all()
-    means = cell_means(study, table, "full", "accuracy.unseen_pair_order", [models.LABELS])
-    arm = table[table["arm"] == "full"]
-    by_seed = arm.groupby([models.LABELS, "seed"])["accuracy.unseen_pair_order"].mean()
-    assert means["value"].tolist() == pytest.approx(by_seed.groupby(level=0).mean().tolist())
-    for row, (_, seeds) in zip(means.itertuples(), by_seed.groupby(level=0), strict=True):
+    means = grid_means(study, table, {order: "order"}, [models.LABELS])
+    assert list(means) == ["arm", "measure", models.LABELS, "value", "low", "high", "n"]
+    by_seed = table.groupby(["arm", models.LABELS, "seed"], sort=False)[order].mean()
+    for row, (_, seeds) in zip(
+        records(means), by_seed.groupby(level=[0, 1], sort=False), strict=True
+    ):
         expected = seed_interval(seeds.to_numpy(), SHARE)
-        assert (row.low, row.high) == pytest.approx((expected.low, expected.high))
-    [slope] = cell_means(
-        study, table, "full", "positional_gradient.headline_slope", []
-    ).itertuples()
-    seeds = arm.groupby("seed")["positional_gradient.headline_slope"].mean()
+        found = (row["value"], row["low"], row["high"])
+        assert found == pytest.approx((expected.value, expected.low, expected.high))
+    slope = "positional_gradient.headline_slope"
+    row = records(grid_means(study, table, {slope: "slope"}, []))[0]
+    seeds = table[table["arm"] == "full"].groupby("seed")[slope].mean()
     half = 3.18245 * seeds.std() / 2  # no share: Student's t
-    assert (slope.low, slope.high) == pytest.approx((slope.value - half, slope.value + half))
+    assert (row["low"], row["high"]) == pytest.approx((row["value"] - half, row["value"] + half))
 
 
 def test_a_cell_takes_the_seeds_it_has(models: Any):
-    study = models.study()
+    study = models.study(arms=("full",))
     table = models.table(study)
     table.loc[[0, 1, 2, 3, 4], "accuracy.unseen_pair_order"] = np.nan
-    means = cell_means(study, table, "full", "accuracy.unseen_pair_order", list(study.factors))
+    columns = {"accuracy.unseen_pair_order": "order"}
+    means = grid_means(study, table, columns, list(study.factors))
     assert means["n"].tolist() == [0, 3, 4, 4, 4, 4]
     assert means["value"].isna().tolist() == [True] + [False] * 5
     cells = list(itertools.product([3, 6, 12], [2, 30]))

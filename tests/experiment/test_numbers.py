@@ -1,9 +1,22 @@
-"""The numbers of a sweep: each is known to `analyze`, and once had another name."""
+"""The numbers of a sweep: each is known to `analyze`, once had another name, and has its words."""
+
+import math
+from typing import Any
 
 import pytest
 
 from lrinterp.analysis import check_numbers
-from lrinterp.experiment.numbers import NUMBERS, OLD, accuracy_of, full_name, without
+from lrinterp.experiment.numbers import (
+    NUMBERS,
+    OLD,
+    accuracy_of,
+    full_name,
+    level,
+    measured_words,
+    scale_of,
+    without,
+)
+from lrinterp.stats import COSINE, LINEAR, SHARE, Scale
 
 
 def test_every_number_is_one_of_an_analysis():
@@ -23,3 +36,43 @@ def test_every_number_is_one_of_an_analysis():
 )
 def test_a_name_of_before_means_the_number_of_now(before: str, now: str):
     assert full_name(before) == now
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(3, 3), (0.5, 0.5), ("LN", "LN"), (True, "True"), (None, "none"), (math.nan, "none")],
+)
+def test_a_level_is_a_number_or_text(value: Any, shown: int | float | str):
+    assert level(value) == shown
+    assert type(level(value)) is type(shown)
+
+
+@pytest.mark.parametrize(
+    ("column", "scale"),
+    [
+        ("accuracy.unseen_pair_order", SHARE),
+        ("term_ablation.retrieval_open_without_EP", SHARE),
+        ("accuracy.single_label_set_closed", SHARE),
+        ("positional_gradient.headline_spearman", COSINE),
+        ("positional_gradient.headline_slope", LINEAR),
+        ("loss", LINEAR),
+    ],
+)
+def test_a_column_has_its_bounds(column: str, scale: Scale):
+    assert scale_of(column) == scale
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("accuracy.unseen_pair_order", "order, held-out pairs"),
+        ("accuracy.single_label_set_open", "label set (open), single objects at new positions"),
+        ("term_ablation.order_without_key_position", "order without key-position, held-out pairs"),
+        ("toy.largest_slope", "largest slope (toy)"),
+    ],
+)
+def test_a_statistic_in_words(column: str, words: str):
+    assert (
+        measured_words(column, "contrast", "labels, 12 minus 3") == f"{words}: labels, 12 minus 3"
+    )
+    assert measured_words(column, "share", "seed") == f"{words}: share of variance by seed"

@@ -1,4 +1,4 @@
-"""Rows: what is measured of a model in a sweep is what the analyses measure of it."""
+"""Stacks: each model in one with its like; rows are what the analyses measure of a model."""
 
 from pathlib import Path
 from typing import Any
@@ -8,21 +8,59 @@ import torch
 
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.experiment import stack
-from lrinterp.experiment.design import Study
-from lrinterp.experiment.folder import plain
 from lrinterp.experiment.numbers import NUMBERS, ORDER
-from lrinterp.experiment.packing import members
-from lrinterp.experiment.stack import measure, run_stack
+from lrinterp.experiment.stack import measure, memory_of, pack, run_stack
+from lrinterp.experiment.study import Study
+from lrinterp.training.fit_many import shared
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def payload(tiny: dict[str, Any], numbers: range = range(2), **changes: Any) -> dict[str, Any]:
-    everyone = list(members(Study.from_plain(tiny, "tiny")))
-    models = [plain(everyone[n]) for n in numbers]
+    everyone = list(Study.from_plain(tiny, "tiny").members())
+    models = [one | {"plan": setting.plain(one["seed"])} for one, setting in everyone]
+    models = [models[n] for n in numbers]
     fixed = {"stack": 5, "models": models, "threads": 1, "device": "cpu"}
     fixed |= {"checkpoints": None, "numbers": list(NUMBERS)}
     return fixed | changes
+
+
+def test_every_model_stands_in_one_stack_with_its_like(tiny: dict[str, Any]):
+    """Arms keep their order, and the longest work comes first."""
+    study = Study.from_plain(tiny, "tiny")
+    everyone = {one["model"]: setting for one, setting in study.members()}
+    stacks = pack(study)
+    assert sorted(n for one in stacks for n in one) == list(range(16))
+    assert set(map(len, stacks)) == {2}  # four alike, at most three together
+    for own in stacks:
+        assert len({everyone[n].arm for n in own}) == 1
+        assert len({shared(everyone[n].plan(0)) for n in own}) == 1
+    order = [(everyone[s[0]].arm, everyone[s[0]].values["split.n_pair"]) for s in stacks]
+    assert order[:4] == [("plain", 3)] * 2 + [("plain", 2)] * 2
+    assert order[4:] == [("drawn", 2)] * 2 + [("drawn", 3)] * 2  # one batch size: equal work
+
+
+def test_a_stack_takes_no_more_memory_than_it_may(
+    tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    study = Study.from_plain(tiny, "tiny")
+    (plan, *_) = (setting.plan(0) for setting in study.settings())  # two labels in pairs
+    monkeypatch.setattr(stack, "MEMORY", memory_of(plan) + 1)
+    assert set(map(len, pack(study))) == {1}
+    monkeypatch.setattr(stack, "MEMORY", 1)
+    assert set(map(len, pack(study))) == {1}
+
+
+def test_larger_batches_and_deeper_towers_take_more(tiny: dict[str, Any]):
+    def memory(**sections: dict[str, Any]) -> int:
+        base = {name: fields | sections.get(name, {}) for name, fields in tiny["base"].items()}
+        study = Study.from_plain({**tiny, "base": base, "arms": {}}, "tiny")
+        return memory_of(next(iter(study.settings())).plan(0))
+
+    plain = memory()
+    assert memory(fit={"batch_size": 4}) < plain
+    assert memory(encoder={"preset": "full"}) > plain
+    assert memory(encoder={"image_layers": 3}) > plain
 
 
 def test_a_row_says_which_model_it_is_and_how_it_was_made(tiny: dict[str, Any]):
@@ -47,15 +85,6 @@ def test_rows_do_not_depend_on_who_shares_the_stack(tiny: dict[str, Any]):
     (alone,) = run_stack(payload(tiny, range(1, 2)))
     assert together[1]["loss"] == pytest.approx(alone["loss"], abs=1e-5)
     assert together[1]["split.seed"] == alone["split.seed"]
-
-
-def test_equal_payloads_give_equal_rows(tiny: dict[str, Any]):
-    changing = {"seconds", "started", "finished"}
-    one, other = (
-        [{k: v for k, v in row.items() if k not in changing} for row in run_stack(payload(tiny))]
-        for _ in range(2)
-    )
-    assert one == other
 
 
 def test_a_model_that_diverges_is_a_row_with_its_error(tiny: dict[str, Any]):
@@ -98,35 +127,12 @@ def test_a_measure_that_raises_is_an_error_of_its_model(
     assert second["error"] is None
 
 
-def test_without_held_out_pairs_nothing_is_said_of_them(tiny: dict[str, Any]):
-    tiny["base"]["split"]["n_val"] = 0
-    found = run_stack(payload(tiny))[0]["numbers"]
-    assert found[ORDER]["value"] is None
-    assert found["accuracy.seen_pair_order"]["value"] is not None
-    assert all(one["value"] is None for key, one in found.items() if "_without_" in key)
-
-
-def test_checkpoints_are_kept_where_they_are_asked_for(tiny: dict[str, Any], tmp_path: Path):
+def test_checkpoints_are_kept_with_those_along_the_way(tiny: dict[str, Any], tmp_path: Path):
+    tiny["base"]["fit"]["keep_every"] = 8
     row = run_stack(payload(tiny, checkpoints=str(tmp_path)))[1]
     checkpoint = load_checkpoint(tmp_path / "00001")
-    found = measure(checkpoint.model, checkpoint.scenes(), NUMBERS)
-    assert found == row["numbers"]
-
-
-def test_checkpoints_along_the_way_are_kept_with_them(tiny: dict[str, Any], tmp_path: Path):
-    tiny["base"]["fit"]["keep_every"] = 8
-    run_stack(payload(tiny, checkpoints=str(tmp_path)))
+    assert measure(checkpoint.model, checkpoint.scenes(), NUMBERS) == row["numbers"]
     found = sorted(p.parent.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("model.json"))
     assert found == [f"0000{m}{s}" for m in (0, 1) for s in ("", "/steps/000008", "/steps/000016")]
     kept = load_checkpoint(tmp_path / "00001" / "steps" / "000016")
-    assert kept.metadata.split == load_checkpoint(tmp_path / "00001").metadata.split
-
-
-def test_threads_are_set_and_put_back(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
-    seen: list[int] = []
-    monkeypatch.setattr(stack, "fit_many", lambda *_, **__: seen.append(torch.get_num_threads()))
-    before = torch.get_num_threads()
-    with pytest.raises(TypeError):
-        run_stack(payload(tiny, threads=2))  # the stub returns nothing to go on with
-    assert seen == [2]
-    assert torch.get_num_threads() == before
+    assert kept.metadata.split == checkpoint.metadata.split

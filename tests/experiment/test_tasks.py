@@ -1,9 +1,12 @@
-"""Tasks: what is done stays done, whatever happens to functions, processes and files."""
+"""Tasks: what is done stays done, whatever happens; workers end with their parent."""
 
-import errno
 import os
+import re
 import signal
-from collections.abc import Iterator, Mapping
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -13,10 +16,32 @@ from typing import Any
 import pytest
 
 from lrinterp.experiment import tasks
-from lrinterp.experiment.executors import local_processes
-from lrinterp.experiment.tasks import Task, read_result, result_file, run_tasks
+from lrinterp.experiment.tasks import (
+    Task,
+    dask_cluster,
+    done,
+    local_processes,
+    run_tasks,
+)
+from lrinterp.store import InputError
 
-TASKS = [Task(name=f"{k:02d}", payload={"k": k}) for k in range(5)]
+Wait = Callable[[Callable[[], object]], None]
+SLEEPER = """
+import os, signal, sys, time
+from pathlib import Path
+from lrinterp.experiment.tasks import local_processes
+
+def sleep(folder):
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit a deaf one
+    with local_processes(2) as pool:
+        for future in [pool.submit(sleep, sys.argv[1]) for _ in range(2)]:
+            future.result()
+"""
+TASKS = [Task(name=f"{k:02d}", payload={"k": k}, models=k) for k in range(5)]
 
 
 @contextmanager
@@ -30,21 +55,24 @@ def square(payload: Mapping[str, Any]) -> list[int]:
 
 
 def results(folder: Path) -> dict[str, Any]:
-    return {t.name: read_result(folder, t) for t in TASKS if result_file(folder, t).exists()}
+    return {task.name: found for task, found in done(folder, TASKS)}
 
 
 ALL = {"00": [0], "01": [1], "02": [4], "03": [9], "04": [16]}
 
 
-def test_every_result_is_written_and_reported_once_it_is(tmp_path: Path):
-    seen: list[tuple[str, bool]] = []
+def test_every_result_is_written_and_its_models_counted_once_it_is(tmp_path: Path):
+    """Task k is of k models."""
+    seen: list[tuple[int, int]] = []
 
-    def after(task: Task) -> None:
-        seen.append((task.name, (tmp_path / f"{task.name}.json").is_file()))
+    def after(models: int, total: int) -> None:
+        seen.append((models, total))
+        assert sum(task.models for task, _ in done(tmp_path, TASKS)) == models
 
-    assert run_tasks(square, TASKS, tmp_path, threads, after) == {}
+    assert run_tasks(square, TASKS, tmp_path, partial(threads, 1), after) == {}
     assert results(tmp_path) == ALL
-    assert sorted(seen) == [(name, True) for name in ALL]
+    assert seen[0] == (0, 10)
+    assert seen[-1] == (10, 10)
 
 
 def test_what_is_done_is_not_run_again(tmp_path: Path):
@@ -73,19 +101,6 @@ def test_an_exception_is_tried_three_times_and_does_not_stop_the_rest(tmp_path: 
     assert results(tmp_path) == {k: v for k, v in ALL.items() if k != "02"}
     assert ran.count(2) == 1 + tasks.ROUNDS
     assert ran.count(1) == 1
-
-
-def test_a_task_that_fails_once_is_done_in_the_next_round(tmp_path: Path):
-    tried: list[int] = []
-
-    def fails_first(payload: Mapping[str, Any]) -> list[int]:
-        tried.append(payload["k"])
-        if payload["k"] == 3 and tried.count(3) == 1:
-            raise OSError("lost for a moment")
-        return square(payload)
-
-    assert run_tasks(fails_first, TASKS, tmp_path, threads) == {}
-    assert results(tmp_path) == ALL
 
 
 def dies_once(payload: Mapping[str, Any]) -> list[int]:
@@ -127,38 +142,66 @@ def test_an_executor_that_is_always_broken_is_given_up(tmp_path: Path):
     assert len(opened) == tasks.ROUNDS
 
 
-def test_a_cancelled_task_counts_as_not_done(tmp_path: Path):
-    class Cancels(Executor):
-        def submit(self, *_: Any, **__: Any) -> Future[Any]:
-            future: Future[Any] = Future()
-            future.cancel()
-            future.set_running_or_notify_cancel()
-            return future
-
-    @contextmanager
-    def cancels() -> Iterator[Executor]:
-        yield Cancels()
-
-    failed = run_tasks(square, TASKS, tmp_path, cancels)
-    assert set(failed.values()) == {"CancelledError: cancelled"}
+def alive(pid: int) -> bool:
+    """Does a process run? One that waits to be collected does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
 
 
-def test_a_result_that_cannot_be_written_ends_the_run_and_keeps_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    write = tasks.write_json
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_their_parent(tmp_path: Path, sent: signal.Signals, wait_for: Wait):
+    script, marks = tmp_path / "sleeper.py", tmp_path / "marks"
+    script.write_text(SLEEPER)
+    marks.mkdir()
+    parent = subprocess.Popen(
+        [sys.executable, script, marks], start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for(lambda: len(list(marks.iterdir())) == 2)
+        workers = [int(path.name) for path in marks.iterdir()]
+        assert all(alive(pid) for pid in workers)
+        parent.send_signal(sent)
+        parent.wait(timeout=30)
+        wait_for(lambda: not any(alive(pid) for pid in workers))
+    finally:
+        if parent.poll() is None:
+            os.killpg(parent.pid, signal.SIGKILL)
+            parent.wait()
 
-    def full(path: Path, data: Any) -> None:
-        if path.name == "03.json":
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        write(path, data)
 
-    monkeypatch.setattr(tasks, "write_json", full)
-    with pytest.raises(OSError, match="No space left"):
-        run_tasks(square, TASKS, tmp_path, partial(threads, 1))
-    kept = results(tmp_path)
-    assert kept
-    assert "03" not in kept
-    monkeypatch.undo()
-    assert run_tasks(square, TASKS, tmp_path, threads) == {}
-    assert results(tmp_path) == ALL
+@pytest.mark.slow
+def test_an_exception_inside_does_not_wait_for_the_work_under_way():
+
+    def stops() -> None:
+        with local_processes(1) as pool:
+            pool.submit(time.sleep, 600)
+            pool.submit(os.getpid)
+            raise KeyError("stop")
+
+    start = time.monotonic()
+    with pytest.raises(KeyError, match="stop"):
+        stops()
+    assert time.monotonic() - start < 60
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("lrinterp.experiment.tasks.PATIENCE", 0.3)
+    with (
+        pytest.raises(InputError, match=re.escape("tcp://127.0.0.1:9: no Dask scheduler answers")),
+        dask_cluster("tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with (
+        pytest.raises(InputError, match=r"pip install \"lrinterp\[cluster\]\""),
+        dask_cluster("tcp://127.0.0.1:9"),
+    ):
+        pass

@@ -1,21 +1,83 @@
-from dataclasses import replace
+"""Verdicts: planted effects hold, absent ones do not, and the page says which and why."""
+
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lrinterp.experiment.verdicts import Verdicts, verdicts
-from lrinterp.result import NotApplicable
+from lrinterp.experiment.section import Section
+from lrinterp.experiment.verdicts import evaluate, sentence, verdicts
 
 
 @pytest.fixture
-def planted(models: Any) -> Verdicts:
+def planted(models: Any) -> Section:
     study = models.study(verdicts=models.VERDICTS)
-    return verdicts(study, models.table(study, noise=0.01))
+    found = verdicts(study, models.table(study, noise=0.01))
+    assert isinstance(found, Section)
+    return found
+
+
+def judged(models: Any, **settings: Any) -> list[str]:
+    study = models.study(verdicts=models.VERDICTS)
+    return evaluate(study, models.table(study, **settings))["verdict"].tolist()
+
+
+def test_a_row_for_each_criterion_and_arm(models: Any):
+    study = models.study(verdicts=models.VERDICTS)
+    found = evaluate(study, models.table(study))
+    assert found["arm"].tolist() == ["full", "fixed"] * 3
+    assert found["n"].tolist() == [4] * 6
+    assert found["n_models"].tolist() == [16, 16, 24, 24, 24, 24]
+    assert found["bound"].tolist()[::2] == ["at least 0.05", "at most 0.05", "at least 0.2"]
+    assert found["of"].tolist()[::2] == [
+        "labels in pairs, 12 minus 3",
+        "layouts per pair, 30 minus 2",
+        "labels in pairs minus layouts per pair",
+    ]
+    assert (found["reason"] == "").all()
+
+
+def test_planted_effects_hold_and_their_absence_does_not(models: Any):
+    assert judged(models, noise=0.01) == ["holds"] * 6
+    assert judged(models, effect=0.0, noise=0.01)[:4] == ["does not hold"] * 2 + ["holds"] * 2
+    assert judged(models, noise=1.0)[:4] == ["undecided"] * 4
+
+
+def test_complete_seeds_alone_are_used_and_counted(models: Any):
+    study = models.study(verdicts=models.VERDICTS)
+    table = models.table(study)
+    middle = table.query("arm == 'full' and seed == 11 and `split.n_pair` == 6").index
+    found = evaluate(study, table.drop(index=middle))
+    assert found["n"].tolist() == [4, 4, 3, 4, 3, 4]
+    assert found["n_models"].tolist() == [16, 16, 18, 24, 18, 24]
+
+
+def test_without_a_complete_seed_nothing_is_decided_and_it_says_why(models: Any):
+    study = models.study(verdicts=models.VERDICTS)
+    table = models.table(study)
+    table.loc[
+        (table["arm"] == "full") & (table["split.n_pair"] == 3), "accuracy.unseen_pair_order"
+    ] = np.nan
+    first = evaluate(study, table).iloc[0]
+    assert (first["verdict"], first["n"]) == ("undecided", 0)
+    assert np.isnan(first["value"])
+    assert first["reason"] == "no seed is complete: 8 of 16 models have no number"
+    first = evaluate(study, table.drop(columns="accuracy.unseen_pair_order")).iloc[0]
+    assert (first["verdict"], first["reason"]) == ("undecided", "no model has this column")
+
+
+def test_one_seed_and_equal_numbers_decide_nothing(models: Any):
+    study = models.study(seeds=1, verdicts=models.VERDICTS)
+    found = evaluate(study, models.table(study))
+    assert set(found["verdict"]) == {"undecided"}
+    assert set(found["reason"]) == {"too few seeds for an interval"}
+    study = models.study(verdicts=models.VERDICTS[2:])
+    equal = evaluate(study, models.table(study, effect=0.0, noise=0.0))
+    assert set(equal["reason"]) == {"all models have the same number"}
 
 
 @pytest.mark.parametrize(
-    ("found", "sentence"),
+    ("found", "said"),
     [
         ("hhh", "all 3 claims hold."),
         ("u", "the one claim is undecided."),
@@ -24,30 +86,15 @@ def planted(models: Any) -> Verdicts:
         ("hd", "of 2 claims 1 holds (0); the other does not hold."),
     ],
 )
-def test_the_finding_counts_and_names(planted: Verdicts, found: str, sentence: str):
+def test_the_finding_counts_and_names(planted: Section, found: str, said: str):
     words = {"h": "holds", "d": "does not hold", "u": "undecided"}
     table = planted.table.iloc[[0] * len(found)].assign(
         id=[str(k) for k in range(len(found))], verdict=[words[letter] for letter in found]
     )
-    assert replace(planted, table=table).finding == f"Arm full: {sentence}"
+    assert sentence("full", table) == f"Arm full: {said}"
 
 
-def test_every_arm_has_its_sentence(planted: Verdicts):
-    assert planted.finding == "Arm full: all 3 claims hold. Arm fixed: all 3 claims hold."
-
-
-def test_the_table_of_claims_stands_open(planted: Verdicts):
-    short = planted.overview()
-    assert list(short) == ["Name", "Claim", "Holds if", "full", "fixed"]
-    assert short["Name"].tolist() == ["labels", "layouts", "share"]
-    first = short.iloc[0]
-    what = "order, held-out pairs: labels in pairs, 12 minus 3"
-    assert first["Holds if"] == f"{what} is at least 0.05"
-    scalar = planted.metrics["labels (full)"]
-    assert first["full"].replace("\u00a0", " ") == f"holds: {scalar.phrase}"
-
-
-def test_tiles_are_the_first_claims_of_the_first_arm(planted: Verdicts):
+def test_tiles_are_the_first_claims_of_the_first_arm(planted: Section):
     tiles = planted.tiles()
     assert [tile.scalar.value for tile in tiles] == planted.table["value"].tolist()[::2]
     assert tiles[0].words == (
@@ -55,7 +102,7 @@ def test_tiles_are_the_first_claims_of_the_first_arm(planted: Verdicts):
     )
 
 
-def test_the_shade_lies_on_the_side_on_which_a_claim_holds(planted: Verdicts):
+def test_the_shade_lies_on_the_side_on_which_a_claim_holds(planted: Section):
     (figure,) = planted.figures()
     layout: Any = figure.draw().layout
     shades = [shape for shape in layout.shapes if shape.type != "line"]
@@ -70,14 +117,11 @@ def test_the_shade_lies_on_the_side_on_which_a_claim_holds(planted: Verdicts):
 def test_what_is_incomplete_is_said(models: Any):
     study = models.study(verdicts=models.VERDICTS)
     table = models.table(study)
+    assert len(verdicts(study, table).caveats) == 3
     table.loc[0, "accuracy.unseen_pair_order"] = np.nan
-    caveats = verdicts(study, table).caveats
-    assert "copies to plan.json before its first step" in caveats[0]
-    assert "In 3 rows of the table fewer than the 4 seeds" in caveats[-1]
-    assert len(verdicts(study, models.table(study)).caveats) == 3
+    assert "In 3 rows of the table fewer than the 4 seeds" in verdicts(study, table).caveats[-1]
 
 
 def test_a_study_without_claims_has_no_verdicts(models: Any):
     study = models.study()
-    with pytest.raises(NotApplicable, match="states no claims"):
-        verdicts(study, models.table(study))
+    assert verdicts(study, models.table(study)).reason == "the study file states no claims"

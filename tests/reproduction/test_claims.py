@@ -5,10 +5,8 @@ import json
 import pandas as pd
 import pytest
 
+from lrinterp.reproduction.claim_statistics import CLAIMS, Claim, ClaimPart, Found, by_seed
 from lrinterp.reproduction.claims import Claims, hold_against
-from lrinterp.reproduction.criteria import CLAIMS, Claim, Part
-from lrinterp.reproduction.measures import Measures
-from lrinterp.reproduction.statistics import Found, by_seed, of_arms
 from lrinterp.result import records
 from lrinterp.stats import Interval
 
@@ -24,17 +22,16 @@ def certain(value: float, n: int = 8) -> Found:
 
 
 @pytest.fixture(scope="module")
-def holding(as_claimed: Measures) -> Claims:
-    found = of_arms(as_claimed)
+def holding(found: dict[str, Found]) -> Claims:
     return hold_against(found | {name: certain(value) for name, value in GRIDS.items()})
 
 
-def claim(*parts: Part) -> Claim:
+def claim(*parts: ClaimPart) -> Claim:
     return Claim(id="x", sentence="X.", paper="y", parts=parts)
 
 
-def part(name: str, low: float, *, premise: bool = False) -> Part:
-    return Part(statistic=name, words=name, number="a.b", at_least=low, premise=premise)
+def part(name: str, low: float, *, premise: bool = False) -> ClaimPart:
+    return ClaimPart(statistic=name, words=name, number="a.b", at_least=low, premise=premise)
 
 
 def test_what_is_as_claimed_holds(holding: Claims):
@@ -60,8 +57,8 @@ def test_what_was_not_run_is_undecided():
     empty = hold_against({})
     assert set(empty.verdicts.values()) == {"undecided"}
     assert set(empty.table["reason"]) == {"not measured"}
-    assert empty.figures() == ()
-    assert all(tile.scalar.value is None for tile in empty.tiles())
+    assert empty.section.figures() == ()
+    assert [tile.scalar.value for tile in empty.section.tiles()] == [None] * 4
 
 
 @pytest.mark.parametrize(
@@ -89,7 +86,7 @@ def test_a_premise_that_fails_decides_nothing(premise: float | None):
 
 
 def test_a_statistic_without_a_bound_is_reported_and_undecided():
-    bare = claim(Part(statistic="a", words="a", number="a.b"))
+    bare = claim(ClaimPart(statistic="a", words="a", number="a.b"))
     claims = hold_against({"a": certain(0.5)}, [bare])
     row = claims.table.iloc[0]
     assert (row["value"], row["criterion"], row["verdict"]) == (0.5, "none", "undecided")
@@ -100,32 +97,22 @@ def test_the_claims_as_json(holding: Claims):
     plain = json.loads(json.dumps(holding.plain(), allow_nan=False))
     assert [one["id"] for one in plain] == [claim.id for claim in CLAIMS]
     first = plain[0]["parts"][0]
-    assert first["seeds"]["300"] == seed_300(holding)
+    assert first["seeds"]["300"] == holding.seeds["order"][300]
     for one in plain:
         for piece in one["parts"]:
             assert {"value", "low", "high", "n", "criterion", "verdict", "reason"} <= set(piece)
 
 
-def seed_300(claims: Claims) -> float:
-    rows = claims.replicates.query("statistic == 'order' and seed == 300")
-    return float(rows["value"].iloc[0])
-
-
 def test_words_and_figures(holding: Claims):
     assert holding.finding.startswith("Of 21 claims (c: the paper's, o: ours) 20 hold (c1,")
     assert holding.finding.endswith("1 is undecided (c4).")
-    shown = holding.overview()
-    assert len(shown) == len(CLAIMS)
-    assert shown["Found"].iloc[0].count("\n") == 1
-    words = holding.tiles()[0].words
-    assert words.startswith("c1, holds: at least 0.9 asked")
-    [figure] = holding.figures()
-    assert figure.how_to_read.endswith(".")
-    assert figure.draw().data
-
-
-def test_an_unmeasured_series_is_empty():
-    assert by_seed(pd.Series(dtype=float)).seeds == {}
+    section = holding.section
+    assert len(section.overview()) == len(CLAIMS)
+    assert section.overview()["Found"].iloc[0].count("\n") == 1
+    assert section.tiles()[0].words.startswith("c1, holds: at least 0.9 asked")
+    [figure] = section.figures()
+    shades = [one for one in figure.draw().layout.shapes if one.type != "line"]  # type: ignore[attr-defined]
+    assert shades[0].x0 == 0.9
 
 
 def test_a_few_seeds_that_agree_say_why_they_decide_nothing():

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from lrinterp.reproduction.frozen import hash_of_criteria
+from lrinterp.reproduction.design import hash_of_criteria
 
 Run = Callable[..., tuple[int, str, str]]
 SWEEP = Path(__file__).parents[2] / "analyses" / "label_vs_layout" / "results"
@@ -64,7 +64,7 @@ def test_a_failed_part_is_named_and_leaves_exit_code_1(run: Run, finished: Path,
     ("options", "words"),
     [
         (("--seeds", 1), "--seeds: expected 2 to 1000, got 1"),
-        (("--study", "nowhere"), "nowhere: not a sweep"),
+        (("--study", "nowhere"), "nowhere: no folder of lrinterp sweep"),
         (("--config", "no.toml"), "no.toml"),
         (("--scheduler", "tcp://127.0.0.1:1", "--workers", 2), "--workers: a scheduler has"),
         (("--workers", 0), "--workers: expected 1 to"),
@@ -82,28 +82,22 @@ def test_bad_options_are_one_line_and_write_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_recipe_that_does_not_fit_is_refused_before_anything_is_written(run: Run, tmp_path: Path):
-    (tmp_path / "bad.toml").write_text("[split]\nn_pair = 30\n")
-    code, _, err = run("reproduce", "--out", tmp_path / "out", "--config", tmp_path / "bad.toml")
-    assert code == 2
-    assert "n_pair + n_val: expected at most n_labels=20" in err
-    assert not (tmp_path / "out").exists()
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [
+        ("[split]\nn_pair = 30\n", "n_pair + n_val: expected at most n_labels=20"),
         ("[world]\nn_objects = 3\n", "config: world.n_objects: expected 2, got 3"),
         ("[split]\nn_val = 1\n", "config: split.n_val: expected at least 2, got 1"),
         ("[fit]\nsteps = 20\n", "config: fit.steps: expected at least 25, got 20"),
     ],
 )
-def test_a_recipe_that_cannot_be_measured_is_refused(
+def test_a_recipe_that_does_not_fit_or_cannot_be_measured_is_refused(
     run: Run, tmp_path: Path, content: str, words: str
 ):
     (tmp_path / "bad.toml").write_text(content)
     code, _, err = run("reproduce", "--out", tmp_path / "out", "--config", tmp_path / "bad.toml")
     assert (code, words in err) == (2, True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_unfinished_study_and_a_folder_in_the_way_are_refused(
@@ -124,7 +118,7 @@ def test_an_unfinished_study_and_a_folder_in_the_way_are_refused(
 def test_another_folder_and_other_options_are_refused(run: Run, finished: Path):
     code, _, err = run("reproduce", "--out", finished, "--quick", "--seeds", 5, "--resume")
     assert code == 2
-    assert "was started with seeds = 2, not 5" in err
+    assert "belongs to another study (seeds = 2, not 5)" in err
     code, _, err = run("reproduce", "--out", SWEEP, "--quick", "--resume")
     assert code == 2
     assert "lrinterp: error:" in err

@@ -8,12 +8,19 @@ import pandas as pd
 import pytest
 
 from lrinterp.experiment import LoadedSweep, Study, load_sweep
-from lrinterp.experiment.evaluation import evaluate
-from lrinterp.experiment.table import from_before
+from lrinterp.experiment.model_table import from_before
+from lrinterp.experiment.numbers import ORDER
+from lrinterp.experiment.verdicts import evaluate
+from lrinterp.reproduction.claim_statistics import Found
 from lrinterp.reproduction.claims import hold_against
 from lrinterp.reproduction.design import FIRST_SEED, Design
-from lrinterp.reproduction.grids import AFTER, INTACT, of_diversity, of_scales, scale_values
-from lrinterp.reproduction.statistics import Found
+from lrinterp.reproduction.grids import (
+    WITHOUT_POSITION,
+    of_diversity,
+    of_scales,
+    scale_values,
+    scales,
+)
 
 SWEEP = Path(__file__).parents[2] / "analyses" / "label_vs_layout" / "results"
 NAMES = {"labels": "labels", "layouts": "layouts", "shares": "share"}
@@ -110,7 +117,7 @@ def test_deviations_that_cancel_in_the_mean_refute_the_claim():
             lambda seed, cell: 0.5 + away * (1 if (cell[1] > 0.1) == (seed % 2 > 0) else -1),
             seeds=8,
         )
-        order = scale_values(loaded)[AFTER["key_position"]]
+        order = scale_values(loaded)[WITHOUT_POSITION]
         assert order.mean(axis=(1, 2)) == pytest.approx(0.5)
         return of_scales(loaded)
 
@@ -132,7 +139,7 @@ def test_models_that_do_not_know_order_and_seeds_that_failed_are_left_out():
         lambda seed, cell: np.nan if seed == FIRST_SEED else (0.5 if cell[0] < 0.1 else 0.9),
     )
     found = of_scales(loaded)
-    assert scale_values(loaded)[INTACT].shape == (4, 2, 2)
+    assert scale_values(loaded)[ORDER].shape == (4, 2, 2)
     assert found["deviation_key_position"].interval.value == 0.0
     assert list(found["deviation_key_position"].seeds) == [FIRST_SEED + k for k in (1, 2, 3)]
     assert found["deviation_key_position"].reason == "1 of 4 models have no such number"
@@ -141,3 +148,18 @@ def test_models_that_do_not_know_order_and_seeds_that_failed_are_left_out():
     for name in ("deviation_key_position", "outside_key_position"):
         assert bad[name].interval.value is None
         assert bad[name].reason == "no model of the grid has order of 0.75"
+
+
+def test_cells_that_do_not_learn_order_are_named_and_the_map_has_a_panel_a_measure():
+    def intact(_: int, cell: tuple[float, ...]) -> float:
+        return 0.7 if cell[0] > 0.1 and cell[1] > 0.1 else 0.95
+
+    loaded = swept(intact, lambda _, cell: 0.5 + cell[1], lambda _s, _c: 0.5, seeds=3)
+    section = scales(loaded, of_scales(loaded))
+    assert "W_E 1, W_pos 0.2 (intact 0.70)" in section.caveats[1]
+    assert section.metrics["deviation_key_position"].value == 0
+    assert section.metrics["contrast_EP"].value == pytest.approx(0.0)
+    [figure] = section.figures()
+    assert len(figure.draw().data) == 3
+    assert "without EP (raw) 0.52 to 0.70" in figure.how_to_read
+    assert len(figure.table) == 12

@@ -1,0 +1,129 @@
+"""The sections of a study's page: for any grid, saved and loaded, and with models missing."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lrinterp.experiment.study_page import hours, runs, study_provenance, study_results
+from lrinterp.report import page
+from lrinterp.result import Result, Skipped
+
+SECTIONS = [
+    "verdicts", "unseen_pair", "mixed_pair", "seen_pair", "single", "variance", "mechanism", "runs",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results(models: Any) -> dict[str, Result]:
+    study = models.study(verdicts=models.VERDICTS)
+    return study_results(study, models.table(study))
+
+
+def rendered(study: Any, table: pd.DataFrame) -> str:
+    provenance = study_provenance(study, table, versions={}, command="lrinterp report x")
+    return page(study_results(study, table), provenance)
+
+
+def test_the_sections_stand_in_their_order(results: dict[str, Result]):
+    assert list(results) == SECTIONS
+    assert [result.name for result in results.values()] == SECTIONS
+    assert not any(result.reason for result in results.values())
+    figures = [(name, one.key) for name, result in results.items() for one in result.figures()]
+    assert len(set(figures)) == len(figures)
+
+
+GRIDS = [
+    {"split.n_pair": [3, 6, 12]},
+    {"split.n_pair": [3, 6], "encoder.std_W_E": [0.07, 1], "world.template": ["left", "both"]},
+    {"world.template": ["left", "both"], "fit.novel": [None, 64]},
+    {"split.n_pair": [3], "split.layouts_per_pair": [2]},
+]
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=["one", "three", "words", "a single cell"])
+def test_any_grid_makes_a_page(models: Any, grid: dict[str, list[Any]]):
+    study = models.study(grid, seeds=1, arms=("main",))
+    html = rendered(study, models.table(study))
+    assert "Labels against layouts" in html
+
+
+def test_an_unfinished_sweep_makes_a_page_that_says_so(models: Any):
+    study = models.study(verdicts=models.VERDICTS)
+    table = models.table(study)
+    measured = [name for name in table if name.split("_")[0] in ("unseen", "without", "headline")]
+    table.loc[:3, measured] = np.nan
+    table.loc[:3, "error"] = "ValueError: <b>loss</b> is not finite"
+    html = rendered(study, table.iloc[:30])
+    assert "Of 48 models 26 were trained, 4 failed and 18 are missing." in html
+    assert "ValueError: &lt;b&gt;loss&lt;/b&gt; is not finite" in html
+    assert "no seed is complete: 10 of 16 models have no number" in html
+
+
+@pytest.mark.parametrize("keep", [0, 4])
+def test_a_sweep_in_which_nothing_came_out_makes_a_page(models: Any, keep: int):
+    study = models.study(verdicts=models.VERDICTS)
+    table = models.table(study).iloc[:keep]
+    bare = ["model", "arm", "seed", "stack", *study.factors, "error", "seconds", "host"]
+    table = table[[*bare, "started", "finished"]].assign(error="MemoryError", loss=None)
+    results = study_results(study, table)
+    assert [name for name, result in results.items() if isinstance(result, Skipped)] == [
+        "unseen_pair", "mixed_pair", "seen_pair", "single", "variance", "mechanism",
+    ]  # fmt: skip
+    assert "all 3 claims are undecided" in results["verdicts"].finding
+    assert rendered(study, table)
+
+
+def test_provenance_tells_the_design_and_the_last_end(models: Any):
+    study = models.study()
+    provenance = study_provenance(
+        study, models.table(study), versions={"torch": "2"}, command="lrinterp report x"
+    )
+    assert provenance.checkpoint == "Labels against layouts"
+    assert provenance.kicker == "A study of many models"
+    assert provenance.date == "2026-03-01T11:00:47+00:00"
+    assert provenance.about == (study.about, "Arm full: why full", "Arm fixed: why fixed")
+    assert provenance.settings["grid"] == study.factors
+    assert provenance.settings["base_fit"] == {"steps": 5}
+    assert "arm_full" not in provenance.settings
+    changed = replace(study, arms={"wide": {"about": "why", "encoder": {"std_W_E": 1.0}}})
+    provenance = study_provenance(changed, pd.DataFrame(), versions={}, command="")
+    assert provenance.settings["arm_wide"] == {"encoder.std_W_E": 1.0}
+    bare = study_provenance(study, pd.DataFrame(), versions={}, command="")
+    assert bare.date == ""
+
+
+def test_models_are_counted_by_arm(models: Any):
+    study = models.study()
+    table = models.table(study).iloc[:40]
+    table.loc[[0, 1, 30], "error"] = ["a", "a", "b"]
+    found = runs(table, study.planned, ("toy.order",))
+    columns = ["Arm", "Models", "Done", "Failed", "Missing", "Seconds a model", "Hosts"]
+    assert found.overview()[columns].to_numpy().tolist() == [
+        ["full", "24", "22", "2", "0", "12.5", "1"],
+        ["fixed", "24", "15", "1", "8", "12.5", "1"],
+    ]
+    assert found.metrics["models_missing"].value == 8
+    assert found.caveats[1:] == (
+        "Versions: python 3.12.1, torch 2.9.0. Hosts: one.",
+        "Asked for, and no model has it: toy.order.",
+        "Failed in arm full, 2 models: a",
+        "Failed in arm fixed, 1 model: b",
+    )
+
+
+def test_wall_clock_runs_from_the_first_start_to_the_last_end(models: Any):
+    study = models.study()
+    table = models.table(study)
+    assert hours(table) == pytest.approx(1 + 47 / 3600)
+    assert hours(table.iloc[:0]) is None
+    assert "1.01 hours" in runs(table, study.planned).finding
+
+
+def test_an_empty_table_has_everything_missing(models: Any):
+    found = runs(pd.DataFrame(), models.study().planned)
+    assert found.finding == "Of 48 models 0 were trained, 0 failed and 48 are missing."
+    assert found.overview()["Seconds a model"].tolist() == ["–", "–"]
+    assert found.caveats[1] == "Versions: none. Hosts: none."
