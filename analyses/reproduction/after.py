@@ -15,8 +15,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from lrinterp.analysis.gradient.plane_fit import slopes
-from lrinterp.comparison import dynamics_of
-from lrinterp.experiment import LoadedSweep, Study, SweepPlan, load_sweep, sweep
+from lrinterp.experiment import LoadedSweep, Study, SweepPlan, dynamics_of, load_sweep, sweep
 from lrinterp.experiment.executors import cores, local_processes
 from lrinterp.experiment.numbers import ORDER
 from lrinterp.experiment.tasks import Task, read_result, run_tasks

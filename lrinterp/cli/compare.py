@@ -20,7 +20,7 @@ from lrinterp.cli.process import settle
 from lrinterp.cli.screen import INDENT, print_rows
 
 if TYPE_CHECKING:
-    from lrinterp.comparison import Differences
+    from lrinterp.experiment import Differences
 
 __all__ = ["compare"]
 
@@ -41,14 +41,12 @@ def compare(
 ) -> None:
     """Put two or more checkpoints side by side; differences are from the first one."""
     check_analyses(only)
-    from lrinterp.comparison import compare as run
-    from lrinterp.comparison import comparison_provenance, load_named
-    from lrinterp.comparison.compare import check_enough
+    from lrinterp.experiment import compare as run
+    from lrinterp.experiment import comparison_provenance, load_named
     from lrinterp.report import write_report
     from lrinterp.result import document
     from lrinterp.store import write_json
 
-    check_enough(len(checkpoints))
     for folder in checkpoints:
         inputs = read_from(suite, data, tokenizer)
         check_outputs(Path(folder), {"--out": out, "--json": json}, inputs)
@@ -69,7 +67,8 @@ def print_differences(differences: "Differences") -> None:
     texts = []
     for name in differences.others:
         texts.append((f"{name} against {differences.first}",))
-        texts += [(INDENT + line[0].strip(), *line[1:]) for line in differences.lines(name)]
+        lines = differences.against(name).drop(columns="Analysis")
+        texts += [(INDENT + line[0], *line[1:]) for line in lines.to_numpy().tolist()]
     print_rows(("", "first", "other", "difference and 95 % interval", ""), texts, left=(0, 4))
     for line in differences.skipped:
         typer.echo(line)

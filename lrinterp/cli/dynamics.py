@@ -50,15 +50,15 @@ def dynamics(
     ] = None,
 ) -> None:
     """Follow order, loss and the attention gradient over the checkpoints that runs kept."""
-    from lrinterp.comparison import dynamics as run
-    from lrinterp.comparison import dynamics_provenance, kept_steps
+    from lrinterp.experiment import dynamics as run
+    from lrinterp.experiment import dynamics_provenance, kept_steps
     from lrinterp.report import write_report
     from lrinterp.result import document
     from lrinterp.store import write_json
 
     for folder in runs:
-        for kept in kept_steps(folder):
-            check_outputs(kept.folder, {"--out": out, "--json": json})
+        for _, kept in kept_steps(folder):
+            check_outputs(kept, {"--out": out, "--json": json})
     result = run(runs, scalar or ())
     results = {result.name: result}
     provenance = dynamics_provenance(runs, command_line())

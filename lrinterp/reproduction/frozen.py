@@ -14,8 +14,8 @@ __all__ = ["commit_of_code", "hash_of_criteria"]
 PACKAGE = Path(__file__).parents[1]
 JUDGING = (
     "bounds.py",
-    "comparison/breaking.py",
-    "comparison/dynamics.py",
+    "experiment/checkpoints/dynamics.py",
+    "experiment/checkpoints/trajectory.py",
     "experiment/contrasts.py",
     "experiment/evaluation.py",
     "experiment/naming.py",

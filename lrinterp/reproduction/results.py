@@ -6,8 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lrinterp.comparison import Dynamics, dynamics_of
-from lrinterp.experiment import LoadedSweep, study_results
+from lrinterp.experiment import Dynamics, LoadedSweep, dynamics_of, study_results
 from lrinterp.experiment.bookkeeping import Runs, runs
 from lrinterp.experiment.design import dotted
 from lrinterp.reproduction.ablations import ablations

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lrinterp.comparison import measure_run
-from lrinterp.experiment import SweepPlan, load_sweep, sweep
+from lrinterp.experiment import SweepPlan, load_sweep, measure_run, sweep
 from lrinterp.experiment.tasks import Executors, Task, result_file, run_tasks
 from lrinterp.locking import alone
 from lrinterp.reproduction import ablations, attribution, gradients, rotation, text_heads
