@@ -1,5 +1,6 @@
 """`lrinterp compare`: several checkpoints side by side, with their differences."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,8 +22,9 @@ from lrinterp.cli.screen import INDENT, print_rows
 
 if TYPE_CHECKING:
     from lrinterp.experiment import Differences
+    from lrinterp.result import Provenance, Result
 
-__all__ = ["compare"]
+__all__ = ["compare", "write_page"]
 
 
 def compare(
@@ -43,9 +45,6 @@ def compare(
     check_analyses(only)
     from lrinterp.experiment import compare as run
     from lrinterp.experiment import comparison_provenance, load_named
-    from lrinterp.report import write_report
-    from lrinterp.result import document
-    from lrinterp.store import write_json
 
     for folder in checkpoints:
         inputs = read_from(suite, data, tokenizer)
@@ -54,12 +53,22 @@ def compare(
     loaded = load_named(checkpoints, tokenizer=tokenizer)
     settle(*(one.model for one in loaded))
     results = run(loaded, only, pictures=chosen)
-    provenance = comparison_provenance(loaded, command_line())
+    write_page(results, comparison_provenance(loaded, command_line()), out, json)
+    print_differences(results["differences"])  # type: ignore[arg-type]
+    typer.echo(f"Report: {out.resolve()}")
+
+
+def write_page(
+    results: Mapping[str, "Result"], provenance: "Provenance", out: Path, json: Path | None
+) -> None:
+    """Write the report and, where it is asked for, the results as JSON, each whole or not."""
+    from lrinterp.report import write_report
+    from lrinterp.result import document
+    from lrinterp.store import write_json
+
     write_report(results, provenance, out)
     if json:
         write_json(json, document(results, provenance))
-    print_differences(results["differences"])  # type: ignore[arg-type]
-    typer.echo(f"Report: {out.resolve()}")
 
 
 def print_differences(differences: "Differences") -> None:

@@ -206,10 +206,10 @@ def many_line(found: Differences, name: str) -> dict[str, str]:
 
 def tile_of(row: Row, first: str) -> Tile:
     """A row's difference as a large figure."""
-    label = f"{row['quantity'][:1].upper()}{row['quantity'][1:]}: {row['checkpoint']}"
+    label = f"{row['quantity'][:1].upper()}{row['quantity'][1:]}: {row['checkpoint']} minus {first}"
     how = "paired" if row["paired"] == "yes" else "not paired"
     words = f"{row['verdict']} ({chance_words(row)}, {how})"
-    return Tile(label=f"{label} minus {first}", scalar=difference_of(row), words=words)
+    return Tile(label=label, scalar=difference_of(row), words=words)
 
 
 def difference_of(row: Row) -> Metric:

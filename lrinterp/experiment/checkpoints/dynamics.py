@@ -141,10 +141,10 @@ class Dynamics(Result):
         """Resolution, choice of the head, meaning of the thresholds, intervals."""
         every = int(self.events["every"].max())
         return (
-            f"Checkpoints lie up to {every} steps apart; between them curves are taken as straight "
+            f"Snapshots lie up to {every} steps apart; between them curves are taken as straight "
             "lines. A lag much smaller than that is not resolved. A crossing counts where the next "
-            "checkpoint is still above; step 0 is the model rebuilt from its recipe.",
-            "The head followed is the headline head of each run's last checkpoint: it is chosen by "
+            "snapshot is still above; step 0 is the model rebuilt from its recipe.",
+            "The head followed is the headline head of each run's last snapshot: it is chosen by "
             "what it became. The largest slope of any head, beside it, is not chosen.",
             "Both times are half-way points, of order from chance to 1 and of |slope| from 0 to "
             "its last value. A slope that goes on growing when order is complete has its half-way "

@@ -55,16 +55,14 @@ class SideBySide(Result):
     def finding(self) -> str:
         """The summary, or its lowest and highest where it is long, and what was skipped."""
         spoken, how = list(self.metrics.items()), ""
-        if not spoken:
-            return " ".join(["No checkpoint has a number here.", *self.skipped])
         if len(spoken) > SPOKEN:
             how = f", lowest and highest of {len(spoken)}"
             low, *_, high = sorted(spoken, key=lambda item: float(item[1].value or 0))
             spoken = [low, high]
         parts = [f"{key.split(', ', 1)[1]} {one.phrase}{sample_words(one)}" for key, one in spoken]
-        what = spoken[0][0].split(", ", 1)[0]
+        what = next(iter(self.metrics), "").split(", ", 1)[0]
         text = f"{what[:1].upper()}{what[1:]}{how}: {'; '.join(parts)}."
-        return " ".join([text, *self.skipped])
+        return " ".join([text if parts else "No checkpoint has a number here.", *self.skipped])
 
     @property
     def caveats(self) -> tuple[str, ...]:

@@ -29,14 +29,14 @@ AXES = {
     ),
     "minus": (
         ".*_minus_.*",
-        "Order under one ablation minus order under another, on the same pictures",
-        "difference of order accuracies",
+        "Swap accuracy under one ablation minus that under another, on the same pictures",
+        "difference of swap accuracies",
         "0 is no difference",
     ),
     "order": (
         "order_.*|.*_order(_left|_right)?",
-        "Order accuracy",
-        "order accuracy",
+        "Swap accuracy",
+        "swap accuracy",
         "a guess of the order scores one over the number of orders, 0.5 for two objects",
     ),
     "captions": (
@@ -179,7 +179,7 @@ def with_chance(plot: Chart, chance: float | None) -> Chart:
 
 
 def accuracy_figures(found: "SideBySide") -> Iterator[Figure]:
-    """The sets of pictures, a figure a metric, and order by distance."""
+    """The sets of pictures, a figure a metric, and swap accuracy by distance."""
     rows = found.frames[found.frames["candidates"] != "closed"].dropna(subset=["value"])
     pictures = [SET_WORDS[name] for name in rows["set"]]
     rows = rows.assign(pictures=pictures).rename(columns={"value": "share of pictures right"})
@@ -206,12 +206,12 @@ def accuracy_figures(found: "SideBySide") -> Iterator[Figure]:
 
 
 def distance_figure(rows: pd.DataFrame, chance: float | None) -> Figure:
-    """Order by distance, a line a checkpoint."""
-    shown = rows.rename(columns={"value": "order accuracy", "distance": "distance (pixels)"})
-    plot = lines(shown, x="distance (pixels)", y="order accuracy", by="checkpoint")
+    """Swap accuracy by distance, a line a checkpoint."""
+    shown = rows.rename(columns={"value": "swap accuracy", "distance": "distance (pixels)"})
+    plot = lines(shown, x="distance (pixels)", y="swap accuracy", by="checkpoint")
     return Figure(
         key="distance",
-        title="Order on held-out pairs by the distance between the objects",
+        title="Swap accuracy on held-out pairs by the distance between the objects",
         how_to_read="Each line is one checkpoint; across: pixels between the two nearest objects, "
         "1 for neighbours; up: share of pictures whose true caption beats its swap, with a 95 % "
         "interval, 0.5 for a guess between two objects.",
@@ -243,15 +243,16 @@ def gradient_figures(found: "SideBySide") -> Iterator[Figure]:
 
 
 def ablation_figures(found: "SideBySide") -> Iterator[Figure]:
-    """Order when terms of the image tower are taken away, a panel a checkpoint."""
+    """Swap accuracy without terms of the image tower, a panel a checkpoint."""
     rows = found.frames[found.frames["model"] == "trained"]
     rows = order_rows(rows, found.frames["set"].iloc[0])
     shown = removals(rows[rows["encoder"] == "image"])
-    columns = ["ablation", "order accuracy", "low", "high", "checkpoint", "n"]
-    plot = bars(shown[columns], x="order accuracy", y="ablation", facet="checkpoint")
+    columns = ["ablation", "swap accuracy", "low", "high", "checkpoint", "n"]
+    drawn = shown.rename(columns={"order accuracy": "swap accuracy"})[columns]
+    plot = bars(drawn, x="swap accuracy", y="ablation", facet="checkpoint")
     yield Figure(
         key="order",
-        title="Order accuracy when terms of the pooled row are taken away",
+        title="Swap accuracy when terms of the pooled row are taken away",
         how_to_read="Each bar is the share of pictures whose true caption beats its swap under one "
         "ablation of the image tower, with its 95 % interval, a panel a checkpoint; an ablation of "
         "what order does not need leaves the bar as long as the intact one.",

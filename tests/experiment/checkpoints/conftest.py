@@ -47,15 +47,9 @@ def no_gradient() -> Run:
 
 
 @pytest.fixture(scope="session")
-def knows(left_right: Run) -> Analysed:
-    """The checkpoint that knows left from right, under all analyses."""
-    return analysed("left-right", left_right)
-
-
-@pytest.fixture(scope="session")
-def knows_not(no_gradient: Run) -> Analysed:
-    """The checkpoint that knows labels and no order."""
-    return analysed("no-gradient", no_gradient)
+def both(left_right: Run, no_gradient: Run) -> list[Analysed]:
+    """What knows left from right, and what knows labels and no order, under all analyses."""
+    return [analysed("left-right", left_right), analysed("no-gradient", no_gradient)]
 
 
 @pytest.fixture(scope="session")

@@ -28,18 +28,19 @@ NB = "\u00a0"
 
 
 @pytest.fixture(scope="module")
-def two(knows: Analysed, knows_not: Analysed) -> Differences:
-    return differences([knows, knows_not], list(ANALYSES))
+def two(both: list[Analysed]) -> Differences:
+    return differences(both, list(ANALYSES))
 
 
 @pytest.fixture(scope="module")
-def many(knows: Analysed, knows_not: Analysed) -> Differences:
-    return differences([knows, knows_not, *(replace(knows, name=n) for n in "abc")], list(ANALYSES))
+def many(both: list[Analysed]) -> Differences:
+    return differences([*both, *(replace(both[0], name=n) for n in "abc")], list(ANALYSES))
 
 
 def made_of(*rows: dict[str, Any]) -> Differences:
     others = dict.fromkeys(row["checkpoint"] for row in rows[1:])
-    return Differences(table=pd.DataFrame(rows), first="a", others=tuple(others), skipped=())
+    table = pd.DataFrame(rows).astype({"difference_n": "Int64", "difference_n_units": "Int64"})
+    return Differences(table=table, first="a", others=tuple(others), skipped=())
 
 
 @pytest.mark.parametrize(
@@ -91,18 +92,18 @@ def test_four_tiles_for_two_checkpoints_and_one_each_for_more(two: Differences, 
     assert many.tiles()[1].scalar.value == 0
 
 
-def test_the_summary_holds_every_number_and_difference(two: Differences, knows: Analysed):
+def test_the_summary_holds_every_number_and_difference(two: Differences, both: list[Analysed]):
     summary = two.metrics
     values = [summary[f"unseen pair order, {name}"].value for name in ("left-right", "no-gradient")]
     change = summary["unseen pair order, no-gradient minus left-right"]
     assert change.value == pytest.approx(float(values[1] or 0) - float(values[0] or 0))
     assert change.low is not None
-    headline = knows.number("positional_gradient", "headline_head")
+    headline = both[0].number("positional_gradient", "headline_head")
     assert summary["headline head, left-right"] == headline
 
 
 def test_the_open_table_has_a_row_a_quantity_and_two_checkpoints_a_column_each(
-    two: Differences, knows: Analysed, knows_not: Analysed
+    two: Differences, both: list[Analysed]
 ):
     shown = two.overview()
     assert list(shown)[2:] == [
@@ -112,15 +113,15 @@ def test_the_open_table_has_a_row_a_quantity_and_two_checkpoints_a_column_each(
     of_accuracy = two.table[two.table["analysis"] == "accuracy"]["key"].nunique()
     assert (shown["Analysis"] == "accuracy").sum() == of_accuracy
     rows = shown.set_index("Quantity").T
-    heads = [m.number("positional_gradient", "headline_head").value for m in (knows, knows_not)]
+    heads = [m.number("positional_gradient", "headline_head").value for m in both]
     assert rows["headline head"].tolist()[1:] == [*heads, "–", "–"]
     assert rows["unseen pair order"]["Told apart"].startswith("differs")
 
 
 def test_more_checkpoints_share_columns_and_many_have_a_row(
-    knows: Analysed, knows_not: Analysed, many: Differences
+    both: list[Analysed], many: Differences
 ):
-    three = differences([knows, knows_not, replace(knows, name="a")], ["accuracy"]).overview()
+    three = differences([*both, replace(both[0], name="a")], ["accuracy"]).overview()
     minus = ["no-gradient minus left-right", "a minus left-right"]
     assert list(three) == ["Analysis", "Quantity", "left-right", *minus]
     assert "] differs (q" in three[minus[0]][0]
@@ -137,12 +138,12 @@ def test_the_figure_draws_every_test(two: Differences, many: Differences):
 
 
 def test_what_is_not_paired_does_not_apply_or_has_no_test_is_said(
-    two: Differences, knows: Analysed, knows_not: Analysed
+    two: Differences, both: list[Analysed]
 ):
     text = " ".join(two.caveats)
     assert "no-gradient: activation_patching does not apply: " in text
     assert "Not paired: " in text
-    found = differences([knows, knows_not], ["mechanism"])
+    found = differences(both, ["mechanism"])
     assert found.finding.endswith("no primary quantity has an interval to test.")
     assert (found.tiles(), found.figures()) == ((), ())
 

@@ -20,9 +20,9 @@ def section(analysis: str, *analysed: Analysed) -> SideBySide:
 
 @pytest.mark.parametrize("name", [name for name in ANALYSES if name != "over_picture"])
 def test_saved_and_loaded_it_says_and_draws_the_same_in_one_sentence_each(
-    name: str, knows: Analysed, knows_not: Analysed, tmp_path: Path
+    name: str, both: list[Analysed], tmp_path: Path
 ):
-    found = section(name, knows, knows_not)
+    found = section(name, *both)
     save(found, tmp_path)
     again = load(SideBySide, tmp_path)
     assert (again.name, again.question) == (name, ANALYSES[name].result.question)
@@ -38,52 +38,50 @@ def test_saved_and_loaded_it_says_and_draws_the_same_in_one_sentence_each(
         assert figure.draw().to_json() == other.draw().to_json()
 
 
-def test_the_tables_stand_one_below_the_other(knows: Analysed, knows_not: Analysed):
-    found = section("term_ablation", knows, knows_not).frame()
+def test_the_tables_stand_one_below_the_other(both: list[Analysed]):
+    found = section("term_ablation", *both).frame()
     assert found.columns[0] == "checkpoint"
-    frames = [one.results["term_ablation"].frame() for one in (knows, knows_not)]
+    frames = [one.results["term_ablation"].frame() for one in both]
     assert found["checkpoint"].tolist() == [
         *["left-right"] * len(frames[0]), *["no-gradient"] * len(frames[1]),
     ]  # fmt: skip
     assert found["value"].tolist()[-3:] == frames[1]["value"].tolist()[-3:]
 
 
-def test_the_open_table_has_every_number(knows: Analysed, knows_not: Analysed):
-    shown = section("positional_gradient", knows, knows_not).overview().set_index("Quantity")
+def test_the_open_table_has_every_number(both: list[Analysed]):
+    shown = section("positional_gradient", *both).overview().set_index("Quantity")
     assert list(shown) == ["left-right", "no-gradient"]
-    assert len(shown) == len(knows.results["positional_gradient"].metrics)
-    headline = knows.number("positional_gradient", "headline_head").value
+    assert len(shown) == len(both[0].results["positional_gradient"].metrics)
+    headline = both[0].number("positional_gradient", "headline_head").value
     assert shown.loc["headline head", "left-right"] == headline
     assert "right object attention gain" in shown.index
 
 
-def test_many_checkpoints_have_a_row_each_and_the_finding_their_ends(
-    knows: Analysed, knows_not: Analysed
-):
-    seeds = [replace(knows, name=f"seed {k}") for k in range(6)]
-    found = section("accuracy", *seeds, knows_not)
+def test_many_checkpoints_have_a_row_each_and_the_finding_their_ends(both: list[Analysed]):
+    seeds = [replace(both[0], name=f"seed {k}") for k in range(6)]
+    found = section("accuracy", *seeds, both[1])
     shown = found.overview()
     assert shown["Checkpoint"].tolist() == [*(one.name for one in seeds), "no-gradient"]
     assert "unseen pair order" in shown
-    lowest = knows_not.number("accuracy", "unseen_pair_order").phrase
+    lowest = both[1].number("accuracy", "unseen_pair_order").phrase
     assert f"lowest and highest of 7: no-gradient {lowest}" in found.finding
 
 
-def test_a_checkpoint_to_which_it_does_not_apply_is_named(knows: Analysed, knows_not: Analysed):
-    found = section("activation_patching", knows, knows_not)
+def test_a_checkpoint_to_which_it_does_not_apply_is_named(both: list[Analysed]):
+    found = section("activation_patching", *both)
     assert found.scalars["checkpoint"].unique().tolist() == ["left-right"]
     assert "no-gradient: activation_patching does not apply: " in found.finding
-    skipped = knows_not.results["activation_patching"]
+    skipped = both[1].results["activation_patching"]
     none = together("activation_patching", {"a": skipped, "b": skipped})
     assert isinstance(none, Skipped)
     assert "a: " in none.reason
     assert "b: " in none.reason
 
 
-def test_caveats_are_those_of_all(knows: Analysed, knows_not: Analysed):
-    found = section("accuracy", knows, knows_not)
+def test_caveats_are_those_of_all(both: list[Analysed]):
+    found = section("accuracy", *both)
     assert found.caveats == found.shared != ()
-    assert set(found.shared) <= set(knows.results["accuracy"].caveats)
-    heads = section("positional_gradient", knows, knows_not)
+    assert set(found.shared) <= set(both[0].results["accuracy"].caveats)
+    heads = section("positional_gradient", *both)
     assert heads.caveats[1:] == heads.shared
     assert "Heads have no identity across checkpoints" in heads.caveats[0]

@@ -25,16 +25,16 @@ def test_a_number_has_its_unit_and_errors_are_not_drawn(key: str, axis: str | No
 
 
 @pytest.mark.parametrize("name", ANALYSES)
-def test_every_number_with_an_interval_has_an_axis(name: str, knows: Analysed, knows_not: Analysed):
-    for one in (knows, knows_not):
+def test_every_number_with_an_interval_has_an_axis(name: str, both: list[Analysed]):
+    for one in both:
         for key, metric in one.results[name].metrics.items():
             assert metric.low is None or axis_of(key), key
 
 
 @pytest.fixture(scope="module")
-def figures(knows: Analysed, knows_not: Analysed) -> dict[str, Figure]:
+def figures(both: list[Analysed]) -> dict[str, Figure]:
     names = ("accuracy", "attention_terms", "positional_gradient", "term_ablation")
-    of = {n: {one.name: one.results[n] for one in (knows, knows_not)} for n in names}
+    of = {n: {one.name: one.results[n] for one in both} for n in names}
     return {f"{n}/{figure.key}": figure for n in names for figure in together(n, of[n]).figures()}
 
 
@@ -51,7 +51,7 @@ def test_shares_of_pictures_have_one_axis(figures: dict[str, Figure]):
 
 
 def test_rows_of_all_heads_have_one_scale_and_an_accented_headline(
-    figures: dict[str, Figure], knows: Analysed
+    figures: dict[str, Figure], both: list[Analysed]
 ):
     figure = figures["positional_gradient/rows"]
     assert len(axes(figure, "y")) == 1
@@ -59,7 +59,7 @@ def test_rows_of_all_heads_have_one_scale_and_an_accented_headline(
     assert rows.groupby("checkpoint")["head"].nunique().eq(4).all()
     assert rows[rows["headline"]].groupby("checkpoint")["head"].nunique().eq(1).all()
     titles = [note.text for note in figure.draw().layout.annotations]
-    headline = knows.number("positional_gradient", "headline_head").value
+    headline = both[0].number("positional_gradient", "headline_head").value
     assert f"left-right: headline {headline}" in titles
     assert titles.count("headline") == 2
 

@@ -58,33 +58,25 @@ def test_snapshots_begin_before_the_first_step(tiny_run: Path):
 
 
 def test_what_cannot_be_followed_is_refused(tiny_run: Path, tmp_path: Path):
-    with pytest.raises(InputError, match="no such folder"):
-        kept_steps(tmp_path / "none")
     copy = changed(tiny_run, tmp_path / "copy", recipe=None)
     with pytest.raises(InputError, match="has no recipe"):
         kept_steps(copy)
-    shutil.rmtree(changed(tiny_run, tmp_path / "bare") / "steps")
-    with pytest.raises(InputError, match="train with --keep-every N"):
-        kept_steps(tmp_path / "bare")
     split = {**load_checkpoint(tiny_run).metadata.split, "n_val": 1}  # type: ignore[dict-item]
     copy = changed(tiny_run, tmp_path / "few", split=split)
     with pytest.raises(InputError, match="order cannot be followed"):
         measure_run({"run": copy})
-    for name, words in {
-        "order": r"expected analysis\.key",
-        "accuracy.order": "accuracy has no 'order'; expected one of unseen_pair",
-        "order_bias.bias_head": "is a name, L0H",
-    }.items():
-        with pytest.raises(InputError, match=words):
-            measure_run({"run": tiny_run, "scalars": [name]})
+    with pytest.raises(InputError, match="is a name, L0H"):
+        measure_run({"run": tiny_run, "scalars": ["order_bias.bias_head"]})
 
 
 @pytest.mark.parametrize("head", [0, 2])
-def test_order_and_slopes_are_those_of_the_analyses(left_right: Run, knows: Analysed, head: int):
+def test_order_and_slopes_are_those_of_the_analyses(
+    left_right: Run, both: list[Analysed], head: int
+):
     found = order_and_slopes(left_right, (0, head))
-    gradient: Any = knows.results["positional_gradient"]
+    gradient: Any = both[0].results["positional_gradient"]
     fits = [gradient.fit_of(k) for k in range(4)]
-    assert found["unseen_pair_order"] == knows.number("accuracy", "unseen_pair_order").value
+    assert found["unseen_pair_order"] == both[0].number("accuracy", "unseen_pair_order").value
     assert found["slope"] == pytest.approx(fits[head]["slope"])
     assert found["span"] == pytest.approx(fits[head]["span"])
     assert found["largest_slope"] == pytest.approx(max(abs(fit["slope"]) for fit in fits))
