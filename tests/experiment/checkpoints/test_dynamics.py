@@ -95,11 +95,9 @@ def test_saved_and_loaded_it_says_and_draws_the_same(planted: Dynamics, tmp_path
 
 def test_runs_of_one_name_are_told_apart(tiny_run: Path, other_run: Path):
     found = dynamics([tiny_run, other_run], progress=False)
-    names = found.events["run"].tolist()
-    assert len(set(names)) == 2
-    assert all(name.endswith("/tiny") for name in names)
-    assert found.events["seed"].tolist() == [0, 1]
-    assert found.table.groupby("run").size().tolist() == [4, 4]
+    names = [f"{run.parent.name}/tiny" for run in (tiny_run, other_run)]
+    assert found.events[["run", "seed"]].to_numpy().tolist() == [[names[0], 0], [names[1], 1]]
+    assert found.table["run"].value_counts().tolist() == [4, 4]
 
 
 def test_named_runs_and_further_scalars(tiny_run: Path):

@@ -10,13 +10,12 @@ import pandas as pd
 import pytest
 import torch
 
-from lrinterp import Run, analyze, load_checkpoint, record
+from lrinterp import Run, load_checkpoint
 from lrinterp.experiment.checkpoints.compare import Analysed
 from lrinterp.experiment.checkpoints.trajectory import (
     FOLLOWED,
     aligned,
     crossing,
-    headline_of,
     kept_steps,
     measure_run,
     onset_of,
@@ -25,7 +24,6 @@ from lrinterp.experiment.checkpoints.trajectory import (
 )
 from lrinterp.store import InputError
 from lrinterp.training.loss import contrastive_loss
-from lrinterp.wording import head_name
 
 
 def changed(run: Path, copy: Path, **fields: Any) -> Path:
@@ -69,25 +67,19 @@ def test_what_cannot_be_followed_is_refused(tiny_run: Path, tmp_path: Path):
         measure_run({"run": tiny_run, "scalars": ["order_bias.bias_head"]})
 
 
-@pytest.mark.parametrize("head", [0, 2])
-def test_order_and_slopes_are_those_of_the_analyses(
-    left_right: Run, both: list[Analysed], head: int
+def test_slopes_are_those_of_any_head_and_without_a_head_there_is_order_alone(
+    left_right: Run, both: list[Analysed]
 ):
-    found = order_and_slopes(left_right, (0, head))
     gradient: Any = both[0].results["positional_gradient"]
-    fits = [gradient.fit_of(k) for k in range(4)]
-    assert found["unseen_pair_order"] == both[0].number("accuracy", "unseen_pair_order").value
-    assert found["slope"] == pytest.approx(fits[head]["slope"])
-    assert found["span"] == pytest.approx(fits[head]["span"])
-    assert found["largest_slope"] == pytest.approx(max(abs(fit["slope"]) for fit in fits))
-    headline = headline_of(left_right)
-    assert headline is not None
-    assert head_name(*headline) == gradient.headline_name
-    alone = order_and_slopes(left_right, None)
-    assert list(alone.values()) == [found["unseen_pair_order"], None, None, None]
+    order = both[0].number("accuracy", "unseen_pair_order").value
+    for head in range(4):
+        found, fit = order_and_slopes(left_right, (0, head)), gradient.fit_of(head)
+        assert found["unseen_pair_order"] == order
+        assert [found["slope"], found["span"]] == pytest.approx([fit["slope"], fit["span"]])
+    assert list(order_and_slopes(left_right, None).values()) == [order, None, None, None]
 
 
-def test_a_run_is_rows_of_plain_data(tiny_run: Path):
+def test_a_run_is_rows_of_plain_data_and_the_loss_that_of_one_batch(tiny_run: Path):
     rows = measure_run({"run": str(tiny_run)})
     assert rows == json.loads(json.dumps(rows))
     assert [row["step"] for row in rows] == [0, 5, 10, 12]
@@ -95,40 +87,27 @@ def test_a_run_is_rows_of_plain_data(tiny_run: Path):
     about = {(row["run"], row["seed"], row["chance"]) for row in rows}
     assert about == {("tiny", 0, 0.5)}
     assert len({row["head"] for row in rows}) == 1
-
-
-def test_the_loss_is_that_of_one_batch(tiny_run: Path):
     checkpoint = load_checkpoint(tiny_run)
     pictures, captions = checkpoint.scenes().batch(torch.Generator().manual_seed(0))
     model = checkpoint.model
     with torch.no_grad():
         embedded = model.embed("image", pictures), model.embed("text", captions)
         loss = contrastive_loss(*embedded, model.log_scale)
-    row = measure_run({"run": tiny_run, "name": "mine"})[-1]
-    assert row["loss"] == pytest.approx(float(loss))
-    assert row["run"] == "mine"
+    assert rows[-1]["loss"] == pytest.approx(float(loss))
 
 
-def test_scalars_and_measures_come_beside(tiny_run: Path):
+def test_a_measure_comes_beside_and_threads_are_put_back(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+):
     def total(recording: Run) -> dict[str, float | None]:
         return {"captions": float(len(recording.examples.caption_text))}
 
-    names = ["accuracy.mixed_pair_order", "attention_terms.image_key_position_share"]
-    last = measure_run({"run": tiny_run, "scalars": names}, total)[-1]
-    checkpoint = load_checkpoint(tiny_run)
-    whole = record(checkpoint.model, checkpoint.scenes().examples(), progress=False)
-    results = analyze(whole, ["accuracy", "attention_terms"], progress=False)
-    for name in names:
-        analysis, key = name.split(".")
-        assert last[name] == pytest.approx(results[analysis].metrics[key].value)
-    assert last["captions"] == len(whole.examples.caption_text)
-
-
-def test_the_number_of_threads_is_put_back(tiny_run: Path, monkeypatch: pytest.MonkeyPatch):
     used: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", used.append)
-    measure_run({"run": tiny_run, "threads": 2})
+    last = measure_run({"run": tiny_run, "name": "mine", "threads": 2}, total)[-1]
     assert used == [2, torch.get_num_threads()]
+    captions = load_checkpoint(tiny_run).scenes().examples().caption_text
+    assert (last["run"], last["captions"]) == ("mine", len(captions))
 
 
 STEPS = [0, 100, 200, 300]
