@@ -8,7 +8,7 @@ from typing import Any, final
 import pandas as pd
 
 from lrinterp.experiment.checkpoints import quantity_words
-from lrinterp.experiment.checkpoints.side_figures import beside, side_figures
+from lrinterp.experiment.checkpoints.side_figures import side_figures, stacked
 from lrinterp.result import Figure, Metric, Result, Skipped, records
 from lrinterp.wording import counted
 
@@ -30,18 +30,28 @@ class SideBySide(Result):
 
     name: str  # type: ignore[misc]
     question: str  # type: ignore[misc]
-    scalars: pd.DataFrame
-    """One row a checkpoint and key of the summary: value, or `name`, interval and counts."""
-    frames: pd.DataFrame
-    """The tables of the analysis, one below the other, with a column `checkpoint`."""
-    beside: pd.DataFrame
-    """What figures need beside them: positional rows, or order by distance."""
-    chance: float | None
-    """Swap accuracy of a guess, where it is the same for all."""
-    shared: tuple[str, ...]
-    """Caveats that the analysis has for every checkpoint."""
+    results: Mapping[str, Result]
+    """By checkpoint, of those that the analysis applies to."""
     skipped: tuple[str, ...]
     """Checkpoints that the analysis does not apply to, each with its reason."""
+
+    @cached_property
+    def scalars(self) -> pd.DataFrame:
+        """One row a checkpoint and key of the summary: value, or `name`, interval and counts."""
+        rows = [
+            {"checkpoint": checkpoint, "key": key, **as_row(metric)}
+            for checkpoint, result in self.results.items()
+            for key, metric in result.metrics.items()
+        ]
+        kinds = dict.fromkeys(("value", "low", "high"), "float64")
+        kinds |= dict.fromkeys(("n", "n_units"), "Int64")
+        return pd.DataFrame(rows, columns=["checkpoint", "key", "name", *kinds]).astype(kinds)
+
+    @property
+    def chance(self) -> float | None:
+        """Swap accuracy of a guess, where it is the same for all."""
+        chances = {getattr(result, "chance", None) for result in self.results.values()}
+        return chances.pop() if len(chances) == 1 else None
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
@@ -67,26 +77,24 @@ class SideBySide(Result):
     @property
     def caveats(self) -> tuple[str, ...]:
         """What cannot be compared, and what the analysis itself says of all its checkpoints."""
-        return (*([HEADS] if "head" in self.frames else []), *self.shared)
+        first, *others = (result.caveats for result in self.results.values())
+        shared = (text for text in first if all(text in other for other in others))
+        return (*([HEADS] if "head" in self.frame() else []), *shared)
 
     def frame(self) -> pd.DataFrame:
-        """The tables of all checkpoints."""
-        return self.frames
+        """The tables of the analysis, one below the other, with a column `checkpoint`."""
+        return stacked({name: result.frame() for name, result in self.results.items()})
 
     def overview(self) -> pd.DataFrame:
         """Every number of the summary: a column a checkpoint, or a row where they are many."""
-        rows = records(self.scalars)
-        table = self.scalars.assign(
-            cell=[r["name"] or Metric.of(r).phrase.replace(" ", "\u00a0") for r in rows],
-            Quantity=[quantity_words(row["key"]) for row in rows],
-            Checkpoint=self.scalars["checkpoint"],
-        )
-        down, across = "Quantity", "Checkpoint"
-        if table["checkpoint"].nunique() > COLUMNS:
-            down, across = across, down
-        wide = table.pivot(index=down, columns=across, values="cell").fillna("–")
-        wide = wide.reindex(index=table[down].unique(), columns=table[across].unique())
-        return wide.rename_axis(down).reset_index().rename_axis(None, axis=1)
+        cells = {
+            name: {quantity_words(k): m.phrase.replace(" ", "\u00a0") for k, m in r.metrics.items()}
+            for name, r in self.results.items()
+        }
+        wide = pd.DataFrame(cells).fillna("–").rename_axis("Quantity")
+        if len(cells) > COLUMNS:
+            wide = wide.T.rename_axis("Checkpoint")
+        return wide.reset_index().rename_axis(None, axis=1)
 
     def figures(self) -> tuple[Figure, ...]:
         """The figures that are special to the analysis, and its numbers on common axes."""
@@ -108,18 +116,7 @@ def together(analysis: str, results: Mapping[str, Result]) -> SideBySide | Skipp
     skipped = [line for name, result in results.items() if (line := not_applied(name, result))]
     if not there:
         return Skipped(skipped=analysis, asked=question, reason=" ".join(skipped))
-    first, *others = there.values()
-    chances = {getattr(result, "chance", None) for result in there.values()}
-    return SideBySide(
-        name=analysis,
-        question=question,
-        scalars=scalar_table(there),
-        frames=stacked({name: result.frame() for name, result in there.items()}),
-        beside=stacked({name: beside(result) for name, result in there.items()}),
-        chance=chances.pop() if len(chances) == 1 else None,
-        shared=tuple(c for c in first.caveats if all(c in one.caveats for one in others)),
-        skipped=tuple(skipped),
-    )
+    return SideBySide(name=analysis, question=question, results=there, skipped=tuple(skipped))
 
 
 def not_applied(checkpoint: str, result: Result) -> str:
@@ -128,25 +125,7 @@ def not_applied(checkpoint: str, result: Result) -> str:
     return f"{checkpoint}: {result.name} does not apply: {reason}." if reason else ""
 
 
-def scalar_table(results: Mapping[str, Result]) -> pd.DataFrame:
-    """Every number of some summaries, one row each; a name has its own column."""
-    rows = [
-        {"checkpoint": checkpoint, "key": key, **as_row(metric)}
-        for checkpoint, result in results.items()
-        for key, metric in result.metrics.items()
-    ]
-    kinds = dict.fromkeys(("value", "low", "high"), "float64")
-    kinds |= dict.fromkeys(("n", "n_units"), "Int64")
-    return pd.DataFrame(rows, columns=["checkpoint", "key", "name", *kinds]).astype(kinds)
-
-
 def as_row(metric: Metric) -> dict[str, Any]:
     """The columns of a number; one that is a name, such as that of a head, stands under `name`."""
     named = {"value": None, "name": metric.value} if isinstance(metric.value, str) else {"name": ""}
     return metric.plain() | named
-
-
-def stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Tables one below the other, with the name of each in the first column."""
-    whole = pd.concat(tables, names=["checkpoint"])
-    return whole.reset_index("checkpoint").reset_index(drop=True)

@@ -1,24 +1,23 @@
 """Several checkpoints on common axes: the numbers of a summary, and figures of some analyses."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from lrinterp.analysis.ablation.figures import order_rows, removals
-from lrinterp.analysis.accuracy import METRIC_WORDS, SET_WORDS, Accuracy
-from lrinterp.analysis.gradient.positional_gradient import PositionalGradient
+from lrinterp.analysis.accuracy import METRIC_WORDS, SET_WORDS
 from lrinterp.charts import Chart, bars, heatmap, lines, reference
 from lrinterp.decomposition import TERMS
 from lrinterp.experiment.checkpoints import quantity_words
-from lrinterp.result import Figure, Result
+from lrinterp.result import Figure
 
 if TYPE_CHECKING:
     from lrinterp.experiment.checkpoints.side_by_side import SideBySide
 
-__all__ = ["AXES", "axis_of", "beside", "side_figures"]
+__all__ = ["AXES", "axis_of", "side_figures", "stacked"]
 
 AXES = {
     "geometry": (
@@ -126,14 +125,10 @@ def axis_of(key: str) -> str | None:
     return next((axis for axis, (keys, *_) in AXES.items() if re.fullmatch(keys, key)), None)
 
 
-def beside(result: Result) -> pd.DataFrame:
-    """What the figures of an analysis need that is not in its `frame()`."""
-    if isinstance(result, Accuracy):
-        return result.distances
-    if not isinstance(result, PositionalGradient):
-        return pd.DataFrame()
-    rows = result.headline_rows.reset_index(drop=True)
-    return rows.assign(headline=rows["head"] == result.headline_name)
+def stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables one below the other, with the name of each in the first column."""
+    whole = pd.concat(tables, names=["checkpoint"])
+    return whole.reset_index("checkpoint").reset_index(drop=True)
 
 
 def side_figures(found: "SideBySide") -> Iterator[Figure]:
@@ -180,7 +175,9 @@ def with_chance(plot: Chart, chance: float | None) -> Chart:
 
 def accuracy_figures(found: "SideBySide") -> Iterator[Figure]:
     """The sets of pictures, a figure a metric, and swap accuracy by distance."""
-    rows = found.frames[found.frames["candidates"] != "closed"].dropna(subset=["value"])
+    results: Mapping[str, Any] = found.results
+    frame = found.frame()
+    rows = frame[frame["candidates"] != "closed"].dropna(subset=["value"])
     pictures = [SET_WORDS[name] for name in rows["set"]]
     rows = rows.assign(pictures=pictures).rename(columns={"value": "share of pictures right"})
     columns = ["checkpoint", "share of pictures right", "low", "high", "pictures", "n"]
@@ -201,8 +198,9 @@ def accuracy_figures(found: "SideBySide") -> Iterator[Figure]:
             plot=shares(plot, found.chance if of_order else None),
             table=part,
         )
-    if len(found.beside):
-        yield distance_figure(found.beside, found.chance)
+    distances = stacked({name: result.distances for name, result in results.items()})
+    if len(distances):
+        yield distance_figure(distances, found.chance)
 
 
 def distance_figure(rows: pd.DataFrame, chance: float | None) -> Figure:
@@ -222,11 +220,12 @@ def distance_figure(rows: pd.DataFrame, chance: float | None) -> Figure:
 
 def gradient_figures(found: "SideBySide") -> Iterator[Figure]:
     """The key-position row of every head, a panel a checkpoint."""
-    rows = found.beside
-    heads = rows[rows["headline"]].groupby("checkpoint", sort=False)["head"].first()
-    named = zip(rows["checkpoint"], rows["checkpoint"].map(heads), strict=True)
+    results: Mapping[str, Any] = found.results
+    rows = stacked({name: result.headline_rows for name, result in results.items()})
+    headlines = rows["checkpoint"].map({n: result.headline_name for n, result in results.items()})
+    rows = rows.assign(headline=rows["head"] == headlines)
     shown = rows.assign(
-        panel=[f"{checkpoint}: headline {head}" for checkpoint, head in named],
+        panel=rows["checkpoint"] + ": headline " + headlines,
         line=rows["head"].where(~rows["headline"], HEADLINE),
     ).rename(columns={"value": "score (logits)"})[["pixel", "score (logits)", "line", "panel"]]
     yield Figure(
@@ -244,8 +243,8 @@ def gradient_figures(found: "SideBySide") -> Iterator[Figure]:
 
 def ablation_figures(found: "SideBySide") -> Iterator[Figure]:
     """Swap accuracy without terms of the image tower, a panel a checkpoint."""
-    rows = found.frames[found.frames["model"] == "trained"]
-    rows = order_rows(rows, found.frames["set"].iloc[0])
+    frame = found.frame()
+    rows = order_rows(frame[frame["model"] == "trained"], frame["set"].iloc[0])
     shown = removals(rows[rows["encoder"] == "image"])
     columns = ["ablation", "swap accuracy", "low", "high", "checkpoint", "n"]
     drawn = shown.rename(columns={"order accuracy": "swap accuracy"})[columns]
@@ -263,7 +262,7 @@ def ablation_figures(found: "SideBySide") -> Iterator[Figure]:
 
 def terms_figures(found: "SideBySide") -> Iterator[Figure]:
     """Shares of the attention scores by term, a row a tower and checkpoint."""
-    rows = found.frames.sort_values("encoder", kind="stable")
+    rows = found.frame().sort_values("encoder", kind="stable")
     rows = rows[rows["head"].isna() & rows["term"].isin(TERMS) & (rows["gauge"] == "canonical")]
     towers = rows["encoder"] + " tower: " + rows["checkpoint"]
     shown = rows.assign(tower=towers).rename(columns={"share": "share of variance"})

@@ -1,7 +1,6 @@
 """The first section: its words, tiles and tables, saved and loaded, for two checkpoints or more."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,6 @@ from lrinterp.analysis import ANALYSES
 from lrinterp.experiment.checkpoints.compare import Analysed, differences
 from lrinterp.experiment.checkpoints.differences import Differences, changed, said, told
 from lrinterp.result import records
-from lrinterp.store import load, save
 
 FIRST: dict[str, Any] = {
     "analysis": "accuracy", "key": "unseen_pair_order", "quantity": "unseen pair order",
@@ -141,13 +139,3 @@ def test_what_is_not_paired_does_not_apply_or_has_no_test_is_said(
     found = differences(both, ["mechanism"])
     assert found.finding.endswith("no primary quantity has an interval to test.")
     assert (found.tiles(), found.figures()) == ((), ())
-
-
-def test_saved_and_loaded_it_says_and_draws_the_same(two: Differences, tmp_path: Path):
-    save(two, tmp_path)
-    again = load(Differences, tmp_path)
-    assert again.finding == two.finding
-    assert again.metrics == two.metrics
-    assert again.overview().equals(two.overview())
-    assert len(two.figures()[0].table) == two.table["p"].notna().sum()
-    assert again.figures()[0].draw().to_json() == two.figures()[0].draw().to_json()

@@ -11,7 +11,7 @@ from lrinterp.experiment import Dynamics, dynamics, dynamics_of, measure_run
 from lrinterp.experiment.checkpoints.dynamics import curves
 from lrinterp.result import records
 from lrinterp.stats import seed_interval
-from lrinterp.store import InputError, load, save
+from lrinterp.store import InputError
 
 TIMES = {"a": (480, 365), "b": (300, 220), "c": (620, 515)}
 
@@ -81,16 +81,6 @@ def test_every_scalar_is_drawn_against_step_and_onset(planted: Dynamics):
     assert near["order accuracy"].between(0.68, 0.82).all()
     assert len(near) == 3
     assert planted.figures()[-1].key == "lags"
-
-
-def test_saved_and_loaded_it_says_and_draws_the_same(planted: Dynamics, tmp_path: Path):
-    save(planted, tmp_path)
-    again = load(Dynamics, tmp_path)
-    assert again.finding == planted.finding
-    assert again.metrics == planted.metrics
-    pd.testing.assert_frame_equal(again.frame(), planted.frame())
-    drawn = [figure.draw().to_json() for figure in planted.figures()]
-    assert drawn == [figure.draw().to_json() for figure in again.figures()]
 
 
 def test_runs_of_one_name_are_told_apart(tiny_run: Path, other_run: Path):

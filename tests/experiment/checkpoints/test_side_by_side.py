@@ -1,7 +1,6 @@
 """One section an analysis: for every analysis, saved and loaded, and with checkpoints missing."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -9,7 +8,6 @@ from lrinterp.analysis import ANALYSES
 from lrinterp.experiment.checkpoints.compare import Analysed
 from lrinterp.experiment.checkpoints.side_by_side import SideBySide, together
 from lrinterp.result import Skipped
-from lrinterp.store import load, save
 
 
 def section(analysis: str, *analysed: Analysed) -> SideBySide:
@@ -19,23 +17,16 @@ def section(analysis: str, *analysed: Analysed) -> SideBySide:
 
 
 @pytest.mark.parametrize("name", [name for name in ANALYSES if name != "over_picture"])
-def test_saved_and_loaded_it_says_and_draws_the_same_in_one_sentence_each(
-    name: str, both: list[Analysed], tmp_path: Path
-):
+def test_every_figure_has_its_own_key_one_sentence_and_numbers(name: str, both: list[Analysed]):
     found = section(name, *both)
-    save(found, tmp_path)
-    again = load(SideBySide, tmp_path)
-    assert (again.name, again.question) == (name, ANALYSES[name].result.question)
-    assert again.finding == found.finding
-    assert again.caveats == found.caveats
-    assert again.overview().equals(found.overview())
+    assert (found.name, found.question) == (name, ANALYSES[name].result.question)
     figures = found.figures()
     assert len({figure.key for figure in figures}) == len(figures)
-    for figure, other in zip(figures, again.figures(), strict=True):
+    for figure in figures:
         assert figure.how_to_read.endswith(".")
         assert ". " not in figure.how_to_read
         assert len(figure.table)
-        assert figure.draw().to_json() == other.draw().to_json()
+        assert figure.draw().data
 
 
 def test_the_tables_stand_one_below_the_other(both: list[Analysed]):
@@ -80,8 +71,7 @@ def test_a_checkpoint_to_which_it_does_not_apply_is_named(both: list[Analysed]):
 
 def test_caveats_are_those_of_all(both: list[Analysed]):
     found = section("accuracy", *both)
-    assert found.caveats == found.shared != ()
-    assert set(found.shared) <= set(both[0].results["accuracy"].caveats)
+    assert found.caveats
+    assert set(found.caveats) <= set(both[0].results["accuracy"].caveats)
     heads = section("positional_gradient", *both)
-    assert heads.caveats[1:] == heads.shared
     assert "Heads have no identity across checkpoints" in heads.caveats[0]
