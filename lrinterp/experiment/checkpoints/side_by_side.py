@@ -88,8 +88,8 @@ class SideBySide(Result):
     def overview(self) -> pd.DataFrame:
         """Every number of the summary: a column a checkpoint, or a row where they are many."""
         cells = {
-            name: {quantity_words(k): m.phrase.replace(" ", "\u00a0") for k, m in r.metrics.items()}
-            for name, r in self.results.items()
+            name: {quantity_words(key): cell(metric) for key, metric in result.metrics.items()}
+            for name, result in self.results.items()
         }
         wide = pd.DataFrame(cells).fillna("–").rename_axis("Quantity")
         if len(cells) > COLUMNS:
@@ -99,6 +99,11 @@ class SideBySide(Result):
     def figures(self) -> tuple[Figure, ...]:
         """The figures that are special to the analysis, and its numbers on common axes."""
         return tuple(side_figures(self))
+
+
+def cell(metric: Metric) -> str:
+    """A number with its interval on one line of the open table, or a name."""
+    return f"{metric}\u00a0{metric.interval}".replace(", ", ",\u00a0").strip()
 
 
 def sample_words(found: Metric) -> str:
