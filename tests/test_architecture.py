@@ -34,7 +34,7 @@ LAYERS = (
     {"bounds", "checkpoint", "decomposition", "report", "scoring"},
     {"benchmark", "run", "training"},
     {"analysis"},
-    {"comparison", "experiment"},
+    {"experiment"},
     {"reproduction"},
     {"cli"},
 )

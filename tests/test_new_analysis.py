@@ -15,10 +15,16 @@ import pytest
 from lrinterp import Run, load_checkpoint, record
 from lrinterp.analysis import ANALYSES, Analysis, analyze, check_numbers
 from lrinterp.charts import bars
-from lrinterp.comparison import compare_recordings
-from lrinterp.comparison.differences import Differences
-from lrinterp.comparison.following import followed
-from lrinterp.experiment import Study, SweepPlan, load_sweep, study_results, sweep
+from lrinterp.experiment import (
+    Differences,
+    Study,
+    SweepPlan,
+    compare_recordings,
+    load_sweep,
+    study_results,
+    sweep,
+)
+from lrinterp.experiment.checkpoints.trajectory import followed
 from lrinterp.metric import load_samples
 from lrinterp.report import page
 from lrinterp.reproduction.claim_statistics import Claim, ClaimPart, found_of

@@ -8,8 +8,7 @@ import pytest
 import lrinterp as lr
 from lrinterp.analysis import analyze
 from lrinterp.checkpoint import load_checkpoint
-from lrinterp.comparison import compare, measure_run
-from lrinterp.experiment import stack
+from lrinterp.experiment import compare, measure_run, stack
 from lrinterp.experiment.numbers import NUMBERS
 from lrinterp.reproduction.measured_models import measure
 from lrinterp.reproduction.running import asked

@@ -18,8 +18,7 @@ from scipy.stats import spearmanr
 from lrinterp.analysis import numbers
 from lrinterp.analysis.positional_gradient_rows import slopes
 from lrinterp.checkpoint import load_checkpoint
-from lrinterp.comparison import dynamics_of
-from lrinterp.experiment import LoadedSweep, Study, SweepPlan, load_sweep, sweep
+from lrinterp.experiment import LoadedSweep, Study, SweepPlan, dynamics_of, load_sweep, sweep
 from lrinterp.experiment.numbers import ORDER
 from lrinterp.experiment.tasks import Task, cores, done, local_processes, run_tasks
 from lrinterp.reproduction import load_reproduction

@@ -1,5 +1,6 @@
 """`lrinterp compare`: several checkpoints side by side, with their differences."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,9 +21,10 @@ from lrinterp.cli.process import settle
 from lrinterp.cli.screen import INDENT, print_rows
 
 if TYPE_CHECKING:
-    from lrinterp.comparison import Differences
+    from lrinterp.experiment import Differences
+    from lrinterp.result import Provenance, Result
 
-__all__ = ["compare"]
+__all__ = ["compare", "write_page"]
 
 
 def compare(
@@ -41,14 +43,9 @@ def compare(
 ) -> None:
     """Put two or more checkpoints side by side; differences are from the first one."""
     check_analyses(only)
-    from lrinterp.comparison import compare as run
-    from lrinterp.comparison import comparison_provenance, load_named
-    from lrinterp.comparison.compare import check_enough
-    from lrinterp.report import write_report
-    from lrinterp.result import document
-    from lrinterp.store import write_json
+    from lrinterp.experiment import compare as run
+    from lrinterp.experiment import comparison_provenance, load_named
 
-    check_enough(len(checkpoints))
     for folder in checkpoints:
         inputs = read_from(suite, data, tokenizer)
         check_outputs(Path(folder), {"--out": out, "--json": json}, inputs)
@@ -56,12 +53,22 @@ def compare(
     loaded = load_named(checkpoints, tokenizer=tokenizer)
     settle(*(one.model for one in loaded))
     results = run(loaded, only, pictures=chosen)
-    provenance = comparison_provenance(loaded, command_line())
+    write_page(results, comparison_provenance(loaded, command_line()), out, json)
+    print_differences(results["differences"])  # type: ignore[arg-type]
+    typer.echo(f"Report: {out.resolve()}")
+
+
+def write_page(
+    results: Mapping[str, "Result"], provenance: "Provenance", out: Path, json: Path | None
+) -> None:
+    """Write the report and, where it is asked for, the results as JSON, each whole or not."""
+    from lrinterp.report import write_report
+    from lrinterp.result import document
+    from lrinterp.store import write_json
+
     write_report(results, provenance, out)
     if json:
         write_json(json, document(results, provenance))
-    print_differences(results["differences"])  # type: ignore[arg-type]
-    typer.echo(f"Report: {out.resolve()}")
 
 
 def print_differences(differences: "Differences") -> None:
@@ -69,7 +76,8 @@ def print_differences(differences: "Differences") -> None:
     texts = []
     for name in differences.others:
         texts.append((f"{name} against {differences.first}",))
-        texts += [(INDENT + line[0].strip(), *line[1:]) for line in differences.lines(name)]
+        lines = differences.against(name).drop(columns="Analysis")
+        texts += [(INDENT + line[0], *line[1:]) for line in lines.to_numpy().tolist()]
     print_rows(("", "first", "other", "difference and 95 % interval", ""), texts, left=(0, 4))
     for line in differences.skipped:
         typer.echo(line)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
+from lrinterp.cli.compare import write_page
 from lrinterp.cli.options import analysis_names, check_outputs, command_line
 from lrinterp.cli.screen import print_frame, print_summary
 
@@ -50,21 +51,14 @@ def dynamics(
     ] = None,
 ) -> None:
     """Follow order, loss and the attention gradient over the checkpoints that runs kept."""
-    from lrinterp.comparison import dynamics as run
-    from lrinterp.comparison import dynamics_provenance, kept_steps
-    from lrinterp.report import write_report
-    from lrinterp.result import document
-    from lrinterp.store import write_json
+    from lrinterp.experiment import dynamics as run
+    from lrinterp.experiment import dynamics_provenance, kept_steps
 
     for folder in runs:
-        for kept in kept_steps(folder):
-            check_outputs(kept.folder, {"--out": out, "--json": json})
+        for _, kept in kept_steps(folder):
+            check_outputs(kept, {"--out": out, "--json": json})
     result = run(runs, scalar or ())
-    results = {result.name: result}
-    provenance = dynamics_provenance(runs, command_line())
-    write_report(results, provenance, out)
-    if json:
-        write_json(json, document(results, provenance))
+    write_page({result.name: result}, dynamics_provenance(runs, command_line()), out, json)
     print_frame(result.overview())
     print_summary([(result.name, result.metrics)])
     typer.echo(f"Report: {out.resolve()}")

@@ -72,8 +72,8 @@ DIVERSITY = {"n_pair": [3, 5, 10, 15], "layouts_per_pair": [1, 2, 10, 30]}
 PACKAGE = Path(__file__).parents[1]
 JUDGING = (
     "bounds.py",
-    "comparison/breaking.py",
-    "comparison/dynamics.py",
+    "experiment/checkpoints/trajectory.py",
+    "experiment/checkpoints/dynamics.py",
     "experiment/contrasts.py",
     "experiment/criteria.py",
     "experiment/numbers.py",

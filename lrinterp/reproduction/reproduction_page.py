@@ -6,8 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lrinterp.comparison import Dynamics, dynamics_of
-from lrinterp.experiment import LoadedSweep
+from lrinterp.experiment import Dynamics, LoadedSweep, dynamics_of
 from lrinterp.experiment.accuracies import set_accuracy, variance
 from lrinterp.experiment.section import Section, captioned
 from lrinterp.experiment.study import dotted

@@ -12,8 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from lrinterp.comparison import measure_run
-from lrinterp.experiment import LoadedSweep, SweepPlan, load_sweep, sweep
+from lrinterp.experiment import LoadedSweep, SweepPlan, load_sweep, measure_run, sweep
 from lrinterp.experiment.sweeps import CHECKPOINTS, PLAN, begun
 from lrinterp.experiment.tasks import After, Executors, Task, done, run_tasks
 from lrinterp.reproduction import heads, ingredients

@@ -19,76 +19,62 @@ PLAN: dict[str, Any] = {
 Run = Callable[..., tuple[int, str, str]]
 
 
-def trained(folder: Path, **fit: int) -> Path:
-    lr.train(lr.Plan.from_plain({**PLAN, "fit": fit}, "tiny"), folder, progress=False)
-    return folder
-
-
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
-    return [
-        trained(folder / f"run-{k}", steps=9, keep_every=steps, seed=k)
-        for k, steps in ((1, 2), (2, 4))
-    ]
+    fits = {
+        "run-1": {"steps": 9, "keep_every": 2, "seed": 1},
+        "run-2": {"steps": 9, "keep_every": 4, "seed": 2},
+        "plain": {"steps": 1},
+    }
+    for name, fit in fits.items():
+        plan = lr.Plan.from_plain({**PLAN, "fit": fit}, "tiny")
+        lr.train(plan, folder / name, progress=False)
+    return {name: folder / name for name in fits}
 
 
-def check_refused(answer: tuple[int, str, str], *words: str) -> None:
-    code, _, err = answer
-    assert code == 2
-    assert err.startswith("lrinterp: error: ")
-    assert err.count("\n") == 1
-    for word in words:
-        assert word in err
-
-
-def test_a_page_numbers_and_a_line_a_run(run: Run, runs: list[Path], tmp_path: Path):
+def test_a_page_numbers_and_a_line_a_run(run: Run, runs: dict[str, Path], tmp_path: Path):
     report, numbers = tmp_path / "d.html", tmp_path / "d.json"
     scalars = ["--scalar", "accuracy.mixed_pair_order", "accuracy.seen_pair_order"]
-    code, out, err = run("dynamics", *runs, *scalars, "--out", report, "--json", numbers)
+    outputs = ["--out", report, "--json", numbers]
+    code, out, err = run("dynamics", runs["run-1"], runs["run-2"], *scalars, *outputs)
     assert code == 0, err
-    data = json.loads(numbers.read_text(), parse_constant=pytest.fail)
-    rows = data["results"]["dynamics"]["table"]
+    found = json.loads(numbers.read_text(), parse_constant=pytest.fail)["results"]["dynamics"]
+    rows = found["table"]
     steps = {name: [r["step"] for r in rows if r["run"] == name] for name in ("run-1", "run-2")}
     assert steps == {"run-1": [0, 2, 4, 6, 8, 9], "run-2": [0, 4, 8, 9]}
     assert all(row["accuracy.seen_pair_order"] is not None for row in rows)
-    assert data["results"]["dynamics"]["summary"]["runs"]["value"] == 2
-    assert "run-1" in out
-    assert "breaking_step" in out
-    assert f"Report: {report}" in out
-    html = report.read_text()
-    assert "Along training" in html
-    assert "step 0 is the model rebuilt from its recipe" in html
+    assert found["summary"]["runs"]["value"] == 2
+    for words in ("run-1", "breaking_step", f"Report: {report}"):
+        assert words in out
+    assert 'id="dynamics"' in report.read_text()
 
 
-def test_equal_runs_make_equal_tables(run: Run, runs: list[Path], tmp_path: Path):
-    tables = []
-    for name in ("a.json", "b.json"):
-        code, _, err = run(
-            "dynamics", runs[1], "--out", tmp_path / "d.html", "--json", tmp_path / name
-        )
-        assert code == 0, err
-        tables.append(json.loads((tmp_path / name).read_text())["results"])
-    assert tables[0] == tables[1]
-
-
-def test_bad_input_is_one_line(run: Run, runs: list[Path], tmp_path: Path):
-    plain = trained(tmp_path / "plain", steps=1)
-    out = ["--out", tmp_path / "d.html"]
-    check_refused(run("dynamics"), "RUN")
-    check_refused(run("dynamics", plain, *out), "kept no checkpoints", "--keep-every")
-    check_refused(run("dynamics", runs[0], tmp_path / "none", *out), "no such folder")
-    check_refused(run("dynamics", runs[0], "--scalar", "order", *out), "'order'", "analysis.key")
-    check_refused(run("dynamics", runs[0], "--scalar", "accuracy.no", *out), "accuracy has no 'no'")
-    check_refused(run("dynamics", runs[0], "--out", tmp_path / "no" / "d.html"), "no folder")
-    assert not (tmp_path / "d.html").exists()
-
-
-def test_outputs_over_a_kept_checkpoint_are_refused(run: Run, runs: list[Path]):
-    kept = runs[0] / "steps" / "000004" / "model.json"
-    before = kept.read_bytes()
-    check_refused(run("dynamics", *runs, "--json", kept), "would overwrite the checkpoint")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("", "RUN"),
+        ("{plain}", "kept no checkpoints along the way; train with --keep-every"),
+        ("{run-1} {none}", "no such folder"),
+        ("{run-1} --scalar order", "number 'order': expected analysis.key"),
+        ("{run-1} --scalar accuracy.no", "accuracy has no 'no'"),
+        ("{run-1} --json {none}/d.json", "no folder"),
+        ("{run-1} --json {run-1}/steps/000004/model.json", "would overwrite the checkpoint"),
+    ],
+)
+def test_bad_input_is_one_line(
+    run: Run, runs: dict[str, Path], tmp_path: Path, arguments: str, words: str
+):
+    kept = runs["run-1"] / "steps" / "000004" / "model.json"
+    before, places = kept.read_bytes(), {**runs, "none": tmp_path / "none"}
+    typed = arguments.format(**places).split()
+    code, _, err = run("dynamics", *typed, *(["--out", tmp_path / "d.html"] if typed else []))
+    assert code == 2
+    assert err.startswith("lrinterp: error: ")
+    assert err.count("\n") == 1
+    assert words in err
     assert kept.read_bytes() == before
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
