@@ -75,7 +75,7 @@ class Accuracy(Result):
 
     @property
     def finding(self) -> str:
-        """Order and label set on held-out pairs."""
+        """Swap accuracy and object-set accuracy on held-out pairs."""
         order, labels, *rest = self.metrics.values()
         apart = "".join(
             f" With captions that say “{key.removeprefix(f'{self.primary}_')}” it is {one.phrase}."
@@ -85,7 +85,7 @@ class Accuracy(Result):
         if self.natural:
             return (
                 f"On {counted(order.n, 'picture')} of {counted(order.n_units, 'object')}, "
-                "photographs and their mirror images, the true caption beats the one with its "
+                "pictures and their mirror images, the true caption beats the one with its "
                 f"objects exchanged in {order.phrase} of cases, "
                 f"{phrase_of(order, self.chance, unit='object')}, and the one with left and right "
                 f"exchanged in {rest[0].phrase}; the first of all captions names the objects "
@@ -107,7 +107,7 @@ class Accuracy(Result):
             return ""
         low, *_, high = records(self.labels)
         return (
-            f" By label order runs from {low['value']:.2f} ({low['label']}) to "
+            f" By label swap accuracy runs from {low['value']:.2f} ({low['label']}) to "
             f"{high['value']:.2f} ({high['label']})."
         )
 
@@ -118,8 +118,9 @@ class Accuracy(Result):
         if least is None or (near["high"] or 1) >= (least["low"] or 0):
             return ""
         return (
-            f" Neighbouring objects are hardest: order is {Metric.of(near).phrase} at distance "
-            f"{near['distance']}, and surely above {least['low']:.2f} at each larger one."
+            f" Neighbouring objects are hardest: swap accuracy is {Metric.of(near).phrase} at "
+            f"distance {near['distance']}, and reliably above {least['low']:.2f} at each larger "
+            "one."
         )
 
     @property
@@ -134,8 +135,8 @@ class Accuracy(Result):
             "(jackknife, on the log odds), because pictures that share a label are not "
             "independent. They say nothing about other training seeds. Where every picture is "
             "right the interval is the one that a single error would give. Two labels give none.",
-            "A tie for the first place earns the share of the tied captions that are right. Where "
-            "two captions are true (left and right), either counts.",
+            "If captions tie for the first place, the credit is the share of the tied captions "
+            "that are right. Where two captions are true (left and right), either counts.",
             *([many] if self.chance < TWO_OBJECTS else []),
             *([MIRRORED] if self.natural else []),
         )
@@ -158,8 +159,8 @@ class Accuracy(Result):
                 title="Accuracy on "
                 + ("a suite's pictures" if self.natural else "the four sets of pictures"),
                 how_to_read="Each bar is the share of pictures that one metric counts as right, "
-                f"with its 95 % interval; a model that guesses order scores {self.chance:.2g} in "
-                "the first panel, and near zero where the candidates are many.",
+                f"with its 95 % interval; a model that guesses the order scores {self.chance:.2g} "
+                "in the first panel, and near zero where the candidates are many.",
                 plot=bars(panels, x="share of pictures right", y="pictures", facet="measure"),
                 table=shown[COLUMNS[:-1]],
             ),
@@ -189,24 +190,28 @@ NATURAL_SUMMARY = (
 SHOWN = (*METRICS, ("order", WORD))
 """Panels of the figure: the metrics, and order against the caption with one word exchanged."""
 MIRRORED = (
-    "Each photograph is beside its mirror image, and captions are of one template: who always "
-    "prefers one caption of two is right on one picture of two. A suite's own captions are scored "
-    "by the benchmark."
+    "Each picture is tested together with its mirror image, and all captions have one template: a "
+    "model that always prefers one of two captions is right on half of the pictures. A suite's "
+    "own captions are scored by the benchmark."
 )
-METRIC_WORDS = {"order": "order", "retrieval": "retrieval", "label_set": "label set"}
+METRIC_WORDS = {
+    "order": "swap accuracy",
+    "retrieval": "retrieval",
+    "label_set": "object-set accuracy",
+}
 SET_WORDS = {
     "single": "one object, new position",
     "seen_pair": "trained pair, new layout",
     "unseen_pair": "held-out pair",
     "mixed_pair": "one trained, one held out",
-    PICTURES: "photographs and mirror images",
+    PICTURES: "pictures and mirror images",
 }
 
 
 def accuracy(recording: Run) -> Accuracy:
-    """Order, retrieval and label set on the four sets, under each kind of candidates.
+    """Swap accuracy, retrieval and object-set accuracy on the four sets, by kind of candidates.
 
-    On photographs of a suite there is one set, and order also against the caption in which left
+    On pictures of a suite there is one set, and order also against the caption in which left
     and right change places (candidates `word`), mean over the two true captions.
 
     Definitions: `lrinterp.scoring`. Intervals: `lrinterp.stats.mean_interval` over labels.

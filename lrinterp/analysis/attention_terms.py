@@ -176,8 +176,8 @@ LONE = (
     "apart from the other keys counts as content."
 )
 ABOVE = (
-    "Above the first layer no weight says what is position: there the position part (gauge "
-    "“means”) is the mean of the residual stream at each position over the examples of other label "
+    "Above the first layer no weight says what is position: there the position part (dataset-mean "
+    "basis) is the mean of the residual stream at each position over the examples of other label "
     "pairs (so that accidents of few pictures do not count as position), and content is all the "
     "rest. That split is a convention of these examples."
 )

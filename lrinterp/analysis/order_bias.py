@@ -122,18 +122,20 @@ class OrderBias(Result):
         )
         if not self.prefers(self.bias_head):
             return (
-                f"No text head surely prefers one mention by {self.none:.2g} of [EOT]'s attention, "
-                f"below which none counts. The largest difference: {bias}."
+                f"No text head reliably gives one mention {self.none:.2g} more of [EOT]'s "
+                f"attention; smaller differences count as none. The largest difference: {bias}."
             )
         side = "first" if self.bias_head == self.first_head else self.last
-        share = f"the one named {side} gets more in {s['bias_head_consistency'].phrase} of them"
+        share = (
+            f"the one named {side} gets more in {s['bias_head_consistency'].phrase} of the captions"
+        )
         return f"{bias}; {share}.{self._named_first()}{self._by_template()}"
 
     def _named_first(self) -> str:
         if self.first_head == self.bias_head:
             return ""
         if not self.prefers(self.first_head):
-            return " No head surely prefers the object named first."
+            return " No head reliably prefers the object named first."
         gap, share = (self.metrics[f"first_head_{x}"] for x in ("difference", "consistency"))
         return (
             f" Of the heads that prefer the object named first, {self.first_head} does so most: "
@@ -172,12 +174,12 @@ class OrderBias(Result):
         return (heads_figure(self), labels_figure(self))
 
 
-ON_THEMSELVES = ", for want of others: the largest difference is partly luck."
+ON_THEMSELVES = ", because there are no others: the largest difference is partly chance."
 NULL = (
     "The null is the largest |difference| over all heads of models of random weights (fresh ones "
-    "where there is a recipe, else this tower's weights in random order; 20, or 3 of large towers) "
-    f"on the same captions. It is easy to beat, so a difference under {NO_PREFERENCE} counts as "
-    "none even where it exceeds the null."
+    "where there is a recipe, else this tower's weights in random order; 20, or 3 of large "
+    f"towers) on the same captions. It is easy to exceed, so a difference under {NO_PREFERENCE} "
+    "counts as none even where it exceeds the null."
 )
 ONE_TEMPLATE = (
     "All relation captions have one template, so the object named first always stands on the same "

@@ -38,13 +38,13 @@ __all__ = [
 
 ByKey = Float[np.ndarray, "image key"]
 Both = Int[np.ndarray, "image"]
-"""An index of the photograph, then of its mirror image."""
+"""An index of the picture, then of its mirror image."""
 
 
 def mirrored(among: Run) -> tuple[Both, Both]:
-    """One photograph and its mirror image, and the caption that is true of each, by index.
+    """One picture and its mirror image, and the caption that is true of each, by index.
 
-    The photograph whose objects lie nearest to a quarter and three quarters of the width, the first
+    The picture whose objects lie nearest to a quarter and three quarters of the width, the first
     such one, whatever the model makes of it; where boxes are unknown, the first of all. Raises
     NotApplicable where no picture and its mirror image were recorded.
     """

@@ -168,10 +168,10 @@ def choose(order_lost: Mapping[Place, Metric], slopes: Mapping[Place, float]) ->
     """The headline head and why, from the order that each head's removal costs, and its slope."""
     lost = {h: number(s) for h, s in order_lost.items() if s.low is not None and s.low > 0}
     if lost:
-        return max(lost, key=lambda head: lost[head]), "its removal costs most order"
-    why = "no head's removal costs order beyond its interval"
+        return max(lost, key=lambda head: lost[head]), "its removal lowers swap accuracy most"
+    why = "no head's removal reliably lowers swap accuracy"
     if all(lost.low is None for lost in order_lost.values()):
-        why = "the order lost has no interval"
+        why = "the loss of swap accuracy has no interval"
     return max(slopes, key=lambda head: abs(slopes[head])), f"the largest |slope|: {why}"
 
 

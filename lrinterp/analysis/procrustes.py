@@ -196,9 +196,7 @@ def procrustes(recording: Run, *, seed: int = 0) -> Procrustes:
     """
     examples = recording.examples
     if PICTURES in examples.image_set:
-        raise NotApplicable(
-            "photographs of a suite are not divided into trained and held-out labels"
-        )
+        raise NotApplicable("pictures of a suite are not divided into trained and held-out labels")
     groups = label_groups(examples)
     if (n := groups.count(TRAINED)) < FEWEST:
         raise NotApplicable(f"a rotation needs {FEWEST} labels or more in trained pairs, got {n}")

@@ -33,8 +33,8 @@ CARRIERS = (
 MORE_LEFT = 0.02
 """Order that the heads named may leave above what is left without all."""
 NO_HEAD = (
-    "On the half of the labels that chooses heads, removing key-position of the image tower costs "
-    f"no more than {MORE_LEFT} of order, so no image head is named."
+    "On the half of the labels that chooses heads, removing key-position of the image tower "
+    f"lowers swap accuracy by no more than {MORE_LEFT}, so no image head is named."
 )
 GAIN = "right_object_attention_gain"
 LOST = "order_lost"

@@ -62,7 +62,7 @@ def parts_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
         f"over {what} of what it adds to the {encoder} margin, in units of cosine with its 95 % "
         f"interval, {HELD}; these are the {len(kept)} largest of {len(parts)} parts, which add up "
         "to the margin together; a part that does not tell the true order from its swap has an "
-        "interval that holds 0, which a few of so many miss by chance.",
+        "interval that holds 0 (of many such intervals, one in twenty misses 0 by chance).",
         plot=bars(
             drawn(kept.assign(part=names), "part", MARGIN, "low", "high"),
             x=MARGIN,
@@ -209,7 +209,7 @@ def terms_figure(through: pd.DataFrame) -> Figure:
 def margin_figure(pictures: pd.DataFrame, head: str, prefers: str, seed: int = 0) -> Figure:
     """Margin against the attention that one head gives the object on the side it prefers."""
     other = {"right": "left", "left": "right"}[prefers]
-    across = f"attention, {prefers}-hand minus {other}-hand object"
+    across = f"attention difference, {prefers}-hand minus {other}-hand object"
     parts = []
     for view in list(views(pictures, head, prefers))[:2]:
         kept = np.sort(np.random.default_rng(seed).permutation(len(view.frame))[:MOST_POINTS])

@@ -126,8 +126,7 @@ class Checkpoint:
         processor: Any = self.model.processor
         if processor is None:
             raise InputError(
-                f"{self.name}: reads the pictures of its own world, no photographs; leave the "
-                "suite out"
+                f"{self.name}: reads only pictures of its own world; leave the suite out"
             )
         grid: Any = self.model.image.grid
         return pictures.examples(processor, grid)
@@ -169,7 +168,7 @@ def load_checkpoint(folder: str | Path, tokenizer: str | Path | None = None) -> 
     if not own and any((path / form.config).is_file() for form in FORMATS):
         return load_clip(path, path.resolve().name, tokenizer)
     if own and tokenizer is not None:
-        raise InputError(f"{path}: has words of its own; leave the tokenizer out")
+        raise InputError(f"{path}: has its own words; leave the tokenizer out")
     return Checkpoint(path.resolve().name, *read_model(path))
 
 

@@ -38,7 +38,7 @@ WHOLE = (-0.03, 1.03)
 """The range of an axis of accuracies; an interval over few seeds can reach beyond."""
 GROWING = (
     "Closed candidates are the captions of this set, of which there are more where more labels "
-    "form pairs: closed retrieval and label set are not comparable along that factor."
+    "form pairs: closed retrieval and object-set accuracy are not comparable along that factor."
 )
 SHARES = ["arm", "measure", "source", "share", "low", "high", "plain_share", "n"]
 VARIANCE = "What do the differences between models come from?"
@@ -134,8 +134,8 @@ def null_words(chance: float | None, *, ordered: bool) -> str:
         return "A guess among captions scores one over their number."
     order = "one in all orders" if chance is None else plain_number(chance)
     return (
-        f"A guess of the order scores {order}; a guess among captions scores one over their number"
-        ", for a label set times its orders."
+        f"A guess of the order scores {order}; a guess among captions scores one over their "
+        "number, for object sets times the number of orders."
     )
 
 

@@ -32,9 +32,11 @@ VERBS = {
     "undecided": ("is undecided", "are undecided"),
 }
 GLOSSARY = {
-    "Order": "the true caption scores higher than the same caption with its objects swapped.",
-    "Retrieval": "a true caption ranks first.",
-    "Label set": "the first caption names the right objects, in any order.",
+    "Swap accuracy (order)": "the share of pictures whose true caption scores higher than the "
+    "same caption with its objects swapped.",
+    "Retrieval": "the share of pictures for which a true caption ranks first.",
+    "Object-set accuracy": "the share of pictures whose first caption names the right objects, in "
+    "any order.",
     "Closed, open": "captions to choose from: those of the same set, or all of the world.",
     "Held-out pairs": "pictures of labels that training showed alone and in no pair.",
     "Arm": "a version of the recipe under which the whole grid was trained.",

@@ -47,8 +47,8 @@ CAVEATS = (
     "verdict differs, its recipe may differ too.",
 )
 GLOSSARY = {
-    "Order": "the true caption scores higher than the same caption with its objects swapped; a "
-    "guess scores 0.5.",
+    "Swap accuracy (order)": "the share of pictures whose true caption scores higher than the "
+    "same caption with its objects swapped; a guess scores 0.5.",
     "Held-out pairs": "pictures of labels that training showed alone and in no pair.",
     "Terms": "parts of an attention score, first letter the query's part, second the key's: E "
     "token, P position, b bias. VP: the position part of the values.",

@@ -80,7 +80,7 @@ def of_scales(loaded: LoadedSweep) -> dict[str, Found]:
     away = np.abs(after - 0.5)
     outside = np.where(known, (after < CHANCE[0]) | (after > CHANCE[1]), np.nan)
     small, large = (over_cells(values[WITHOUT_EP][:, k], seeds) for k in (0, -1))
-    reason = "" if known.any() else f"no model of the grid has order of {KNOWS}"
+    reason = "" if known.any() else f"no model of the grid has a swap accuracy of {KNOWS}"
     return {
         "deviation_key_position": by_seed(over_cells(away, seeds), None, reason, scale=SHARE),
         "outside_key_position": by_seed(over_cells(outside, seeds), None, reason, scale=SHARE),
@@ -112,17 +112,18 @@ def scales(loaded: LoadedSweep, found: Mapping[str, Found]) -> Section:
     away, outside, by_EP = numbers.values()
     return Section(
         name="scales",
-        question="Is it EP that carries order, or key-position?",
-        finding=f"Models of the grid whose intact order is at least {KNOWS:g} lie {away.phrase} "
-        f"from chance on average without key-position, up or down, and {outside.phrase} of them "
-        f"outside {CHANCE[0]:g} to {CHANCE[1]:g}. Without EP order is {by_EP.phrase} higher at the "
-        f"smallest scale of token embeddings than at the largest ({counted(by_EP.n, 'seed')}).",
+        question="Does EP carry order, or key-position?",
+        finding=f"Models of the grid whose intact swap accuracy is at least {KNOWS:g} lie "
+        f"{away.phrase} from chance on average without key-position, up or down, and "
+        f"{outside.phrase} of them outside {CHANCE[0]:g} to {CHANCE[1]:g}. Without EP swap "
+        f"accuracy is {by_EP.phrase} higher at the smallest scale of token embeddings than at the "
+        f"largest ({counted(by_EP.n, 'seed')}).",
         caveats=(
             "A mean over models would hide deviations that cancel: so |order - 0.5| is averaged, "
             "and the share of models outside the band is counted, first over the models of a seed "
             "and then over seeds.",
-            f"Cells whose mean intact order is under {KNOWS:g}: {cells_apart(means) or 'none'}. "
-            "Their models count where they know order themselves.",
+            f"Cells whose mean intact swap accuracy is under {KNOWS:g}: "
+            f"{cells_apart(means) or 'none'}. Their models count where they know order themselves.",
             "The grid of scales up to 0.3 was chosen on seeds 1000 to 1002; the largest one is "
             "that of a plain nn.Embedding.",
         ),
@@ -149,16 +150,16 @@ def drawn_maps(means: pd.DataFrame, n_pictures: int) -> Figure:
     return captioned(
         Figure(
             key="maps",
-            title="Order on held-out pairs by the scales of the first embeddings",
-            how_to_read="Each cell is the mean order over seeds of models that start with these "
-            f"standard deviations ({counted(n, 'seed')} a cell, {counted(n_pictures, 'picture')} "
-            "each); 0.5 is chance.",
+            title="Swap accuracy on held-out pairs by the scales of the first embeddings",
+            how_to_read="Each cell is the mean swap accuracy over seeds of models that start with "
+            f"these standard deviations ({counted(n, 'seed')} a cell, "
+            f"{counted(n_pictures, 'picture')} each); 0.5 is chance.",
             plot=heatmap(table, x=across, y=down, z="order", facet="measure", ends=(0.0, 1.0)),
             table=table,
         ),
         expected="the same in every cell without key-position, and a map from 0.5 to the intact "
         "order without EP",
-        came="; ".join(ends_of(means, panel) for panel in PANELS.values()),
+        observed="; ".join(ends_of(means, panel) for panel in PANELS.values()),
     )
 
 

@@ -105,7 +105,7 @@ def drawn_rows(rows: pd.DataFrame) -> Figure:
         ),
         expected="a line that rises evenly where order is learnt, and flat lines where it is "
         "learnt partly or not at all",
-        came=f"from end to end, on average, {rises}" if rises else "nothing measured",
+        observed=f"from end to end, on average, {rises}" if rises else "nothing measured",
     )
 
 
@@ -122,7 +122,7 @@ def drawn_spans(means: pd.DataFrame, seeds: str) -> Figure:
             table=table,
         ),
         expected="under 0.1 in models that learn order partly or not at all",
-        came=", ".join(f"{row['span']:.3g} ({row['arm']})" for row in records(means)),
+        observed=", ".join(f"{row['span']:.3g} ({row['arm']})" for row in records(means)),
     )
 
 
@@ -147,7 +147,7 @@ def drawn_terms(rows: pd.DataFrame) -> list[Figure]:
                 table=table,
             ),
             expected="EP alone rises from left to right, PP is symmetric, bP has no trend",
-            came=", ".join(spoken_term(means, term) for term in order[1:]),
+            observed=", ".join(spoken_term(means, term) for term in order[1:]),
         )
     ]
 
@@ -176,9 +176,9 @@ def text_heads(measures: Measures, found: Mapping[str, Found]) -> Section:
         question="Does a text head look at the object named first, and when is that not enough?",
         finding="In standard models the head that prefers the first mention most, chosen on "
         f"captions of trained labels, gives it {numbers['first_difference'].phrase} more of "
-        "[EOT]'s attention than the second on captions of held-out labels, and more of it in a "
-        f"share of {numbers['first_consistency'].phrase} of them. Trained on both templates order "
-        f"is {numbers['order_both_1'].phrase} with one text layer and "
+        "[EOT]'s attention than the second on captions of held-out labels, and more than the "
+        f"second in {numbers['first_consistency'].phrase} of these captions. Trained on both "
+        f"templates, swap accuracy is {numbers['order_both_1'].phrase} with one text layer and "
         f"{numbers['order_both_2'].phrase} with two.",
         caveats=(
             "Among several heads one always prefers the first mention more than the others: "
@@ -207,14 +207,14 @@ def drawn_heads(table: pd.DataFrame, sample: str) -> Figure:
             key="heads",
             title="The text head that prefers the object named first",
             how_to_read="Each dot is the mean over seeds, with its 95 % interval, of the head's "
-            "attention from [EOT] to the first mention less that to the second, and of the share "
+            "attention from [EOT] to the first mention minus that to the second, and of the share "
             f"of captions in which the first gets more (standard models: {sample}, of held-out "
             "labels); without a preference they are 0 and 0.5.",
             plot=bars(shown, x="mean", y="arm", facet="measure", mark="dot"),
             table=shown,
         ),
         expected="a large difference, the same in all captions, in models that learn order",
-        came="; ".join(said) or "not measured",
+        observed="; ".join(said) or "not measured",
     )
 
 
@@ -225,12 +225,12 @@ def drawn_orders(orders: pd.DataFrame, sample: str) -> Figure:
     return captioned(
         Figure(
             key="orders",
-            title="Order on held-out pairs with one template and with both",
-            how_to_read="Each dot is the mean order over seeds with its 95 % interval "
+            title="Swap accuracy on held-out pairs with one template and with both",
+            how_to_read="Each dot is the mean swap accuracy over seeds with its 95 % interval "
             f"({sample}); 0.5 is chance.",
             plot=reference(bars(shown, x="order", y="arm", mark="dot"), 0.5, "chance"),
             table=shown,
         ),
         expected="chance with both templates and one text layer, high order with two",
-        came=", ".join(f"{Metric.of(row).phrase} ({row['arm']})" for row in records(means)),
+        observed=", ".join(f"{Metric.of(row).phrase} ({row['arm']})" for row in records(means)),
     )

@@ -24,12 +24,12 @@ SHOWN = {
     "without VP": "without_VP",
     "without EP and VP": "without_EP_VP",
     "without key-position": "without_key_position",
-    "placebo of the same size": "placebo",
+    "norm-matched random control": "placebo",
     "key-position alone": "key_position_only",
     "key-position and where objects are": "key_position_and_objects",
 }
 """The ablations that are shown, as keys of `term_ablation` end."""
-MEASURED = {"order": "order", "label set (closed)": "label_set_closed"}
+MEASURED = {"order": "order", "object-set accuracy (closed)": "label_set_closed"}
 ABLATED = {
     f"term_ablation.{key}_{end}": (words, measure)
     for measure, key in MEASURED.items()
@@ -63,17 +63,17 @@ KEYS = (
 )  # fmt: skip
 GUESS = {
     "order": "0.5 is chance",
-    "label set (closed)": "a guess is right for one label set of all",
+    "object-set accuracy (closed)": "a guess is right for one object set of all",
 }
 EXPECTED = {
     "order": "chance without EP and without key-position, near the intact bar without PE or PP, "
     "somewhat less without bP, and no gain from any of it in the controls",
-    "label set (closed)": "no loss without EP or key-position",
+    "object-set accuracy (closed)": "no loss without EP or key-position",
 }
 
 
 def ablations(measures: Measures, found: Mapping[str, Found]) -> Section:
-    """Every ablation of all image heads, with its controls: order and label set of every arm."""
+    """Every ablation of all image heads, with its controls: both accuracies of every arm."""
     table = measures.long(ABLATED, ["ablation", "measure"])
     means = over_seeds(named(table, ABLATED_ARMS), ["arm", "measure", "ablation"], scale=SHARE)
     own = records(means[means["arm"] == "standard"])
@@ -85,23 +85,24 @@ def ablations(measures: Measures, found: Mapping[str, Found]) -> Section:
     return Section(
         name="ablations",
         question="What is lost without the terms of the attention scores?",
-        finding=f"Standard models have order {phrase('intact')} intact, {phrase('without EP')} "
-        f"with EP set to zero, {phrase('without key-position')} without key-position, "
-        f"{phrase('placebo of the same size')} under a placebo of the same size and "
-        f"{phrase('key-position alone')} with key-position alone; their label set without "
-        f"key-position is {phrase('without key-position', 'label set (closed)')}.",
+        finding=f"Standard models have a swap accuracy of {phrase('intact')} intact, "
+        f"{phrase('without EP')} with EP set to zero, {phrase('without key-position')} without "
+        f"key-position, {phrase('norm-matched random control')} under a norm-matched random "
+        f"control and {phrase('key-position alone')} with key-position alone; their object-set "
+        "accuracy without key-position is "
+        f"{phrase('without key-position', 'object-set accuracy (closed)')}.",
         caveats=(
             "Ablations edit the scores of the CLS row in all heads of the image tower, before the "
             "softmax. EP, PE, PP, bP are set to zero as the weights stand, as in the paper; "
             "key-position is flattened over pixels, which no choice of gauge can change; VP is the "
             "position part of the values, centred over pixels.",
-            "The placebo takes away a random row of the same size, orthogonal to key-position: "
-            "what it costs is the cost of any such disturbance.",
+            "The norm-matched random control subtracts a random row of the same norm, orthogonal "
+            "to key-position: its loss is that of any such disturbance.",
             "Key-position alone flattens all other terms: the model then no longer tells objects "
             "from empty pixels. In the last row it still does, and knows nothing else of them; "
-            "this row tests why key-position alone does not suffice, and decides no claim.",
-            "With captions shuffled training gives each picture the caption of another one: the "
-            "model can remember and has nothing to generalise.",
+            "this row shows why key-position alone does not suffice, and decides no claim.",
+            "With shuffled captions each training picture has the caption of another one: the "
+            "model can memorise and has nothing to generalise.",
         ),
         metrics={key: found[key].metric for key in KEYS},
         table=table,
@@ -110,8 +111,8 @@ def ablations(measures: Measures, found: Mapping[str, Found]) -> Section:
 
 
 def drawn(means: pd.DataFrame, sample: str, measure: str) -> Figure:
-    """Order or label set after each ablation, a panel an arm."""
-    words = f"{measure} accuracy"
+    """Swap accuracy or object-set accuracy after each ablation, a panel an arm."""
+    words = "swap accuracy" if measure == "order" else measure
     own = means[means["measure"] == measure].drop(columns="measure")
     table = own.rename(columns={"value": words, "n": "seeds"})
     standard = records(table[table["arm"] == "standard"])
@@ -119,7 +120,7 @@ def drawn(means: pd.DataFrame, sample: str, measure: str) -> Figure:
     plot = bars(table, x=words, y="ablation", facet="arm", mark="dot", highlight="intact")
     return captioned(
         Figure(
-            key=measure.split()[0],
+            key=MEASURED[measure].split("_")[0],
             title=f"{words[:1].upper()}{words[1:]} on held-out pairs after each ablation",
             how_to_read="Each dot is the mean over seeds of the share of pictures right, with its "
             f"95 % interval ({sample}); a term that is not needed leaves its dot where the intact "
@@ -128,7 +129,7 @@ def drawn(means: pd.DataFrame, sample: str, measure: str) -> Figure:
             table=table,
         ),
         expected=EXPECTED[measure],
-        came=f"in standard models {said or 'nothing measured'}",
+        observed=f"in standard models {said or 'nothing measured'}",
     )
 
 
@@ -184,7 +185,8 @@ def drawn_parts(parts: pd.DataFrame, sample: str) -> Figure:
             table=table,
         ),
         expected="the tokens of the two objects make the margin, one pulling, one pushing",
-        came=f"the largest is {first['part']} at {first['role']}, {plain_number(first['value'])}",
+        observed=f"the largest is {first['part']} at {first['role']}, "
+        f"{plain_number(first['value'])}",
     )
 
 
@@ -204,7 +206,8 @@ def drawn_ranks(ranks: pd.DataFrame, sample: str) -> Figure:
             table=table,
         ),
         expected="at least 0.5 where order is learnt, none in the controls",
-        came=", ".join(f"{Metric.of(r).phrase} ({r['pictures']})" for r in own) or "not measured",
+        observed=", ".join(f"{Metric.of(r).phrase} ({r['pictures']})" for r in own)
+        or "not measured",
     )
 
 
@@ -225,7 +228,8 @@ def rotation(measures: Measures, found: Mapping[str, Found]) -> Section:
         caveats=(
             "The trained labels fix a rotation in one dimension fewer than they are; the rest is "
             "left out, and what a held-out label has there cannot be aligned. Labels are centred "
-            "on the trained ones. The untrained models have the same fit and no reason to align.",
+            "on the trained ones. The untrained models have the same fit and are not expected to "
+            "align.",
         ),
         metrics=numbers,
         table=table,
@@ -252,5 +256,5 @@ def drawn_cosines(table: pd.DataFrame, sample: str) -> Figure:
         ),
         expected="near 0 as they stand, clearly more after the rotation, near 0 where labels are "
         "shuffled",
-        came=", ".join(f"{Metric.of(r).phrase} ({r['site']}, {r['labels']})" for r in own),
+        observed=", ".join(f"{Metric.of(r).phrase} ({r['site']}, {r['labels']})" for r in own),
     )

@@ -135,7 +135,7 @@ class Made:
     models: LoadedSweep
     measures: Measures
     emergence: list[dict[str, Any]]
-    """One row for each kept step of each standard model, as `measure_run` makes it."""
+    """One row for each snapshot of each standard model, as `measure_run` makes it."""
     scales: LoadedSweep
     diversity: LoadedSweep | None
 

@@ -2,7 +2,7 @@
 
 `record` gives one; `of` a set of pictures narrows it without running anything, `under` some edits
 gives a Run with other numbers and the same interface. Not meant for suites of many thousand
-photographs: the benchmark reads those in batches.
+pictures of a suite: the benchmark reads those in batches.
 """
 
 from collections.abc import Mapping, Sequence
@@ -129,7 +129,7 @@ class Run:
         return (self.embeddings["image"].double() * self.direction.double()).sum(-1)
 
     def accuracy(self, metric: str = "order", candidates: str = "pair") -> Metric:
-        """Order, retrieval or label-set accuracy, with its interval over labels.
+        """Swap accuracy, retrieval or object-set accuracy, with its interval over labels.
 
         All pictures must be of one set (`of`); see `lrinterp.scoring.METRICS`.
         """

@@ -138,7 +138,7 @@ def fit(
             if due := config.evaluates(fitter.step):
                 order = fitter.evaluate(loss)["unseen_pair_order"]
                 shown = "no held-out pairs" if order is None else f"{order:.3f}"
-                bar.set_postfix({"loss": f"{float(loss):.3f}", "unseen-pair order": shown})
+                bar.set_postfix({"loss": f"{float(loss):.3f}", "held-out pairs": shown})
             if after_evaluation and (due or config.keeps(fitter.step)):
                 after_evaluation(fitter)
     return fitter.history

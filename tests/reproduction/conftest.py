@@ -174,7 +174,7 @@ def check_section(section: Section, words: str, keys: list[str]) -> None:
     assert [figure.key for figure in section.figures()] == keys
     for figure in section.figures():
         assert "Expected: " in figure.how_to_read
-        assert "Came: " in figure.how_to_read
+        assert "Observed: " in figure.how_to_read
         assert "8 seeds" in figure.how_to_read
         assert len(figure.table)
     assert all(scalar.n == 8 for scalar in section.metrics.values())

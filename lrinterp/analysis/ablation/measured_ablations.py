@@ -228,12 +228,12 @@ def depth_notes(model: DualEncoder, n: int) -> Iterator[str]:
     image, text = (model.towers[name].cfg.n_layers for name in ("image", "text"))
     if image > 1:
         yield (
-            f"“In all layers” edits all {image} layers of the image tower in one run "
-            "and every query row, because information moves between patches below the last layer; "
-            "each layer's edit is made of the stream that it reads in that run. The summary and "
-            "the order lost by head speak of all query rows. Rows of the pooled row alone say so: "
-            "those of terms other than key-position edit the first layer only, and deeper layers "
-            "run on."
+            f"“In all layers” edits all {image} layers of the image tower in one run and every "
+            "query row, because information moves between patches below the last layer; each "
+            "layer's edit is made of the stream that it reads in that run. The summary and the "
+            "swap accuracy lost by head are those of all query rows. Edits of the pooled row "
+            "alone are named so; edits of terms other than key-position are made in the first "
+            "layer only, and deeper layers run on."
         )
     if text > 1:
         yield (
@@ -243,8 +243,8 @@ def depth_notes(model: DualEncoder, n: int) -> Iterator[str]:
     if max(image, text) > 1:
         behind = "Behind the pre-norm and above" if hasattr(model.image, "ln_pre") else "Above"
         yield (
-            f"{behind} the first layer position is a convention: the mean of the stream at each "
-            f"position over those of the {n} analysed pictures (of the captions in the text tower) "
-            "that show other objects, centred over the positions of a component. Other pictures "
-            "give other means."
+            f"{behind} the first layer position is a convention (the dataset-mean basis): the "
+            f"mean of the stream at each position over those of the {n} analysed pictures (of the "
+            "captions in the text tower) that show other objects, centred over the positions of a "
+            "component. Other pictures give other means."
         )

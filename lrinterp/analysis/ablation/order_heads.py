@@ -164,8 +164,9 @@ def estimate_note(n_heads: int, rows: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"Of the {n_heads} heads of the image tower {measured} are measured, too many to measure "
         "all: the strongest by a first-order estimate of the mean order margin (gradient at the "
-        "intact scores times what flattening adds to them), and others drawn at random. Order lost "
-        f"is known of these alone. Over the {measured} measured heads, estimated and exact change "
-        f"of the margin agree with Pearson's r {pearson} and Spearman's rho {spearman} (1: the "
-        "estimate ranks heads as removal does; 0: it says nothing)."
+        "intact scores times what flattening adds to them), and others drawn at random. The loss "
+        f"of swap accuracy is known for these alone. Over the {measured} measured heads, "
+        f"estimated and exact change of the margin agree with Pearson's r {pearson} and "
+        f"Spearman's rho {spearman} (1: the estimate ranks heads as removal does; 0: it says "
+        "nothing)."
     )

@@ -34,7 +34,7 @@ class ActivationPatching(Result):
     """Effect of every cell in both directions and towers, and its estimate by attribution."""
 
     name: ClassVar[str] = "activation_patching"
-    question: ClassVar[str] = "Where in the towers does the order of the objects live?"
+    question: ClassVar[str] = "Where in the towers is the order of the objects represented?"
 
     table: pd.DataFrame
     """One row for each cell and direction.
@@ -46,7 +46,7 @@ class ActivationPatching(Result):
     template: str = ""
     """The relation word of the captions, where there are several templates."""
     mirrored: bool = False
-    """Corrupted pictures are mirror images of photographs."""
+    """Corrupted pictures are mirror images of the clean ones."""
     notes: tuple[str, ...]
     effects: Mapping[str, Metric]
     """By tower: the effect of `strongest`, with its sample."""
@@ -100,8 +100,8 @@ class ActivationPatching(Result):
         n_chosen = (~self.table["chosen"].isin(["all", "none"])).sum()
         sampled = (
             f"Patching every cell would take too long, so {n_chosen} were patched exactly: those "
-            "of the largest attribution, and a random sample of all. Only the sample says how good "
-            "attribution is elsewhere. Of a picture and its reverse one is the clean run."
+            "with the largest attribution, and a random sample of all. Only the sample says how "
+            "good attribution is elsewhere. Of a picture and its reverse one is the clean run."
         )
         return (
             "Effect = (patched - base) / (target - base), a ratio of means; 1 restores (denoising) "
@@ -111,10 +111,10 @@ class ActivationPatching(Result):
             f"directions (largest error here {self.metrics['full_patch_error'].value:.0e}"
             f"{'' if exact else '; of large towers before the last layer'}).",
             "Attribution estimates each effect to first order: slope of the margin at the base "
-            "run times the change of the activation. It misses what a saturated softmax hides, "
-            f"and bends. Against exact patching: {agreed_words(self.agreed)} (Pearson's r, "
-            "Spearman's rho, slope through the origin; 1 is full agreement, 0 none; cells known "
-            "by construction left out).",
+            "run times the change of the activation. It misses the effects of a saturated softmax "
+            f"and all curvature. Against exact patching: {agreed_words(self.agreed)} (Pearson's "
+            "r, Spearman's rho, slope through the origin; 1 is full agreement, 0 none; cells "
+            "known by construction left out).",
             *(() if exact else (sampled,)),
             *self.notes,
         )

@@ -71,7 +71,7 @@ def compare(
 ) -> dict[str, Result]:
     """Run some analyses, or all, on each checkpoint and put them side by side.
 
-    `pictures` names the photographs that imported CLIPs are analysed on.
+    `pictures` names the pictures that imported CLIPs are analysed on.
 
     Returns `differences`, every number of every summary with its difference from the first
     checkpoint, then a `SideBySide` for each analysis asked for. A checkpoint whose name was used

@@ -103,8 +103,8 @@ class Differences(Result):
             "mean equal: look at the interval of the difference, not at whether the intervals of "
             "the two numbers overlap.",
             "What depends on weights alone, or on one picture, has an exact difference and no "
-            "test. A headline head is chosen in each checkpoint for itself; its number means "
-            "nothing across checkpoints.",
+            "test. A headline head is chosen in each checkpoint for itself; head numbers cannot "
+            "be compared across checkpoints.",
             *self.skipped,
         )
 

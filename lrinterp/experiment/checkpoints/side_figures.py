@@ -48,11 +48,11 @@ AXES = {
         ".*_key_(content|position)_share",
         "Share of the attention scores by what the inputs identify",
         "share of variance",
-        "0 says that it plays no part",
+        "0: no contribution",
     ),
     "gain": (
         ".*_attention_gain",
-        "Attention the right-hand object gains over the left-hand one",
+        "Attention difference, right-hand minus left-hand object",
         "attention gained",
         "0 is no preference for a side",
     ),
@@ -72,11 +72,11 @@ AXES = {
         "headline_spearman|spearman_.*",
         "Rank correlations",
         "Spearman's rho",
-        "what goes its own way lies near 0",
+        "what has no relation lies near 0",
     ),
     "margin": (
         "(image_|text_)?margin.*|.*_largest_value",
-        "Margin: by how much what is true leads its swap, and its parts",
+        "Margin: the true caption's lead over its swap, and its parts",
         "margin (cosine)",
         "at 0 the two cannot be told apart",
     ),
@@ -102,7 +102,7 @@ AXES = {
         ".*_z_effect",
         "Part of the margin that the strongest head restores",
         "part of the margin",
-        "0 says that the head carries nothing of it",
+        "0: the head carries nothing of it",
     ),
 }
 """Numbers that share a unit: the keys that have it, title, axis, and what a null looks like.
@@ -191,7 +191,7 @@ def accuracy_figures(found: "SideBySide") -> Iterator[Figure]:
         )
         among = "" if of_order else " among all captions"
         yield Figure(
-            key=f"sets-{measure.replace(' ', '-')}",
+            key=f"sets-{metric.replace('_', '-')}",
             title=f"{measure[:1].upper()}{measure[1:]}{among}, by set of pictures",
             how_to_read="Each dot is the share of pictures that one checkpoint gets right, with "
             f"its 95 % interval, a panel a set of pictures; {null}.",
@@ -247,7 +247,7 @@ def ablation_figures(found: "SideBySide") -> Iterator[Figure]:
     rows = order_rows(frame[frame["model"] == "trained"], frame["set"].iloc[0])
     shown = removals(rows[rows["encoder"] == "image"])
     columns = ["ablation", "swap accuracy", "low", "high", "checkpoint", "n"]
-    drawn = shown.rename(columns={"order accuracy": "swap accuracy"})[columns]
+    drawn = shown[columns]
     plot = bars(drawn, x="swap accuracy", y="ablation", facet="checkpoint")
     yield Figure(
         key="order",

@@ -61,7 +61,7 @@ def kept_steps(run: str | Path) -> list[tuple[int, Path]]:
     folders = run.glob("steps/*")
     found = {int(p.name): p for p in folders if p.name.isdecimal() and (p / METADATA).is_file()}
     if not set(found) - {last}:
-        raise InputError(f"{run}: kept no checkpoints along the way; train with --keep-every N")
+        raise InputError(f"{run}: has no snapshots; train with --keep-every N")
     return sorted((found | {last: run}).items())
 
 
@@ -102,7 +102,9 @@ def measured_rows(task: Mapping[str, Any], measure: Measure | None) -> Iterator[
     scenes = last.scenes()
     pairs = scenes.examples(["unseen_pair"])
     if not len(pairs):
-        raise InputError(f"{task['run']}: {pairs.empty['unseen_pair']}; order cannot be followed")
+        raise InputError(
+            f"{task['run']}: {pairs.empty['unseen_pair']}; swap accuracy cannot be followed"
+        )
     place = headline_of(record(last.model, pairs, progress=False))
     head = None if place is None else head_name(*place)
     batch = (last.metadata.recipe or {}).get("batch_size")
@@ -150,7 +152,7 @@ def followed(recording: Run, names: Sequence[str]) -> dict[str, float | None]:
     found = {name: metric.value for name, metric in numbers(recording, names).items()}
     for name, value in found.items():
         if isinstance(value, str):
-            raise InputError(f"scalar {name!r}: is a name, {value}, and no number to follow")
+            raise InputError(f"scalar {name!r}: is a name, {value}, not a number")
     return found  # type: ignore[return-value]
 
 

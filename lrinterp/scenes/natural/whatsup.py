@@ -1,7 +1,7 @@
 """What'sUp: is the mug on the table, under it, to its left or to its right?
 
 A folder holds any of six files, each with its pictures beside it: `controlled_images_dataset.json`
-(A, photographs) and `controlled_clevr_dataset.json` (B), rows with image_path and four
+(A, real pictures) and `controlled_clevr_dataset.json` (B), rows with image_path and four
 caption_options; `coco_qa_*_obj.json` and `vg_qa_*_obj.json` (COCO- and GQA-spatial, one and two
 objects), rows [image id, right caption, wrong caption]. The first caption is always the right one.
 Kamath, Hessel and Chang, arXiv 2310.19785.

@@ -109,11 +109,11 @@ def test_courses_and_doses_of_the_micro_model(micro_recording):
     predicted = table["predicted"].dropna().to_dict()
     assert predicted == {"order_reversed": 0, "order_exchanged": 0, "order_equalised": 0.5}
     assert table["gap_value"].dropna().tolist() == [0, 0, 0]
-    assert table.loc["order_linear_only", "order accuracy"] == 1
-    assert table.loc["order_residual_only", "order accuracy"] == 0.5
+    assert table.loc["order_linear_only", "swap accuracy"] == 1
+    assert table.loc["order_residual_only", "swap accuracy"] == 0.5
     doses = doses_figure(result).table
     assert doses["key-position multiplied by"].tolist() == [-1, -0.5, 0, 0.5, 1]
-    assert doses["order accuracy"].tolist() == [0, 0, 0.5, 1, 1]
+    assert doses["swap accuracy"].tolist() == [0, 0, 0.5, 1, 1]
 
 
 def test_heads_are_sorted_by_what_their_removal_or_exchange_costs():

@@ -78,7 +78,7 @@ def test_every_scalar_is_drawn_against_step_and_onset(planted: Dynamics):
     assert by_step.table["run"].nunique() == len([t for t in by_step.draw().data if t.mode]) == 4
     assert since.table["run"].nunique() == 3
     near = since.table[since.table["steps since the breaking"].abs() <= 25]
-    assert near["order accuracy"].between(0.68, 0.82).all()
+    assert near["swap accuracy"].between(0.68, 0.82).all()
     assert len(near) == 3
     assert planted.figures()[-1].key == "lags"
 
