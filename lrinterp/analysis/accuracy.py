@@ -10,11 +10,11 @@ import pandas as pd
 
 from lrinterp.analysis.order_parts import (
     by_distance,
-    by_label,
     by_template,
     distance_figure,
     label_figure,
     mean_of,
+    order_by_label,
     word_credits,
 )
 from lrinterp.analysis.subject import as_index
@@ -228,7 +228,7 @@ def accuracy(recording: Run) -> Accuracy:
         chance=recording.examples.chance,
         distances=pd.DataFrame(by_distance(recording), columns=["distance", *INTERVAL]),
         table=pd.DataFrame(rows, columns=COLUMNS),
-        labels=pd.DataFrame(by_label(recording), columns=["label", "value", "n"]),
+        labels=pd.DataFrame(order_by_label(recording), columns=["label", "value", "n"]),
         metrics=joined(
             {key: sampled(recording, row) for key, row in chosen.items()},
             by_template(recording, PICTURES if natural else "unseen_pair"),

@@ -14,7 +14,7 @@ from lrinterp.analysis.read import (
     TEXT,
     WITHOUT,
     has_gradient,
-    number,
+    value_of,
 )
 from lrinterp.analysis.subject import focus
 from lrinterp.grades import SHORT, Grade, grade, phrase_of
@@ -105,7 +105,7 @@ class Answer(Result):
             (
                 "Object-set accuracy without key-position",
                 labels,
-                label_words(self, labels),
+                recognition_words(self, labels),
             ),
             ("Attention difference, right minus left", gain, gain_words(self, gain)),
         )
@@ -184,8 +184,8 @@ def answer(
     return Answer(
         metrics=joined({key: order}, ablated, {GAIN: fits[GAIN]}),
         chance=examples.chance,
-        span=number(fits["headline_span"]),
-        widest=number(fits["widest_span"]),
+        span=value_of(fits["headline_span"]),
+        widest=value_of(fits["widest_span"]),
         has_gradient=has_gradient(fits),
         head=str(fits["headline_head"].value),
         layers=recording.model.image.cfg.n_layers,
@@ -221,9 +221,9 @@ def sentence(result: Answer) -> str:
 def gradient_words(result: Answer) -> str:
     """Whether any head of the image tower has a gradient."""
     if result.has_gradient:
-        return f". Image head {result.head} has a gradient {along(result)}."
+        return f". Image head {result.head} has a gradient {along_words(result)}."
     widest = f"the steepest spans {result.widest:.2g} logits"
-    return f". No image head has a gradient {along(result)}: {widest}."
+    return f". No image head has a gradient {along_words(result)}: {widest}."
 
 
 def mechanism_words(result: Answer) -> str:
@@ -262,7 +262,7 @@ def order_words(result: Answer, order: Metric) -> str:
     return phrase_of(order, result.chance)
 
 
-def label_words(result: Answer, labels: Metric) -> str:
+def recognition_words(result: Answer, labels: Metric) -> str:
     """An object-set accuracy in words."""
     if labels.value is None or labels.low is None or labels.high is None:
         return NOT_MEASURED[result.natural]
@@ -276,13 +276,13 @@ def label_words(result: Answer, labels: Metric) -> str:
 def gain_words(result: Answer, gain: Metric) -> str:
     """Which side the headline head prefers, and how far its gradient spans."""
     if not result.has_gradient:
-        return f"no head has a gradient: at most {result.widest:.2g} logits {along(result)}"
+        return f"no head has a gradient: at most {result.widest:.2g} logits {along_words(result)}"
     side = side_of(gain)
     prefers = f"the {side}" if side else "neither side reliably"
-    return f"{result.head} prefers {prefers}: {result.span:.3g} logits {along(result)}"
+    return f"{result.head} prefers {prefers}: {result.span:.3g} logits {along_words(result)}"
 
 
-def along(result: Answer) -> str:
+def along_words(result: Answer) -> str:
     """The way that a gradient goes."""
     return "from left to right" if result.natural else "along the row"
 

@@ -93,9 +93,9 @@ def nine_terms(part: Scored, layer: int, gauge: str) -> tuple[Scores, float]:
     for some, run in part.run.parts(CHUNK):
         split, pool = run.streams.split(layer, gauge), run.inputs.pool
         terms = split_terms(run.tower, layer, split, pool, pooled=False)
-        apart = max(apart, largest((terms.sum(0) - cached[some])[valid[some]]))
+        apart = max(apart, largest_magnitude((terms.sum(0) - cached[some])[valid[some]]))
         pooled.append(terms[:, torch.arange(len(pool)), :, pool])
-    return torch.cat(pooled).movedim(1, 0), apart / max(largest(cached[valid]), SMALLEST)
+    return torch.cat(pooled).movedim(1, 0), apart / max(largest_magnitude(cached[valid]), SMALLEST)
 
 
 def part_shares(part: Scored, layer: int, *, by_head: bool) -> tuple[list[dict[str, Any]], float]:
@@ -112,16 +112,16 @@ def part_shares(part: Scored, layer: int, *, by_head: bool) -> tuple[list[dict[s
     found, apart = [], 0.0
     for some, chunk in run.parts(CHUNK):
         scores = key_parts(chunk.streams, layer)
-        apart = max(apart, largest((scores.sum(0) - cached[some])[valid[some]]))
+        apart = max(apart, largest_magnitude((scores.sum(0) - cached[some])[valid[some]]))
         found.append(covariances(scores, chunk.streams.seen))
     values = np.concatenate(found, axis=1)
     names = [*part_names(run.tower, layer), BIAS]
     place = {"encoder": run.name, "layer": layer, "gauge": "canonical", "split": PARTS}
     rows = share_rows(names, values, values.sum(0), part.units, by_head=by_head, **place)
-    return list(rows), apart / max(largest(cached[valid]), SMALLEST)
+    return list(rows), apart / max(largest_magnitude(cached[valid]), SMALLEST)
 
 
-def largest(numbers: Tensor) -> float:
+def largest_magnitude(numbers: Tensor) -> float:
     """The largest magnitude."""
     return float(numbers.abs().max())
 

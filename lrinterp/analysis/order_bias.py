@@ -12,7 +12,7 @@ from lrinterp.analysis.order_bias_mentions import (
     ALL,
     Mentions,
     by_label,
-    choose,
+    chosen_heads,
     head_rows,
     mention_attention,
     random_null,
@@ -256,7 +256,7 @@ def order_bias(recording: Run, *, seed: int = 0) -> OrderBias:
     attention = mention_attention(recording.towers["text"], mentions)
     table = pd.DataFrame(list(head_rows(attention, mentions)))
     chosen_on, measured_on = sets_of(recording.examples)
-    bias, first = choose(table[(table["template"] == ALL) & (table["set"] == chosen_on)])
+    bias, first = chosen_heads(table[(table["template"] == ALL) & (table["set"] == chosen_on)])
     about = {"unit": "label", "examples": recording.examples.caption_fingerprint}
     heads, templates = dict.fromkeys((bias, first or bias)), (ALL, *recording.examples.templates)
     numbers = {}

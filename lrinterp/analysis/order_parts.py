@@ -20,11 +20,11 @@ from lrinterp.stats import Sample, mean_interval
 __all__ = [
     "MOST_LABELS",
     "by_distance",
-    "by_label",
     "by_template",
     "distance_figure",
     "label_figure",
     "mean_of",
+    "order_by_label",
     "word_credits",
 ]
 
@@ -41,7 +41,7 @@ def by_template(recording: Run, name: str) -> dict[str, Metric]:
     return {f"{name}_order_{k}": mean_of(part, v, part.chance) for k, (part, v) in orders.items()}
 
 
-def by_label(recording: Run) -> Iterator[dict[str, Any]]:
+def order_by_label(recording: Run) -> Iterator[dict[str, Any]]:
     """Order on the pictures of the focus set that hold a label, the lowest first.
 
     An interval over a few labels cannot tell whether others fail: so the single ones are shown.

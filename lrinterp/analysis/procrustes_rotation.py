@@ -116,7 +116,7 @@ def partial_isometry(
     return (left * kept[..., None, :]) @ right
 
 
-def cosines(
+def row_cosines(
     a: Float[np.ndarray, "... d"], b: Float[np.ndarray, "... d"]
 ) -> Float[np.ndarray, "..."]:
     """Cosine row by row; nan where a row is zero."""
@@ -124,7 +124,7 @@ def cosines(
         return (a * b).sum(-1) / (norm(a, axis=-1) * norm(b, axis=-1))
 
 
-def shares(moved: Rows, rows: Rows) -> Float[np.ndarray, "label"]:
+def kept_shares(moved: Rows, rows: Rows) -> Float[np.ndarray, "label"]:
     """Squared length that is left of each row; nan where it had none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return (norm(moved, axis=1) / norm(rows, axis=1)) ** 2
@@ -132,7 +132,7 @@ def shares(moved: Rows, rows: Rows) -> Float[np.ndarray, "label"]:
 
 def nearest(moved: Rows, targets: Rows) -> Float[np.ndarray, "label"]:
     """Is each moved row nearest to its own target, by cosine? A k-way tie earns 1/k."""
-    likeness = np.nan_to_num(cosines(moved[:, None], targets[None]))
+    likeness = np.nan_to_num(row_cosines(moved[:, None], targets[None]))
     best = likeness >= likeness.max(1, keepdims=True) - TIE
     return best.diagonal() / best.sum(1)
 
@@ -173,7 +173,11 @@ class Labels:
         (image, text), fit = self.centred, self.of(TRAINED)
         turn = partial_isometry(image[fit], text[fit])
         full, _ = orthogonal_procrustes(image[fit], text[fit])
-        place = {"label": words, "group": self.groups, "raw_cosine": cosines(self.image, self.text)}
+        place = {
+            "label": words,
+            "group": self.groups,
+            "raw_cosine": row_cosines(self.image, self.text),
+        }
         ways = self._way(image, text, turn, full), self._way(text, image, turn.T, full.T)
         named = zip(DIRECTIONS, ways, strict=True)
         table = pd.concat([pd.DataFrame({"direction": of, **place, **way}) for of, way in named])
@@ -185,11 +189,11 @@ class Labels:
         found = np.full(len(source), np.nan)
         found[held] = nearest(moved[held], target[held])
         return {
-            "raw_centred_cosine": cosines(source, target),
-            "aligned_cosine": cosines(moved, target),
-            "ceiling": np.sqrt(shares(target @ turn.T, target)),
-            "completed_cosine": cosines(source @ full, target),
-            "span_share": shares(moved, source),
+            "raw_centred_cosine": row_cosines(source, target),
+            "aligned_cosine": row_cosines(moved, target),
+            "ceiling": np.sqrt(kept_shares(target @ turn.T, target)),
+            "completed_cosine": row_cosines(source @ full, target),
+            "span_share": kept_shares(moved, source),
             "nearest": found,
         }
 
@@ -204,7 +208,7 @@ class Labels:
         turns = partial_isometry(image[fit], text[fit][shuffles(len(fit), seed)])
         onward = image[held] @ turns @ self.spans[1].T
         back = text[held] @ np.swapaxes(turns, -1, -2) @ self.spans[0].T
-        found = cosines(onward, rows[1][held]), cosines(back, rows[0][held])
+        found = row_cosines(onward, rows[1][held]), row_cosines(back, rows[0][held])
         named = zip(DIRECTIONS, map(pd.DataFrame, found), strict=True)
         null = pd.DataFrame({direction: by_label.mean(axis=1) for direction, by_label in named})
         return null.assign(**{BOTH: null.mean(axis=1)})

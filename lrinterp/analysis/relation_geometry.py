@@ -10,8 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lrinterp.analysis.relation_geometry_grid import CaptionGrid, free_grid, pairs_of, recorded_grid
-from lrinterp.analysis.relation_geometry_measures import apart, cosines, direction, signs_of
+from lrinterp.analysis.relation_geometry_grid import (
+    CaptionGrid,
+    free_grid,
+    object_pairs,
+    recorded_grid,
+)
+from lrinterp.analysis.relation_geometry_measures import cosines, direction, signs_of, strangers
 from lrinterp.analysis.relation_geometry_shown import (
     AXES,
     KINDS,
@@ -19,8 +24,8 @@ from lrinterp.analysis.relation_geometry_shown import (
     cosines_words,
     direction_figures,
     direction_words,
+    geometry_notes,
     meaning_words,
-    notes,
 )
 from lrinterp.analysis.subject import random_twins
 from lrinterp.encoders import DualEncoder
@@ -122,7 +127,7 @@ class RelationGeometry(Result):
     def caveats(self) -> tuple[str, ...]:
         """What a cosine and a direction do not say, intervals, nulls, the lens, the captions."""
         deep = bool(self.table["layer"].max())
-        return notes(width=self.width, deep=deep, free_text=self.free_text)
+        return geometry_notes(width=self.width, deep=deep, free_text=self.free_text)
 
     def overview(self) -> pd.DataFrame:
         """Every kind of comparison with an example, and the direction, by relation."""
@@ -171,7 +176,7 @@ def relation_geometry(
         run = recording.towers["text"].at(index)
         run.residual(run.n_layers)  # of the pass that others share: `pooled` would make its own
         return measured(run, grid, seed)
-    own = pairs_of(examples.image_labels, examples.label_words) if pairs is None else pairs
+    own = object_pairs(examples.image_labels, examples.label_words) if pairs is None else pairs
     return caption_geometry(model, own, seed=seed)
 
 
@@ -251,7 +256,7 @@ def geometry(run: TowerRun, grid: CaptionGrid, seed: int) -> tuple[pd.DataFrame,
     """
     if not embedded(run.model, run.pooled(run.n_layers)).abs().max() > ROUNDING:
         raise NotApplicable("the embeddings of all captions have no length")
-    objects, far, signs = grid.objects, apart(grid.pairs), signs_of(len(grid.pairs), seed)
+    objects, far, signs = grid.objects, strangers(grid.pairs), signs_of(len(grid.pairs), seed)
     rows: list[dict[str, Any]] = []
     samples: dict[str, Sample] = {}
     for layer in range(run.n_layers):
@@ -282,7 +287,9 @@ def random_consistency(model: DualEncoder, grid: CaptionGrid, seed: int) -> tupl
         vectors = embedded(twin, run.pooled(run.n_layers)).double().cpu().numpy()
         [points] = own.by_axis(vectors).values()
         return (
-            direction(points, apart(own.pairs), signs)["consistency"].interval(own.objects).value
+            direction(points, strangers(own.pairs), signs)["consistency"]
+            .interval(own.objects)
+            .value
             or 0.0
         )
 

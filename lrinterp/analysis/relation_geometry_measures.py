@@ -21,7 +21,16 @@ from scipy.spatial.distance import cdist
 
 from lrinterp.stats import COSINE, LINEAR, SHARE, Interval, Sample, Scale, Units, ratio_interval
 
-__all__ = ["DRAWS", "Measure", "Points", "apart", "cosines", "direction", "distances", "signs_of"]
+__all__ = [
+    "DRAWS",
+    "Measure",
+    "Points",
+    "cosines",
+    "direction",
+    "distances",
+    "signs_of",
+    "strangers",
+]
 
 DRAWS = 1000
 """Random exchanges of the two relation words."""
@@ -62,7 +71,7 @@ class Measure:
         return Sample(top=top[None], bottom=bottom, units=objects, scale=self.scale)
 
 
-def apart(pairs: tuple[tuple[str, str], ...]) -> Strangers:
+def strangers(pairs: tuple[tuple[str, str], ...]) -> Strangers:
     """Which pairs of objects share none.
 
     >>> apart((("cat", "dog"), ("dog", "egg"), ("hat", "jar")))[0].tolist()

@@ -17,8 +17,8 @@ __all__ = [
     "cosines_words",
     "direction_figures",
     "direction_words",
+    "geometry_notes",
     "meaning_words",
-    "notes",
 ]
 
 AXES = {
@@ -48,7 +48,7 @@ def cosine_figures(table: pd.DataFrame) -> list[Figure]:
 
     The table is that of the embedding space.
     """
-    rows = shown(table, list(KINDS)).rename(columns={"value": COSINE})
+    rows = defined_rows(table, list(KINDS)).rename(columns={"value": COSINE})
     if rows.empty:
         return []
     kinds = KINDS_IN_WORDS
@@ -92,7 +92,7 @@ def cosine_figures(table: pd.DataFrame) -> list[Figure]:
 
 def direction_figures(table: pd.DataFrame) -> list[Figure]:
     """The consistency of the direction on its null, in the last layer and by layer."""
-    rows = shown(table, ["consistency"], null=True).rename(columns={"value": DIFFERENCE})
+    rows = defined_rows(table, ["consistency"], null=True).rename(columns={"value": DIFFERENCE})
     if rows.empty:
         return []
     last = rows[rows["layer"] == table["layer"].max()]
@@ -143,7 +143,7 @@ def by_layer(rows: pd.DataFrame) -> Figure:
     )
 
 
-def shown(table: pd.DataFrame, measures: list[str], *, null: bool = False) -> pd.DataFrame:
+def defined_rows(table: pd.DataFrame, measures: list[str], *, null: bool = False) -> pd.DataFrame:
     """The defined rows of some measures, in this order."""
     names = ["null_mean", "null_low", "null_high"] if null else []
     here = table["measure"].isin(measures) & table["value"].notna()
@@ -249,7 +249,7 @@ def meaning_words(found: Found, axis: str) -> str:
     )
 
 
-def notes(*, width: int, deep: bool, free_text: bool) -> tuple[str, ...]:
+def geometry_notes(*, width: int, deep: bool, free_text: bool) -> tuple[str, ...]:
     """What a cosine and a direction do not say, intervals, null, the lens, and the captions."""
     return (
         "A bare cosine means nothing alone: all captions of a model may lie near each other. "

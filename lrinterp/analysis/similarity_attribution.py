@@ -14,7 +14,7 @@ from lrinterp.analysis.similarity_attribution_pictures import by_picture, spearm
 from lrinterp.analysis.similarity_attribution_rows import (
     DIRECT_PATH,
     GROUPS,
-    largest,
+    largest_part,
     margin_metrics,
     margin_rows,
 )
@@ -113,7 +113,7 @@ class SimilarityAttribution(Result):
                 f"The mean {tower} margin is {shown} ({where}), less than {NO_MARGIN}: there is "
                 "nothing to attribute."
             )
-        most, value = largest(self.rows(encoder=tower)), found[f"{tower}_largest_value"]
+        most, value = largest_part(self.rows(encoder=tower)), found[f"{tower}_largest_value"]
         return (
             f"The mean {tower} margin of {margin.phrase} ({where}) is {read(most)}, "
             f"{value.phrase}; all together, directly, {written(found, tower)}."

@@ -64,7 +64,7 @@ def parts_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
         "to the margin together; a part that does not tell the true order from its swap has an "
         "interval that holds 0 (of many such intervals, one in twenty misses 0 by chance).",
         plot=bars(
-            drawn(kept.assign(part=names), "part", MARGIN, "low", "high"),
+            for_drawing(kept.assign(part=names), "part", MARGIN, "low", "high"),
             x=MARGIN,
             y="part",
             exponent=True,
@@ -144,7 +144,7 @@ def pixels_figure(objects: pd.DataFrame) -> Figure:
         "without a preference for places the lines lie flat, and for a head that plays no part at "
         "0.",
         plot=lines(
-            drawn(
+            for_drawing(
                 objects.assign(object=objects["role"]),
                 "pixel",
                 MARGIN,
@@ -176,7 +176,7 @@ def split_figure(through: pd.DataFrame) -> Figure:
         "head's attention on the path from uniform attention to the model's own; a head whose "
         "attention does not matter to order is at 0.",
         plot=bars(
-            drawn(named, "scores", "head", MARGIN, "low", "high"),
+            for_drawing(named, "scores", "head", MARGIN, "low", "high"),
             x=MARGIN,
             y="head",
             facet="scores",
@@ -234,14 +234,14 @@ def margin_figure(pictures: pd.DataFrame, head: str, prefers: str, seed: int = 0
     )
 
 
-def drawn(part: pd.DataFrame, *columns: str) -> pd.DataFrame:
+def for_drawing(part: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """The columns that are drawn, the value named and heads in words."""
     return part.rename(columns={"value": MARGIN}).replace({"head": IN_WORDS})[[*columns]]
 
 
 def margin_map(part: pd.DataFrame, *, x: str, y: str, facet: str | None = None) -> Chart:
     """A heatmap of margins on a scale that shows no colour where there is none."""
-    shown = drawn(part, x, y, MARGIN, "low", "high", *([facet] if facet else []))
+    shown = for_drawing(part, x, y, MARGIN, "low", "high", *([facet] if facet else []))
     top = max(NO_MARGIN, float(shown[MARGIN].abs().max()))
     return heatmap(shown, x=x, y=y, z=MARGIN, facet=facet, ends=(-top, top))
 

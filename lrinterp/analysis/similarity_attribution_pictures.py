@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from lrinterp.analysis.contrast import Contrast
 from lrinterp.analysis.similarity_attribution_path import TakenApart
-from lrinterp.analysis.similarity_attribution_rows import cell
+from lrinterp.analysis.similarity_attribution_rows import row_place
 from lrinterp.decomposition import KEY_POSITION, total
 from lrinterp.result import Metric
 from lrinterp.stats import CORRELATION, COSINE, Interval, Units, mean_interval, statistic_interval
@@ -165,7 +165,7 @@ def correlations(
         null, counts = shuffled_high(*view.ranked, seed=seed), (len(view.frame), view.units.n)
         found[view.name + PERMUTED] = Interval(value=null, n=counts[0], n_units=counts[1])
     for part, interval in found.items():
-        yield {"encoder": "image", **cell("correlation", head, part=part), **vars(interval)}
+        yield {"encoder": "image", **row_place("correlation", head, part=part), **vars(interval)}
 
 
 def rank_interval(x: Values, y: Values, units: Units) -> Interval:

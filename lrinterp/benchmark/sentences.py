@@ -7,7 +7,7 @@ a count.
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lrinterp.benchmark.accuracies import Key
+from lrinterp.benchmark.suite_accuracies import Key
 from lrinterp.grades import beside
 from lrinterp.result import Metric
 from lrinterp.wording import counted, signed
@@ -115,7 +115,7 @@ def glossary(result: "Benchmark") -> Mapping[str, str]:
 
 def sentences(result: "Benchmark") -> Iterator[str]:
     """Accuracy against chance, left and right apart, what is said, what others published."""
-    yield accuracy(result)
+    yield accuracy_sentence(result)
     left, right = (result.metrics.get(f"{side}_recall") for side in ("left", "right"))
     if left and right and result.told_by_word:
         yield (
@@ -133,7 +133,7 @@ def sentences(result: "Benchmark") -> Iterator[str]:
         yield f"Published, not measured here: {known}."
 
 
-def accuracy(result: "Benchmark") -> str:
+def accuracy_sentence(result: "Benchmark") -> str:
     """How often the right caption scores highest."""
     counts = sum(bool(row["in_macro"]) for row in result.rows("relation"))
     rows, best = result.metrics["accuracy"], result.metrics[result.primary]

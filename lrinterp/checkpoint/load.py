@@ -188,7 +188,7 @@ def load_clip(folder: Path, name: str, tokenizer: str | Path | None) -> Checkpoi
     model.processor = processor
     metadata = Imported(
         towers={n: essentials(tower.cfg) for n, tower in model.towers.items()},
-        source=source_of(form, spec),
+        source=imported_source(form, spec),
         preprocessing=to_plain(processor.preprocessing),
         sha256=digest,
     )
@@ -206,7 +206,7 @@ def format_of(folder: Path) -> PublishedFormat:
     return next((form for form in found if has_weights(folder, form.weights)), found[0])
 
 
-def source_of(form: PublishedFormat, spec: ClipSpec) -> dict[str, Any]:
+def imported_source(form: PublishedFormat, spec: ClipSpec) -> dict[str, Any]:
     """What an imported model is, for the reader of a result."""
     rule = "first of the highest id" if spec.end is None else f"first token {spec.end}"
     return {

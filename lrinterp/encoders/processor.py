@@ -90,7 +90,7 @@ class Processor:
     def vocabulary(self) -> tuple[str, ...]:
         """The word of each token id; a piece that a word goes on behind ends in a hyphen."""
         return tuple(
-            readable(self.tokenizer.id_to_token(number) or "")
+            readable_token(self.tokenizer.id_to_token(number) or "")
             for number in range(self.spec.vocabulary)
         )
 
@@ -161,7 +161,7 @@ class Processor:
         return square
 
 
-def readable(token: str) -> str:
+def readable_token(token: str) -> str:
     """A token without the mark of a word's end, or with one where the word goes on."""
     if token.startswith("<|"):
         return token

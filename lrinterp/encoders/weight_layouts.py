@@ -133,7 +133,7 @@ def arranged(
     Raises InputError for a key that is missing or unknown, and for a weight of another shape than
     the configuration says, or one that is not finite.
     """
-    rows = list(rows_of(layout, spec))
+    rows = list(layout_rows(layout, spec))
     tensors = {key.removeprefix(layout.prefix): tensor for key, tensor in tensors.items()}
     check_keys(tensors, [key for key, _, _ in rows], where, layout.buffers)
     weights = {}
@@ -148,7 +148,7 @@ def arranged(
     return weights
 
 
-def rows_of(layout: Layout, spec: ClipSpec) -> Iterator[Place]:
+def layout_rows(layout: Layout, spec: ClipSpec) -> Iterator[Place]:
     """All rows of a model: those of its layers, and the rest."""
     for tower, own in (("image", spec.image), ("text", spec.text)):
         for layer in range(own.layers):

@@ -13,8 +13,8 @@ from lrinterp.experiment.checkpoints import (
     dynamics_provenance,
     load_named,
 )
+from lrinterp.experiment.checkpoints.checkpoint_differences import Differences
 from lrinterp.experiment.checkpoints.compare import compare, compare_recordings
-from lrinterp.experiment.checkpoints.differences import Differences
 from lrinterp.experiment.checkpoints.dynamics import Dynamics, dynamics, dynamics_of
 from lrinterp.experiment.checkpoints.side_by_side import SideBySide
 from lrinterp.experiment.checkpoints.trajectory import kept_steps, measure_run

@@ -146,7 +146,9 @@ def set_map(cells: pd.DataFrame, factors: Sequence[str], place: int, null: str) 
     """
     down, across = map(factor_words, factors)
     ends = (0.0, 1.0)
-    plot = heatmap(shown(cells), x=across, y=down, z="accuracy", facet="measure", ends=ends)
+    plot = heatmap(
+        cells_in_words(cells), x=across, y=down, z="accuracy", facet="measure", ends=ends
+    )
     return Figure(
         key=f"map-{place}",
         title=f"Arm {cells['arm'].iloc[0]}: every cell of the grid",
@@ -161,7 +163,7 @@ def set_map(cells: pd.DataFrame, factors: Sequence[str], place: int, null: str) 
 def set_lines(cells: pd.DataFrame, factors: Sequence[str], place: int, null: str) -> Figure:
     """The cells of one arm along the first factor, a line for each value of the second."""
     across, *others = map(factor_words, factors)
-    table, by = shown(cells), next(iter(others), None)
+    table, by = cells_in_words(cells), next(iter(others), None)
     last = table[by].iloc[-1] if by else None
     plot = lines(
         table, x=across, y="accuracy", by=by, facet="measure", highlight=last, y_range=WHOLE
@@ -180,7 +182,7 @@ def set_lines(cells: pd.DataFrame, factors: Sequence[str], place: int, null: str
     )
 
 
-def shown(cells: pd.DataFrame) -> pd.DataFrame:
+def cells_in_words(cells: pd.DataFrame) -> pd.DataFrame:
     """The cells with columns in words, as the reader sees them."""
     words = {str(name): factor_words(str(name)) for name in cells}
     words |= {"value": "accuracy", "n": "seeds"}

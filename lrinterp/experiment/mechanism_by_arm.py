@@ -14,7 +14,7 @@ from lrinterp.experiment.study import Study
 from lrinterp.grades import BAND
 from lrinterp.result import Figure, Metric, Result, Skipped, records
 
-__all__ = ["APART", "REMOVED", "mechanism"]
+__all__ = ["APART", "REMOVED", "mechanism_by_arm"]
 
 QUESTION = "Do all models tell left from right by the same mechanism?"
 REMOVED, LABELS = without("key_position"), without("key_position", "label_set_closed")
@@ -42,7 +42,7 @@ NORMED = (
 )
 
 
-def mechanism(study: Study, table: pd.DataFrame) -> Result:
+def mechanism_by_arm(study: Study, table: pd.DataFrame) -> Result:
     """Ablations averaged over the grid, and gradient against order model by model.
 
     Skipped where no model has them, as where attention cannot be decomposed.

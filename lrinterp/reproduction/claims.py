@@ -10,7 +10,7 @@ from lrinterp.bounds import Verdict, judge
 from lrinterp.charts import bars, regions
 from lrinterp.experiment.numbers import seeds_words
 from lrinterp.experiment.section import Section
-from lrinterp.experiment.verdicts import VERBS, spaced, tile_of, verb
+from lrinterp.experiment.verdicts import VERBS, spaced, statistic_tile, verb
 from lrinterp.reproduction.claim_statistics import CLAIMS, Claim, ClaimPart, Found
 from lrinterp.result import Figure, Metric, Tile, finite_or_none, records
 from lrinterp.wording import counted
@@ -111,7 +111,7 @@ class Claims:
             caveats=CAVEATS,
             metrics={f"{row['id']} {row['statistic']}": Metric.of(row) for row in rows},
             table=self.table,
-            drawn=drawn(self.table),
+            drawn=claims_figure(self.table),
             short=pd.DataFrame(map(overview_row, by_claim(self.table))),
             heads=tuple(part_tile(first[name]) for name in TILES),
             words=GLOSSARY,
@@ -153,10 +153,10 @@ def found_words(row: Mapping[str, Any]) -> str:
 def part_tile(row: Mapping[str, Any]) -> Tile:
     """A statistic at the head of the page."""
     wanted = f"{row['criterion']} asked ({counted(row['n'], 'seed')})"
-    return tile_of(row, row["words"], f"{row['id']}, {row['part_verdict']}: {wanted}")
+    return statistic_tile(row, row["words"], f"{row['id']}, {row['part_verdict']}: {wanted}")
 
 
-def drawn(table: pd.DataFrame) -> tuple[Figure, ...]:
+def claims_figure(table: pd.DataFrame) -> tuple[Figure, ...]:
     """The statistics that are accuracies or differences of them, before their bounds."""
     chosen = table["statistic"].str.startswith(ACCURACIES) & table["value"].notna()
     names = table["id"] + ": " + table["statistic"].str.replace("_", " ")
@@ -184,7 +184,7 @@ def hold_against(found: Mapping[str, Found], claims: Sequence[Claim] = CLAIMS) -
     for claim in claims:
         own = [held(part, found.get(part.statistic, nothing)) for part in claim.parts]
         whole = {"id": claim.id, "claim": claim.sentence, "paper": claim.paper}
-        rows += [{**whole, "verdict": together(own), **row} for row in own]
+        rows += [{**whole, "verdict": claim_verdict(own), **row} for row in own]
     kinds = dict.fromkeys(("value", "low", "high", "at_least", "at_most"), "float64")
     table = pd.DataFrame(rows).astype({**kinds, "n_examples": "Int64"})
     return Claims(table=table, seeds={n: found.get(n, nothing).seeds for n in table["statistic"]})
@@ -213,7 +213,7 @@ def held(part: ClaimPart, found: Found) -> dict[str, Any]:
     }
 
 
-def together(parts: Sequence[Mapping[str, Any]]) -> Verdict:
+def claim_verdict(parts: Sequence[Mapping[str, Any]]) -> Verdict:
     """The verdict of a claim from those of its parts; a premise that fails decides nothing."""
     found = {row["part_verdict"] for row in parts}
     if any(row["premise"] and row["part_verdict"] != "holds" for row in parts):

@@ -13,7 +13,7 @@ from lrinterp.experiment import LoadedSweep
 from lrinterp.experiment.contrasts import laid_out
 from lrinterp.experiment.numbers import ORDER, without
 from lrinterp.experiment.section import Section, captioned
-from lrinterp.experiment.verdicts import evaluate
+from lrinterp.experiment.verdicts import judged_criteria
 from lrinterp.reproduction.claim_statistics import CLAIMS, ClaimPart, Found, by_seed, over_seeds
 from lrinterp.result import Figure, records
 from lrinterp.stats import GAP, SHARE, Interval
@@ -43,7 +43,7 @@ def of_diversity(loaded: LoadedSweep | None) -> dict[str, Found]:
         reason = no_sweep if loaded is None else f"the sweep has no two values of {few[0]}"
         return {p.statistic: Found(reason=reason) for p in parts}
     study = replace(loaded.study, verdicts=[criterion(part, factors) for part in parts])
-    rows = records(evaluate(study, loaded.table))
+    rows = records(judged_criteria(study, loaded.table))
     return {
         row["id"]: Found(
             interval=Interval(**{name: row[name] for name in ("value", "low", "high", "n")}),

@@ -9,7 +9,7 @@ from lrinterp.charts import bars, heatmap, lines, reference
 from lrinterp.experiment.numbers import ORDER
 from lrinterp.experiment.section import Section, captioned
 from lrinterp.reproduction.claim_statistics import Found, blanked, over_seeds, told_apart
-from lrinterp.reproduction.measured_models import Measures, named
+from lrinterp.reproduction.measured_models import Measures, in_arm_order
 from lrinterp.result import Figure, Metric, records
 from lrinterp.stats import COSINE, SHARE
 from lrinterp.wording import counted, plain_number
@@ -45,7 +45,7 @@ def gradients(measures: Measures, found: Mapping[str, Found]) -> Section:
     numbers = {key: found[key].metric for key in GRADIENT_KEYS}
     widest = measures.numbers[measures.numbers["key"] == SPAN]
     spans = widest[["arm", "seed", "value"]].rename(columns={"value": "span"})
-    means = over_seeds(named(spans), ["arm"], "span")
+    means = over_seeds(in_arm_order(spans), ["arm"], "span")
     by_arm = ", ".join(f"{row['arm']} {Metric.of(row, 'span').phrase}" for row in records(means))
     rho = ", ".join(f"{key[-2:]} {numbers[key].phrase}" for key in GRADIENT_KEYS[:3])
     return Section(
@@ -88,10 +88,10 @@ def headline_rows(measures: Measures) -> pd.DataFrame:
 def drawn_rows(rows: pd.DataFrame) -> Figure:
     """Key-position along the row of pixels, a line a model."""
     whole = rows[rows["term"] == "key-position"]
-    table = named(whole).rename(columns={"value": "score (logits)"})
+    table = in_arm_order(whole).rename(columns={"value": "score (logits)"})
     table = table[["arm", "seed", "pixel", "score (logits)", "head"]]
     ends = whole.groupby(["arm", "seed"], sort=False)["value"].agg(lambda v: v.iloc[-1] - v.iloc[0])
-    means = named(ends.groupby("arm", sort=False).mean().reset_index())
+    means = in_arm_order(ends.groupby("arm", sort=False).mean().reset_index())
     rises = ", ".join(f"{row['value']:.2g} logits ({row['arm']})" for row in records(means))
     return captioned(
         Figure(
@@ -198,7 +198,7 @@ def text_heads(measures: Measures, found: Mapping[str, Found]) -> Section:
 
 def drawn_heads(table: pd.DataFrame, sample: str) -> Figure:
     """The preference for the first mention, by arm."""
-    means = over_seeds(named(table, HEAD_ARMS), ["measure", "arm"], scale=COSINE)
+    means = over_seeds(in_arm_order(table, HEAD_ARMS), ["measure", "arm"], scale=COSINE)
     own = records(means[means["arm"] == "standard"])
     said = [f"{row['measure']} {Metric.of(row).phrase} in standard models" for row in own]
     shown = means.rename(columns={"value": "mean", "n": "seeds"})
@@ -220,7 +220,7 @@ def drawn_heads(table: pd.DataFrame, sample: str) -> Figure:
 
 def drawn_orders(orders: pd.DataFrame, sample: str) -> Figure:
     """Order by templates and text layers."""
-    means = over_seeds(named(orders, ORDER_ARMS), ["arm"], scale=SHARE)
+    means = over_seeds(in_arm_order(orders, ORDER_ARMS), ["arm"], scale=SHARE)
     shown = means.rename(columns={"value": "order", "n": "seeds"})
     return captioned(
         Figure(

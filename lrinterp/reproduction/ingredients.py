@@ -8,7 +8,7 @@ from lrinterp.charts import bars, heatmap, reference
 from lrinterp.experiment.numbers import ORDER
 from lrinterp.experiment.section import Section, captioned
 from lrinterp.reproduction.claim_statistics import Found, blanked, over_seeds, told_apart
-from lrinterp.reproduction.measured_models import Measures, named
+from lrinterp.reproduction.measured_models import Measures, in_arm_order
 from lrinterp.result import Figure, Metric, records
 from lrinterp.stats import COSINE, SHARE
 from lrinterp.wording import plain_number
@@ -75,7 +75,9 @@ EXPECTED = {
 def ablations(measures: Measures, found: Mapping[str, Found]) -> Section:
     """Every ablation of all image heads, with its controls: both accuracies of every arm."""
     table = measures.long(ABLATED, ["ablation", "measure"])
-    means = over_seeds(named(table, ABLATED_ARMS), ["arm", "measure", "ablation"], scale=SHARE)
+    means = over_seeds(
+        in_arm_order(table, ABLATED_ARMS), ["arm", "measure", "ablation"], scale=SHARE
+    )
     own = records(means[means["arm"] == "standard"])
     said = {(row["measure"], row["ablation"]): Metric.of(row).phrase for row in own}
 
@@ -106,11 +108,11 @@ def ablations(measures: Measures, found: Mapping[str, Found]) -> Section:
         ),
         metrics={key: found[key].metric for key in KEYS},
         table=table,
-        drawn=tuple(drawn(means, measures.sample(ORDER, "picture"), m) for m in MEASURED),
+        drawn=tuple(ablation_figure(means, measures.sample(ORDER, "picture"), m) for m in MEASURED),
     )
 
 
-def drawn(means: pd.DataFrame, sample: str, measure: str) -> Figure:
+def ablation_figure(means: pd.DataFrame, sample: str, measure: str) -> Figure:
     """Swap accuracy or object-set accuracy after each ablation, a panel an arm."""
     words = "swap accuracy" if measure == "order" else measure
     own = means[means["measure"] == measure].drop(columns="measure")
@@ -192,7 +194,7 @@ def drawn_parts(parts: pd.DataFrame, sample: str) -> Figure:
 
 def drawn_ranks(ranks: pd.DataFrame, sample: str) -> Figure:
     """How closely the margin follows the attention gained, a panel an arm."""
-    means = over_seeds(named(ranks, RANKED_ARMS), ["arm", "pictures"], scale=COSINE)
+    means = over_seeds(in_arm_order(ranks, RANKED_ARMS), ["arm", "pictures"], scale=COSINE)
     own = records(means[means["arm"] == "standard"])
     table = means.rename(columns={"value": "rank correlation", "n": "seeds"})
     plot = bars(table, x="rank correlation", y="pictures", facet="arm", mark="dot")
@@ -239,7 +241,7 @@ def rotation(measures: Measures, found: Mapping[str, Found]) -> Section:
 
 def drawn_cosines(table: pd.DataFrame, sample: str) -> Figure:
     """Cosines before and after, a panel a site."""
-    labelled = named(table)
+    labelled = in_arm_order(table)
     both = labelled.assign(labels=labelled["cosine"] + ", " + labelled["arm"])
     means = over_seeds(both, ["site", "labels"], scale=COSINE)
     own = records(means[means["labels"].str.endswith("standard")])

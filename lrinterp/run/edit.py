@@ -119,7 +119,7 @@ class Edit:
             raise ValueError("source: a run to patch from goes with how='patch', and with it alone")
         if (self.how == "add") != (self.vector is not None):
             raise ValueError("vector: what to add goes with how='add', and with it alone")
-        check_numbers(self)
+        check_values(self)
         if self.heads is not None and self.what in RESIDUAL_SITES:
             raise ValueError(f"heads: {self.what} belongs to no head, got {self.heads}")
         if self.gauge in GAUGES and self.layers != (0,):
@@ -222,7 +222,7 @@ def as_plain(edit: Edit) -> dict[str, Any]:
     return found | {"what": NAMED.get(edit.what, edit.what)}
 
 
-def check_numbers(edit: Edit) -> None:
+def check_values(edit: Edit) -> None:
     """Refuse a run of all towers, and numbers that are not finite, not whole, or twice there."""
     if hasattr(edit.source, "towers"):
         raise ValueError(f"source: expected a tower of a run: run.towers[{edit.tower!r}]")

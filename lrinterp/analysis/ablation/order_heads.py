@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lrinterp.analysis.ablation.ablations import REMOVED, Ablation, one_head, row_of, within
+from lrinterp.analysis.ablation.ablations import REMOVED, Ablation, one_head, row_of, within_model
 from lrinterp.analysis.read import CARRIERS, MORE_LEFT, Place
 from lrinterp.analysis.subject import heads_of, is_large, over_pictures
 from lrinterp.decomposition import gauge_of
@@ -85,7 +85,7 @@ def carriers(run: Run, known: Mapping[Ablation, Credit] | None = None) -> dict[s
 
 def order_without(run: Run, ablation: Ablation, known: Mapping[Ablation, Credit]) -> Credit:
     """Order credit of every picture under an ablation, measured where it is not known."""
-    own = within(run.model, ablation)
+    own = within_model(run.model, ablation)
     return known[own] if own in known else order_credit(run.under(*own).scores, run.examples)
 
 

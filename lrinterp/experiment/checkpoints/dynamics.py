@@ -165,7 +165,8 @@ class Dynamics(Result):
     def overview(self) -> pd.DataFrame:
         """The events of every run."""
         texts = [
-            {name: shown(name, row[name]) for name in HEADINGS} for row in records(self.events)
+            {name: event_words(name, row[name]) for name in HEADINGS}
+            for row in records(self.events)
         ]
         return pd.DataFrame(texts).rename(columns=HEADINGS)
 
@@ -203,7 +204,7 @@ def steps_words(found: Metric) -> str:
     return f"{value} [{', '.join(interval)}]" if interval else value
 
 
-def shown(column: str, value: Any) -> str:
+def event_words(column: str, value: Any) -> str:
     """A cell of the open table: whole steps, three figures of what else is measured, or a dash."""
     if value is None:
         return "–"

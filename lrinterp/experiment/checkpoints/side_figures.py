@@ -17,7 +17,7 @@ from lrinterp.result import Figure
 if TYPE_CHECKING:
     from lrinterp.experiment.checkpoints.side_by_side import SideBySide
 
-__all__ = ["AXES", "axis_of", "side_figures", "stacked"]
+__all__ = ["AXES", "shared_axis", "side_figures", "stacked"]
 
 AXES = {
     "geometry": (
@@ -120,7 +120,7 @@ WHOLE_SCALE = (0.0, 1.05)
 """One axis for all shares of pictures, so that panels and figures compare."""
 
 
-def axis_of(key: str) -> str | None:
+def shared_axis(key: str) -> str | None:
     """The axis of a summary key; None for one that is not drawn, such as a rounding error."""
     return next((axis for axis, (keys, *_) in AXES.items() if re.fullmatch(keys, key)), None)
 
@@ -136,7 +136,7 @@ def side_figures(found: "SideBySide") -> Iterator[Figure]:
     if found.name in SPECIAL:
         yield from SPECIAL[found.name](found)
     known = found.scalars.dropna(subset=["value"])
-    axes = [axis_of(key) for key in known["key"]]
+    axes = [shared_axis(key) for key in known["key"]]
     for axis in AXES:
         rows = known[[one == axis for one in axes]]
         if len(rows) and axis not in ELSEWHERE.get(found.name, ()):
@@ -156,14 +156,14 @@ def numbers_figure(axis: str, rows: pd.DataFrame, chance: float | None) -> Figur
         key=f"numbers-{axis}",
         title=title,
         how_to_read=f"Each dot is the {label} of one checkpoint{interval}; {null}.",
-        plot=shares(plot, chance if axis == "order" else None)
+        plot=on_share_axis(plot, chance if axis == "order" else None)
         if axis in ("order", "captions")
         else plot,
         table=rows,
     )
 
 
-def shares(plot: Chart, chance: float | None) -> Chart:
+def on_share_axis(plot: Chart, chance: float | None) -> Chart:
     """Shares of pictures on their one axis, with chance where it is known."""
     return with_chance(replace(plot, x_range=WHOLE_SCALE), chance)
 
@@ -195,15 +195,15 @@ def accuracy_figures(found: "SideBySide") -> Iterator[Figure]:
             title=f"{measure[:1].upper()}{measure[1:]}{among}, by set of pictures",
             how_to_read="Each dot is the share of pictures that one checkpoint gets right, with "
             f"its 95 % interval, a panel a set of pictures; {null}.",
-            plot=shares(plot, found.chance if of_order else None),
+            plot=on_share_axis(plot, found.chance if of_order else None),
             table=part,
         )
     distances = stacked({name: result.distances for name, result in results.items()})
     if len(distances):
-        yield distance_figure(distances, found.chance)
+        yield distances_figure(distances, found.chance)
 
 
-def distance_figure(rows: pd.DataFrame, chance: float | None) -> Figure:
+def distances_figure(rows: pd.DataFrame, chance: float | None) -> Figure:
     """Swap accuracy by distance, a line a checkpoint."""
     shown = rows.rename(columns={"value": "swap accuracy", "distance": "distance (pixels)"})
     plot = lines(shown, x="distance (pixels)", y="swap accuracy", by="checkpoint")
@@ -241,7 +241,7 @@ def gradient_figures(found: "SideBySide") -> Iterator[Figure]:
     )
 
 
-def ablation_figures(found: "SideBySide") -> Iterator[Figure]:
+def removal_figures(found: "SideBySide") -> Iterator[Figure]:
     """Swap accuracy without terms of the image tower, a panel a checkpoint."""
     frame = found.frame()
     rows = order_rows(frame[frame["model"] == "trained"], frame["set"].iloc[0])
@@ -255,7 +255,7 @@ def ablation_figures(found: "SideBySide") -> Iterator[Figure]:
         how_to_read="Each bar is the share of pictures whose true caption beats its swap under one "
         "ablation of the image tower, with its 95 % interval, a panel a checkpoint; an ablation of "
         "what order does not need leaves the bar as long as the intact one.",
-        plot=shares(plot, found.chance),
+        plot=on_share_axis(plot, found.chance),
         table=shown,
     )
 
@@ -281,5 +281,5 @@ SPECIAL: dict[str, Callable[["SideBySide"], Iterator[Figure]]] = {
     "accuracy": accuracy_figures,
     "attention_terms": terms_figures,
     "positional_gradient": gradient_figures,
-    "term_ablation": ablation_figures,
+    "term_ablation": removal_figures,
 }

@@ -28,7 +28,7 @@ from lrinterp.scenes.natural.source import (
     existing,
     json_array,
     json_lines,
-    listed,
+    list_type,
 )
 from lrinterp.store import InputError, taken
 
@@ -54,7 +54,7 @@ CONTROLLED: dict[str, tuple[str, Axis]] = {
 """The second word of a file name: the relation, and the axis its pair is on. `on` is here the
 opposite of `under`.
 """
-OPTIONS = listed(str, 4, "texts")
+OPTIONS = list_type(str, 4, "texts")
 ASKED = Annotated[
     tuple[int | str, str, str],
     Meta(description="a list of image id, right caption, wrong caption"),

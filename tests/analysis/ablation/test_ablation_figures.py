@@ -15,7 +15,7 @@ from lrinterp.analysis.ablation.ablation_figures import (
     shape_figure,
     split_figure,
 )
-from lrinterp.analysis.ablation.ablations import Ablation, cells_of, standard
+from lrinterp.analysis.ablation.ablations import Ablation, columns_of, standard
 from lrinterp.analysis.ablation.term_ablation import term_ablation
 from lrinterp.encoders import DualEncoder, preset
 from lrinterp.result import Metric
@@ -34,7 +34,7 @@ MODEL, DEEP = towers(), towers(3)
 
 def cells(ablations: list[Ablation], model: DualEncoder) -> list[dict[str, str]]:
     """Of those that edit all heads, what the table says of each."""
-    return [cells_of(one, model) for one in ablations if all(e.heads is None for e in one)]
+    return [columns_of(one, model) for one in ablations if all(e.heads is None for e in one)]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def cells(ablations: list[Ablation], model: DualEncoder) -> list[dict[str, str]]
     ],
 )
 def test_ablations_read_as_phrases(edits, expected):
-    assert ablation_words({"model": "trained", **cells_of(edits, MODEL)}) == expected
+    assert ablation_words({"model": "trained", **columns_of(edits, MODEL)}) == expected
 
 
 def test_no_two_ablations_of_all_heads_in_one_gauge_share_their_words():

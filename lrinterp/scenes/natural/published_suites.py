@@ -38,7 +38,7 @@ from lrinterp.scenes.natural.source import (
     existing,
     json_array,
     json_lines,
-    listed,
+    list_type,
 )
 from lrinterp.store import InputError
 
@@ -83,8 +83,8 @@ VSR_RELATIONS = tuple(
 )
 
 SIDES = ("left", "right")
-NAME = listed(str, 2, "texts")
-SQUARE = listed(Whole, 3, "whole numbers")
+NAME = list_type(str, 2, "texts")
+SQUARE = list_type(Whole, 3, "whole numbers")
 
 
 def aro_relations(row: RawRow) -> list[Relation]:

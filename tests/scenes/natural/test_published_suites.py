@@ -17,7 +17,7 @@ from lrinterp.scenes.natural import (
     opposite_of,
     read_relations,
 )
-from lrinterp.scenes.natural.published import VSR_RELATIONS, parts
+from lrinterp.scenes.natural.published_suites import VSR_RELATIONS, parts
 from lrinterp.store import InputError
 
 ARO = {
