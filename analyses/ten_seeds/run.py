@@ -83,7 +83,8 @@ def judge(table: pd.DataFrame, criteria: dict) -> dict[str, int]:
     held = {
         "order": table["order"] >= criteria["order_at_least"],
         "without key-position at chance": table["without"].between(low, high),
-        "object-set accuracy without key-position": table["label_set"] >= criteria["label_set_at_least"],
+        "object-set accuracy without key-position": table["label_set"]
+        >= criteria["label_set_at_least"],
         "random control above removal": (table["gap"] >= criteria["placebo_gap_at_least"])
         & (table["gap_low"] > 0),
         "key-position alone": table["order"] - table["only"] <= criteria["keeps_within"],

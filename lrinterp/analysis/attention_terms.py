@@ -51,7 +51,7 @@ class AttentionTerms(Result):
     primary: ClassVar[str] = "image_key_position_share"
 
     table: pd.DataFrame
-    """Share of each term, or part, by encoder, layer, head (null: all heads) and gauge."""
+    """Share of each term, or part, by tower, layer, head (null: all heads) and gauge."""
     rows: pd.DataFrame
     """Mean value of each term at each key position on the pooled row."""
     pattern: Float[np.ndarray, "head query key"]

@@ -15,7 +15,7 @@ __all__ = ["deep_figures", "rows_figure", "shares_figure", "text_figure"]
 SHARE = "share of variance"
 POSITION = list(SPLIT)[1]
 MOST_LAYERS = 4
-"""Layers up to which every part has a column of its own."""
+"""Layers up to which every part has its own column."""
 OF_LAYER = {r"^(L\d+)(H\d+| b_O)$": r"\1 heads", " mlp$": " MLP"}
 """The parts of one layer's attention as one: L3H1 and L3 b_O are L3 heads, L3 mlp is L3 MLP."""
 CONVENTION = "Layer 0 in the canonical gauge, layers above it in the dataset-mean basis."

@@ -127,7 +127,7 @@ def largest_magnitude(numbers: Tensor) -> float:
 
 
 def centred(scores: Scores, seen: Bool[Tensor, "example key"]) -> Scores:
-    """Scores minus their row mean over seen keys; zero where unseen."""
+    """Scores minus their row mean over the keys that are not masked; zero where masked."""
     weight = seen[:, None].to(scores.dtype)
     mean = (scores * weight).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True)
     return (scores - mean) * weight

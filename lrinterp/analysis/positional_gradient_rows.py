@@ -229,7 +229,7 @@ def plain_fits(part: Run) -> pd.DataFrame:
 
 
 def whole_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of key-position as a whole, in each layer's own gauge."""
+    """The rows of key-position as a whole, in each layer's native gauge."""
     return table[(table["term"] == WHOLE) & (table["gauge"] != "raw")]
 
 

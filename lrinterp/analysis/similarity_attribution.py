@@ -75,9 +75,9 @@ class SimilarityAttribution(Result):
     primary: ClassVar[str] = "image_margin"
 
     table: pd.DataFrame
-    """Means over examples by encoder, kind, head, role, part and pixel, with intervals."""
+    """Means over examples by tower, kind, head, role, part and pixel, with intervals."""
     errors: pd.DataFrame
-    """By encoder: reconstruction error, the same relative to the largest margin, completeness error
+    """By tower: reconstruction error, the same relative to the largest margin, completeness error
     and points of the path (none at depth), n."""
     metrics: Mapping[str, Metric] = field()
     """By tower: margin, its split, largest contribution, errors; the correlations."""

@@ -82,7 +82,7 @@ def bar_figure(
     """A bar for each row of a table, and a line at chance where all bars have the same.
 
     `names` are those under which name and value are shown, and what is shown beside them; a subset
-    has a panel of its own.
+    has its own panel.
     """
     columns = dict(zip(("name", "value"), names, strict=False))
     shown = part[[*columns, "low", "high", "chance", "n", "n_units", *names[2:]]]

@@ -39,9 +39,9 @@ FIRST = ("", *SIDES, *get_args(Axis))
 SIZES = {"pair": 2, "set": 4}
 """Rows of a pair (two opposite relations) and of a set (two pairs), as What'sUp defines them."""
 OWN = ("jsonl", "csv")
-"""Suites of one's own, where any number of rows may share a key."""
+"""Suites of a user, where any number of rows may share a key."""
 FEWEST = 2
-"""Rows that a group of one's own has at least; a row alone is no group."""
+"""Rows that a group of a user's suite has at least; a row alone is no group."""
 
 
 class Key(NamedTuple):
@@ -81,7 +81,7 @@ def units_of(part: pd.DataFrame) -> Units:
 
 
 def subsets_of(rows: pd.DataFrame) -> list[str]:
-    """The subsets that have numbers of their own: several, since a single one is the whole."""
+    """The subsets that have separate numbers: several, since a single one is the whole."""
     found = rows["subset"].unique().tolist()
     return [name for name in found if name] if len(found) > 1 else []
 
@@ -140,7 +140,7 @@ def whole_groups(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Pairs or sets, with the product of their rows' credits and chances, group of the first row.
 
     A known suite says how many rows a group has: a further row under its key opens another one.
-    In rows of one's own all that share a key are one group. `whole` says which ones count.
+    In a user's rows all that share a key are one group. `whole` says which ones count.
     """
     keyed = rows[rows[kind] != ""]
     own = keyed["suite"].isin(OWN)

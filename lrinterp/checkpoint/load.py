@@ -108,15 +108,15 @@ class Checkpoint:
         """
         if isinstance(self.metadata, Imported):
             raise InputError(
-                f"{self.name}: an imported CLIP has no world of its own and needs a suite of "
-                "pictures; analyze, compare and benchmark take one with --suite NAME --data PATH"
+                f"{self.name}: an imported CLIP has no world and needs a suite of pictures; "
+                "analyze, compare and benchmark take one with --suite NAME --data PATH"
             )
         data, where = self.metadata, f"{self.name}/{METADATA}"
         split = None if data.split is None else {**ONCE, **data.split}
         return Scenes.from_plain(data.world, split, where, sizes=self.model.sizes)
 
     def examples(self, pictures: FromSuite | None = None) -> Examples:
-        """What the analyses look at: the sets of its own world, or pictures of a suite.
+        """What the analyses look at: the sets of its world, or pictures of a suite.
 
         Raises InputError where an imported CLIP is given no suite, a model that reads tokens is
         given one, or the suite cannot be read.

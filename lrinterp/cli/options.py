@@ -110,7 +110,7 @@ def executors_of(workers: int | None, scheduler: str | None, threads: int) -> "E
 
     if scheduler is not None:
         if workers is not None:
-            raise InputError("--workers: a scheduler has workers of its own; leave it out")
+            raise InputError("--workers: a scheduler has its own workers; leave it out")
         found = dask_workers(scheduler)  # refuses before anything is written
         wait = "" if found else "; waiting for dask worker to start some"
         typer.echo(f"Workers at {scheduler}: {found}{wait}")

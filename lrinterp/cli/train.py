@@ -1,4 +1,4 @@
-"""`lrinterp train`: train a model of one's own into a checkpoint folder."""
+"""`lrinterp train`: train a model into a checkpoint folder."""
 
 import math
 from collections.abc import Mapping

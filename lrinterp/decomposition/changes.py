@@ -52,7 +52,7 @@ class Groups:
         return sums / counts.clamp(min=1)
 
     def centred(self, rows: Rows) -> Rows:
-        """Each key minus the mean of its group; zero where unseen."""
+        """Each key minus the mean of its group; zero where masked."""
         return (rows - self.means(rows)) * self.seen[:, None]
 
     def apart(self, some: Bool[Tensor, "batch key"]) -> "Groups":

@@ -1,7 +1,7 @@
 """From captions and pictures to what the towers of a CLIP read.
 
-Preprocessing is where ports go wrong, so it is nobody's own here: captions pass the checkpoint's
-tokenizer, pictures the image processor of transformers with the checkpoint's settings.
+Preprocessing is where ports go wrong, so nothing of it is written here: captions pass the
+checkpoint's tokenizer, pictures the image processor of transformers with the checkpoint's settings.
 """
 
 from collections.abc import Sequence
@@ -116,8 +116,8 @@ class Processor:
     def pixels(self, pictures: Sequence["Image"], *, fit: Fit = "crop") -> Pixels:
         """Pictures as the image tower reads them.
 
-        `crop` is the checkpoint's own way: the sides of a wide picture are cut off. `pad` makes a
-        picture square with the mean colour first, so that nothing at the sides is lost.
+        `crop` is the checkpoint's native way: the sides of a wide picture are cut off. `pad` makes
+        a picture square with the mean colour first, so that nothing at the sides is lost.
         """
         shape = (len(pictures), *self.spec.picture)
         if not len(pictures):

@@ -35,7 +35,7 @@ class Layout:
     buffers: tuple[str, ...]
     """Endings of keys that hold no weight."""
     prefix: str = ""
-    """What stands before the keys of a text tower that is a module of its own."""
+    """What stands before the keys of a text tower that is a separate module."""
 
 
 HUGGING_FACE = Layout(

@@ -107,7 +107,7 @@ def run_stack(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
 def fitted_stack(payload: Mapping[str, Any], plans: Sequence[Plan]) -> Sequence[Fitted | str]:
     """Every model trained, or for each the reason why none could be.
 
-    What is kept along the way goes to `steps/000100` in the checkpoint of its model.
+    Its snapshots go to `steps/000100` in the checkpoint of its model.
     """
 
     def keep(index: int, step: int, model: DualEncoder) -> None:

@@ -1,7 +1,7 @@
 """Which of the claims that a study file states hold, do not hold, or are undecided.
 
-`judged_criteria` says it as a table, `verdicts` as a section of the page. How a verdict is said and drawn
-here is how it is said and drawn wherever a statistic is held against a bound.
+`judged_criteria` makes the table, `verdicts` the section of the page. Verdicts are worded and drawn
+here for every statistic that is held against a bound.
 """
 
 from collections.abc import Mapping, Sequence

@@ -104,7 +104,7 @@ def asked_numbers() -> list[str]:
 
 
 def followed_runs(models: pd.DataFrame, out: Path) -> list[Task]:
-    """The standard models, each with the steps that were kept of it."""
+    """The standard models, each with its snapshots."""
     return [
         Task(
             name=f"{row['model']:05d}",

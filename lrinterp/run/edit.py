@@ -1,7 +1,7 @@
 """Edit: an intervention as data. What is changed, how, and where; `run.under(edit)` makes it.
 
 Nothing here runs a model. An Edit is checked when it is made, compared and hashed like a number,
-and says in `cells` and `label` what it is, so that tables need no words of their own.
+and says in `cells` and `label` what it is, so that tables need no other words.
 """
 
 import math
@@ -100,7 +100,7 @@ class Edit:
     """Positions of a site, keys of a map: a role of the examples, `pooled`, or `all`."""
     gauge: str = OWN
     """How content is told from position: canonical or raw weights, which the first layer alone
-    has; means over inputs; or a layer's own, canonical where there are weights, else means."""
+    has; means over inputs; or a layer's native one: canonical where it has weights, else means."""
     alpha: float = 1.0
     """How much of the change is made."""
     seed: int = 0

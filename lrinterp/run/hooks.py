@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 SEEDS_APART = 1000
-"""Between the seeds of two layers: a placebo of all layers draws a row of its own in each."""
+"""Between the seeds of two layers: a random control of all layers draws another row in each."""
 DONOR_SEED = 7
 ELSEWHERE = ("CLS", "SOT", "EOT", "background", "words", "relation")
 """Roles of positions that hold no object."""
@@ -142,7 +142,7 @@ def term_change(edit: Edit, part: Narrowed, layer: int, split: ResidualSplit) ->
 
 
 def resampled(edit: Edit, part: Narrowed, layer: int, rows: Rows) -> Rows:
-    """The terms of other inputs of the intact run minus the own ones.
+    """The terms of other inputs of the intact run minus those of this input.
 
     Raises InputIndependent where they do not differ, ValueError for other rows than the pooled.
     """

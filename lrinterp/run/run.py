@@ -94,7 +94,7 @@ class Run:
         return type(self)(self.model, self.examples.at(index), {**self.towers, "image": image})
 
     def of(self, set_name: str) -> "Run":
-        """The pictures of one set, on their own; ValueError where no set is called so."""
+        """The pictures of one set alone; ValueError where no set is called so."""
         if set_name not in self.sets:
             if set_name not in (known := dict.fromkeys((*SETS, *self.examples.image_set))):
                 raise ValueError(f"set: expected one of {', '.join(known)}, got {set_name!r}")

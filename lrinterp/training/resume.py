@@ -2,7 +2,7 @@
 
 Until it ends, a run lives in `training-state.safetensors` (weights, optimiser, random state,
 history, configuration), written atomically at every evaluation. At the end the checkpoint is
-written and the state removed. Checkpoints kept along the way lie in `steps/000100`, ...
+written and the state removed. Snapshots lie in `steps/000100`, ...
 """
 
 import json

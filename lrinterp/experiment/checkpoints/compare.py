@@ -92,7 +92,7 @@ def compare_recordings(
     *,
     progress: bool | None = None,
 ) -> dict[str, Result]:
-    """`compare` of recordings under names of their own: of any models on any pictures."""
+    """`compare` of recordings under given names: of any models on any pictures."""
     names = set(check_names(only))
     asked = [name for name in ANALYSES if name in names]
     analysed = [

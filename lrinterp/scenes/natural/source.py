@@ -1,7 +1,7 @@
-"""Files into rows: what every suite is read from, what a suite is, and one's own rows.
+"""Files into rows: what every suite is read from, what a suite is, and a user's rows.
 
 A row that cannot be read is handed on with what is wrong with it; the rows after it are still read.
-One's own rows are `relations.jsonl` or `relations.csv` in a folder, or any such file itself:
+A user's rows are `relations.jsonl` or `relations.csv` in a folder, or any such file itself:
 
 | column | what |
 |---|---|
