@@ -37,7 +37,7 @@ TIE = 1e-6
 DIRECTIONS = ("image to text", "text to image")
 BOTH = "both"
 
-Rows = Float[np.ndarray, "label d"]
+LabelRows = Float[np.ndarray, "label d"]
 Square = Float[np.ndarray, "d d"]
 
 
@@ -124,13 +124,13 @@ def row_cosines(
         return (a * b).sum(-1) / (norm(a, axis=-1) * norm(b, axis=-1))
 
 
-def kept_shares(moved: Rows, rows: Rows) -> Float[np.ndarray, "label"]:
+def kept_shares(moved: LabelRows, rows: LabelRows) -> Float[np.ndarray, "label"]:
     """Squared length that is left of each row; nan where it had none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return (norm(moved, axis=1) / norm(rows, axis=1)) ** 2
 
 
-def nearest(moved: Rows, targets: Rows) -> Float[np.ndarray, "label"]:
+def nearest(moved: LabelRows, targets: LabelRows) -> Float[np.ndarray, "label"]:
     """Is each moved row nearest to its own target, by cosine? A k-way tie earns 1/k."""
     likeness = np.nan_to_num(row_cosines(moved[:, None], targets[None]))
     best = likeness >= likeness.max(1, keepdims=True) - TIE
@@ -149,8 +149,8 @@ def shuffles(n: int, seed: int) -> Int[np.ndarray, "order item"]:
 class Labels:
     """The vectors of every label in both towers, and the group of each label."""
 
-    image: Rows
-    text: Rows
+    image: LabelRows
+    text: LabelRows
     groups: tuple[str, ...]
 
     def of(self, group: str) -> Int[np.ndarray, "some"]:
@@ -158,7 +158,7 @@ class Labels:
         return np.flatnonzero(np.array(self.groups) == group)
 
     @property
-    def centred(self) -> tuple[Rows, Rows]:
+    def centred(self) -> tuple[LabelRows, LabelRows]:
         """Both towers without the mean of the trained labels."""
         fit = self.of(TRAINED)
         return self.image - self.image[fit].mean(0), self.text - self.text[fit].mean(0)
@@ -183,7 +183,9 @@ class Labels:
         table = pd.concat([pd.DataFrame({"direction": of, **place, **way}) for of, way in named])
         return table[table["group"] != NEITHER].reset_index(drop=True)
 
-    def _way(self, source: Rows, target: Rows, turn: Square, full: Square) -> dict[str, np.ndarray]:
+    def _way(
+        self, source: LabelRows, target: LabelRows, turn: Square, full: Square
+    ) -> dict[str, np.ndarray]:
         """The columns of one direction."""
         moved, held = source @ turn, self.of(HELD_OUT)
         found = np.full(len(source), np.nan)

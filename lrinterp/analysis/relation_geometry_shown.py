@@ -177,7 +177,7 @@ FREE = (
 WORLD = "The captions are those of the model's world, of one template a word: no paraphrases."
 
 
-Found = Mapping[str, Metric]
+Metrics = Mapping[str, Metric]
 
 
 def percent(share: Any) -> str:
@@ -185,7 +185,7 @@ def percent(share: Any) -> str:
     return "–" if share is None else f"{100 * share:.2g} %"
 
 
-def cosines_words(found: Found, axis: str) -> str:
+def cosines_words(found: Metrics, axis: str) -> str:
     """Cosines of captions by what they differ in."""
     cosine, paraphrase, others = (
         found[f"{axis}_{key}"] for key in ("cosine", "paraphrase_cosine", "other_objects_cosine")
@@ -202,7 +202,7 @@ def cosines_words(found: Found, axis: str) -> str:
 
 
 def direction_words(
-    found: Found, axis: str, row: Mapping[str, Any], random: tuple[float, ...]
+    found: Metrics, axis: str, row: Mapping[str, Any], random: tuple[float, ...]
 ) -> str:
     """The direction of held-out objects, against words shuffled and random weights."""
     one, other = WORDS[axis]
@@ -231,7 +231,7 @@ def direction_words(
     )
 
 
-def meaning_words(found: Found, axis: str) -> str:
+def meaning_words(found: Metrics, axis: str) -> str:
     """Are statements that mean the same closer than opposites?"""
     gain, cosine = (found[f"{axis}_{key}"] for key in ("mirror_gain", "cosine"))
     one, other = WORDS[axis]

@@ -57,7 +57,7 @@ SAME_MEAN = {
 }
 """By the way in which captions are reversed."""
 
-Found = Mapping[str, Metric]
+Metrics = Mapping[str, Metric]
 
 
 @final
@@ -202,14 +202,14 @@ def read(largest: Mapping[str, Any]) -> str:
     return f"read above all from the {what} at {largest['role']} through {largest['head']}"
 
 
-def written(found: Found, encoder: str) -> str:
+def written(found: Metrics, encoder: str) -> str:
     """What each group of parts adds directly."""
     keys = {group: f"{encoder}_margin_by_{group.lower()}" for group in GROUPS}
     added = [f"{group} {found[key].phrase}" for group, key in keys.items() if key in found]
     return f"{', '.join(added[:-1])} and {added[-1]}"
 
 
-def ways(found: Found, encoder: str) -> str:
+def ways(found: Metrics, encoder: str) -> str:
     """What key-position adds first, last and on average: the margin is not additive in it."""
     if f"{encoder}_margin_without_key_position" not in found:
         return ""
@@ -224,7 +224,7 @@ def ways(found: Found, encoder: str) -> str:
     )
 
 
-def correlated(found: Found, head: str, prefers: str) -> str:
+def correlated(found: Metrics, head: str, prefers: str) -> str:
     """How margins go with the attention of one head, where there is one."""
     if not head:
         return ""
@@ -275,7 +275,7 @@ def path_caveats(worst: pd.Series) -> tuple[str, ...]:
     )
 
 
-def correlated_caveat(found: Found, head: str, prefers: str) -> str:
+def correlated_caveat(found: Metrics, head: str, prefers: str) -> str:
     """What the correlation is, and is not."""
     overall, flattened = (found[f"spearman_{key}"].phrase for key in ("margin_gain", "flattened"))
     return (

@@ -20,7 +20,7 @@ from lrinterp.store import InputError
 
 __all__ = ["HUGGING_FACE", "OPEN_CLIP", "Layout", "arranged", "check_keys"]
 
-Place = tuple[str, str, str]
+WeightPlace = tuple[str, str, str]
 """Key in the file, pattern, and our name or names; a layer's keys stand without prefix."""
 
 
@@ -30,8 +30,8 @@ class Layout:
 
     blocks: Mapping[str, str]
     """By tower: the prefix of a layer, `{}` for its number."""
-    block: tuple[Place, ...]
-    rows: tuple[Place, ...]
+    block: tuple[WeightPlace, ...]
+    rows: tuple[WeightPlace, ...]
     buffers: tuple[str, ...]
     """Endings of keys that hold no weight."""
     prefix: str = ""
@@ -148,7 +148,7 @@ def arranged(
     return weights
 
 
-def layout_rows(layout: Layout, spec: ClipSpec) -> Iterator[Place]:
+def layout_rows(layout: Layout, spec: ClipSpec) -> Iterator[WeightPlace]:
     """All rows of a model: those of its layers, and the rest."""
     for tower, own in (("image", spec.image), ("text", spec.text)):
         for layer in range(own.layers):

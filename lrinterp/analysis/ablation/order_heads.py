@@ -44,11 +44,11 @@ CHANGE, AGREEMENT = "order_margin_change", "estimate_agreement"
 STRONGEST, RANDOM = 6, 6
 """Heads that are measured: those of the largest estimate, and others drawn at random."""
 
-Credit = Float[np.ndarray, "image"]
+PictureCredit = Float[np.ndarray, "image"]
 Estimates = Float[np.ndarray, "layer head"]
 
 
-def carriers(run: Run, known: Mapping[Ablation, Credit] | None = None) -> dict[str, Metric]:
+def carriers(run: Run, known: Mapping[Ablation, PictureCredit] | None = None) -> dict[str, Metric]:
     """The smallest greedy set of heads whose key-position carries order, judged on other labels.
 
     The heads, order without them, and how much more all heads take. Heads are added one by one,
@@ -83,7 +83,9 @@ def carriers(run: Run, known: Mapping[Ablation, Credit] | None = None) -> dict[s
     }
 
 
-def order_without(run: Run, ablation: Ablation, known: Mapping[Ablation, Credit]) -> Credit:
+def order_without(
+    run: Run, ablation: Ablation, known: Mapping[Ablation, PictureCredit]
+) -> PictureCredit:
     """Order credit of every picture under an ablation, measured where it is not known."""
     own = within_model(run.model, ablation)
     return known[own] if own in known else order_credit(run.under(*own).scores, run.examples)
