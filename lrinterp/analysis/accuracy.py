@@ -131,10 +131,10 @@ class Accuracy(Result):
             "all other orders."
         )
         return (
-            "Intervals are 95 % and speak of other labels: each label is left out in turn "
+            "Intervals are 95 % and cover other labels: each label is left out in turn "
             "(jackknife, on the log odds), because pictures that share a label are not "
-            "independent. They say nothing about other training seeds. Where every picture is "
-            "right the interval is the one that a single error would give. Two labels give none.",
+            "independent. They do not cover other training seeds. Where every picture is right "
+            "the interval is the one that a single error would give. Two labels give none.",
             "If captions tie for the first place, the credit is the share of the tied captions "
             "that are right. Where two captions are true (left and right), either counts.",
             *([many] if self.chance < TWO_OBJECTS else []),

@@ -107,8 +107,8 @@ def rows_figure(rows: pd.DataFrame, nine: pd.DataFrame) -> Figure:
     content = (
         ""
         if grid or layer
-        else " Key-content averages out here, since every label stands everywhere in turn: its "
-        "size is in the shares above."
+        else " Key-content averages out here, because every label takes every position in turn; "
+        "its size is in the shares above."
     )
     return Figure(
         key="rows",

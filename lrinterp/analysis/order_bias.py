@@ -161,8 +161,8 @@ class OrderBias(Result):
             + ("." if chosen != measured else ON_THEMSELVES),
             "Attention says where [EOT] looks; what the embedding takes from there depends on the "
             "values too.",
-            "Intervals are 95 %: each label is left out in turn. They say nothing "
-            "about other training seeds, between which heads change places.",
+            "Intervals are 95 %: each label is left out in turn. They do not cover other training "
+            "seeds, between which heads change places.",
             f"{NULL} Here it is {self.null:.2g}.",
             *([] if self.templates else [ONE_TEMPLATE]),
             *([MANY] if self.last != "second" else []),
@@ -235,8 +235,8 @@ def labels_figure(result: OrderBias) -> Figure:
         key="labels",
         title=f"Attention of {result.bias_head} to each label, named first or {result.last}",
         how_to_read=f"Across: labels{words}; up: the mean share of [EOT]'s attention that the "
-        f"label gets over all captions that name it first or {result.last}; a head that looks at "
-        "labels whatever their place would draw the two lines on top of each other.",
+        f"label gets over all captions that name it first or {result.last}; for a head that looks "
+        "at labels regardless of their place the two lines coincide.",
         plot=reference(lines(result.labels, x="label", y="attention", by="named"), 0.0, "none"),
         table=result.labels,
     )

@@ -165,8 +165,8 @@ SIDES = ("left", "right")
 NEARLY = 0.05
 """A difference of shares, relative to the largest, that is not worth a word."""
 TRUTH = (
-    "Positive (blue) speaks for the true caption, negative (orange) for the one with the other "
-    "relation word"
+    "Positive (blue) favours the true caption, negative (orange) the one with the other relation "
+    "word"
 )
 FIGURES = {
     "attention": (
@@ -196,7 +196,7 @@ FIGURES = {
         "Which patches the margin rests on",
         "a cell estimates, in cosine, what the margin would lose were this patch's embedding taken "
         f"from the other picture: gradient times the difference of the two. {TRUTH}. A patch that "
-        "is the same in both pictures, or that nothing listens to, stays clear. {outlined}",
+        "is the same in both pictures, or that the model does not use, stays clear. {outlined}",
     ),
 }
 """By key: the maps of a figure, its title, and what a cell is."""
@@ -209,10 +209,10 @@ def preference(result: OverPicture) -> str:
         return "In at least one of the two, both sides get nearly the same."
     first, second = (SIDES[gain > 0] for gain in gains.tolist())
     if first == second:
-        return f"The {first} gets more in both, as it would by a preference for that side."
+        return f"The {first} gets more in both, as with a preference for that side."
     favoured = result.objects[0 if first == "left" else -1]
     what = "same half" if result.side == "half" else favoured
-    return f"The {what} gets more on either side, which goes with what stands there."
+    return f"The {what} gets more on either side: the attention follows the content."
 
 
 def outlines_of(result: OverPicture) -> str:

@@ -34,7 +34,7 @@ GAUGE_WORDS = {
     "canonical": ("key-position", ""),
     "means": ("key-position", " Position is the mean over the pictures."),
     "raw": (
-        "EP, PP, bP and their sum as the weights stand",
+        "EP, PP, bP and their sum in the raw weights",
         " The height of a line means nothing, only its slope does: a constant along the row "
         "cancels in the softmax.",
     ),

@@ -10,12 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lrinterp.analysis.relation_geometry_grid import (
-    CaptionGrid,
-    free_grid,
-    object_pairs,
-    recorded_grid,
-)
+from lrinterp.analysis.relation_geometry_grid import CaptionGrid, free_grid, pairs_of, recorded_grid
 from lrinterp.analysis.relation_geometry_measures import cosines, direction, signs_of, strangers
 from lrinterp.analysis.relation_geometry_shown import (
     AXES,
@@ -176,7 +171,7 @@ def relation_geometry(
         run = recording.towers["text"].at(index)
         run.residual(run.n_layers)  # of the pass that others share: `pooled` would make its own
         return measured(run, grid, seed)
-    own = object_pairs(examples.image_labels, examples.label_words) if pairs is None else pairs
+    own = pairs_of(examples.image_labels, examples.label_words) if pairs is None else pairs
     return caption_geometry(model, own, seed=seed)
 
 
@@ -286,12 +281,8 @@ def random_consistency(model: DualEncoder, grid: CaptionGrid, seed: int) -> tupl
         run = TowerRun(twin, "text", own.tokens, progress=False)
         vectors = embedded(twin, run.pooled(run.n_layers)).double().cpu().numpy()
         [points] = own.by_axis(vectors).values()
-        return (
-            direction(points, strangers(own.pairs), signs)["consistency"]
-            .interval(own.objects)
-            .value
-            or 0.0
-        )
+        found = direction(points, strangers(own.pairs), signs)["consistency"]
+        return found.interval(own.objects).value or 0.0
 
     return tuple(map(consistency, random_twins(model, "text", FIRST_SEED + seed)))
 

@@ -29,7 +29,7 @@ __all__ = [
     "TEMPLATES",
     "CaptionGrid",
     "free_grid",
-    "object_pairs",
+    "pairs_of",
     "recorded_grid",
     "some_pairs",
 ]
@@ -155,7 +155,7 @@ def some_pairs(pairs: Sequence[Pair], seed: int) -> tuple[Pair, ...]:
     return tuple(distinct[i] for i in np.sort(drawn))
 
 
-def object_pairs(labels: Int[np.ndarray, "row object"], words: Sequence[str]) -> list[Pair]:
+def pairs_of(labels: Int[np.ndarray, "row object"], words: Sequence[str]) -> list[Pair]:
     """The pairs of different labels that stand together in a row, by name."""
     named = [[str(words[label]) for label in row if label >= 0] for row in labels.tolist()]
     return [(row[0], row[-1]) for row in named if len(row) == 2 and row[0] != row[-1]]
@@ -171,7 +171,7 @@ def recorded_grid(examples: Examples, seed: int) -> tuple[CaptionGrid, Int[Tenso
         raise NotApplicable(f"no caption says {word!r}, so none differ in the relation word alone")
     place: dict[tuple[str, Pair], int] = {}
     for i in relation_captions(examples).tolist():
-        for pair in object_pairs(examples.caption_labels[[i]], examples.label_words):
+        for pair in pairs_of(examples.caption_labels[[i]], examples.label_words):
             place[examples.caption_template[i], pair] = i
     whole = [pair for _, pair in place if place.keys() >= {*captions_of(pair)}]
     kept = some_pairs(whole, seed)

@@ -218,16 +218,16 @@ def direction_words(
     body = f"{own.phrase} with that of the others ({null})"
     if own.low is None or own.high is None or own.low <= row["null_95"]:
         units = counted(row["n_units"], "object")
-        return f"{lead}{body}: with {units} no direction that objects share is shown."
+        return f"{lead}{body}: with {units} no common direction is shown."
     if own.low <= most:
         return (
-            f"{lead}{body}: a common direction, but random weights make one as clear of the words "
-            "alone."
+            f"{lead}{body}: a common direction, but random weights give one as clear from the "
+            "words alone."
         )
     return (
-        f"{lead}{body}: a common direction, beyond what random weights make of the words "
-        f"alone. The two words make {percent(word.value)} of the variance of these captions; "
-        f"the direction, with all else that varies along it, {percent(along.value)}."
+        f"{lead}{body}: a common direction, clearer than random weights give from the words "
+        f"alone. The two words make {percent(word.value)} of the variance of these captions; the "
+        f"direction, with all else that varies along it, {percent(along.value)}."
     )
 
 
@@ -240,7 +240,7 @@ def meaning_words(found: Metrics, axis: str) -> str:
     if gain.low is None or gain.high is None:
         how = "not told from opposites by so few objects"
     elif max(gain.low, -gain.high) <= LITTLE * room:
-        how = "not surely closer than opposites, as for a model that reads words alone"
+        how = "not reliably closer than opposites, as for a bag of words"
     else:
         how = "closer than opposites" if gain.low > 0 else "further apart than opposites"
     return (
@@ -252,8 +252,8 @@ def meaning_words(found: Metrics, axis: str) -> str:
 def geometry_notes(*, width: int, deep: bool, free_text: bool) -> tuple[str, ...]:
     """What a cosine and a direction do not say, intervals, null, the lens, and the captions."""
     return (
-        "A bare cosine means nothing alone: all captions of a model may lie near each other. "
-        "Hold it against paraphrases of one statement and against other objects.",
+        "A cosine alone means little, because all captions of a model may lie near each other. "
+        "Compare it with paraphrases of one statement and with other objects.",
         WORD_ALONE,
         "Intervals are 95 %: each object is left out in turn, with all its pairs.",
         "A text tower of random weights carries every word into its embedding, and so makes a "

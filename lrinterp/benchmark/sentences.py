@@ -23,9 +23,9 @@ SOURCES = {"aro": "Yuksekgonul et al., arXiv 2210.01936, VG-Relation, macro accu
 
 INTERVALS = (
     "Intervals are 95 %: each group of rows that share pictures or objects is left out in turn "
-    "(jackknife, on the log odds). Where every row is right or every row wrong the interval is the "
-    "one that a single row counted otherwise would give; a single group has none. They say nothing "
-    "about other checkpoints."
+    "(jackknife, on the log odds). Where every row is right or every row wrong the interval is "
+    "the one that a single row counted otherwise would give; a single group has none. They do not "
+    "cover other checkpoints."
 )
 OWN = (
     "A pair or set is all rows that share its key, two or more; it is right where every one of "

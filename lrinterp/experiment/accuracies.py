@@ -94,8 +94,8 @@ def set_accuracy(study: Study, table: pd.DataFrame, pictures: str) -> Result:
         question=question,
         finding=" ".join(sentences),
         caveats=(
-            "Intervals are 95 %, over seeds: they say where the mean of many such models lies, not "
-            "where a single one may lie.",
+            "Intervals are 95 %, over seeds: they cover the mean of many such models, not a "
+            "single model.",
             *([GROWING] if pictures in ("seen_pair", "mixed_pair") else []),
             *([f"Averaged, for each seed, over {others}."] if others else []),
             *([lacking] if few else []),

@@ -133,8 +133,8 @@ def cloud(
     figure = Figure(
         key="gradient",
         title="Gradient along the row and swap accuracy, model by model",
-        how_to_read=f"Each point is one model. Across: {across}, of the pooled token's score for a "
-        "pixel by where it stands (canonical key-position); up: share of held-out pairs whose true "
+        how_to_read=f"Each point is one model. Across: {across}, of the pooled token's score for "
+        "a pixel by its position (canonical key-position); up: share of held-out pairs whose true "
         "caption beats its swap.",
         plot=plot if chance is None else reference(plot, chance, "chance"),
         table=models,

@@ -59,7 +59,7 @@ def runs(table: pd.DataFrame, planned: Mapping[str, int], lacking: tuple[str, ..
             "any pauses in between.",
             f"Versions: {distinct_values(models.filter(like='version.'))}. Hosts: "
             f"{distinct_values(models[['host']])}.",
-            *([f"Asked for, and no model has it: {', '.join(lacking)}."] if lacking else []),
+            *([f"Asked for, but measured in no model: {', '.join(lacking)}."] if lacking else []),
             *[
                 f"Failed in arm {row['arm']}, {counted(row['n'], 'model')}: {row['error']}"
                 for row in records(errors)

@@ -177,12 +177,12 @@ def caveats_of(found: pd.DataFrame, seeds: int) -> tuple[str, ...]:
         "complete; a statistic takes the seeds that have a model in every cell it looks at."
     )
     return (
-        "The claims, statistics and bounds are those of the study file, which a sweep copies "
-        "to plan.json before its first step and goes on with no other. A claim holds where the "
-        "whole interval lies on the right side of its bound, does not hold where it lies on "
-        "the wrong one, and is undecided otherwise. Claims are judged one by one, without a "
-        "correction for their number. A verdict speaks of the bound: an effect may be certain "
-        "and smaller than was asked.",
+        "The claims, statistics and bounds are those of the study file, which a sweep copies to "
+        "plan.json before its first step and never changes. A claim holds where the whole "
+        "interval lies on the right side of its bound, does not hold where it lies on the wrong "
+        "one, and is undecided otherwise. Claims are judged one by one, without a correction for "
+        "their number. A verdict is about the bound: an effect may be certain and still smaller "
+        "than the bound.",
         "A contrast is a mean over all other factors, whose effects may differ or be opposite "
         "at different values: the maps below show every cell.",
         "Intervals are 95 %, over seeds (n); a seed draws the split, the first weights and the "

@@ -29,13 +29,12 @@ ACCURACIES = (
 )  # fmt: skip
 MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
 CAVEATS = (
-    "Claims, statistics and bounds stand in lrinterp/reproduction/claims.toml, written "
-    "before the run. A statistic holds where its whole 95 % interval lies within its "
-    "bounds, does not hold where the whole interval lies outside, and is undecided "
-    "otherwise; a claim holds where all its statistics do, and does not hold where one "
-    "does not. A verdict speaks of its bound, and nothing is corrected for the number of "
-    "claims.",
-    "A premise says what kind of models a claim speaks of; where it fails nothing is decided.",
+    "Claims, statistics and bounds are in lrinterp/reproduction/claims.toml, written before the "
+    "run. A statistic holds where its whole 95 % interval lies within its bounds, does not hold "
+    "where the whole interval lies outside, and is undecided otherwise; a claim holds where all "
+    "its statistics do, and does not hold where one does not. A verdict is about its bound, and "
+    "nothing is corrected for the number of claims.",
+    "A premise states which models a claim is about; where it fails the claim is undecided.",
     "Intervals are 95 % over seeds: a seed draws the split, the first weights and the "
     "batches, and comparisons are made within a seed. Those of accuracies and their "
     "differences are jackknives on the log odds, which end at the bounds; others are "
@@ -54,7 +53,7 @@ GLOSSARY = {
     "token, P position, b bias. VP: the position part of the values.",
     "Key-position": "EP+PP+bP together: what a score owes to the position of the key. Only this "
     "sum is a fact about a model; how it splits into EP, PP and bP is convention.",
-    "Raw": "the terms as the weights stand, as in the paper.",
+    "Raw": "the terms in the raw weights, as in the paper.",
     "Flattened": "replaced by its mean over the pixels, so that no pixel is preferred.",
     "Span": "how far a fitted line rises over the row of pixels, in logits.",
     "Headline head": "the head of the image tower whose key-position costs most order when it is "

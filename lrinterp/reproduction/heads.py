@@ -58,7 +58,7 @@ def gradients(measures: Measures, found: Mapping[str, Found]) -> Section:
             "flattened, or the steepest where none costs any. Heads and their signs differ between "
             "seeds: every row is turned so that key-position rises to the right.",
             "Key-position is in the canonical gauge and is a fact about the model; its split into "
-            "EP, PP and bP is as the weights stand, and depends on the scales of the first ones.",
+            "EP, PP and bP is that of the raw weights, and depends on their initial scales.",
             "Rows are shown less their mean: a constant along a row cancels in the softmax. EE, PE "
             "and bE depend on what stands at a pixel and not on where, and have no such row.",
         ),

@@ -95,9 +95,9 @@ def ablations(measures: Measures, found: Mapping[str, Found]) -> Section:
         f"{phrase('without key-position', 'object-set accuracy (closed)')}.",
         caveats=(
             "Ablations edit the scores of the CLS row in all heads of the image tower, before the "
-            "softmax. EP, PE, PP, bP are set to zero as the weights stand, as in the paper; "
-            "key-position is flattened over pixels, which no choice of gauge can change; VP is the "
-            "position part of the values, centred over pixels.",
+            "softmax. EP, PE, PP, bP are set to zero in the raw weights, as in the paper; "
+            "key-position is flattened over pixels, which no choice of gauge can change; VP is "
+            "the position part of the values, centred over pixels.",
             "The norm-matched random control subtracts a random row of the same norm, orthogonal "
             "to key-position: its loss is that of any such disturbance.",
             "Key-position alone flattens all other terms: the model then no longer tells objects "
@@ -223,7 +223,7 @@ def rotation(measures: Measures, found: Mapping[str, Found]) -> Section:
         name="rotation",
         question="Do image and text embed a label alike, up to a rotation?",
         finding="Token embeddings of held-out labels have a cosine of "
-        f"{numbers['rotation_raw'].phrase} between the towers as they stand, "
+        f"{numbers['rotation_raw'].phrase} between the towers without rotation, "
         f"{numbers['rotation_aligned'].phrase} after the rotation fitted on trained labels; "
         f"{numbers['rotation_gained'].phrase} of it is lost where the labels of the fit are "
         "shuffled.",
@@ -256,7 +256,7 @@ def drawn_cosines(table: pd.DataFrame, sample: str) -> Figure:
             plot=reference(plot, 0.0, "no agreement"),
             table=shown,
         ),
-        expected="near 0 as they stand, clearly more after the rotation, near 0 where labels are "
-        "shuffled",
+        expected="near 0 without rotation, clearly more after the rotation, near 0 where labels "
+        "are shuffled",
         observed=", ".join(f"{Metric.of(r).phrase} ({r['site']}, {r['labels']})" for r in own),
     )

@@ -158,8 +158,8 @@ def split_figure(rows: pd.DataFrame, chance: float) -> Figure:
         key="split",
         title="The same preference, divided in two ways",
         how_to_read="Each bar is swap accuracy without some terms: first in the canonical gauge "
-        "(flattened over the patches), then as the raw weights stand (set to zero). Only EP+PP+bP "
-        f"as a whole is meant to agree; how it divides depends on initialisation. {chance:.2g} is "
+        "(flattened over the patches), then in the raw weights (set to zero). Only EP+PP+bP as a "
+        f"whole is meant to agree; how it divides depends on initialisation. {chance:.2g} is "
         "chance.",
         plot=reference(plot, chance, "chance"),
         table=part,
@@ -199,8 +199,8 @@ def shape_figure(result: "TermAblation") -> Figure:
         title="Does the slope carry order, or any difference between positions?",
         how_to_read="Each bar is swap accuracy with key-position of all layers changed as the "
         "label says, with its 95 % interval. If the slope carries order the straight line alone "
-        "keeps it, its residual (rescaled: at the size of the term) does not, and reversal turns "
-        f"it round; {result.chance:.2g} is chance. {told}",
+        "keeps it, its residual (rescaled: at the size of the term) does not, and reversal flips "
+        f"it below chance; {result.chance:.2g} is chance. {told}",
         plot=reference(plot, result.chance, "chance"),
         table=table,
     )
@@ -231,7 +231,7 @@ def doses_figure(result: "TermAblation") -> Figure:
         key="doses",
         title="Swap accuracy with more or less of key-position",
         how_to_read="Across, the number that key-position is multiplied with in all layers (1: "
-        "intact, 0: removed, -1: turned round); up, swap accuracy with its 95 % interval. Where "
+        "intact, 0: removed, -1: reversed); up, swap accuracy with its 95 % interval. Where "
         f"key-position does not matter the line is flat; {result.chance:.2g} is chance.",
         plot=reference(plot, result.chance, "chance"),
         table=table,
@@ -247,7 +247,7 @@ def heads_figure(lost: Mapping[Place, Metric], *, exchanged: bool = False) -> Fi
         key=key,
         title=f"Swap accuracy lost when one head's {change}",
         how_to_read="Each bar is intact minus ablated swap accuracy on the same pictures, with "
-        f"its paired 95 % interval{when}; a head that plays no part is at 0.",
+        f"its paired 95 % interval{when}; a head that contributes nothing is at 0.",
         plot=bars(
             table.rename(columns={"value": "swap accuracy lost"}), x="swap accuracy lost", y="head"
         ),
@@ -269,7 +269,8 @@ def estimate_figure(changes: pd.DataFrame) -> Figure:
         how_to_read="Each point is one head: across, the change of the mean order margin (cosine "
         "with the true caption minus its swap) that a first-order estimate predicts when its "
         "key-position is flattened; up, the change that was measured, with its 95 % interval. "
-        f"Points on the diagonal agree; a head that plays no part is at 0. n = {len(table)} heads.",
+        f"Points on the diagonal agree; a head that contributes nothing is at 0. n = {len(table)} "
+        "heads.",
         plot=scatter(table, x="estimated change", y="exact change", label="head"),
         table=table,
     )

@@ -169,6 +169,5 @@ def estimate_note(n_heads: int, rows: Sequence[Mapping[str, Any]]) -> str:
         "intact scores times what flattening adds to them), and others drawn at random. The loss "
         f"of swap accuracy is known for these alone. Over the {measured} measured heads, "
         f"estimated and exact change of the margin agree with Pearson's r {pearson} and "
-        f"Spearman's rho {spearman} (1: the estimate ranks heads as removal does; 0: it says "
-        "nothing)."
+        f"Spearman's rho {spearman} (1: the estimate ranks heads as removal does; 0: no relation)."
     )

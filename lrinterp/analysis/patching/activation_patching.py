@@ -25,7 +25,7 @@ from lrinterp.run import Run
 from lrinterp.run.edit import ALL
 from lrinterp.wording import head_name, signed
 
-__all__ = ["ActivationPatching", "activation_patching", "pairs_of"]
+__all__ = ["ActivationPatching", "activation_patching", "clean_and_corrupted"]
 
 
 @final
@@ -174,7 +174,7 @@ def activation_patching(
     """
     rows: list[dict[str, Any]] = []
     notes, effects, pictures = [], {}, recording.examples.of(focus(recording.examples))
-    pairs = pairs_of(recording, examples, seed, most_work)
+    pairs = clean_and_corrupted(recording, examples, seed, most_work)
     for contrast in pairs:
         if reason := contrast.why_not():
             notes.append(reason)
@@ -194,7 +194,7 @@ def activation_patching(
     )
 
 
-def pairs_of(
+def clean_and_corrupted(
     recording: Run, examples: int = 64, seed: int = 0, most_work: float = MOST_WORK
 ) -> list[Contrast]:
     """The clean and corrupted inputs of each tower that `activation_patching` takes.

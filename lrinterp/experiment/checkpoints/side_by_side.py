@@ -17,9 +17,8 @@ __all__ = ["SideBySide", "as_row", "not_applied", "put_side_by_side"]
 COLUMNS, SPOKEN = 5, 4
 """Checkpoints up to which each has a column of the open table, and a place in the finding."""
 HEADS = (
-    "Heads have no identity across checkpoints: L0H2 of one training run has nothing to do with "
-    "L0H2 of another. Compare headline heads, sums over heads, and what does not depend on the "
-    "numbering."
+    "Heads do not correspond across checkpoints: L0H2 of one training run is unrelated to L0H2 of "
+    "another. Compare headline heads, sums over heads, and what does not depend on the numbering."
 )
 
 

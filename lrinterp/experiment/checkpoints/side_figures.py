@@ -72,7 +72,7 @@ AXES = {
         "headline_spearman|spearman_.*",
         "Rank correlations",
         "Spearman's rho",
-        "what has no relation lies near 0",
+        "unrelated quantities lie near 0",
     ),
     "margin": (
         "(image_|text_)?margin.*|.*_largest_value",
@@ -96,7 +96,7 @@ AXES = {
         ".*_(cosine|shuffled_mean|shuffled_high)",
         "Cosine between picture and word of held-out labels",
         "cosine",
-        "two directions that have nothing to do with each other lie near 0",
+        "two unrelated directions lie near 0",
     ),
     "effect": (
         ".*_z_effect",
