@@ -147,7 +147,7 @@ def test_models_that_do_not_know_order_and_seeds_that_failed_are_left_out():
     bad = of_scales(swept(lambda _s, _c: 0.7, lambda _s, _c: 0.6, lambda _s, _c: 0.5))
     for name in ("deviation_key_position", "outside_key_position"):
         assert bad[name].interval.value is None
-        assert bad[name].reason == "no model of the grid has order of 0.75"
+        assert bad[name].reason == "no model of the grid has a swap accuracy of 0.75"
 
 
 def test_cells_that_do_not_learn_order_are_named_and_the_map_has_a_panel_a_measure():

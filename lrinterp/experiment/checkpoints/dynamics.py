@@ -43,7 +43,7 @@ HEADINGS = {
     "slope_step": "Half slope at",
     "lag": "Lag",
     "gradient_step": "Gradient from",
-    "final_order": "Final swap accuracy",
+    "final_order": "Final order",
     "final_slope": "Final slope",
 }
 """Columns of events in the open table."""

@@ -74,4 +74,4 @@ def test_caveats_are_those_of_all(both: list[Analysed]):
     assert found.caveats
     assert set(found.caveats) <= set(both[0].results["accuracy"].caveats)
     heads = section("positional_gradient", *both)
-    assert "Heads have no identity across checkpoints" in heads.caveats[0]
+    assert "Heads do not correspond across checkpoints" in heads.caveats[0]
