@@ -52,9 +52,9 @@ class Accuracy(Result):
     table: pd.DataFrame
     """One row for each set, metric and candidates, with its interval."""
     labels: pd.DataFrame
-    """Order on the pictures of each label of the focus set, the lowest first."""
+    """Swap accuracy on the pictures of each label of the focus set, the lowest first."""
     metrics: Mapping[str, Metric] = field()
-    """Order on each set of pairs, and what else tells a model's state at a glance; then order by
+    """Swap accuracy on each set of pairs, and what else tells a model's state at a glance; then by
     template where there are several. With samples."""
 
     @cached_property
@@ -102,7 +102,7 @@ class Accuracy(Result):
         )
 
     def _labels(self) -> str:
-        """The labels that order fails most and least with."""
+        """The labels with the lowest and highest swap accuracy."""
         if len(self.labels) < FEWEST_LABELS:
             return ""
         low, *_, high = records(self.labels)
@@ -112,7 +112,7 @@ class Accuracy(Result):
         )
 
     def _distances(self) -> str:
-        """Where order is lost, if it is lost at some distance more than at others."""
+        """Where swap accuracy is lower at some distance than at others."""
         near, *rest = records(self.distances) or [{}]
         least = min(rest, key=lambda row: row["low"] or 0, default=None)
         if least is None or (near["high"] or 1) >= (least["low"] or 0):
@@ -170,9 +170,9 @@ class Accuracy(Result):
 
 
 FEWEST_LABELS = 3
-"""Labels from which order is shown by label."""
+"""Labels from which swap accuracy is shown by label."""
 TWO_OBJECTS = 0.5
-"""Chance of order with two objects."""
+"""Chance of swap accuracy with two objects."""
 SUMMARY = (
     "unseen_pair_order",
     "unseen_pair_label_set_closed",
@@ -188,7 +188,7 @@ NATURAL_SUMMARY = (
     "pictures_retrieval_closed",
 )
 SHOWN = (*METRICS, ("order", WORD))
-"""Panels of the figure: the metrics, and order against the caption with one word exchanged."""
+"""Panels of the figure: the metrics, and the caption against that with one word exchanged."""
 MIRRORED = (
     "Each picture is tested together with its mirror image, and all captions have one template: a "
     "model that always prefers one of two captions is right on half of the pictures. A suite's "
@@ -211,8 +211,8 @@ SET_WORDS = {
 def accuracy(recording: Run) -> Accuracy:
     """Swap accuracy, retrieval and object-set accuracy on the four sets, by kind of candidates.
 
-    On pictures of a suite there is one set, and order also against the caption in which left
-    and right change places (candidates `word`), mean over the two true captions.
+    On pictures of a suite there is one set, and swap accuracy also against the caption in which
+    left and right change places (candidates `word`), mean over the two true captions.
 
     Definitions: `lrinterp.scoring`. Intervals: `lrinterp.stats.mean_interval` over labels.
     """

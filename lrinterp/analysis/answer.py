@@ -52,7 +52,7 @@ class Answer(Result):
     focus: str = "unseen_pair"
     """The set of pictures that the numbers are of."""
     carriers: Mapping[str, Metric] = field(default_factory=dict)
-    """Which heads carry order, and order without them; empty where that was not measured."""
+    """Which heads carry order, and swap accuracy without them; empty where not measured."""
 
     @property
     def natural(self) -> bool:
@@ -243,7 +243,7 @@ def mechanism_words(result: Answer) -> str:
 
 
 def carried(result: Answer) -> str:
-    """Which image heads carry order, judged on labels that had no say in the choice."""
+    """Which image heads carry order, judged on labels that were not used to choose them."""
     if not result.carriers:
         return ""
     heads, order, _ = result.carriers.values()

@@ -144,7 +144,7 @@ def clustered_error(
 
 
 def clearest_template(recording: Run) -> str:
-    """The relation template in which order is best on the focus set; the first of equals."""
+    """The relation template with the best swap accuracy on the focus set; the first of equals."""
     index = recording.examples.where(focus(recording.examples))
     examples, scores = recording.examples.at(index), recording.scores[as_index(index)]
     return max(examples.templates, key=lambda name: order_credit(scores, examples, name).mean())

@@ -33,7 +33,7 @@ MOST_LABELS = 30
 
 
 def by_template(recording: Run, name: str) -> dict[str, Metric]:
-    """By key: order on a set with the captions of each template, where there are several."""
+    """By key: swap accuracy on a set by template of the captions, where there are several."""
     templates = recording.examples.templates
     if len(templates) < 2 or name not in recording.examples.image_set:
         return {}
@@ -42,7 +42,7 @@ def by_template(recording: Run, name: str) -> dict[str, Metric]:
 
 
 def order_by_label(recording: Run) -> Iterator[dict[str, Any]]:
-    """Order on the pictures of the focus set that hold a label, the lowest first.
+    """Swap accuracy on the pictures of the focus set that show a label, the lowest first.
 
     An interval over a few labels cannot tell whether others fail: so the single ones are shown.
     """
@@ -113,7 +113,7 @@ def label_figure(labels: pd.DataFrame, chance: float) -> Figure:
 
 
 def distance_figure(distances: pd.DataFrame, chance: float) -> Figure:
-    """Order by the smallest distance between objects."""
+    """Swap accuracy by the smallest distance between objects."""
     table = distances.rename(columns={"value": "swap accuracy"})
     return Figure(
         key="distance",

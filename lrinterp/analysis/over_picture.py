@@ -1,4 +1,4 @@
-"""What does the model look at in a photograph and its mirror image?"""
+"""What does the model look at in a picture and its mirror image?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

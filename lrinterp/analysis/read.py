@@ -31,7 +31,7 @@ CARRIERS = (
     "order_without_these_heads_minus_without_all",
 )
 MORE_LEFT = 0.02
-"""Order that the heads named may leave above what is left without all."""
+"""Swap accuracy that the heads named may leave above what is left without all."""
 NO_HEAD = (
     "On the half of the labels that chooses heads, removing key-position of the image tower "
     f"lowers swap accuracy by no more than {MORE_LEFT}, so no image head is named."

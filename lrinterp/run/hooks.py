@@ -185,7 +185,7 @@ def moved(
 
 
 def object_masks(part: TowerRun) -> Float[Tensor, "object batch key"]:
-    """Where each object stands, in the order of roles; positions of several objects left out.
+    """Where each object is, in the order of roles; positions of several objects left out.
 
     Raises ValueError where nothing says where objects are.
     """

@@ -72,7 +72,7 @@ EXCHANGED = (
 
 
 def ablation_figures(result: "TermAblation") -> tuple[Figure, ...]:
-    """Order under each ablation, controls of shape, the raw split, order by head and dose."""
+    """Swap accuracy under each ablation, controls of shape, the raw split, by head and dose."""
     rows, place = order_rows(result.table, result.focus), (result.focus, result.chance)
     changes = result.table[result.table["metric"] == CHANGE]
     return (
@@ -167,7 +167,7 @@ def split_figure(rows: pd.DataFrame, chance: float) -> Figure:
 
 
 def layers_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
-    """Order with the key-position of one layer flattened, and of all."""
+    """Swap accuracy with the key-position of one layer flattened, and of all."""
     removed = "kind == 'none' or (kind == 'flatten' and queries == 'all' and dose == '0')"
     part = rows.query(TRAINED_IMAGE).query(removed)
     shown = part.assign(removed=part["ablation"].str.removeprefix(ONE))[["removed", *ORDER]]
@@ -239,7 +239,7 @@ def doses_figure(result: "TermAblation") -> Figure:
 
 
 def heads_figure(lost: Mapping[Place, Metric], *, exchanged: bool = False) -> Figure:
-    """Order lost by head, the largest first: flattened, or its attention to objects exchanged."""
+    """Swap accuracy lost by head, the largest first: flattened, or its attention exchanged."""
     rows = [{"head": head_name(*place), **metric.plain()} for place, metric in lost.items()]
     table = pd.DataFrame(rows).sort_values("value", ascending=False)
     key, change, when = EXCHANGED if exchanged else FLATTENED

@@ -51,11 +51,11 @@ Estimates = Float[np.ndarray, "layer head"]
 def carriers(run: Run, known: Mapping[Ablation, PictureCredit] | None = None) -> dict[str, Metric]:
     """The smallest greedy set of heads whose key-position carries order, judged on other labels.
 
-    The heads, order without them, and how much more all heads take. Heads are added one by one,
-    each the one that leaves least order, until no more than MORE_LEFT is left.
+    The heads, swap accuracy without them, and how much more all heads take. Heads are added one by
+    one, each the one that leaves the lowest swap accuracy, until no more than MORE_LEFT is left.
 
     Chosen on the pictures of half of the labels, judged on those of the other half; pictures with
-    labels of both halves have no say. No number for fewer than FEWEST labels, and for large towers.
+    labels of both halves are not used. No number for fewer than FEWEST labels, and for large towers.
     Cost: an ablation a head for every head that is named, less the credits that are `known`, by
     ablation as the towers know it.
     """
@@ -86,7 +86,7 @@ def carriers(run: Run, known: Mapping[Ablation, PictureCredit] | None = None) ->
 def order_without(
     run: Run, ablation: Ablation, known: Mapping[Ablation, PictureCredit]
 ) -> PictureCredit:
-    """Order credit of every picture under an ablation, measured where it is not known."""
+    """Swap-accuracy credit of every picture under an ablation, measured where it is not known."""
     own = within_model(run.model, ablation)
     return known[own] if own in known else order_credit(run.under(*own).scores, run.examples)
 

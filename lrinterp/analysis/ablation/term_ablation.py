@@ -39,7 +39,7 @@ SHAPE = (
     "residual, in single heads, and in doses."
 )
 ENOUGH = 0.1
-"""Order that key-position alone may lose and still count as sufficient."""
+"""Swap accuracy that key-position alone may lose and still count as sufficient."""
 NOTHING_TO_LOSE = " Intact swap accuracy is not above chance: these ablations cannot lower it."
 TOLD = (
     "“Objects told from empty pixels” keeps key-position and replaces all else by its mean over "
@@ -56,7 +56,7 @@ RAW = (
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TermAblation(Result):
-    """Accuracy after taking terms of the attention scores away, and order lost by head."""
+    """Accuracy after taking terms of the attention scores away, and swap accuracy lost by head."""
 
     name: ClassVar[str] = "term_ablation"
     question: ClassVar[str] = "Which terms of the attention scores does the model need?"
@@ -142,7 +142,7 @@ class TermAblation(Result):
         return {LOST: pd.DataFrame(lost)}
 
     def figures(self) -> tuple[Figure, ...]:
-        """Order under each ablation, controls of shape, the raw split, order by head and dose."""
+        """Swap accuracy under each ablation, controls of shape, the raw split, by head and dose."""
         return ablation_figures(self)
 
 
@@ -231,7 +231,7 @@ def shape(numbers: Mapping[str, Metric]) -> str:
 
 
 def carried(numbers: Mapping[str, Metric]) -> str:
-    """Which heads carry order, judged on labels that had no say in the choice."""
+    """Which heads carry order, judged on labels that were not used to choose them."""
     if CARRIERS[0] not in numbers:
         return ""
     heads, order, more = (numbers[key] for key in CARRIERS)

@@ -1,4 +1,4 @@
-"""Where in the towers does the order of the objects live?"""
+"""Where in the towers is the order of the objects represented?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -158,11 +158,10 @@ def activation_patching(
     """Patch every site, head and role of both towers, in both directions.
 
     Clean: "A left of B" at (i, j); corrupted: the same layout with the objects swapped, or of a
-    photograph its mirror image and the other relation word. Image margin = cos(image, true
+    picture of a suite its mirror image and the other relation word. Image margin = cos(image, true
     caption) - cos(image, its reverse); text margin likewise with the two pictures. `examples`
-    pictures are drawn with `seed`; of several templates the one in which order is best is taken.
-    Definitions: mechanics of arXiv 2601.12809; denoising and
-    noising as in Heimersheim and Nanda (arXiv 2404.15255); attribution as in Syed et al.
+    pictures are drawn with `seed`; of several templates that with the best swap accuracy is taken.
+    Definitions: mechanics of arXiv 2601.12809; denoising and noising as in Heimersheim and Nanda (arXiv 2404.15255); attribution as in Syed et al.
     (arXiv 2310.10348).
 
     A tower whose cells need more than `most_work` multiplications (cells x examples x layers x

@@ -146,11 +146,11 @@ class Dynamics(Result):
             "snapshot is still above; step 0 is the model rebuilt from its recipe.",
             "The head followed is the headline head of each run's last snapshot, chosen by its "
             "final state. The largest slope of any head, beside it, is not chosen.",
-            "Both times are half-way points, of order from chance to 1 and of |slope| from 0 to "
-            "its last value. A slope that goes on growing when order is complete has its half-way "
-            "point late: a negative lag does not mean that order was learnt without a gradient. "
-            f"When the row first spans {NO_GRADIENT} logits stands beside it; a head whose row "
-            "spans less at the end has no half-way point.",
+            "Both times are half-way points, of swap accuracy from chance to 1 and of |slope| "
+            "from 0 to its last value. A slope that goes on growing when order is complete has "
+            "its half-way point late: a negative lag does not mean that order was learnt without "
+            f"a gradient. When the row first spans {NO_GRADIENT} logits stands beside it; a head "
+            "whose row spans less at the end has no half-way point.",
             "Means and intervals are over runs (Student's t) and leave out runs in which the "
             "event never happens. Runs differ in seed, that is in split, first weights and "
             "batches.",
@@ -261,8 +261,8 @@ def dynamics(
     """Follow numbers over the snapshots of some training runs.
 
     `runs` are folders of `lrinterp train --keep-every N`, or folders by name. Always measured are
-    order on held-out pairs, loss, slope and span of the head that matters at the end, and the
-    largest slope of any head; `scalars` adds numbers of summaries as `analysis.key`, `measure`
+    swap accuracy on held-out pairs, loss, slope and span of the head that order needs most at the
+    end, and the largest slope of any head; `scalars` adds numbers of summaries as `analysis.key`, `measure`
     whatever it finds in a recording of all pictures. Definitions: `measure_run`, `onset_of`.
 
     Cost: some 0.2 s a snapshot of the default recipe; with `scalars` that of their analyses.
