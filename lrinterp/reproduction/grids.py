@@ -69,9 +69,9 @@ def of_scales(loaded: LoadedSweep) -> dict[str, Found]:
     """Distance of order from chance without key-position, and its dependence on EP, over scales.
 
     The first two are of the models whose intact swap accuracy is at least KNOWS: each seed gives
-    its mean |order - 0.5| over them, and the share of them outside CHANCE. Deviations do not cancel there,
-    as they do in a mean of orders. The third is the mean order over the grid at the smallest scale
-    of token embeddings minus that at the largest.
+    its mean |order - 0.5| over them, and the share of them outside CHANCE. Deviations do not cancel
+    there, as they do in a mean of orders. The third is the mean order over the grid at the smallest
+    scale of token embeddings minus that at the largest.
     """
     values = scale_values(loaded)
     seeds = list(loaded.study.all_seeds())

@@ -55,9 +55,9 @@ def carriers(run: Run, known: Mapping[Ablation, PictureCredit] | None = None) ->
     one, each the one that leaves the lowest swap accuracy, until no more than MORE_LEFT is left.
 
     Chosen on the pictures of half of the labels, judged on those of the other half; pictures with
-    labels of both halves are not used. No number for fewer than FEWEST labels, and for large towers.
-    Cost: an ablation a head for every head that is named, less the credits that are `known`, by
-    ablation as the towers know it.
+    labels of both halves are not used. No number for fewer than FEWEST labels, and for large
+    towers. Cost: an ablation a head for every head that is named, less the credits that are
+    `known`, by ablation as the towers know it.
     """
     halves = split_in_half(run.examples.image_units.member)
     if halves is None or is_large(run.model):

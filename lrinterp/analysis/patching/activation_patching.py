@@ -161,8 +161,8 @@ def activation_patching(
     picture of a suite its mirror image and the other relation word. Image margin = cos(image, true
     caption) - cos(image, its reverse); text margin likewise with the two pictures. `examples`
     pictures are drawn with `seed`; of several templates that with the best swap accuracy is taken.
-    Definitions: mechanics of arXiv 2601.12809; denoising and noising as in Heimersheim and Nanda (arXiv 2404.15255); attribution as in Syed et al.
-    (arXiv 2310.10348).
+    Definitions: mechanics of arXiv 2601.12809; denoising and noising as in Heimersheim and Nanda
+    (arXiv 2404.15255); attribution as in Syed et al. (arXiv 2310.10348).
 
     A tower whose cells need more than `most_work` multiplications (cells x examples x layers x
     positions x weights of a layer) is estimated by attribution; its strongest cells and a random

@@ -262,8 +262,9 @@ def dynamics(
 
     `runs` are folders of `lrinterp train --keep-every N`, or folders by name. Always measured are
     swap accuracy on held-out pairs, loss, slope and span of the head that order needs most at the
-    end, and the largest slope of any head; `scalars` adds numbers of summaries as `analysis.key`, `measure`
-    whatever it finds in a recording of all pictures. Definitions: `measure_run`, `onset_of`.
+    end, and the largest slope of any head; `scalars` adds numbers of summaries as `analysis.key`,
+    `measure` whatever it finds in a recording of all pictures. Definitions: `measure_run`,
+    `onset_of`.
 
     Cost: some 0.2 s a snapshot of the default recipe; with `scalars` that of their analyses.
     Raises InputError as `measure_run` does, before anything is measured where it can.
