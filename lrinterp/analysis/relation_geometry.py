@@ -185,7 +185,7 @@ def caption_geometry(
     """`relation_geometry` of a model that reads free text, from pairs of nouns and no pictures.
 
     Cost: 36 captions a pair, at most 1,440; above that pairs are drawn with the seed.
-    Raises what `caption_grid.free_grid` does.
+    Raises what `free_grid` does.
     """
     grid = free_grid(model, pairs, seed)
     return measured(TowerRun(model, "text", grid.tokens, progress=progress), grid, seed)

@@ -50,8 +50,8 @@ def test_every_cosine_one_by_one():
         lists.setdefault("mirror", []).append(cosine(own, (p, 1 - o, 1 - w, t)))
         for s in set(range(3)) - {t}:
             lists.setdefault("paraphrase", []).append(cosine(own, (p, o, w, s)))
-        strangers = [q for q in range(4) if not {*pairs[p]} & {*pairs[q]}]
-        others = [(q, r, w, t) for q in strangers for r in range(2)]
+        unlike = [q for q in range(4) if not {*pairs[p]} & {*pairs[q]}]
+        others = [(q, r, w, t) for q in unlike for r in range(2)]
         lists.setdefault("other_objects", []).append(
             float(np.mean([cosine(own, x) for x in others]))
         )
