@@ -66,7 +66,7 @@ def phrase_of(
 
     >>> from lrinterp.stats import Interval
     >>> phrase_of(Interval(value=0.6, low=0.2, high=0.9, n_units=4), 0.5)
-    'too few to say: 4 labels could have shown no difference from chance under 0.35'
+    'too few to say: with 4 labels a difference from chance below 0.35 cannot be detected'
     """
     known, guess = plain_number(half_way(chance) if knows is None else knows), plain_number(chance)
     phrases: dict[Grade, str] = {
@@ -81,14 +81,14 @@ def phrase_of(
 
 
 def too_few(found: Interval | Metric, unit: str) -> str:
-    """Why nothing can be said, and what so many units could have shown."""
+    """Why nothing can be said, and what difference so many units could detect."""
     units = counted(found.n_units, unit)
     if found.value is None:
         return "not measured"
     if found.low is None or found.high is None or found.low == found.high:
         return f"too few to say: no interval over {units}"
     half = plain_number((found.high - found.low) / 2)
-    return f"too few to say: {units} could have shown no difference from chance under {half}"
+    return f"too few to say: with {units} a difference from chance below {half} cannot be detected"
 
 
 def beside(found: Interval | Metric, chance: float, *, unit: str = "group") -> str:

@@ -29,7 +29,7 @@ from lrinterp.metric import load_samples
 from lrinterp.report import page
 from lrinterp.reproduction.claim_statistics import Claim, ClaimPart, found_of
 from lrinterp.reproduction.claims import hold_against
-from lrinterp.reproduction.measured_models import gather, measure
+from lrinterp.reproduction.measured_models import gather, measure_model
 from lrinterp.result import Check, Figure, Metric, Provenance, Result, document
 
 FOLDERS = [Path(__file__).parents[1] / "checkpoints" / n for n in ("left-right", "no-gradient")]
@@ -197,7 +197,7 @@ def test_a_study_asks_for_it_and_judges_it(tmp_path: Path):
 
 def test_a_claim_asks_for_it():
     payload = {"checkpoint": str(FOLDERS[0]), "plan": None, "threads": 1}
-    found = measure({**payload, "numbers": ["toy.toy_order"]})
+    found = measure_model({**payload, "numbers": ["toy.toy_order"]})
     assert found["numbers"]["toy.toy_order"] == toy(recorded(FOLDERS[0])).order.plain()
     part = ClaimPart(statistic="s", words="w", number="toy.toy_order", at_least=0.5)
     statistic = found_of(part, gather([("standard", seed, found) for seed in range(6)]))

@@ -10,8 +10,8 @@ from lrinterp.analysis import analyze
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.experiment import compare, measure_run, stack
 from lrinterp.experiment.numbers import NUMBERS
-from lrinterp.reproduction.measured_models import measure
-from lrinterp.reproduction.running import asked
+from lrinterp.reproduction.measured_models import measure_model
+from lrinterp.reproduction.running import asked_numbers
 from lrinterp.result import Metric, Result
 from lrinterp.run import record
 
@@ -20,7 +20,7 @@ ANALYSED = (
     "accuracy", "attention_terms", "positional_gradient", "term_ablation", "order_bias",
     "procrustes", "similarity_attribution",
 )  # fmt: skip
-NAMES = list(dict.fromkeys([*NUMBERS, *asked()]))
+NAMES = list(dict.fromkeys([*NUMBERS, *asked_numbers()]))
 
 
 @pytest.fixture(scope="module", params=[1, 2, 3], ids="{} layers".format)
@@ -62,7 +62,7 @@ def check_equal(found: dict[str, Any], analysed: dict[str, Metric], at_least: in
 
 def test_in_a_sweep(trained: Path, analysed: dict[str, Metric]):
     loaded = load_checkpoint(trained)
-    found = stack.measure(loaded.model, loaded.scenes(), NAMES)
+    found = stack.measured_numbers(loaded.model, loaded.scenes(), NAMES)
     known = {name: one["value"] for name, one in found.items()}
     assert set(known) == set(NAMES)
     check_equal(known, analysed, len(NAMES) - 10)
@@ -83,9 +83,11 @@ def test_along_training(trained: Path, analysed: dict[str, Metric]):
 
 
 def test_in_a_claim(trained: Path, analysed: dict[str, Metric]):
-    payload = {"checkpoint": str(trained), "plan": None, "numbers": asked(), "threads": 1}
-    found = measure(payload)["numbers"]
-    check_equal({name: one["value"] for name, one in found.items()}, analysed, len(asked()) - 10)
+    payload = {"checkpoint": str(trained), "plan": None, "numbers": asked_numbers(), "threads": 1}
+    found = measure_model(payload)["numbers"]
+    check_equal(
+        {name: one["value"] for name, one in found.items()}, analysed, len(asked_numbers()) - 10
+    )
 
 
 def test_in_a_comparison(trained: Path, analysed: dict[str, Metric]):

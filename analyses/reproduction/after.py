@@ -24,8 +24,8 @@ from lrinterp.experiment.tasks import Task, cores, done, local_processes, run_ta
 from lrinterp.reproduction import load_reproduction
 from lrinterp.reproduction.claim_statistics import PARTS, by_seed, found_of
 from lrinterp.reproduction.design import FIRST_SEED
-from lrinterp.reproduction.measured_models import Measures, gather, measure
-from lrinterp.reproduction.running import asked
+from lrinterp.reproduction.measured_models import Measures, gather, measure_model
+from lrinterp.reproduction.running import asked_numbers
 from lrinterp.run import record
 
 HEAD = "positional_gradient.headline_head"
@@ -123,13 +123,13 @@ def large_embeddings(out: Path, seeds: int) -> Measures:
             payload={
                 "checkpoint": str((out / "models" / "models" / f"{model:05d}").resolve()),
                 "plan": None,
-                "numbers": asked(),
+                "numbers": asked_numbers(),
                 "threads": 1,
             },
         )
         for model, seed in zip(rows["model"], rows["seed"], strict=True)
     ]
-    if failed := run_tasks(measure, tasks, out / "measures", executors):
+    if failed := run_tasks(measure_model, tasks, out / "measures", executors):
         raise SystemExit(f"not measured: {failed}")
     return gather(
         ("standard", int(task.name), found) for task, found in done(out / "measures", tasks)

@@ -3,8 +3,8 @@
 Usage: python analyses/speed/agreement.py
 
 Trains the ten models of analyses/ten_seeds again, in one stack, in single precision, and sets their
-unseen-pair order beside that of `lrinterp train`, which analyses/ten_seeds/results holds. Rounding
-may grow over 1,500 steps, so that single models differ; their mean should not.
+swap accuracy on held-out pairs beside that of `lrinterp train`, which analyses/ten_seeds/results
+holds. Rounding may grow over 1,500 steps, so that single models differ; their mean should not.
 """
 
 from pathlib import Path

@@ -83,8 +83,9 @@ def judge(table: pd.DataFrame, criteria: dict) -> dict[str, int]:
     held = {
         "order": table["order"] >= criteria["order_at_least"],
         "without key-position at chance": table["without"].between(low, high),
-        "label set without key-position": table["label_set"] >= criteria["label_set_at_least"],
-        "placebo above removal": (table["gap"] >= criteria["placebo_gap_at_least"])
+        "object-set accuracy without key-position": table["label_set"]
+        >= criteria["label_set_at_least"],
+        "random control above removal": (table["gap"] >= criteria["placebo_gap_at_least"])
         & (table["gap_low"] > 0),
         "key-position alone": table["order"] - table["only"] <= criteria["keeps_within"],
         "monotone gradient": table["spearman"].abs() >= criteria["spearman_at_least"],

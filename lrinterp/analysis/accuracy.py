@@ -10,11 +10,11 @@ import pandas as pd
 
 from lrinterp.analysis.order_parts import (
     by_distance,
-    by_label,
     by_template,
     distance_figure,
     label_figure,
     mean_of,
+    order_by_label,
     word_credits,
 )
 from lrinterp.analysis.subject import as_index
@@ -52,9 +52,9 @@ class Accuracy(Result):
     table: pd.DataFrame
     """One row for each set, metric and candidates, with its interval."""
     labels: pd.DataFrame
-    """Order on the pictures of each label of the focus set, the lowest first."""
+    """Swap accuracy on the pictures of each label of the focus set, the lowest first."""
     metrics: Mapping[str, Metric] = field()
-    """Order on each set of pairs, and what else tells a model's state at a glance; then order by
+    """Swap accuracy on each set of pairs, and what else tells a model's state at a glance; then by
     template where there are several. With samples."""
 
     @cached_property
@@ -75,7 +75,7 @@ class Accuracy(Result):
 
     @property
     def finding(self) -> str:
-        """Order and label set on held-out pairs."""
+        """Swap accuracy and object-set accuracy on held-out pairs."""
         order, labels, *rest = self.metrics.values()
         apart = "".join(
             f" With captions that say “{key.removeprefix(f'{self.primary}_')}” it is {one.phrase}."
@@ -85,7 +85,7 @@ class Accuracy(Result):
         if self.natural:
             return (
                 f"On {counted(order.n, 'picture')} of {counted(order.n_units, 'object')}, "
-                "photographs and their mirror images, the true caption beats the one with its "
+                "pictures and their mirror images, the true caption beats the one with its "
                 f"objects exchanged in {order.phrase} of cases, "
                 f"{phrase_of(order, self.chance, unit='object')}, and the one with left and right "
                 f"exchanged in {rest[0].phrase}; the first of all captions names the objects "
@@ -102,24 +102,25 @@ class Accuracy(Result):
         )
 
     def _labels(self) -> str:
-        """The labels that order fails most and least with."""
+        """The labels with the lowest and highest swap accuracy."""
         if len(self.labels) < FEWEST_LABELS:
             return ""
         low, *_, high = records(self.labels)
         return (
-            f" By label order runs from {low['value']:.2f} ({low['label']}) to "
+            f" By label swap accuracy runs from {low['value']:.2f} ({low['label']}) to "
             f"{high['value']:.2f} ({high['label']})."
         )
 
     def _distances(self) -> str:
-        """Where order is lost, if it is lost at some distance more than at others."""
+        """Where swap accuracy is lower at some distance than at others."""
         near, *rest = records(self.distances) or [{}]
         least = min(rest, key=lambda row: row["low"] or 0, default=None)
         if least is None or (near["high"] or 1) >= (least["low"] or 0):
             return ""
         return (
-            f" Neighbouring objects are hardest: order is {Metric.of(near).phrase} at distance "
-            f"{near['distance']}, and surely above {least['low']:.2f} at each larger one."
+            f" Neighbouring objects are hardest: swap accuracy is {Metric.of(near).phrase} at "
+            f"distance {near['distance']}, and reliably above {least['low']:.2f} at each larger "
+            "one."
         )
 
     @property
@@ -130,12 +131,12 @@ class Accuracy(Result):
             "all other orders."
         )
         return (
-            "Intervals are 95 % and speak of other labels: each label is left out in turn "
+            "Intervals are 95 % and cover other labels: each label is left out in turn "
             "(jackknife, on the log odds), because pictures that share a label are not "
-            "independent. They say nothing about other training seeds. Where every picture is "
-            "right the interval is the one that a single error would give. Two labels give none.",
-            "A tie for the first place earns the share of the tied captions that are right. Where "
-            "two captions are true (left and right), either counts.",
+            "independent. They do not cover other training seeds. Where every picture is right "
+            "the interval is the one that a single error would give. Two labels give none.",
+            "If captions tie for the first place, the credit is the share of the tied captions "
+            "that are right. Where two captions are true (left and right), either counts.",
             *([many] if self.chance < TWO_OBJECTS else []),
             *([MIRRORED] if self.natural else []),
         )
@@ -158,8 +159,8 @@ class Accuracy(Result):
                 title="Accuracy on "
                 + ("a suite's pictures" if self.natural else "the four sets of pictures"),
                 how_to_read="Each bar is the share of pictures that one metric counts as right, "
-                f"with its 95 % interval; a model that guesses order scores {self.chance:.2g} in "
-                "the first panel, and near zero where the candidates are many.",
+                f"with its 95 % interval; a model that guesses the order scores {self.chance:.2g} "
+                "in the first panel, and near zero where the candidates are many.",
                 plot=bars(panels, x="share of pictures right", y="pictures", facet="measure"),
                 table=shown[COLUMNS[:-1]],
             ),
@@ -169,9 +170,9 @@ class Accuracy(Result):
 
 
 FEWEST_LABELS = 3
-"""Labels from which order is shown by label."""
+"""Labels from which swap accuracy is shown by label."""
 TWO_OBJECTS = 0.5
-"""Chance of order with two objects."""
+"""Chance of swap accuracy with two objects."""
 SUMMARY = (
     "unseen_pair_order",
     "unseen_pair_label_set_closed",
@@ -187,27 +188,31 @@ NATURAL_SUMMARY = (
     "pictures_retrieval_closed",
 )
 SHOWN = (*METRICS, ("order", WORD))
-"""Panels of the figure: the metrics, and order against the caption with one word exchanged."""
+"""Panels of the figure: the metrics, and the caption against that with one word exchanged."""
 MIRRORED = (
-    "Each photograph is beside its mirror image, and captions are of one template: who always "
-    "prefers one caption of two is right on one picture of two. A suite's own captions are scored "
-    "by the benchmark."
+    "Each picture is tested together with its mirror image, and all captions have one template: a "
+    "model that always prefers one of two captions is right on half of the pictures. A suite's "
+    "own captions are scored by the benchmark."
 )
-METRIC_WORDS = {"order": "order", "retrieval": "retrieval", "label_set": "label set"}
+METRIC_WORDS = {
+    "order": "swap accuracy",
+    "retrieval": "retrieval",
+    "label_set": "object-set accuracy",
+}
 SET_WORDS = {
     "single": "one object, new position",
     "seen_pair": "trained pair, new layout",
     "unseen_pair": "held-out pair",
     "mixed_pair": "one trained, one held out",
-    PICTURES: "photographs and mirror images",
+    PICTURES: "pictures and mirror images",
 }
 
 
 def accuracy(recording: Run) -> Accuracy:
-    """Order, retrieval and label set on the four sets, under each kind of candidates.
+    """Swap accuracy, retrieval and object-set accuracy on the four sets, by kind of candidates.
 
-    On photographs of a suite there is one set, and order also against the caption in which left
-    and right change places (candidates `word`), mean over the two true captions.
+    On pictures of a suite there is one set, and swap accuracy also against the caption in which
+    left and right change places (candidates `word`), mean over the two true captions.
 
     Definitions: `lrinterp.scoring`. Intervals: `lrinterp.stats.mean_interval` over labels.
     """
@@ -223,7 +228,7 @@ def accuracy(recording: Run) -> Accuracy:
         chance=recording.examples.chance,
         distances=pd.DataFrame(by_distance(recording), columns=["distance", *INTERVAL]),
         table=pd.DataFrame(rows, columns=COLUMNS),
-        labels=pd.DataFrame(by_label(recording), columns=["label", "value", "n"]),
+        labels=pd.DataFrame(order_by_label(recording), columns=["label", "value", "n"]),
         metrics=joined(
             {key: sampled(recording, row) for key, row in chosen.items()},
             by_template(recording, PICTURES if natural else "unseen_pair"),

@@ -14,7 +14,7 @@ from lrinterp.analysis.read import (
     TEXT,
     WITHOUT,
     has_gradient,
-    number,
+    value_of,
 )
 from lrinterp.analysis.subject import focus
 from lrinterp.grades import SHORT, Grade, grade, phrase_of
@@ -52,7 +52,7 @@ class Answer(Result):
     focus: str = "unseen_pair"
     """The set of pictures that the numbers are of."""
     carriers: Mapping[str, Metric] = field(default_factory=dict)
-    """Which heads carry order, and order without them; empty where that was not measured."""
+    """Which heads carry order, and swap accuracy without them; empty where not measured."""
 
     @property
     def natural(self) -> bool:
@@ -96,18 +96,18 @@ class Answer(Result):
         parts = [f"“{word}” {one.phrase}" for word, one in self.templates.items()]
         apart = f"; {', '.join(parts)}" if len(parts) > 1 else ""
         rows = (
-            (f"Order, {pictures}", order, f"{order_words(self, order)}{apart}"),
+            (f"Swap accuracy, {pictures}", order, f"{order_words(self, order)}{apart}"),
             (
-                "Order without key-position in the image tower",
+                "Swap accuracy without key-position in the image tower",
                 without,
                 f"{order_words(self, without)}; without it in the text tower {text.phrase}",
             ),
             (
-                "Objects named correctly without key-position",
+                "Object-set accuracy without key-position",
                 labels,
-                label_words(self, labels),
+                recognition_words(self, labels),
             ),
-            ("Attention, right-hand minus left-hand object", gain, gain_words(self, gain)),
+            ("Attention difference, right minus left", gain, gain_words(self, gain)),
         )
         return tuple(Tile(label=label, scalar=one, words=said) for label, one, said in rows)
 
@@ -115,10 +115,11 @@ class Answer(Result):
 NOTHING = Metric(value=None)
 UNTESTED = {
     False: "This model was not tested on pairs of held-out labels.",
-    True: "This model was not tested on the order of the suite's pictures.",
+    True: "This model was not tested on the suite's pictures.",
 }
 GLOSSARY = {
-    "Order": "the true caption scores higher than the same caption with its objects swapped.",
+    "Swap accuracy (order)": "the share of pictures whose true caption scores higher than the "
+    "same caption with its objects swapped.",
     "Held-out pairs": "pictures of labels that training showed alone and in no pair (set "
     "unseen_pair); intervals leave out labels in turn, not pictures.",
     "Units": "what was drawn independently, here labels (or objects): pictures that share one "
@@ -130,20 +131,23 @@ GLOSSARY = {
     "Canonical gauge": "the convention that fixes how much of an embedding counts as token "
     "and how much as position; raw takes the weights as training left them.",
     "Flatten": "replace a term by its mean over the pixels (“without ...” in figures).",
-    "Placebo": "subtract a random row of the same size instead, orthogonal to the term.",
+    "Norm-matched random control": "subtract a random row of the same norm, orthogonal to the "
+    "term.",
     "VP": "the part of the value vectors that position embeddings make.",
-    "Label set": "the best caption names the right objects, in any order.",
+    "Object-set accuracy": "the share of pictures whose best caption names the right objects, in "
+    "any order.",
     "Closed, open": "captions to choose from: those of the same set, or all of the world.",
     "Margin": "cosine with the true caption (or picture) minus cosine with its swap.",
     "L0H2": "layer 0, head 2, both counted from 0.",
 }
 OF_PHOTOGRAPHS = {
-    "Order": "the true caption scores higher than the one of the mirrored picture.",
+    "Swap accuracy (order)": "the share of pictures whose true caption scores higher than "
+    "that of the mirrored picture.",
     "Flatten": GLOSSARY["Flatten"].replace("pixels", "patches"),
 }
 DEEP = (
     " Above the first layer position is the mean of the stream at each position over the examples "
-    "(gauge “means”), and content what is left."
+    "(dataset-mean basis, gauge “means”), and content is the rest."
 )
 ABOVE: set[Grade] = {"knows", "in part"}
 KNOWS: dict[Grade, str] = {
@@ -154,11 +158,11 @@ KNOWS: dict[Grade, str] = {
     "below chance": "gets {what} wrong more often than not",
     "too few": "was tested on too few {units} to say whether it knows {what}",
 }
-"""What a model does, by what the interval of its order accuracy says."""
+"""What a model does, by what the interval of its swap accuracy says."""
 BOTH, ONE = "left from right", "which of two objects is on the {word}"
 """What captions of both relation words ask, and those of one alone."""
 RECOGNISED = 0.95
-"""Label-set accuracy that must surely be exceeded where objects count as recognised."""
+"""Object-set accuracy that must surely be exceeded where objects count as recognised."""
 NOT_MEASURED = {False: "not measured: no pair is held out", True: "not measured"}
 
 
@@ -180,8 +184,8 @@ def answer(
     return Answer(
         metrics=joined({key: order}, ablated, {GAIN: fits[GAIN]}),
         chance=examples.chance,
-        span=number(fits["headline_span"]),
-        widest=number(fits["widest_span"]),
+        span=value_of(fits["headline_span"]),
+        widest=value_of(fits["widest_span"]),
         has_gradient=has_gradient(fits),
         head=str(fits["headline_head"].value),
         layers=recording.model.image.cfg.n_layers,
@@ -217,49 +221,49 @@ def sentence(result: Answer) -> str:
 def gradient_words(result: Answer) -> str:
     """Whether any head of the image tower has a gradient."""
     if result.has_gradient:
-        return f". Image head {result.head} has a gradient {along(result)}."
+        return f". Image head {result.head} has a gradient {along_words(result)}."
     widest = f"the steepest spans {result.widest:.2g} logits"
-    return f". No image head has a gradient {along(result)}: {widest}."
+    return f". No image head has a gradient {along_words(result)}: {widest}."
 
 
 def mechanism_words(result: Answer) -> str:
-    """What order is without key-position in each tower, as far as intervals say, and one head."""
+    """Swap accuracy without key-position in each tower, as far as intervals say, and one head."""
     _, without, text, _, gain = result.metrics.values()
     if without.value is None:
-        return ". What it does without key-position was not measured."
+        return ". It was not measured without key-position."
     where = "" if result.layers == 1 else " in any layer"
     says, also = (SHORT[grade(one, result.chance)] for one in (without, text))
     side = side_of(gain)
-    attends = f"more to the {side}-hand object" if side else "to neither side more for sure"
+    attends = f"more to the {side}-hand object" if side else "to neither side reliably more"
     return (
-        f". Without key-position{where} of the image tower order is {without.phrase}, {says}; "
-        f"without that of the text tower it is {text.phrase}, {also}.{carried(result)} Image head "
-        f"{result.head} attends {attends}."
+        f". Without key-position{where} of the image tower swap accuracy is {without.phrase}, "
+        f"{says}; without that of the text tower it is {text.phrase}, {also}.{carried(result)} "
+        f"Image head {result.head} attends {attends}."
     )
 
 
 def carried(result: Answer) -> str:
-    """Which image heads carry order, judged on labels that had no say in the choice."""
+    """Which image heads carry order, judged on labels that were not used to choose them."""
     if not result.carriers:
         return ""
     heads, order, _ = result.carriers.values()
     if heads.value == "none":
         return f" {NO_HEAD}"
     return (
-        f" Removed in {heads} alone, chosen on half of the labels, it leaves order at "
-        f"{order.phrase} on pairs of the other half."
+        f" If key-position is removed in {heads} alone (chosen on half of the labels), swap "
+        f"accuracy on pairs of the other half is {order.phrase}."
     )
 
 
 def order_words(result: Answer, order: Metric) -> str:
-    """An order accuracy in words."""
+    """A swap accuracy in words."""
     if order.value is None:
         return NOT_MEASURED[result.natural]
     return phrase_of(order, result.chance)
 
 
-def label_words(result: Answer, labels: Metric) -> str:
-    """A label-set accuracy in words."""
+def recognition_words(result: Answer, labels: Metric) -> str:
+    """An object-set accuracy in words."""
     if labels.value is None or labels.low is None or labels.high is None:
         return NOT_MEASURED[result.natural]
     if labels.low >= RECOGNISED:
@@ -272,13 +276,13 @@ def label_words(result: Answer, labels: Metric) -> str:
 def gain_words(result: Answer, gain: Metric) -> str:
     """Which side the headline head prefers, and how far its gradient spans."""
     if not result.has_gradient:
-        return f"no head has a gradient: at most {result.widest:.2g} logits {along(result)}"
+        return f"no head has a gradient: at most {result.widest:.2g} logits {along_words(result)}"
     side = side_of(gain)
-    prefers = f"the {side}" if side else "neither side for sure"
-    return f"{result.head} prefers {prefers}: {result.span:.3g} logits {along(result)}"
+    prefers = f"the {side}" if side else "neither side reliably"
+    return f"{result.head} prefers {prefers}: {result.span:.3g} logits {along_words(result)}"
 
 
-def along(result: Answer) -> str:
+def along_words(result: Answer) -> str:
     """The way that a gradient goes."""
     return "from left to right" if result.natural else "along the row"
 

@@ -51,7 +51,7 @@ class AttentionTerms(Result):
     primary: ClassVar[str] = "image_key_position_share"
 
     table: pd.DataFrame
-    """Share of each term, or part, by encoder, layer, head (null: all heads) and gauge."""
+    """Share of each term, or part, by tower, layer, head (null: all heads) and gauge."""
     rows: pd.DataFrame
     """Mean value of each term at each key position on the pooled row."""
     pattern: Float[np.ndarray, "head query key"]
@@ -176,8 +176,8 @@ LONE = (
     "apart from the other keys counts as content."
 )
 ABOVE = (
-    "Above the first layer no weight says what is position: there the position part (gauge "
-    "“means”) is the mean of the residual stream at each position over the examples of other label "
+    "Above the first layer no weight says what is position: there the position part (dataset-mean "
+    "basis) is the mean of the residual stream at each position over the examples of other label "
     "pairs (so that accidents of few pictures do not count as position), and content is all the "
     "rest. That split is a convention of these examples."
 )

@@ -15,10 +15,10 @@ __all__ = ["deep_figures", "rows_figure", "shares_figure", "text_figure"]
 SHARE = "share of variance"
 POSITION = list(SPLIT)[1]
 MOST_LAYERS = 4
-"""Layers up to which every part has a column of its own."""
+"""Layers up to which every part has its own column."""
 OF_LAYER = {r"^(L\d+)(H\d+| b_O)$": r"\1 heads", " mlp$": " MLP"}
 """The parts of one layer's attention as one: L3H1 and L3 b_O are L3 heads, L3 mlp is L3 MLP."""
-CONVENTION = "Layer 0 in the canonical gauge, layers above it by means over the examples."
+CONVENTION = "Layer 0 in the canonical gauge, layers above it in the dataset-mean basis."
 
 
 def shares_figure(nine: pd.DataFrame, gauge: str, *, deep: bool) -> Figure:
@@ -100,15 +100,15 @@ def rows_figure(rows: pd.DataFrame, nine: pd.DataFrame) -> Figure:
     """Mean rows of the image tower, of the layer whose scores owe most to position."""
     layer = layer_of_position(nine)
     part = rows.query("gauge != 'raw' and encoder == 'image' and layer == @layer")
-    gauge = "canonical gauge" if layer == 0 else "position by means over the pictures"
+    gauge = "canonical gauge" if layer == 0 else "dataset-mean basis"
     grid = any("," in name for name in part["position"])
     patches = " (row, column of the patch, from the top left)" if grid else ""
     chosen = f" in layer {layer}, whose scores owe most to position of all layers" if layer else ""
     content = (
         ""
         if grid or layer
-        else " Key-content averages out here, since every label stands everywhere in turn: its "
-        "size is in the shares above."
+        else " Key-content averages out here, because every label takes every position in turn; "
+        "its size is in the shares above."
     )
     return Figure(
         key="rows",

@@ -57,7 +57,7 @@ CHUNK = 64
 MOST_ROWS = 2000
 """Table rows up to which key parts are also given by head."""
 
-Scores = Float[Tensor, "name example head key"]
+TermScores = Float[Tensor, "name example head key"]
 Covariances = Float[np.ndarray, "name example head"]
 
 
@@ -81,7 +81,7 @@ class Scored:
         return cls(run, examples, examples.caption_units.at(index))
 
 
-def nine_terms(part: Scored, layer: int, gauge: str) -> tuple[Scores, float]:
+def nine_terms(part: Scored, layer: int, gauge: str) -> tuple[TermScores, float]:
     """The nine terms of the pooled rows, and how far the sum of all rows' is off.
 
     The error is the largest difference from the recorded scores where a key is seen, relative
@@ -93,9 +93,9 @@ def nine_terms(part: Scored, layer: int, gauge: str) -> tuple[Scores, float]:
     for some, run in part.run.parts(CHUNK):
         split, pool = run.streams.split(layer, gauge), run.inputs.pool
         terms = split_terms(run.tower, layer, split, pool, pooled=False)
-        apart = max(apart, largest((terms.sum(0) - cached[some])[valid[some]]))
+        apart = max(apart, largest_magnitude((terms.sum(0) - cached[some])[valid[some]]))
         pooled.append(terms[:, torch.arange(len(pool)), :, pool])
-    return torch.cat(pooled).movedim(1, 0), apart / max(largest(cached[valid]), SMALLEST)
+    return torch.cat(pooled).movedim(1, 0), apart / max(largest_magnitude(cached[valid]), SMALLEST)
 
 
 def part_shares(part: Scored, layer: int, *, by_head: bool) -> tuple[list[dict[str, Any]], float]:
@@ -112,28 +112,28 @@ def part_shares(part: Scored, layer: int, *, by_head: bool) -> tuple[list[dict[s
     found, apart = [], 0.0
     for some, chunk in run.parts(CHUNK):
         scores = key_parts(chunk.streams, layer)
-        apart = max(apart, largest((scores.sum(0) - cached[some])[valid[some]]))
+        apart = max(apart, largest_magnitude((scores.sum(0) - cached[some])[valid[some]]))
         found.append(covariances(scores, chunk.streams.seen))
     values = np.concatenate(found, axis=1)
     names = [*part_names(run.tower, layer), BIAS]
     place = {"encoder": run.name, "layer": layer, "gauge": "canonical", "split": PARTS}
     rows = share_rows(names, values, values.sum(0), part.units, by_head=by_head, **place)
-    return list(rows), apart / max(largest(cached[valid]), SMALLEST)
+    return list(rows), apart / max(largest_magnitude(cached[valid]), SMALLEST)
 
 
-def largest(numbers: Tensor) -> float:
+def largest_magnitude(numbers: Tensor) -> float:
     """The largest magnitude."""
     return float(numbers.abs().max())
 
 
-def centred(scores: Scores, seen: Bool[Tensor, "example key"]) -> Scores:
-    """Scores minus their row mean over seen keys; zero where unseen."""
+def centred(scores: TermScores, seen: Bool[Tensor, "example key"]) -> TermScores:
+    """Scores minus their row mean over the keys that are not masked; zero where masked."""
     weight = seen[:, None].to(scores.dtype)
     mean = (scores * weight).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True)
     return (scores - mean) * weight
 
 
-def covariances(scores: Scores, seen: Bool[Tensor, "example key"]) -> Covariances:
+def covariances(scores: TermScores, seen: Bool[Tensor, "example key"]) -> Covariances:
     """Covariance of each summand with the whole score over seen keys, 0 where it is rounding."""
     summands = centred(scores, seen)
     found = (summands * summands.sum(0)).sum(-1).cpu().double().numpy()
@@ -141,7 +141,7 @@ def covariances(scores: Scores, seen: Bool[Tensor, "example key"]) -> Covariance
 
 
 def nine_covariances(
-    part: Scored, terms: Scores
+    part: Scored, terms: TermScores
 ) -> tuple[Float[np.ndarray, "row example head"], Float[np.ndarray, "example head"]]:
     """`covariances` of the nine terms, then of both sides of the split, and the variance."""
     found = covariances(terms, part.run.streams.seen)
@@ -170,7 +170,7 @@ def share_rows(
             yield {**place, "head": head, "term": name, **vars(interval)}
 
 
-def mean_rows(part: Scored, terms: Scores, layer: int, gauge: str) -> Iterator[dict[str, Any]]:
+def mean_rows(part: Scored, terms: TermScores, layer: int, gauge: str) -> Iterator[dict[str, Any]]:
     """The mean pooled row of key-content and key-position, centred, by head and position."""
     means = centred(terms, part.run.streams.seen).mean(1)
     names = position_names(part, means.shape[-1])

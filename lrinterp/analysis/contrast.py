@@ -1,7 +1,7 @@
 """Inputs that differ in the order of the objects only, and the direction that tells them apart.
 
 Clean: "A left of B" at (i, j); corrupted: the same layout with the objects in reverse or, of a
-photograph, its mirror image, and the caption with the other relation word. The image margin is
+picture, its mirror image, and the caption with the other relation word. The image margin is
 cos(image, true caption) - cos(image, its reverse), the text margin likewise cos(caption, picture)
 - cos(caption, its swap): each is an embedding along a fixed direction, the difference of two
 embeddings of the other tower.
@@ -144,7 +144,7 @@ def clustered_error(
 
 
 def clearest_template(recording: Run) -> str:
-    """The relation template in which order is best on the focus set; the first of equals."""
+    """The relation template with the best swap accuracy on the focus set; the first of equals."""
     index = recording.examples.where(focus(recording.examples))
     examples, scores = recording.examples.at(index), recording.scores[as_index(index)]
     return max(examples.templates, key=lambda name: order_credit(scores, examples, name).mean())

@@ -124,10 +124,10 @@ class Mechanism(Result):
                 key="terms",
                 title=f"The nine terms behind {self.heads[0]}'s row",
                 how_to_read="Rows are terms (query letter, key letter: E token, P position, b "
-                "bias), columns positions; a cell is logits relative to the row's mean, canonical "
-                "gauge. Terms that end in E come from the token at the key, terms that end in P "
-                "from its position: a preference for one side is a slope in EP or bP. A term "
-                "without effect reads 0.",
+                "bias), columns positions; a cell is logits relative to the row's mean, in the "
+                "canonical gauge. Terms that end in E come from the token at the key, terms that "
+                "end in P from its position: a preference for one side is a slope in EP or bP. A "
+                "term without effect reads 0.",
                 plot=heatmap(self.logits, x="position", y="term", z="logits"),
                 table=self.logits,
             ),
@@ -191,12 +191,12 @@ def mechanism(recording: Run, *, attention_terms: Result, term_ablation: Result)
 
     Attention without key-position is softmax(scores + delta) of the first layer, delta as in
     `term_ablation` (flatten). Raises NotApplicable where the image tower cannot be split, and for
-    photographs, whose patches have no words.
+    pictures of a suite, whose patches have no words.
     """
     decomposable(recording, "image")
     among = recording.of(focus(recording.examples))
     if isinstance(among.examples.image, Pixels):
-        raise NotApplicable("the towers read photographs; see over_picture")
+        raise NotApplicable("the image tower reads pixels of pictures; see over_picture")
     chosen = typical(among.examples.image_pixels, among.examples.grid[1])
     one, template = among.at(np.array([chosen])), clearest_template(recording)
     examples, image = one.examples, one.towers["image"]

@@ -12,7 +12,7 @@ from lrinterp.analysis.order_bias_mentions import (
     ALL,
     Mentions,
     by_label,
-    choose,
+    chosen_heads,
     head_rows,
     mention_attention,
     random_null,
@@ -122,18 +122,20 @@ class OrderBias(Result):
         )
         if not self.prefers(self.bias_head):
             return (
-                f"No text head surely prefers one mention by {self.none:.2g} of [EOT]'s attention, "
-                f"below which none counts. The largest difference: {bias}."
+                f"No text head reliably gives one mention {self.none:.2g} more of [EOT]'s "
+                f"attention; smaller differences count as none. The largest difference: {bias}."
             )
         side = "first" if self.bias_head == self.first_head else self.last
-        share = f"the one named {side} gets more in {s['bias_head_consistency'].phrase} of them"
+        share = (
+            f"the one named {side} gets more in {s['bias_head_consistency'].phrase} of the captions"
+        )
         return f"{bias}; {share}.{self._named_first()}{self._by_template()}"
 
     def _named_first(self) -> str:
         if self.first_head == self.bias_head:
             return ""
         if not self.prefers(self.first_head):
-            return " No head surely prefers the object named first."
+            return " No head reliably prefers the object named first."
         gap, share = (self.metrics[f"first_head_{x}"] for x in ("difference", "consistency"))
         return (
             f" Of the heads that prefer the object named first, {self.first_head} does so most: "
@@ -159,8 +161,8 @@ class OrderBias(Result):
             + ("." if chosen != measured else ON_THEMSELVES),
             "Attention says where [EOT] looks; what the embedding takes from there depends on the "
             "values too.",
-            "Intervals are 95 %: each label is left out in turn. They say nothing "
-            "about other training seeds, between which heads change places.",
+            "Intervals are 95 %: each label is left out in turn. They do not cover other training "
+            "seeds, between which heads change places.",
             f"{NULL} Here it is {self.null:.2g}.",
             *([] if self.templates else [ONE_TEMPLATE]),
             *([MANY] if self.last != "second" else []),
@@ -172,12 +174,12 @@ class OrderBias(Result):
         return (heads_figure(self), labels_figure(self))
 
 
-ON_THEMSELVES = ", for want of others: the largest difference is partly luck."
+ON_THEMSELVES = ", because there are no others: the largest difference is partly chance."
 NULL = (
     "The null is the largest |difference| over all heads of models of random weights (fresh ones "
-    "where there is a recipe, else this tower's weights in random order; 20, or 3 of large towers) "
-    f"on the same captions. It is easy to beat, so a difference under {NO_PREFERENCE} counts as "
-    "none even where it exceeds the null."
+    "where there is a recipe, else this tower's weights in random order; 20, or 3 of large "
+    f"towers) on the same captions. It is easy to exceed, so a difference under {NO_PREFERENCE} "
+    "counts as none even where it exceeds the null."
 )
 ONE_TEMPLATE = (
     "All relation captions have one template, so the object named first always stands on the same "
@@ -233,8 +235,8 @@ def labels_figure(result: OrderBias) -> Figure:
         key="labels",
         title=f"Attention of {result.bias_head} to each label, named first or {result.last}",
         how_to_read=f"Across: labels{words}; up: the mean share of [EOT]'s attention that the "
-        f"label gets over all captions that name it first or {result.last}; a head that looks at "
-        "labels whatever their place would draw the two lines on top of each other.",
+        f"label gets over all captions that name it first or {result.last}; for a head that looks "
+        "at labels regardless of their place the two lines coincide.",
         plot=reference(lines(result.labels, x="label", y="attention", by="named"), 0.0, "none"),
         table=result.labels,
     )
@@ -254,7 +256,7 @@ def order_bias(recording: Run, *, seed: int = 0) -> OrderBias:
     attention = mention_attention(recording.towers["text"], mentions)
     table = pd.DataFrame(list(head_rows(attention, mentions)))
     chosen_on, measured_on = sets_of(recording.examples)
-    bias, first = choose(table[(table["template"] == ALL) & (table["set"] == chosen_on)])
+    bias, first = chosen_heads(table[(table["template"] == ALL) & (table["set"] == chosen_on)])
     about = {"unit": "label", "examples": recording.examples.caption_fingerprint}
     heads, templates = dict.fromkeys((bias, first or bias)), (ALL, *recording.examples.templates)
     numbers = {}

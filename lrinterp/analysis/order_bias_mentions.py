@@ -27,7 +27,7 @@ __all__ = [
     "ALL",
     "Mentions",
     "by_label",
-    "choose",
+    "chosen_heads",
     "head_rows",
     "mention_attention",
     "random_null",
@@ -175,7 +175,7 @@ def sets_of(examples: Examples) -> tuple[str, str]:
     )
 
 
-def choose(rows: pd.DataFrame) -> tuple[tuple[int, int], tuple[int, int] | None]:
+def chosen_heads(rows: pd.DataFrame) -> tuple[tuple[int, int], tuple[int, int] | None]:
     """Layer and head of the largest |difference|, and of the largest above 0 if there is one."""
     places = list(zip(rows["layer"].tolist(), rows["head"].tolist(), strict=True))
     gaps = rows["difference"].to_numpy(float)

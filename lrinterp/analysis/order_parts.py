@@ -20,11 +20,11 @@ from lrinterp.stats import Sample, mean_interval
 __all__ = [
     "MOST_LABELS",
     "by_distance",
-    "by_label",
     "by_template",
     "distance_figure",
     "label_figure",
     "mean_of",
+    "order_by_label",
     "word_credits",
 ]
 
@@ -33,7 +33,7 @@ MOST_LABELS = 30
 
 
 def by_template(recording: Run, name: str) -> dict[str, Metric]:
-    """By key: order on a set with the captions of each template, where there are several."""
+    """By key: swap accuracy on a set by template of the captions, where there are several."""
     templates = recording.examples.templates
     if len(templates) < 2 or name not in recording.examples.image_set:
         return {}
@@ -41,8 +41,8 @@ def by_template(recording: Run, name: str) -> dict[str, Metric]:
     return {f"{name}_order_{k}": mean_of(part, v, part.chance) for k, (part, v) in orders.items()}
 
 
-def by_label(recording: Run) -> Iterator[dict[str, Any]]:
-    """Order on the pictures of the focus set that hold a label, the lowest first.
+def order_by_label(recording: Run) -> Iterator[dict[str, Any]]:
+    """Swap accuracy on the pictures of the focus set that show a label, the lowest first.
 
     An interval over a few labels cannot tell whether others fail: so the single ones are shown.
     """
@@ -100,27 +100,27 @@ def word_credits(recording: Run) -> Float[np.ndarray, "image"]:
 
 def label_figure(labels: pd.DataFrame, chance: float) -> Figure:
     """Order on the pictures of each label, the lowest first."""
-    shown = labels.head(MOST_LABELS).rename(columns={"value": "order accuracy"})
+    shown = labels.head(MOST_LABELS).rename(columns={"value": "swap accuracy"})
     return Figure(
         key="labels",
-        title="Order by label, the lowest first",
-        how_to_read="Each dot is the share right of the pictures that hold a label; "
-        f"{chance:.2g} is chance. The interval over labels does not allow for a rare label on "
-        "which the model fails outright.",
-        plot=reference(bars(shown, x="order accuracy", y="label", mark="dot"), chance, "chance"),
+        title="Swap accuracy by label, the lowest first",
+        how_to_read=f"Each dot is the share right of the pictures that show a label; {chance:.2g} "
+        "is chance. The interval over labels does not allow for a rare label on which the model "
+        "fails outright.",
+        plot=reference(bars(shown, x="swap accuracy", y="label", mark="dot"), chance, "chance"),
         table=labels,
     )
 
 
 def distance_figure(distances: pd.DataFrame, chance: float) -> Figure:
-    """Order by the smallest distance between objects."""
-    table = distances.rename(columns={"value": "order accuracy"})
+    """Swap accuracy by the smallest distance between objects."""
+    table = distances.rename(columns={"value": "swap accuracy"})
     return Figure(
         key="distance",
-        title="Order on held-out pairs by the distance between the objects",
+        title="Swap accuracy on held-out pairs by the distance between the objects",
         how_to_read="Across: pixels between the two nearest objects, 1 for neighbours; up: share "
         f"of pictures whose true caption beats its swap, with a 95 % interval; {chance:.2g} is "
         "chance.",
-        plot=reference(lines(table, x="distance", y="order accuracy"), chance, "chance"),
+        plot=reference(lines(table, x="distance", y="swap accuracy"), chance, "chance"),
         table=distances,
     )

@@ -1,4 +1,4 @@
-"""What does the model look at in a photograph and its mirror image?"""
+"""What does the model look at in a picture and its mirror image?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ __all__ = ["OverPicture", "over_picture"]
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OverPicture(Result):
-    """Attention, terms and attribution over the patches of a photograph and its mirror image.
+    """Attention, terms and attribution over the patches of a picture and its mirror image.
 
-    The axis `image` of every array holds the photograph, then its mirror image.
+    The axis `image` of every array holds the picture, then its mirror image.
     """
 
     name: ClassVar[str] = "over_picture"
-    question: ClassVar[str] = "What does the model look at in a photograph and its mirror image?"
+    question: ClassVar[str] = "What does the model look at in a picture and its mirror image?"
 
     pictures: UInt8[np.ndarray, "image height width channel"]
     """Both as the image tower reads them."""
@@ -42,9 +42,9 @@ class OverPicture(Result):
     side: str
     """What is known of a side: `object`, its patches, or `half` of the picture."""
     objects: tuple[str, ...]
-    """The objects of the photograph from left to right."""
+    """The objects of the picture from left to right."""
     captions: tuple[str, ...]
-    """True of the photograph, and true of its mirror image; they differ in the relation word."""
+    """True of the picture, and true of its mirror image; they differ in the relation word."""
     margins: Float[np.ndarray, "image"]
     """cos(true caption) - cos(the other caption)."""
     from_cls: Float[np.ndarray, "image"]
@@ -81,19 +81,21 @@ class OverPicture(Result):
     def finding(self) -> str:
         """Margins, and what the headline head gives to either side."""
         (left, right), (mirror_left, mirror_right) = self.shares.tolist()
-        photograph, mirror = (signed(margin, 4) for margin in self.margins.tolist())
+        one, mirror = (signed(margin, 4) for margin in self.margins.tolist())
         return (
-            f"One photograph, “{self.captions[0]}”, and its mirror image: the true caption leads "
-            f"the one with the other relation word by a cosine of {photograph} in the photograph "
-            f"and {mirror} in the mirror image (a positive margin is right). {self.head} gives the "
-            f"left {self.side} {left:.3f} of CLS's attention and the right one {right:.3f}; in the "
+            f"One picture, “{self.captions[0]}”, and its mirror image: the true caption leads the "
+            f"one with the other relation word by a cosine of {one} in the picture and {mirror} "
+            f"in the mirror image (a positive margin is right). {self.head} gives the left "
+            f"{self.side} {left:.3f} of CLS's attention and the right one {right:.3f}; in the "
             f"mirror image {mirror_left:.3f} and {mirror_right:.3f}. {preference(self)}"
         )
 
     @property
     def caveats(self) -> tuple[str, ...]:
         """One picture; direct and first-order attribution; the convention of position."""
-        chosen = "the first that was recorded, for the examples do not say where its objects are"
+        chosen = (
+            "the first that was recorded, because the examples do not say where its objects are"
+        )
         size = ""
         if self.side == "object":
             chosen = (
@@ -111,14 +113,14 @@ class OverPicture(Result):
             f"Key-position is a convention: the mean of the stream over all {self.n} recorded "
             "pictures at a patch's place, relative to the mean over the patches. What most "
             "pictures show in one place counts to it, and key-content is all the rest. Every "
-            "photograph is recorded with its mirror image, so that on average both sides show the "
+            "picture is recorded with its mirror image, so that on average both sides show the "
             "same.",
             f"What the last layer reads is direct: of the margins, {whole}, the heads of layer "
             f"{self.layers - 1} read all but {unread} from patches and CLS. What earlier layers "
             "have carried from one patch to another counts where it was read, not where it was "
             "shown.",
             "The gradient map is a first-order estimate of what patching would do, one patch at a "
-            "time; it misses what bends on the way, and patches that act together.",
+            "time; it misses nonlinear effects, and patches that act together.",
         )
 
     def frame(self) -> pd.DataFrame:
@@ -158,13 +160,13 @@ MAPS = (
 )
 """What each map shows, and its unit."""
 AXES = {"share": "attention (share)", "logits": "score (logits)", "cosine": "margin (cosine)"}
-PICTURES = ("photograph", "mirror image")
+PICTURES = ("picture", "mirror image")
 SIDES = ("left", "right")
 NEARLY = 0.05
 """A difference of shares, relative to the largest, that is not worth a word."""
 TRUTH = (
-    "Positive (blue) speaks for the true caption, negative (orange) for the one with the other "
-    "relation word"
+    "Positive (blue) favours the true caption, negative (orange) the one with the other relation "
+    "word"
 )
 FIGURES = {
     "attention": (
@@ -194,7 +196,7 @@ FIGURES = {
         "Which patches the margin rests on",
         "a cell estimates, in cosine, what the margin would lose were this patch's embedding taken "
         f"from the other picture: gradient times the difference of the two. {TRUTH}. A patch that "
-        "is the same in both pictures, or that nothing listens to, stays clear. {outlined}",
+        "is the same in both pictures, or that the model does not use, stays clear. {outlined}",
     ),
 }
 """By key: the maps of a figure, its title, and what a cell is."""
@@ -207,10 +209,10 @@ def preference(result: OverPicture) -> str:
         return "In at least one of the two, both sides get nearly the same."
     first, second = (SIDES[gain > 0] for gain in gains.tolist())
     if first == second:
-        return f"The {first} gets more in both, as it would by a preference for that side."
+        return f"The {first} gets more in both, as with a preference for that side."
     favoured = result.objects[0 if first == "left" else -1]
     what = "same half" if result.side == "half" else favoured
-    return f"The {what} gets more on either side, which goes with what stands there."
+    return f"The {what} gets more on either side: the attention follows the content."
 
 
 def outlines_of(result: OverPicture) -> str:
@@ -254,9 +256,9 @@ def figure_of(result: OverPicture, maps: slice, key: str, title: str, cells: str
 
 
 def over_picture(recording: Run, *, positional_gradient: Result) -> OverPicture:
-    """Lay attention, terms and attribution over one photograph and its mirror image.
+    """Lay attention, terms and attribution over one picture and its mirror image.
 
-    The photograph is chosen by its layout alone, see `mirrored`. Maps: CLS's attention in the
+    The picture is chosen by its layout alone, see `mirrored`. Maps: CLS's attention in the
     headline head, and the mean over the heads of the last layer; key-content and key-position of
     the headline head, centred over the patches; two attributions of the margin, see
     `read_in_last_layer` and `by_gradient`.

@@ -36,15 +36,15 @@ __all__ = [
     "read_in_last_layer",
 ]
 
-ByKey = Float[np.ndarray, "image key"]
+ImageByKey = Float[np.ndarray, "image key"]
 Both = Int[np.ndarray, "image"]
-"""An index of the photograph, then of its mirror image."""
+"""An index of the picture, then of its mirror image."""
 
 
 def mirrored(among: Run) -> tuple[Both, Both]:
-    """One photograph and its mirror image, and the caption that is true of each, by index.
+    """One picture and its mirror image, and the caption that is true of each, by index.
 
-    The photograph whose objects lie nearest to a quarter and three quarters of the width, the first
+    The picture whose objects lie nearest to a quarter and three quarters of the width, the first
     such one, whatever the model makes of it; where boxes are unknown, the first of all. Raises
     NotApplicable where no picture and its mirror image were recorded.
     """
@@ -83,7 +83,7 @@ def attention(run: TowerRun, layer: int) -> Float[np.ndarray, "image head key"]:
     return run.cache["pattern", layer][:, :, 0].cpu().double().numpy()
 
 
-def key_maps(run: TowerRun, place: Place) -> list[ByKey]:
+def key_maps(run: TowerRun, place: Place) -> list[ImageByKey]:
     """Key-content and key-position in CLS's row of one head, in logits, centred over the patches.
 
     Position is the mean of the stream over the pictures of other objects that the run was taken
@@ -99,7 +99,7 @@ def key_maps(run: TowerRun, place: Place) -> list[ByKey]:
     return [(row - row[:, 1:].mean(1, keepdim=True)).cpu().numpy() for row in scores]
 
 
-def read_in_last_layer(run: TowerRun, direction: Embeddings) -> ByKey:
+def read_in_last_layer(run: TowerRun, direction: Embeddings) -> ImageByKey:
     """What all heads of the last layer together read from each key, in units of the margin.
 
     sum over heads of a_j (x_j W_V + b_V) W_O along the direction, the scales of the final norm and
@@ -110,7 +110,7 @@ def read_in_last_layer(run: TowerRun, direction: Embeddings) -> ByKey:
 
 
 @torch.enable_grad()
-def by_gradient(run: TowerRun, direction: Embeddings) -> ByKey:
+def by_gradient(run: TowerRun, direction: Embeddings) -> ImageByKey:
     """What each position's embedding adds to a picture's margin over that of the other picture.
 
     gradient of the margin . (own embedding - the other picture's at the same place): the

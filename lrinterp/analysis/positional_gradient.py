@@ -12,7 +12,7 @@ from einops import einsum
 
 from lrinterp.analysis.positional_gradient_rows import (
     LayerRows,
-    against,
+    beside_null,
     fit_in,
     fits,
     gained,
@@ -24,7 +24,7 @@ from lrinterp.analysis.positional_gradient_rows import (
     whole_rows,
 )
 from lrinterp.analysis.positional_gradient_shown import Gradients
-from lrinterp.analysis.read import GAIN, Place, number, order_lost
+from lrinterp.analysis.read import GAIN, Place, order_lost, value_of
 from lrinterp.analysis.subject import (
     SIDES,
     decomposable,
@@ -42,7 +42,7 @@ from lrinterp.scoring import order_credit
 from lrinterp.stats import COSINE, GAP, Sample
 from lrinterp.wording import head_name
 
-__all__ = ["PositionalGradient", "choose", "positional_gradient", "some_gradients"]
+__all__ = ["PositionalGradient", "choose_headline", "positional_gradient", "some_gradients"]
 
 EXACT = ("headline_head", "headline_slope", "headline_span", "widest_span", "headline_spearman")
 """Numbers of the summary that depend on the weights alone."""
@@ -106,8 +106,8 @@ def positional_gradient(
         kind, null = "permuted", permuted_null(rows, grid, seed)
     else:
         kind, null = "untrained", untrained_null(run, grid)
-    table = gained(against(fits(rows, grid), kind, null, grid), gains)
-    (layer, head), chosen_by = choose(order_lost(term_ablation), slopes_in(table))
+    table = gained(beside_null(fits(rows, grid), kind, null, grid), gains)
+    (layer, head), chosen_by = choose_headline(order_lost(term_ablation), slopes_in(table))
     return PositionalGradient(
         table=table,
         rows=long_rows(rows, grid),
@@ -136,7 +136,7 @@ def some_gradients(recording: Run, keys: Sequence[str]) -> dict[str, Metric]:
     if is_large(recording.model):
         return {}
     table = plain_fits(part)
-    place, _ = choose(lost_by_head(part), slopes_in(table))
+    place, _ = choose_headline(lost_by_head(part), slopes_in(table))
     known = exact_numbers(table, place)
     return {key: known[key] for key in keys if key in known}
 
@@ -164,14 +164,16 @@ def exact_numbers(table: pd.DataFrame, place: Place) -> dict[str, Metric]:
     }
 
 
-def choose(order_lost: Mapping[Place, Metric], slopes: Mapping[Place, float]) -> tuple[Place, str]:
+def choose_headline(
+    order_lost: Mapping[Place, Metric], slopes: Mapping[Place, float]
+) -> tuple[Place, str]:
     """The headline head and why, from the order that each head's removal costs, and its slope."""
-    lost = {h: number(s) for h, s in order_lost.items() if s.low is not None and s.low > 0}
+    lost = {h: value_of(s) for h, s in order_lost.items() if s.low is not None and s.low > 0}
     if lost:
-        return max(lost, key=lambda head: lost[head]), "its removal costs most order"
-    why = "no head's removal costs order beyond its interval"
+        return max(lost, key=lambda head: lost[head]), "its removal lowers swap accuracy most"
+    why = "no head's removal reliably lowers swap accuracy"
     if all(lost.low is None for lost in order_lost.values()):
-        why = "the order lost has no interval"
+        why = "the loss of swap accuracy has no interval"
     return max(slopes, key=lambda head: abs(slopes[head])), f"the largest |slope|: {why}"
 
 

@@ -41,7 +41,7 @@ __all__ = [
     "Grid",
     "LayerRows",
     "Null",
-    "against",
+    "beside_null",
     "fit_in",
     "fit_plane",
     "fits",
@@ -94,14 +94,14 @@ def tower_rows(streams: Streams) -> LayerRows:
     for gauge in GAUGES:
         terms = split_terms(tower, 0, streams.split(0, gauge), pool)
         for name in TERM_SETS:
-            rows[0, gauge, name] = over_patches(total(terms, name.split("+")))
+            rows[0, gauge, name] = patch_scores(total(terms, name.split("+")))
     for layer in range(1, tower.cfg.n_layers):
         position = term_scores(tower, layer, streams.split(layer, MEANS), KEY_POSITION, pool)
-        rows[layer, MEANS, WHOLE] = over_patches(position)
+        rows[layer, MEANS, WHOLE] = patch_scores(position)
     return rows
 
 
-def over_patches(scores: Float[Tensor, "batch head 1 key"]) -> Float[np.ndarray, "head pixel"]:
+def patch_scores(scores: Float[Tensor, "batch head 1 key"]) -> Float[np.ndarray, "head pixel"]:
     """Scores of the patch keys, mean over inputs."""
     return scores[:, :, 0, 1:].mean(0).cpu().double().numpy()
 
@@ -195,7 +195,7 @@ def fits(rows: LayerRows, grid: Grid) -> pd.DataFrame:
     ).astype({"slope_y": float, "span_y": float})
 
 
-def against(table: pd.DataFrame, kind: str, null: Null, grid: Grid) -> pd.DataFrame:
+def beside_null(table: pd.DataFrame, kind: str, null: Null, grid: Grid) -> pd.DataFrame:
     """The fits beside a null of some kind: its largest |slope| and span, both ways on a grid."""
     x, y = np.array(
         [null[key] for key in zip(table["gauge"] == "raw", table["term"], strict=True)]
@@ -229,7 +229,7 @@ def plain_fits(part: Run) -> pd.DataFrame:
 
 
 def whole_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of key-position as a whole, in each layer's own gauge."""
+    """The rows of key-position as a whole, in each layer's native gauge."""
     return table[(table["term"] == WHOLE) & (table["gauge"] != "raw")]
 
 

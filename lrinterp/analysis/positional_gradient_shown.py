@@ -34,7 +34,7 @@ GAUGE_WORDS = {
     "canonical": ("key-position", ""),
     "means": ("key-position", " Position is the mean over the pictures."),
     "raw": (
-        "EP, PP, bP and their sum as the weights stand",
+        "EP, PP, bP and their sum in the raw weights",
         " The height of a line means nothing, only its slope does: a constant along the row "
         "cancels in the softmax.",
     ),
@@ -100,20 +100,20 @@ class Gradients(Result):
         shape, across = ("line", "row") if self.grid[0] == 1 else ("plane", "width")
         return (
             f"Key-position in {self.headline_name} ({self.headline_by}) {self._verdict()}: the "
-            f"fitted {shape} spans {row['span']:.3g} logits over the {across}, Spearman {rho}. "
-            f"{self._null()} {row['null_span']:.2g} logits.{self._downwards()} Attention to the "
-            f"{right} minus attention to the {left} is {gain.phrase} "
-            f"({counted(gain.n, 'picture')}, {counted(gain.n_units, 'label')})."
+            f"fitted {shape} spans {row['span']:.3g} logits across the {across}, Spearman {rho}. "
+            f"{self._null()} {row['null_span']:.2g} logits.{self._downwards()} The attention "
+            f"difference, {right} minus {left}, is {gain.phrase} ({counted(gain.n, 'picture')}, "
+            f"{counted(gain.n_units, 'label')})."
         )
 
     def _verdict(self) -> str:
-        """Which way the scores rise and by how much a step, or that they do not."""
+        """Whether the scores rise or fall to the right and by how much per step, or neither."""
         slope, flat = self.headline_row["slope"], self.grid[0] == 1
         if self.headline_row["span"] < max(NO_GRADIENT, self.headline_row["null_span"]):
-            return f"has no gradient{'' if flat else ' from left to right'} to speak of"
+            return f"has no gradient{'' if flat else ' from left to right'}"
         step = self.unit if flat else f"column of {UNITS[self.unit]}"
-        side = "right" if slope > 0 else "left"
-        return f"rises towards the {side} by {abs(slope):.2f} logits a {step}"
+        way = "rises" if slope > 0 else "falls"
+        return f"{way} from left to right by {abs(slope):.2f} logits per {step}"
 
     def _downwards(self) -> str:
         """The span from top to bottom, where there are rows."""
@@ -136,13 +136,12 @@ class Gradients(Result):
         """Exactness, sign, gauge and the size of the null."""
         return (
             NORMED if self.normed else (EXACT if self.headline_layer == 0 else ABOVE_EXACT),
-            "Heads may disagree in sign; the sign of a head is its own, also in models trained "
-            "alike.",
-            "In the canonical gauge CLS carries no position part, so PP is 0 and EP + bP is all of "
-            "key-position; in the raw gauge the same rows divide as training left them.",
-            f"{self._null()} {self.headline_row['null_span']:.2g} logits. That "
-            f"is easy to beat, so a span under {NO_GRADIENT} logits counts as no gradient even "
-            "where it exceeds the null.",
+            "Heads may differ in sign, also between models trained alike.",
+            "In the canonical gauge CLS carries no position part, so PP is 0 and EP + bP is all "
+            "of key-position; in the raw gauge the same rows are divided as training left them.",
+            f"{self._null()} {self.headline_row['null_span']:.2g} logits. The null is easy to "
+            f"exceed, so a span under {NO_GRADIENT} logits counts as no gradient even where it "
+            "exceeds the null.",
             *([DEEP] if self.layers > 1 else []),
         )
 
@@ -164,7 +163,7 @@ def lines_figure(result: Gradients, gauge: str) -> Figure:
     what, height = GAUGE_WORDS[gauge]
     null = result.fit_of(result.headline, gauge=gauge, layer=layer)["null_span"]
     where = f", layer {layer}" if result.layers > 1 else ""
-    convention = "position by means" if gauge == "means" else f"{gauge} gauge"
+    convention = "dataset-mean basis" if gauge == "means" else f"{gauge} gauge"
     return Figure(
         key=f"rows-{gauge}",
         title=f"Score of each {result.unit}'s position{where}, {convention}: {what}",
@@ -206,14 +205,14 @@ def slopes_figure(result: Gradients) -> Figure:
     """Slopes of all heads of all layers, to the right and, on a grid, downwards."""
     part, row, flat = in_words(result), result.headline_row, result.grid[0] == 1
     step = result.unit if flat else "column or row"
-    name = f"slope (logits a {step})"
+    name = f"slope (logits per {step})"
     ways = {"slope": "to the right", **({} if flat else {"slope_y": "downwards"})}
     shown = part.rename(columns=ways).melt(["layer", "head"], [*ways.values()], "direction", name)
     nulls = "" if flat else f" to the right, {row['null_high_y']:.2g} downwards"
     return Figure(
         key="slopes",
         title="Slope of key-position by layer and head",
-        how_to_read="One row a layer, one column a head; a cell is the fitted slope in logits a "
+        how_to_read="One row a layer, one column a head; a cell is the fitted slope in logits per "
         f"{step}, positive towards the right{'' if flat else ', or the bottom'}. The headline is "
         f"{result.headline_name}; the null's steepest head has {row['null_high']:.2g}{nulls}.",
         plot=heatmap(shown, x="head", y="layer", z=name, facet="direction"),
@@ -227,7 +226,7 @@ def gains_map(result: Gradients) -> Figure:
     table = in_words(result)[["layer", "head", *GAINED]].rename(columns=GAINED)
     return Figure(
         key="gain",
-        title=f"Attention the {right} gains over the {left}, by layer and head",
+        title=f"Attention difference, {right} minus {left}, by layer and head",
         how_to_read=f"One row a layer, one column a head; a cell is the weight of the {right} "
         f"minus that of the {left} in the pooled row, summed over their positions, "
         f"mean over {SET_WORDS[result.focus]}; 0 is no preference, negative prefers the left. "
@@ -244,7 +243,7 @@ def gains(result: Gradients) -> Figure:
     table = named[["head", *GAINED]].rename(columns=GAINED)
     return Figure(
         key="gain",
-        title="Attention the right-hand object gains over the left-hand one",
+        title="Attention difference, right-hand minus left-hand object",
         how_to_read="Each bar is the weight of the right-hand object minus that of the "
         f"left-hand one in the pooled row, mean over {SET_WORDS[result.focus]} with a 95 % "
         "interval; 0 is no preference, a negative bar prefers the left.",
@@ -266,9 +265,9 @@ NORMED = (
 )
 DEEP = (
     "Above the first layer the split is a convention: position is the mean of the residual stream "
-    "at each position over the pictures that were analysed (gauge “means”), so what these "
-    "pictures share at a place counts as position. The null takes the steepest of all heads of all "
-    f"layers; that of untrained models is measured on at most {ENOUGH} of the pictures."
+    "at each position over the pictures that were analysed (dataset-mean basis, gauge “means”), so "
+    "what these pictures share at a place counts as position. The null takes the steepest of all "
+    f"heads of all layers; that of untrained models is measured on at most {ENOUGH} pictures."
 )
 NULL_WORDS = {
     "untrained": f"The null, the steepest head of {UNTRAINED_MODELS} untrained models, spans",

@@ -49,7 +49,7 @@ class Procrustes(Result):
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
-        """Cosine of held-out labels as they stand, rotated, and with the fit's labels shuffled."""
+        """Cosine of held-out labels not rotated, rotated, and with the fit's labels shuffled."""
         return {
             f"{site.replace(' ', '_')}_{key}": Metric.of(row, key, estimator="alignment")
             for site, row in self.both.items()
@@ -58,7 +58,7 @@ class Procrustes(Result):
 
     @cached_property
     def more(self) -> Mapping[str, Metric]:
-        """By site: the mean cosine of held-out labels as the weights stand, not centred."""
+        """By site: the mean cosine of held-out labels in the raw weights, not centred."""
         held = self.table[self.table["group"] == HELD_OUT].groupby("site", sort=False)["raw_cosine"]
         return {
             f"{str(site).replace(' ', '_')}_raw_cosine": Metric(value=value, estimator="alignment")
@@ -86,8 +86,8 @@ class Procrustes(Result):
             "dimensions. The others are left out: what a held-out label has off this span cannot "
             "be aligned, and the ceiling is what a perfect rotation within it would reach. "
             "The completed rotation is a full one, arbitrary off the span.",
-            "The labels of the fit come out well whatever they are (here "
-            f"{two_decimals(row['fitted_cosine'])}): only held-out labels tell.",
+            "The labels of the fit are always aligned (here "
+            f"{two_decimals(row['fitted_cosine'])}); only held-out labels are evidence.",
             "The mean of the trained labels is taken out of each tower first, and with it any "
             "vector that all labels share; only raw_cosine is of the rows as they are, and it "
             "changes when a vector moves between token and position embeddings.",
@@ -108,10 +108,10 @@ ALL_HEADS = (
 )
 SITE_WORDS = {"W_E": "token embeddings (W_E)", "value path": "value path to the output"}
 COMPARED = {
-    "raw_centred_cosine": "held-out labels as they stand",
+    "raw_centred_cosine": "held-out labels, not rotated",
     "aligned_cosine": "held-out labels, rotated",
     "ceiling": "the most that the span allows",
-    "completed_cosine": "held-out, rotation completed at will",
+    "completed_cosine": "held-out, rotation completed arbitrarily",
     "fitted_cosine": "labels of the fit, rotated",
     "shuffled_mean": "held-out labels, shuffled fit",
 }
@@ -151,7 +151,7 @@ def means_figure(means: pd.DataFrame) -> Figure:
         key="means",
         title="Picture and word of a label: mean cosine before and after a rotation",
         how_to_read="Each bar is a mean cosine over labels and both directions, between −1 and 1; "
-        "a rotation that says nothing about new labels reaches no further than the last bar, "
+        "a rotation that does not generalise to new labels reaches no further than the last bar, "
         f"whose whisker holds the middle 90 % of {SHUFFLES} fits with shuffled labels.",
         plot=bars(
             table, x="mean cosine", y="compared", facet="site", highlight=COMPARED["aligned_cosine"]
@@ -196,9 +196,7 @@ def procrustes(recording: Run, *, seed: int = 0) -> Procrustes:
     """
     examples = recording.examples
     if PICTURES in examples.image_set:
-        raise NotApplicable(
-            "photographs of a suite are not divided into trained and held-out labels"
-        )
+        raise NotApplicable("pictures of a suite are not divided into trained and held-out labels")
     groups = label_groups(examples)
     if (n := groups.count(TRAINED)) < FEWEST:
         raise NotApplicable(f"a rotation needs {FEWEST} labels or more in trained pairs, got {n}")

@@ -37,7 +37,7 @@ TIE = 1e-6
 DIRECTIONS = ("image to text", "text to image")
 BOTH = "both"
 
-Rows = Float[np.ndarray, "label d"]
+LabelRows = Float[np.ndarray, "label d"]
 Square = Float[np.ndarray, "d d"]
 
 
@@ -116,7 +116,7 @@ def partial_isometry(
     return (left * kept[..., None, :]) @ right
 
 
-def cosines(
+def row_cosines(
     a: Float[np.ndarray, "... d"], b: Float[np.ndarray, "... d"]
 ) -> Float[np.ndarray, "..."]:
     """Cosine row by row; nan where a row is zero."""
@@ -124,15 +124,15 @@ def cosines(
         return (a * b).sum(-1) / (norm(a, axis=-1) * norm(b, axis=-1))
 
 
-def shares(moved: Rows, rows: Rows) -> Float[np.ndarray, "label"]:
+def kept_shares(moved: LabelRows, rows: LabelRows) -> Float[np.ndarray, "label"]:
     """Squared length that is left of each row; nan where it had none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return (norm(moved, axis=1) / norm(rows, axis=1)) ** 2
 
 
-def nearest(moved: Rows, targets: Rows) -> Float[np.ndarray, "label"]:
+def nearest(moved: LabelRows, targets: LabelRows) -> Float[np.ndarray, "label"]:
     """Is each moved row nearest to its own target, by cosine? A k-way tie earns 1/k."""
-    likeness = np.nan_to_num(cosines(moved[:, None], targets[None]))
+    likeness = np.nan_to_num(row_cosines(moved[:, None], targets[None]))
     best = likeness >= likeness.max(1, keepdims=True) - TIE
     return best.diagonal() / best.sum(1)
 
@@ -149,8 +149,8 @@ def shuffles(n: int, seed: int) -> Int[np.ndarray, "order item"]:
 class Labels:
     """The vectors of every label in both towers, and the group of each label."""
 
-    image: Rows
-    text: Rows
+    image: LabelRows
+    text: LabelRows
     groups: tuple[str, ...]
 
     def of(self, group: str) -> Int[np.ndarray, "some"]:
@@ -158,7 +158,7 @@ class Labels:
         return np.flatnonzero(np.array(self.groups) == group)
 
     @property
-    def centred(self) -> tuple[Rows, Rows]:
+    def centred(self) -> tuple[LabelRows, LabelRows]:
         """Both towers without the mean of the trained labels."""
         fit = self.of(TRAINED)
         return self.image - self.image[fit].mean(0), self.text - self.text[fit].mean(0)
@@ -173,23 +173,29 @@ class Labels:
         (image, text), fit = self.centred, self.of(TRAINED)
         turn = partial_isometry(image[fit], text[fit])
         full, _ = orthogonal_procrustes(image[fit], text[fit])
-        place = {"label": words, "group": self.groups, "raw_cosine": cosines(self.image, self.text)}
+        place = {
+            "label": words,
+            "group": self.groups,
+            "raw_cosine": row_cosines(self.image, self.text),
+        }
         ways = self._way(image, text, turn, full), self._way(text, image, turn.T, full.T)
         named = zip(DIRECTIONS, ways, strict=True)
         table = pd.concat([pd.DataFrame({"direction": of, **place, **way}) for of, way in named])
         return table[table["group"] != NEITHER].reset_index(drop=True)
 
-    def _way(self, source: Rows, target: Rows, turn: Square, full: Square) -> dict[str, np.ndarray]:
+    def _way(
+        self, source: LabelRows, target: LabelRows, turn: Square, full: Square
+    ) -> dict[str, np.ndarray]:
         """The columns of one direction."""
         moved, held = source @ turn, self.of(HELD_OUT)
         found = np.full(len(source), np.nan)
         found[held] = nearest(moved[held], target[held])
         return {
-            "raw_centred_cosine": cosines(source, target),
-            "aligned_cosine": cosines(moved, target),
-            "ceiling": np.sqrt(shares(target @ turn.T, target)),
-            "completed_cosine": cosines(source @ full, target),
-            "span_share": shares(moved, source),
+            "raw_centred_cosine": row_cosines(source, target),
+            "aligned_cosine": row_cosines(moved, target),
+            "ceiling": np.sqrt(kept_shares(target @ turn.T, target)),
+            "completed_cosine": row_cosines(source @ full, target),
+            "span_share": kept_shares(moved, source),
             "nearest": found,
         }
 
@@ -204,7 +210,7 @@ class Labels:
         turns = partial_isometry(image[fit], text[fit][shuffles(len(fit), seed)])
         onward = image[held] @ turns @ self.spans[1].T
         back = text[held] @ np.swapaxes(turns, -1, -2) @ self.spans[0].T
-        found = cosines(onward, rows[1][held]), cosines(back, rows[0][held])
+        found = row_cosines(onward, rows[1][held]), row_cosines(back, rows[0][held])
         named = zip(DIRECTIONS, map(pd.DataFrame, found), strict=True)
         null = pd.DataFrame({direction: by_label.mean(axis=1) for direction, by_label in named})
         return null.assign(**{BOTH: null.mean(axis=1)})

@@ -16,8 +16,8 @@ __all__ = [
     "WITHOUT",
     "Place",
     "has_gradient",
-    "number",
     "order_lost",
+    "value_of",
 ]
 
 NO_GRADIENT = 0.1
@@ -31,10 +31,10 @@ CARRIERS = (
     "order_without_these_heads_minus_without_all",
 )
 MORE_LEFT = 0.02
-"""Order that the heads named may leave above what is left without all."""
+"""Swap accuracy that the heads named may leave above what is left without all."""
 NO_HEAD = (
-    "On the half of the labels that chooses heads, removing key-position of the image tower costs "
-    f"no more than {MORE_LEFT} of order, so no image head is named."
+    "On the half of the labels that chooses heads, removing key-position of the image tower "
+    f"lowers swap accuracy by no more than {MORE_LEFT}, so no image head is named."
 )
 GAIN = "right_object_attention_gain"
 LOST = "order_lost"
@@ -52,9 +52,9 @@ def order_lost(term_ablation: Result) -> dict[Place, Metric]:
 
 def has_gradient(found: Mapping[str, Metric]) -> bool:
     """Does the headline span exceed both what counts as a gradient and its null?"""
-    return number(found["headline_span"]) >= max(NO_GRADIENT, number(found["null_span"]))
+    return value_of(found["headline_span"]) >= max(NO_GRADIENT, value_of(found["null_span"]))
 
 
-def number(metric: Metric) -> float:
+def value_of(metric: Metric) -> float:
     """The value of a metric that is a number."""
     return float(metric.value)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lrinterp.analysis.relation_geometry_grid import CaptionGrid, free_grid, pairs_of, recorded_grid
-from lrinterp.analysis.relation_geometry_measures import apart, cosines, direction, signs_of
+from lrinterp.analysis.relation_geometry_measures import cosines, direction, signs_of, strangers
 from lrinterp.analysis.relation_geometry_shown import (
     AXES,
     KINDS,
@@ -19,8 +19,8 @@ from lrinterp.analysis.relation_geometry_shown import (
     cosines_words,
     direction_figures,
     direction_words,
+    geometry_notes,
     meaning_words,
-    notes,
 )
 from lrinterp.analysis.subject import random_twins
 from lrinterp.encoders import DualEncoder
@@ -122,7 +122,7 @@ class RelationGeometry(Result):
     def caveats(self) -> tuple[str, ...]:
         """What a cosine and a direction do not say, intervals, nulls, the lens, the captions."""
         deep = bool(self.table["layer"].max())
-        return notes(width=self.width, deep=deep, free_text=self.free_text)
+        return geometry_notes(width=self.width, deep=deep, free_text=self.free_text)
 
     def overview(self) -> pd.DataFrame:
         """Every kind of comparison with an example, and the direction, by relation."""
@@ -251,7 +251,7 @@ def geometry(run: TowerRun, grid: CaptionGrid, seed: int) -> tuple[pd.DataFrame,
     """
     if not embedded(run.model, run.pooled(run.n_layers)).abs().max() > ROUNDING:
         raise NotApplicable("the embeddings of all captions have no length")
-    objects, far, signs = grid.objects, apart(grid.pairs), signs_of(len(grid.pairs), seed)
+    objects, far, signs = grid.objects, strangers(grid.pairs), signs_of(len(grid.pairs), seed)
     rows: list[dict[str, Any]] = []
     samples: dict[str, Sample] = {}
     for layer in range(run.n_layers):
@@ -281,10 +281,8 @@ def random_consistency(model: DualEncoder, grid: CaptionGrid, seed: int) -> tupl
         run = TowerRun(twin, "text", own.tokens, progress=False)
         vectors = embedded(twin, run.pooled(run.n_layers)).double().cpu().numpy()
         [points] = own.by_axis(vectors).values()
-        return (
-            direction(points, apart(own.pairs), signs)["consistency"].interval(own.objects).value
-            or 0.0
-        )
+        found = direction(points, strangers(own.pairs), signs)["consistency"]
+        return found.interval(own.objects).value or 0.0
 
     return tuple(map(consistency, random_twins(model, "text", FIRST_SEED + seed)))
 

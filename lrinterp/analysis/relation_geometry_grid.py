@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from lrinterp.analysis.relation_geometry_measures import Points, apart
+from lrinterp.analysis.relation_geometry_measures import Points, strangers
 from lrinterp.analysis.subject import relation_captions
 from lrinterp.axes import Tokens
 from lrinterp.encoders import DualEncoder
@@ -96,7 +96,7 @@ class CaptionGrid:
             "order": texts[0, 1, 0],
             "mirror": texts[0, 1, 1],
             "paraphrase": texts[0, 0, 0, 1:],
-            "other_objects": texts[apart(self.pairs)[0], 0, 0, 0],
+            "other_objects": texts[strangers(self.pairs)[0], 0, 0, 0],
         }
         return {kind: (texts[0, 0, 0, 0], some[0]) for kind, some in others.items() if len(some)}
 

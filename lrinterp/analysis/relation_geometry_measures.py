@@ -21,7 +21,16 @@ from scipy.spatial.distance import cdist
 
 from lrinterp.stats import COSINE, LINEAR, SHARE, Interval, Sample, Scale, Units, ratio_interval
 
-__all__ = ["DRAWS", "Measure", "Points", "apart", "cosines", "direction", "distances", "signs_of"]
+__all__ = [
+    "DRAWS",
+    "Measure",
+    "Points",
+    "cosines",
+    "direction",
+    "distances",
+    "signs_of",
+    "strangers",
+]
 
 DRAWS = 1000
 """Random exchanges of the two relation words."""
@@ -30,7 +39,7 @@ ROUNDING = 1e-6
 
 Points = Float[np.ndarray, "pair order word template d"]
 Strangers = Bool[np.ndarray, "pair other"]
-Values = Float[np.ndarray, "pair comparison"]
+PairValues = Float[np.ndarray, "pair comparison"]
 Signs = Float[np.ndarray, "draw pair"]
 
 
@@ -38,8 +47,8 @@ Signs = Float[np.ndarray, "draw pair"]
 class Measure:
     """A mean, or a ratio of means, over the comparisons of every object pair."""
 
-    top: Values
-    bottom: Values
+    top: PairValues
+    bottom: PairValues
     """Either is not a number where a comparison is not defined."""
     scale: Scale = LINEAR
     null: Float[np.ndarray, "draw"] | None = None
@@ -62,7 +71,7 @@ class Measure:
         return Sample(top=top[None], bottom=bottom, units=objects, scale=self.scale)
 
 
-def apart(pairs: tuple[tuple[str, str], ...]) -> Strangers:
+def strangers(pairs: tuple[tuple[str, str], ...]) -> Strangers:
     """Which pairs of objects share none.
 
     >>> apart((("cat", "dog"), ("dog", "egg"), ("hat", "jar")))[0].tolist()
@@ -169,7 +178,7 @@ def held_out(
 
 
 def with_null(
-    top: Float[np.ndarray, "draw pair comparison"], bottom: Values, scale: Scale
+    top: Float[np.ndarray, "draw pair comparison"], bottom: PairValues, scale: Scale
 ) -> Measure:
     """The measure of the data, the first draw, beside the same ratio in the other draws."""
     known = np.isfinite(top[0]) & np.isfinite(bottom)
@@ -178,7 +187,7 @@ def with_null(
     )
 
 
-def distances(points: Points, apart: Strangers) -> Values:
+def distances(points: Points, apart: Strangers) -> PairValues:
     """Mean distance of a caption to those of other objects, over both words of a comparison."""
     flat = rearrange(points, "pair order word template d -> word template (pair order) d")
     between = np.array([[cdist(rows, rows) for rows in of_word] for of_word in flat])

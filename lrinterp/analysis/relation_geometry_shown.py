@@ -17,8 +17,8 @@ __all__ = [
     "cosines_words",
     "direction_figures",
     "direction_words",
+    "geometry_notes",
     "meaning_words",
-    "notes",
 ]
 
 AXES = {
@@ -48,7 +48,7 @@ def cosine_figures(table: pd.DataFrame) -> list[Figure]:
 
     The table is that of the embedding space.
     """
-    rows = shown(table, list(KINDS)).rename(columns={"value": COSINE})
+    rows = defined_rows(table, list(KINDS)).rename(columns={"value": COSINE})
     if rows.empty:
         return []
     kinds = KINDS_IN_WORDS
@@ -92,7 +92,7 @@ def cosine_figures(table: pd.DataFrame) -> list[Figure]:
 
 def direction_figures(table: pd.DataFrame) -> list[Figure]:
     """The consistency of the direction on its null, in the last layer and by layer."""
-    rows = shown(table, ["consistency"], null=True).rename(columns={"value": DIFFERENCE})
+    rows = defined_rows(table, ["consistency"], null=True).rename(columns={"value": DIFFERENCE})
     if rows.empty:
         return []
     last = rows[rows["layer"] == table["layer"].max()]
@@ -143,7 +143,7 @@ def by_layer(rows: pd.DataFrame) -> Figure:
     )
 
 
-def shown(table: pd.DataFrame, measures: list[str], *, null: bool = False) -> pd.DataFrame:
+def defined_rows(table: pd.DataFrame, measures: list[str], *, null: bool = False) -> pd.DataFrame:
     """The defined rows of some measures, in this order."""
     names = ["null_mean", "null_low", "null_high"] if null else []
     here = table["measure"].isin(measures) & table["value"].notna()
@@ -177,7 +177,7 @@ FREE = (
 WORLD = "The captions are those of the model's world, of one template a word: no paraphrases."
 
 
-Found = Mapping[str, Metric]
+Metrics = Mapping[str, Metric]
 
 
 def percent(share: Any) -> str:
@@ -185,7 +185,7 @@ def percent(share: Any) -> str:
     return "–" if share is None else f"{100 * share:.2g} %"
 
 
-def cosines_words(found: Found, axis: str) -> str:
+def cosines_words(found: Metrics, axis: str) -> str:
     """Cosines of captions by what they differ in."""
     cosine, paraphrase, others = (
         found[f"{axis}_{key}"] for key in ("cosine", "paraphrase_cosine", "other_objects_cosine")
@@ -202,7 +202,7 @@ def cosines_words(found: Found, axis: str) -> str:
 
 
 def direction_words(
-    found: Found, axis: str, row: Mapping[str, Any], random: tuple[float, ...]
+    found: Metrics, axis: str, row: Mapping[str, Any], random: tuple[float, ...]
 ) -> str:
     """The direction of held-out objects, against words shuffled and random weights."""
     one, other = WORDS[axis]
@@ -218,20 +218,20 @@ def direction_words(
     body = f"{own.phrase} with that of the others ({null})"
     if own.low is None or own.high is None or own.low <= row["null_95"]:
         units = counted(row["n_units"], "object")
-        return f"{lead}{body}: with {units} no direction that objects share is shown."
+        return f"{lead}{body}: with {units} no common direction is shown."
     if own.low <= most:
         return (
-            f"{lead}{body}: a common direction, but random weights make one as clear of the words "
-            "alone."
+            f"{lead}{body}: a common direction, but random weights give one as clear from the "
+            "words alone."
         )
     return (
-        f"{lead}{body}: a common direction, beyond what random weights make of the words "
-        f"alone. The two words make {percent(word.value)} of the variance of these captions; "
-        f"the direction, with all else that varies along it, {percent(along.value)}."
+        f"{lead}{body}: a common direction, clearer than random weights give from the words "
+        f"alone. The two words make {percent(word.value)} of the variance of these captions; the "
+        f"direction, with all else that varies along it, {percent(along.value)}."
     )
 
 
-def meaning_words(found: Found, axis: str) -> str:
+def meaning_words(found: Metrics, axis: str) -> str:
     """Are statements that mean the same closer than opposites?"""
     gain, cosine = (found[f"{axis}_{key}"] for key in ("mirror_gain", "cosine"))
     one, other = WORDS[axis]
@@ -240,7 +240,7 @@ def meaning_words(found: Found, axis: str) -> str:
     if gain.low is None or gain.high is None:
         how = "not told from opposites by so few objects"
     elif max(gain.low, -gain.high) <= LITTLE * room:
-        how = "not surely closer than opposites, as for a model that reads words alone"
+        how = "not reliably closer than opposites, as for a bag of words"
     else:
         how = "closer than opposites" if gain.low > 0 else "further apart than opposites"
     return (
@@ -249,11 +249,11 @@ def meaning_words(found: Found, axis: str) -> str:
     )
 
 
-def notes(*, width: int, deep: bool, free_text: bool) -> tuple[str, ...]:
+def geometry_notes(*, width: int, deep: bool, free_text: bool) -> tuple[str, ...]:
     """What a cosine and a direction do not say, intervals, null, the lens, and the captions."""
     return (
-        "A bare cosine means nothing alone: all captions of a model may lie near each other. "
-        "Hold it against paraphrases of one statement and against other objects.",
+        "A cosine alone means little, because all captions of a model may lie near each other. "
+        "Compare it with paraphrases of one statement and with other objects.",
         WORD_ALONE,
         "Intervals are 95 %: each object is left out in turn, with all its pairs.",
         "A text tower of random weights carries every word into its embedding, and so makes a "

@@ -14,7 +14,7 @@ from lrinterp.analysis.similarity_attribution_pictures import by_picture, spearm
 from lrinterp.analysis.similarity_attribution_rows import (
     DIRECT_PATH,
     GROUPS,
-    largest,
+    largest_part,
     margin_metrics,
     margin_rows,
 )
@@ -57,7 +57,7 @@ SAME_MEAN = {
 }
 """By the way in which captions are reversed."""
 
-Found = Mapping[str, Metric]
+Metrics = Mapping[str, Metric]
 
 
 @final
@@ -75,9 +75,9 @@ class SimilarityAttribution(Result):
     primary: ClassVar[str] = "image_margin"
 
     table: pd.DataFrame
-    """Means over examples by encoder, kind, head, role, part and pixel, with intervals."""
+    """Means over examples by tower, kind, head, role, part and pixel, with intervals."""
     errors: pd.DataFrame
-    """By encoder: reconstruction error, the same relative to the largest margin, completeness error
+    """By tower: reconstruction error, the same relative to the largest margin, completeness error
     and points of the path (none at depth), n."""
     metrics: Mapping[str, Metric] = field()
     """By tower: margin, its split, largest contribution, errors; the correlations."""
@@ -110,10 +110,10 @@ class SimilarityAttribution(Result):
         if abs(size) < NO_MARGIN:
             shown = "0.000" if abs(size) < ROUNDING else plain_number(size)
             return (
-                f"The mean {tower} margin is {shown} ({where}), less than "
-                f"{NO_MARGIN}: there is no order in it to take apart."
+                f"The mean {tower} margin is {shown} ({where}), less than {NO_MARGIN}: there is "
+                "nothing to attribute."
             )
-        most, value = largest(self.rows(encoder=tower)), found[f"{tower}_largest_value"]
+        most, value = largest_part(self.rows(encoder=tower)), found[f"{tower}_largest_value"]
         return (
             f"The mean {tower} margin of {margin.phrase} ({where}) is {read(most)}, "
             f"{value.phrase}; all together, directly, {written(found, tower)}."
@@ -202,14 +202,14 @@ def read(largest: Mapping[str, Any]) -> str:
     return f"read above all from the {what} at {largest['role']} through {largest['head']}"
 
 
-def written(found: Found, encoder: str) -> str:
+def written(found: Metrics, encoder: str) -> str:
     """What each group of parts adds directly."""
     keys = {group: f"{encoder}_margin_by_{group.lower()}" for group in GROUPS}
     added = [f"{group} {found[key].phrase}" for group, key in keys.items() if key in found]
     return f"{', '.join(added[:-1])} and {added[-1]}"
 
 
-def ways(found: Found, encoder: str) -> str:
+def ways(found: Metrics, encoder: str) -> str:
     """What key-position adds first, last and on average: the margin is not additive in it."""
     if f"{encoder}_margin_without_key_position" not in found:
         return ""
@@ -224,7 +224,7 @@ def ways(found: Found, encoder: str) -> str:
     )
 
 
-def correlated(found: Found, head: str, prefers: str) -> str:
+def correlated(found: Metrics, head: str, prefers: str) -> str:
     """How margins go with the attention of one head, where there is one."""
     if not head:
         return ""
@@ -245,11 +245,12 @@ def direct_caveats(exact: float, relative: float) -> tuple[str, ...]:
         f"the parts add up to each margin to {exact:.0e} ({relative:.0e} of the largest margin). "
         "Only one position is read out: what heads and MLPs of earlier layers do at the others "
         "acts through later heads and counts to those, as does what they write for later layers "
-        "to read. So a part is no total effect, for that see ablation and patching.",
-        "Above the first layer the value at a key holds what earlier layers have moved there, from "
-        "anywhere: a role says where a head reads, not what the object there is. What of a value "
-        "or of the embedding is content and what position is a convention, in the first layer of "
-        "the canonical gauge, elsewhere of means over the inputs; their sum is not.",
+        "to read. A part is therefore not a total effect; total effects are in the ablations and "
+        "in activation patching.",
+        "Above the first layer the value at a key holds what earlier layers have moved there, "
+        "from anywhere: a role says where a head reads, not what the object there is. What of a "
+        "value or of the embedding is content and what position is a convention, in the first "
+        "layer of the canonical gauge, elsewhere in the dataset-mean basis; their sum is not.",
         "The largest contribution is chosen after the fact among many: its interval is that of one "
         "named beforehand, and too narrow for a choice.",
     )
@@ -264,9 +265,9 @@ def path_caveats(worst: pd.Series) -> tuple[str, ...]:
         "start is a choice: there a picture and its swap are alike, and the mean margin over both "
         "orders is 0. What key-content and key-position do only together (telling objects from "
         "empty pixels, and one object from the other) the path shares out between them.",
-        "Key-content (EE+PE+bE) and key-position (EP+PP+bP) are identified up to a constant "
-        "per component of positions, which the canonical gauge fixes; the nine terms are "
-        "conventions of that gauge.",
+        "Key-content (EE+PE+bE) and key-position (EP+PP+bP) are identified up to a constant per "
+        "component of positions, which the canonical gauge fixes; the nine terms are conventions "
+        "of that gauge.",
         "A margin is not additive in its scores, so how much of it a part makes depends on the "
         "path: added first (alone, against uniform attention), added last (the whole less the "
         "other part alone), their mean (Shapley value) and integrated gradients all differ, and "
@@ -274,14 +275,14 @@ def path_caveats(worst: pd.Series) -> tuple[str, ...]:
     )
 
 
-def correlated_caveat(found: Found, head: str, prefers: str) -> str:
+def correlated_caveat(found: Metrics, head: str, prefers: str) -> str:
     """What the correlation is, and is not."""
     overall, flattened = (found[f"spearman_{key}"].phrase for key in ("margin_gain", "flattened"))
     return (
-        f"{head} is the head whose key-position moves the margin most; its gain counts "
-        f"towards the side it prefers on average ({prefers}). Within label pairs rho is a "
-        "mean over ordered pairs, in each of which only the layout differs. Over all pictures rho "
-        f"also reflects which labels are there: it is {overall}, and {flattened} with key-position "
-        "flattened, so use the one within pairs. A correlation is no cause: for that see ablation "
-        "and patching."
+        f"{head} is the head whose key-position moves the margin most; its gain counts towards "
+        f"the side it prefers on average ({prefers}). Within label pairs rho is a mean over "
+        "ordered pairs, in each of which only the layout differs. Over all pictures rho also "
+        f"reflects which labels are there: it is {overall}, and {flattened} with key-position "
+        "flattened, so use the one within pairs. A correlation is not a cause; causes are tested "
+        "by the ablations and by activation patching."
     )

@@ -62,9 +62,9 @@ def parts_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
         f"over {what} of what it adds to the {encoder} margin, in units of cosine with its 95 % "
         f"interval, {HELD}; these are the {len(kept)} largest of {len(parts)} parts, which add up "
         "to the margin together; a part that does not tell the true order from its swap has an "
-        "interval that holds 0, which a few of so many miss by chance.",
+        "interval that holds 0 (of many such intervals, one in twenty misses 0 by chance).",
         plot=bars(
-            drawn(kept.assign(part=names), "part", MARGIN, "low", "high"),
+            for_drawing(kept.assign(part=names), "part", MARGIN, "low", "high"),
             x=MARGIN,
             y="part",
             exponent=True,
@@ -80,11 +80,11 @@ def heads_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
     return Figure(
         key=f"heads-{encoder}",
         title=f"What each head of the {encoder} tower adds to its margin directly",
-        how_to_read="Rows are layers, columns the heads of a layer (which have nothing to do with "
-        "those of another layer in the same column); a cell is the mean over "
-        f"{what} of what the head itself adds to the {encoder} margin, in units of cosine, {HELD}, "
-        "without what it does by way of later layers; a head that does not tell the true order "
-        "from its swap is near 0, without colour.",
+        how_to_read="Rows are layers, columns the heads of a layer (unrelated to those of other "
+        f"layers in the same column); a cell is the mean over {what} of what the head itself adds "
+        f"to the {encoder} margin, in units of cosine, {HELD}, without what it does by way of "
+        "later layers; a head that does not tell the true order from its swap is near 0, without "
+        "colour.",
         plot=margin_map(heads.assign(layer=split[0], head="H" + split[1]), x="head", y="layer"),
         table=heads,
     )
@@ -100,11 +100,11 @@ def roles_figure(own: pd.DataFrame, encoder: str, what: str) -> Figure:
     return Figure(
         key=f"roles-{encoder}",
         title=f"What the heads of the {encoder} tower read for its margin, attention held",
-        how_to_read=f"Rows are the {len(names)} heads that move the margin most, columns what "
-        "stands at the key, panels the part of the value that is read; a cell is the mean over "
-        f"{what} of what the head reads there for the {encoder} margin, in units of cosine, and "
-        "all cells of a head add up to its part; what does not tell the true order from its swap "
-        "is near 0, without colour.",
+        how_to_read=f"Rows are the {len(names)} heads that move the margin most, columns what is "
+        f"at the key, panels the part of the value that is read; a cell is the mean over {what} "
+        f"of what the head reads there for the {encoder} margin, in units of cosine, and all "
+        "cells of a head add up to its part; what does not tell the true order from its swap is "
+        "near 0, without colour.",
         plot=margin_map(
             part.assign(panel=part["part"].map(FACETS)), x="role", y="head", facet="panel"
         ),
@@ -137,14 +137,14 @@ def pixels_figure(objects: pd.DataFrame) -> Figure:
     """What is read from the objects by the pixel they stand at."""
     return Figure(
         key="pixels",
-        title="What is read from an object by where it stands, attention held",
+        title="What is read from an object by its position, attention held",
         how_to_read="Each line is the left-hand or the right-hand object, up is its mean "
         "contribution to the image margin in units of cosine with a 95 % band, across the pixel "
         "that it stands at, one panel for all heads together and for each of the strongest; "
-        "without a preference for places the lines lie flat, and for a head that plays no part at "
-        "0.",
+        "without a preference for places the lines lie flat, and at 0 for a head that contributes "
+        "nothing.",
         plot=lines(
-            drawn(
+            for_drawing(
                 objects.assign(object=objects["role"]),
                 "pixel",
                 MARGIN,
@@ -170,13 +170,13 @@ def split_figure(through: pd.DataFrame) -> Figure:
     named = part.assign(scores=part["part"], head=heads)
     return Figure(
         key="split",
-        title="What moves the margin through attention: where a key stands, and what it is",
+        title="What moves the margin through attention: the position of a key, and its content",
         how_to_read="Each bar is the part of the mean margin, in units of cosine with its 95 % "
         "interval, that key-position (EP+PP+bP) or key-content (EE+PE+bE) makes by way of one "
         "head's attention on the path from uniform attention to the model's own; a head whose "
         "attention does not matter to order is at 0.",
         plot=bars(
-            drawn(named, "scores", "head", MARGIN, "low", "high"),
+            for_drawing(named, "scores", "head", MARGIN, "low", "high"),
             x=MARGIN,
             y="head",
             facet="scores",
@@ -209,7 +209,7 @@ def terms_figure(through: pd.DataFrame) -> Figure:
 def margin_figure(pictures: pd.DataFrame, head: str, prefers: str, seed: int = 0) -> Figure:
     """Margin against the attention that one head gives the object on the side it prefers."""
     other = {"right": "left", "left": "right"}[prefers]
-    across = f"attention, {prefers}-hand minus {other}-hand object"
+    across = f"attention difference, {prefers}-hand minus {other}-hand object"
     parts = []
     for view in list(views(pictures, head, prefers))[:2]:
         kept = np.sort(np.random.default_rng(seed).permutation(len(view.frame))[:MOST_POINTS])
@@ -234,14 +234,14 @@ def margin_figure(pictures: pd.DataFrame, head: str, prefers: str, seed: int = 0
     )
 
 
-def drawn(part: pd.DataFrame, *columns: str) -> pd.DataFrame:
+def for_drawing(part: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """The columns that are drawn, the value named and heads in words."""
     return part.rename(columns={"value": MARGIN}).replace({"head": IN_WORDS})[[*columns]]
 
 
 def margin_map(part: pd.DataFrame, *, x: str, y: str, facet: str | None = None) -> Chart:
     """A heatmap of margins on a scale that shows no colour where there is none."""
-    shown = drawn(part, x, y, MARGIN, "low", "high", *([facet] if facet else []))
+    shown = for_drawing(part, x, y, MARGIN, "low", "high", *([facet] if facet else []))
     top = max(NO_MARGIN, float(shown[MARGIN].abs().max()))
     return heatmap(shown, x=x, y=y, z=MARGIN, facet=facet, ends=(-top, top))
 

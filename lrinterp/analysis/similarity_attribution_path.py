@@ -56,7 +56,7 @@ COMPLETE = 1e-5
 MOST_NUMBERS = 2**22
 """Doubles that the values of a chunk of examples, and two copies, may take: 32 MiB."""
 
-Row = Float[Tensor, "example head key"]
+ScoreRow = Float[Tensor, "example head key"]
 
 
 def why_no_path(tower: Tower) -> str | None:
@@ -81,7 +81,7 @@ class ScoreSpace:
     direction: Float[Tensor, "example d_embed"]
     terms: Float[Tensor, "term example head key"]
     """The nine score terms, canonical gauge, centred over the keys that are seen; 0 elsewhere."""
-    flattened: Row
+    flattened: ScoreRow
     """What key-position adds to the scores, which flattening takes away."""
     seen: Bool[Tensor, "example 1 key"]
     beside: Float[Tensor, "example d_embed"]
@@ -111,25 +111,25 @@ class ScoreSpace:
             values=einsum(value, out, "n head key d, head d e -> n head key e"),
         )
 
-    def attention(self, along: float = 1.0) -> Row:
+    def attention(self, along: float = 1.0) -> ScoreRow:
         """Attention of the pooled query with its centred scores scaled: 0 uniform, 1 intact."""
         return self.softmax(along * self.terms.sum(0))
 
-    def softmax(self, scores: Row) -> Row:
+    def softmax(self, scores: ScoreRow) -> ScoreRow:
         """Weights over the keys that are seen."""
         return scores.masked_fill(~self.seen, -torch.inf).softmax(-1)
 
-    def embedding(self, attention: Row) -> Float[Tensor, "example d_embed"]:
+    def embedding(self, attention: ScoreRow) -> Float[Tensor, "example d_embed"]:
         """v, the embedding before it is divided by its length."""
         return self.beside + einsum(attention, self.values, "n head key, n head key e -> n e")
 
-    def margin(self, attention: Row) -> Float[Tensor, "example"]:
+    def margin(self, attention: ScoreRow) -> Float[Tensor, "example"]:
         """The margin, v . w / |v|."""
         v = self.embedding(attention)
         return (v * self.direction).sum(-1) / length(v)[:, 0]
 
     @torch.enable_grad()
-    def gradient(self, along: float) -> Row:
+    def gradient(self, along: float) -> ScoreRow:
         """Derivative of the margin by each score, |v| free, at a point of the path.
 
         Sums to 0 over the keys of a head.

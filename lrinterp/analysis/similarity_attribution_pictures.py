@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from lrinterp.analysis.contrast import Contrast
 from lrinterp.analysis.similarity_attribution_path import TakenApart
-from lrinterp.analysis.similarity_attribution_rows import cell
+from lrinterp.analysis.similarity_attribution_rows import row_place
 from lrinterp.decomposition import KEY_POSITION, total
 from lrinterp.result import Metric
 from lrinterp.stats import CORRELATION, COSINE, Interval, Units, mean_interval, statistic_interval
@@ -51,7 +51,7 @@ SHUFFLES = 1000
 ROUNDING = 6
 """Decimals that are ranked; what differs beyond them is rounding and counts as tied."""
 
-Values = Float[np.ndarray, "example"]
+ExampleValues = Float[np.ndarray, "example"]
 Members = Int[np.ndarray, "example"]
 
 
@@ -65,7 +65,7 @@ class View:
     units: Units
 
     @property
-    def ranked(self) -> tuple[Values, Values, Members]:
+    def ranked(self) -> tuple[ExampleValues, ExampleValues, Members]:
         """Gains, margins and groups."""
         return tuple(self.frame[name].to_numpy() for name in ("gain", "margin", "group"))  # type: ignore[return-value]
 
@@ -109,7 +109,7 @@ def spearman(rows: list[dict[str, Any]], head: str, unit: str) -> dict[str, Metr
 
 
 def picture_table(
-    contrast: Contrast, margin: Values, attention: Float[np.ndarray, "example head key"]
+    contrast: Contrast, margin: ExampleValues, attention: Float[np.ndarray, "example head key"]
 ) -> pd.DataFrame:
     """Each picture: what it shows, its labels in order, margin and gain by head.
 
@@ -165,10 +165,10 @@ def correlations(
         null, counts = shuffled_high(*view.ranked, seed=seed), (len(view.frame), view.units.n)
         found[view.name + PERMUTED] = Interval(value=null, n=counts[0], n_units=counts[1])
     for part, interval in found.items():
-        yield {"encoder": "image", **cell("correlation", head, part=part), **vars(interval)}
+        yield {"encoder": "image", **row_place("correlation", head, part=part), **vars(interval)}
 
 
-def rank_interval(x: Values, y: Values, units: Units) -> Interval:
+def rank_interval(x: ExampleValues, y: ExampleValues, units: Units) -> Interval:
     """Spearman's rho with a 95 % interval from a jackknife over units.
 
     Ranks are made anew without each unit; ties get their mean rank. None where x or y is constant;
@@ -180,7 +180,7 @@ def rank_interval(x: Values, y: Values, units: Units) -> Interval:
     )
 
 
-def within_interval(x: Values, y: Values, groups: Members, units: Units) -> Interval:
+def within_interval(x: ExampleValues, y: ExampleValues, groups: Members, units: Units) -> Interval:
     """Mean over groups of rho within each, over units that each hold whole groups, or share them.
 
     n counts the groups in which rho is defined.
@@ -191,12 +191,16 @@ def within_interval(x: Values, y: Values, groups: Members, units: Units) -> Inte
     return mean_interval(rho[known], units.at(first[known]), scale=COSINE)
 
 
-def within_groups(x: Values, y: Values, groups: Members) -> Float[np.ndarray, "group"]:
+def within_groups(
+    x: ExampleValues, y: ExampleValues, groups: Members
+) -> Float[np.ndarray, "group"]:
     """Spearman's rho in each group, in the order of their numbers; nan where one is constant."""
     return np.bincount(groups, weights=unit_ranks(x, groups) * unit_ranks(y, groups))
 
 
-def shuffled_high(x: Values, y: Values, groups: Members, *, seed: int = 0) -> float | None:
+def shuffled_high(
+    x: ExampleValues, y: ExampleValues, groups: Members, *, seed: int = 0
+) -> float | None:
     """The null: 95 % quantile of |mean over groups of rho| when y changes places in its groups.
 
     One group permutes all pictures. None where rho is defined in no group.
@@ -212,7 +216,7 @@ def shuffled_high(x: Values, y: Values, groups: Members, *, seed: int = 0) -> fl
     return float(np.quantile(np.abs([one @ y / n_known for y in shuffled]), 0.95))
 
 
-def unit_ranks(values: Values, groups: Members) -> Values:
+def unit_ranks(values: ExampleValues, groups: Members) -> ExampleValues:
     """Ranks within each group, centred and of length 1; nan where a group is constant."""
     ranks = pd.Series(np.round(values, ROUNDING)).groupby(groups).rank()
     centred = ranks - ranks.groupby(groups).transform("mean")

@@ -38,11 +38,11 @@ __all__ = [
     "THROUGH",
     "VALUE",
     "WAYS",
-    "cell",
-    "largest",
+    "largest_part",
     "margin_metrics",
     "margin_rows",
     "role_masks",
+    "row_place",
     "summands",
 ]
 
@@ -82,21 +82,21 @@ def margin_rows(one: TakenApart) -> list[dict[str, Any]]:
     masks = role_masks(own_roles(one.contrast), one.parts)
     named = [*summands(one.parts, masks, pooled_role(one.contrast, masks))]
     named += through_attention(one.path) if one.path else []
-    rows = [*mean_rows(named, one.contrast.units), *patch_rows(one, masks)]
+    rows = [*summand_rows(named, one.contrast.units), *patch_rows(one, masks)]
     return [{"encoder": one.contrast.tower, **row} for row in rows]
 
 
 def margin_metrics(one: TakenApart, rows: Iterable[dict[str, Any]]) -> dict[str, Metric]:
     """By summary key: the margin and what makes it, the largest part, and the errors."""
     pictures = one.contrast.recording.examples.at(one.contrast.pictures)
-    named = [*whole_and_groups(one.parts), *(added(one.path) if one.path else ())]
+    named = [*whole_and_groups(one.parts), *(effects_of_scores(one.path) if one.path else ())]
     values = {(name["kind"], name["part"]): row for name, row in named}
     found = {
         end: over_pictures(pictures, Sample.mean(values[place][None], one.contrast.units, LINEAR))
         for place, end in KEYS.items()
         if place in values
     }
-    most = largest(rows)
+    most = largest_part(rows)
     place = f"{most['head']} {most['role']} {most['part']}"
     found["largest_contribution"] = Metric(value=place, estimator="name")
     found["largest_value"] = Metric.of(most, estimator="mean", unit=pictures.unit)
@@ -105,7 +105,7 @@ def margin_metrics(one: TakenApart, rows: Iterable[dict[str, Any]]) -> dict[str,
     return {f"{one.contrast.tower}_{end}": metric for end, metric in found.items()}
 
 
-def largest(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def largest_part(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """The direct contribution of largest magnitude, by head, role and part."""
     return max((r for r in rows if r["kind"] == DIRECT), key=lambda row: abs(row["value"]))
 
@@ -122,9 +122,9 @@ def whole_and_groups(parts: MarginParts) -> list[Summand]:
     """The margin, and what each group of parts adds to it."""
     of_part = np.array([group_and_part(name, parts)[0] for name in parts.names])
     return [
-        (cell("margin", part=WHOLE), parts.margin),
+        (row_place("margin", part=WHOLE), parts.margin),
         *[
-            (cell(GROUPED, part=g), parts.parts[of_part == g].sum(0))
+            (row_place(GROUPED, part=g), parts.parts[of_part == g].sum(0))
             for g in GROUPS
             if g in of_part
         ],
@@ -138,12 +138,12 @@ def summands(parts: MarginParts, masks: Masks, pooled: str) -> Iterator[Summand]
     for name, values in zip(parts.names, parts.parts, strict=True):
         group, part = group_and_part(name, parts)
         place = (name, NONE, part) if group == "heads" else (DIRECT_PATH, pooled, name)
-        yield cell(PART, *place), values
+        yield row_place(PART, *place), values
         if group != "heads":
             beside[part] = beside.get(part, 0) + values
     yield from by_role(parts, masks)
     for part, values in beside.items():
-        yield cell(DIRECT, DIRECT_PATH, pooled, part), values
+        yield row_place(DIRECT, DIRECT_PATH, pooled, part), values
 
 
 def by_role(parts: MarginParts, masks: Masks) -> Iterator[Summand]:
@@ -155,16 +155,16 @@ def by_role(parts: MarginParts, masks: Masks) -> Iterator[Summand]:
         for role, mask in (masks if head in divided else everywhere).items():
             read = einsum(parts.by_key[:, k], mask, "value n key, n key -> value n")
             for part, values in zip(VALUE_PARTS, read, strict=True):
-                yield cell(DIRECT, head, role, part), values
+                yield row_place(DIRECT, head, role, part), values
 
 
-def added(path: AttentionPath) -> list[Summand]:
+def effects_of_scores(path: AttentionPath) -> list[Summand]:
     """The margin without what key-position does, and what is added first, last and on average."""
     return [
-        (cell("margin", part=UNIFORM), path.uniform),
-        (cell("margin", part=FLAT), path.flat_margin),
+        (row_place("margin", part=UNIFORM), path.uniform),
+        (row_place("margin", part=FLAT), path.flat_margin),
         *(
-            (cell(way, ALL_HEADS, part=part), values)
+            (row_place(way, ALL_HEADS, part=part), values)
             for part, ways in zip(SPLIT, path.added, strict=True)
             for way, values in zip(WAYS, ways, strict=True)
         ),
@@ -173,12 +173,12 @@ def added(path: AttentionPath) -> list[Summand]:
 
 def through_attention(path: AttentionPath) -> Iterator[Summand]:
     """What scores make of the margin: added first, last and on average, and along the path."""
-    yield from added(path)
+    yield from effects_of_scores(path)
     for part, terms in (SPLIT | {term: (term,) for term in TERMS}).items():
         moved = total(path.by_term, terms)
-        yield cell(THROUGH, ALL_HEADS, part=part), moved.sum(-1)
+        yield row_place(THROUGH, ALL_HEADS, part=part), moved.sum(-1)
         for head, values in enumerate(moved.T):
-            yield cell(THROUGH, head_name(0, head), part=part), values
+            yield row_place(THROUGH, head_name(0, head), part=part), values
 
 
 def patch_rows(one: TakenApart, masks: Masks) -> Iterator[dict[str, Any]]:
@@ -198,12 +198,12 @@ def patch_rows(one: TakenApart, masks: Masks) -> Iterator[dict[str, Any]]:
     for role, mask in places.items():
         for pixel in np.flatnonzero(mask[:, 1:].any(0)) + 1:
             here = np.flatnonzero(mask[:, pixel])
-            places_of = {head: cell(PATCH, head, role, VALUE, int(pixel)) for head in keys}
+            places_of = {head: row_place(PATCH, head, role, VALUE, int(pixel)) for head in keys}
             named = [(place, keys[head][here, pixel]) for head, place in places_of.items()]
-            yield from mean_rows(named, one.contrast.units.at(here))
+            yield from summand_rows(named, one.contrast.units.at(here))
 
 
-def mean_rows(named: Iterable[Summand], units: Units) -> Iterator[dict[str, Any]]:
+def summand_rows(named: Iterable[Summand], units: Units) -> Iterator[dict[str, Any]]:
     """Means of some summands over examples."""
     names, values = zip(*named, strict=True)
     intervals = ratio_intervals(np.stack(values), np.ones(len(values[0])), units)
@@ -247,7 +247,7 @@ def pooled_role(contrast: Contrast, masks: Masks) -> str:
     return next((name for name, mask in masks.items() if mask[rows, pool].all()), NONE)
 
 
-def cell(
+def row_place(
     kind: str, head: str = NONE, role: str = NONE, part: str = NONE, pixel: int | None = None
 ) -> dict[str, Any]:
     """The identifying columns of a row."""

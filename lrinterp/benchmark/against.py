@@ -11,11 +11,11 @@ from typing import ClassVar, TypeAlias, final
 
 import pandas as pd
 
-from lrinterp.benchmark.accuracies import Key, named
-from lrinterp.benchmark.relation_figures import largest
+from lrinterp.benchmark.relation_figures import kept_rows
 from lrinterp.benchmark.scores import check_same_rows, read_scores
 from lrinterp.benchmark.sentences import PAIRED
-from lrinterp.benchmark.suite_result import Benchmark, label_of, number
+from lrinterp.benchmark.suite_accuracies import Key, main_numbers
+from lrinterp.benchmark.suite_result import Benchmark, label_of, three_figures
 from lrinterp.charts import bars, reference
 from lrinterp.metric import Gap
 from lrinterp.result import Figure, Result
@@ -75,7 +75,7 @@ class Against(Result):
     @cached_property
     def metrics(self) -> Mapping[str, Gap]:
         """The differences of the numbers that a benchmark names."""
-        return named(self.numbers)
+        return main_numbers(self.numbers)
 
     @property
     def primary(self) -> str:
@@ -91,7 +91,7 @@ class Against(Result):
         return (
             f"On the same {counted(len(self.one.scores), 'row')} of {self.one.suite}, {what} is "
             f"{ours} here and {theirs} in {self.against}: a difference of {gap.phrase} "
-            f"(paired over {counted(gap.n_units, 'group')}; p: {number(gap.p)})."
+            f"(paired over {counted(gap.n_units, 'group')}; p: {three_figures(gap.p)})."
         )
 
     @property
@@ -124,7 +124,7 @@ class Against(Result):
                 "Other": str(self.other.numbers[key]),
                 "Difference": str(gap),
                 "95 % interval": gap.interval or "–",
-                "p": number(gap.p),
+                "p": three_figures(gap.p),
             }
             for key, gap in self.numbers.items()
         ]
@@ -134,7 +134,7 @@ class Against(Result):
         """The differences, by measure and relation."""
         table = self.frame()
         named = table.assign(number=list(map(label_of, self.numbers)))
-        shown, rest = largest(named.rename(columns={"value": DIFFERENCE}), "number")
+        shown, rest = kept_rows(named.rename(columns={"value": DIFFERENCE}), "number")
         plot = bars(shown, x=DIFFERENCE, y="number", mark="dot")
         figure = Figure(
             key="differences",

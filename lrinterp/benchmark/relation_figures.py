@@ -8,7 +8,7 @@ from lrinterp.charts import bars, reference
 from lrinterp.result import Figure
 from lrinterp.wording import counted, plain_number
 
-__all__ = ["drawn", "largest"]
+__all__ = ["kept_rows", "relation_figures"]
 
 MOST = 60
 """Bars of a figure; of more those with most rows are drawn."""
@@ -43,7 +43,7 @@ FIGURES = {
 """By measure: key, title, how to read it, and names as for `bar_figure`."""
 
 
-def drawn(table: pd.DataFrame, *, by_word: bool) -> Iterator[Figure]:
+def relation_figures(table: pd.DataFrame, *, by_word: bool) -> Iterator[Figure]:
     """Each figure that has rows in the table; `by_word` as in `Benchmark.told_by_word`."""
     measured = table[table["n_units"].notna()].astype({"n": int, "n_units": int})
     parts = {
@@ -65,7 +65,7 @@ def relations(part: pd.DataFrame) -> Iterator[Figure]:
     """Accuracy by relation, a figure for each number of captions, a panel for each subset."""
     kept = part[part["in_macro"].astype(bool)] if part["in_macro"].any() else part
     for k, (_, rows) in enumerate(kept.groupby(kept["chance"].round(DIGITS), sort=False)):
-        most, rest = largest(rows, "relation", 0 if k else len(part) - len(kept))
+        most, rest = kept_rows(rows, "relation", 0 if k else len(part) - len(kept))
         facet = ("subset",) if most["subset"].nunique() > 1 else ()
         title = f"Accuracy by relation, {captions(float(most['chance'].iloc[0]))}"
         how = (
@@ -82,7 +82,7 @@ def bar_figure(
     """A bar for each row of a table, and a line at chance where all bars have the same.
 
     `names` are those under which name and value are shown, and what is shown beside them; a subset
-    has a panel of its own.
+    has its own panel.
     """
     columns = dict(zip(("name", "value"), names, strict=False))
     shown = part[[*columns, "low", "high", "chance", "n", "n_units", *names[2:]]]
@@ -93,7 +93,7 @@ def bar_figure(
     return Figure(key=key, title=title, how_to_read=how, plot=plot, table=part)
 
 
-def largest(rows: pd.DataFrame, thing: str, more: int = 0) -> tuple[pd.DataFrame, str]:
+def kept_rows(rows: pd.DataFrame, thing: str, more: int = 0) -> tuple[pd.DataFrame, str]:
     """The rows that are drawn, in their order, and how many more, in words, are not."""
     most = rows.nlargest(MOST, "n").sort_index()
     dropped = len(rows) - len(most) + more

@@ -40,9 +40,9 @@ __all__ = [
     "Scored",
     "check_same_rows",
     "check_some_rows",
-    "fingerprint",
     "read_scores",
     "row_table",
+    "rows_fingerprint",
     "score_table",
     "shares_of",
     "write_scores",
@@ -107,7 +107,7 @@ def shares_of(scores: Iterable[list[float]]) -> Float[np.ndarray, "row caption"]
     return torch.stack(parts, dim=1).double().numpy()
 
 
-def fingerprint(table: pd.DataFrame) -> str:
+def rows_fingerprint(table: pd.DataFrame) -> str:
     """A hash of what its rows are, equal for two models on the same rows."""
     return sha256(table[ROW].to_json(orient="values").encode())
 

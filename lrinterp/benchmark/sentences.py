@@ -7,7 +7,7 @@ a count.
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lrinterp.benchmark.accuracies import Key
+from lrinterp.benchmark.suite_accuracies import Key
 from lrinterp.grades import beside
 from lrinterp.result import Metric
 from lrinterp.wording import counted, signed
@@ -23,9 +23,9 @@ SOURCES = {"aro": "Yuksekgonul et al., arXiv 2210.01936, VG-Relation, macro accu
 
 INTERVALS = (
     "Intervals are 95 %: each group of rows that share pictures or objects is left out in turn "
-    "(jackknife, on the log odds). Where every row is right or every row wrong the interval is the "
-    "one that a single row counted otherwise would give; a single group has none. They say nothing "
-    "about other checkpoints."
+    "(jackknife, on the log odds). Where every row is right or every row wrong the interval is "
+    "the one that a single row counted otherwise would give; a single group has none. They do not "
+    "cover other checkpoints."
 )
 OWN = (
     "A pair or set is all rows that share its key, two or more; it is right where every one of "
@@ -42,10 +42,10 @@ SUITE_NOTES = {
     "scoring gives a tie to the wrong caption.",
     "whatsup": "Published scoring gives a tie to the right caption. A pair is two opposite "
     "relations of the same objects, a set all four.",
-    "vsr": "The published task is true or false of one caption. Here a true caption stands against "
-    "the same caption with the opposite relation, so the figures are not those of papers.",
-    "nlvr": "Captions come from a template; NLVR's own sentences hardly say left or right. Each "
-    "pair of objects gives a row about the left one and a row about the right one.",
+    "vsr": "The published task is true or false of one caption. Here a true caption is compared "
+    "with the same caption with the opposite relation, so the figures differ from published ones.",
+    "nlvr": "Captions come from a template; NLVR's sentences hardly say left or right. Each pair "
+    "of objects gives a row about the left one and a row about the right one.",
     "jsonl": OWN,
     "csv": OWN,
 }
@@ -77,8 +77,8 @@ GLOSSARY = {
     "Left recall": "share right of the rows in which the relation is left{bias}.",
     "Says left": "share of rows whose captions offer left in which the model chooses it.",
     "Pairs all right": "share of pairs (two rows, as a rule of opposite relations of the same "
-    "objects) of which all rows are right; sets are four rows. In data of one's own, a pair or set "
-    "is all rows that share its key.",
+    "objects) of which all rows are right; sets are four rows. In your own data, a pair or set is "
+    "all rows that share its key.",
     "Group": "rows that share pictures or objects; intervals leave out whole groups.",
 }
 
@@ -115,25 +115,25 @@ def glossary(result: "Benchmark") -> Mapping[str, str]:
 
 def sentences(result: "Benchmark") -> Iterator[str]:
     """Accuracy against chance, left and right apart, what is said, what others published."""
-    yield accuracy(result)
+    yield accuracy_sentence(result)
     left, right = (result.metrics.get(f"{side}_recall") for side in ("left", "right"))
     if left and right and result.told_by_word:
         yield (
-            f"It recognises left in {share(left)} of {counted(left.n, 'row')} and right in "
-            f"{share(right)} of {counted(right.n, 'row')}."
+            f"Recall is {share(left)} for left ({counted(left.n, 'row')}) and {share(right)} for "
+            f"right ({counted(right.n, 'row')})."
         )
     if says := result.metrics.get("says_right"):
         true = result.numbers[Key("truth", name="right")]
         yield (
-            f"Of the {counted(says.n, 'row')} that offer it, it says right in {share(says)}; "
-            f"it is so in {share(Metric(value=true.value))}."
+            f"The model chooses right at a rate of {share(says)} ({counted(says.n, 'row')} offer "
+            f"it); the true rate is {share(Metric(value=true.value))}."
         )
     if figures := PUBLISHED.get(result.suite):
         known = ", ".join(f"{model} {figure}" for model, figure in figures.items())
         yield f"Published, not measured here: {known}."
 
 
-def accuracy(result: "Benchmark") -> str:
+def accuracy_sentence(result: "Benchmark") -> str:
     """How often the right caption scores highest."""
     counts = sum(bool(row["in_macro"]) for row in result.rows("relation"))
     rows, best = result.metrics["accuracy"], result.metrics[result.primary]
@@ -141,17 +141,15 @@ def accuracy(result: "Benchmark") -> str:
     assert best.chance is not None
     return (
         f"On {counted(rows.n, 'row')} of {counted(rows.n_units, 'group')} of {result.suite}, "
-        f"the right caption scores highest in {share(best)} of cases, averaged over {over}: "
-        f"{beside(best, best.chance)}."
+        f"accuracy averaged over {over} is {share(best)}: {beside(best, best.chance)}."
     )
 
 
 def share(scalar: Metric) -> str:
-    """A share with its interval, which nobody can take for a count.
+    """A share with its interval, or with all its decimals where there is none.
 
     >>> share(Metric(value=1.0)), share(Metric(value=0.75, low=0.5, high=1.0))
-    ('a share of 1.000', 'a share of 0.75 [0.50, 1.00]')
+    ('1.000', '0.75 [0.50, 1.00]')
     """
     assert isinstance(scalar.value, float)
-    phrase = scalar.phrase if scalar.interval else signed(scalar.value, scalar.digits)
-    return f"a share of {phrase}"
+    return scalar.phrase if scalar.interval else signed(scalar.value, scalar.digits)

@@ -7,13 +7,13 @@ from typing import Any, ClassVar, final
 
 import pandas as pd
 
-from lrinterp.benchmark.accuracies import Key, incomplete, named, numbers_of
-from lrinterp.benchmark.relation_figures import drawn
+from lrinterp.benchmark.relation_figures import relation_figures
 from lrinterp.benchmark.sentences import PUBLISHED, caveats, glossary, published_rows, sentences
+from lrinterp.benchmark.suite_accuracies import Key, incomplete, main_numbers, numbers_of
 from lrinterp.result import Figure, Metric, Result, Tile, records
 from lrinterp.wording import plain_number
 
-__all__ = ["COLUMNS", "Benchmark", "label_of", "number"]
+__all__ = ["COLUMNS", "Benchmark", "label_of", "three_figures"]
 
 COLUMNS = "measure subset name axis value low high n n_units chance in_macro note".split()
 TILES = (
@@ -66,7 +66,7 @@ class Benchmark(Result):
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row a number, in `COLUMNS`; measures as in `lrinterp.benchmark.accuracies`.
+        """One row a number, in `COLUMNS`; measures as in `lrinterp.benchmark.suite_accuracies`.
 
         Published figures (`published ...`), bad rows (`skipped`), rows that ask nothing (`left
         out`) and groups that lack rows (`incomplete`) stand below, with a note.
@@ -90,7 +90,7 @@ class Benchmark(Result):
     def metrics(self) -> Mapping[str, Metric]:
         """Macro and row-weighted accuracy, by axis, left and right, pairs and sets, what is bad."""
         skipped = Metric(value=sum(row["n"] for row in self.rows("skipped")))
-        return {**named(self.numbers), "skipped_rows": skipped}
+        return {**main_numbers(self.numbers), "skipped_rows": skipped}
 
     @property
     def primary(self) -> str:
@@ -144,12 +144,12 @@ class Benchmark(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """Accuracy by relation and by axis, left and right apart, what the model says."""
-        return tuple(drawn(self.table, by_word=self.told_by_word))
+        return tuple(relation_figures(self.table, by_word=self.told_by_word))
 
     def tiles(self) -> tuple[Tile, ...]:
         """Accuracy, left and right, pairs and sets."""
         return tuple(
-            Tile(label=label_of(key), scalar=one, words=f"chance {number(one.chance)}")
+            Tile(label=label_of(key), scalar=one, words=f"chance {three_figures(one.chance)}")
             for key, one in self.numbers.items()
             if key in TILES
         )
@@ -168,7 +168,7 @@ def line(row: Mapping[str, Any]) -> dict[str, str]:
         "Measure": label_of(Key(*(row[name] for name in Key._fields))) + left_out,
         "Share": str(scalar),
         "95 % interval": scalar.interval or "–",
-        "Chance": number(row["chance"]),
+        "Chance": three_figures(row["chance"]),
         "n": "–" if row["n"] is None else f"{row['n']:,}",
         "Groups": "–" if row["n_units"] is None else f"{row['n_units']:,}",
     }
@@ -180,7 +180,7 @@ def label_of(key: Key) -> str:
     return what[:1].upper() + what[1:] + (f", {key.subset}" if key.subset else "")
 
 
-def number(value: float | None) -> str:
+def three_figures(value: float | None) -> str:
     """A number in three figures."""
     return "–" if value is None else plain_number(value)
 

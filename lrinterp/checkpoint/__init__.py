@@ -1,8 +1,9 @@
-"""Checkpoints: models on disk, our own and other people's CLIPs.
+"""Checkpoints: models on disk, native ones and imported CLIPs.
 
-Our own is a folder of two files. `model.safetensors` holds the weights; `model.json` the format
-version, both tower configurations, encoder preset, world, split, recipe, seed, versions, scores,
-history and the sha256 of the weights. It is written last: a folder without it is no checkpoint.
+A native checkpoint is a folder of two files. `model.safetensors` holds the weights; `model.json`
+the format version, both tower configurations, encoder preset, world, split, recipe, seed, versions,
+scores, history and the sha256 of the weights. It is written last: a folder without it is no
+checkpoint.
 
 A CLIP in the format of Hugging Face or open_clip is read as it is published: configuration,
 safetensors weights, tokenizer and preprocessing. Nothing is unpickled.

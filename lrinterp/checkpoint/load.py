@@ -108,15 +108,15 @@ class Checkpoint:
         """
         if isinstance(self.metadata, Imported):
             raise InputError(
-                f"{self.name}: an imported CLIP has no world of its own and needs a suite of "
-                "pictures; analyze, compare and benchmark take one with --suite NAME --data PATH"
+                f"{self.name}: an imported CLIP has no world and needs a suite of pictures; "
+                "analyze, compare and benchmark take one with --suite NAME --data PATH"
             )
         data, where = self.metadata, f"{self.name}/{METADATA}"
         split = None if data.split is None else {**ONCE, **data.split}
         return Scenes.from_plain(data.world, split, where, sizes=self.model.sizes)
 
     def examples(self, pictures: FromSuite | None = None) -> Examples:
-        """What the analyses look at: the sets of its own world, or pictures of a suite.
+        """What the analyses look at: the sets of its world, or pictures of a suite.
 
         Raises InputError where an imported CLIP is given no suite, a model that reads tokens is
         given one, or the suite cannot be read.
@@ -126,8 +126,7 @@ class Checkpoint:
         processor: Any = self.model.processor
         if processor is None:
             raise InputError(
-                f"{self.name}: reads the pictures of its own world, no photographs; leave the "
-                "suite out"
+                f"{self.name}: reads only pictures of its own world; leave the suite out"
             )
         grid: Any = self.model.image.grid
         return pictures.examples(processor, grid)
@@ -169,7 +168,7 @@ def load_checkpoint(folder: str | Path, tokenizer: str | Path | None = None) -> 
     if not own and any((path / form.config).is_file() for form in FORMATS):
         return load_clip(path, path.resolve().name, tokenizer)
     if own and tokenizer is not None:
-        raise InputError(f"{path}: has words of its own; leave the tokenizer out")
+        raise InputError(f"{path}: has its own words; leave the tokenizer out")
     return Checkpoint(path.resolve().name, *read_model(path))
 
 
@@ -189,7 +188,7 @@ def load_clip(folder: Path, name: str, tokenizer: str | Path | None) -> Checkpoi
     model.processor = processor
     metadata = Imported(
         towers={n: essentials(tower.cfg) for n, tower in model.towers.items()},
-        source=source_of(form, spec),
+        source=imported_source(form, spec),
         preprocessing=to_plain(processor.preprocessing),
         sha256=digest,
     )
@@ -207,7 +206,7 @@ def format_of(folder: Path) -> PublishedFormat:
     return next((form for form in found if has_weights(folder, form.weights)), found[0])
 
 
-def source_of(form: PublishedFormat, spec: ClipSpec) -> dict[str, Any]:
+def imported_source(form: PublishedFormat, spec: ClipSpec) -> dict[str, Any]:
     """What an imported model is, for the reader of a result."""
     rule = "first of the highest id" if spec.end is None else f"first token {spec.end}"
     return {

@@ -2,7 +2,7 @@
 
 Of the many towers that open_clip can build, those of the original CLIP are read: a vision
 transformer that pools its class token, and a causal text transformer. The crop of pictures is
-open_clip's own but for a pixel: where an odd margin is shared out, open_clip rounds to the even
+those of open_clip but for a pixel: where an odd margin is shared out, open_clip rounds to the even
 side.
 """
 

@@ -65,7 +65,7 @@ def fetch(name: str) -> Path:
     except Exception as error:  # offline, not found, gated, no space: each library has its own
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{name}: no such folder, and not to be had from the Hugging Face hub ({reason[:160]})"
+            f"{name}: no such folder, and not available from the Hugging Face hub ({reason[:160]})"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Our own checkpoints: written whole or not at all, and checked in full when they are read."""
+"""Native checkpoints: written whole or not at all, and checked in full when they are read."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ class Metadata:
     towers: dict[str, dict[str, Any]]
     """By tower: the fields of its `HookedTransformerConfig`."""
     encoder: dict[str, Any] | None = None
-    """The `EncoderConfig`; None for a user's own towers, which have no recipe."""
+    """The `EncoderConfig`; None for a user's towers, which have no recipe."""
     world: dict[str, Any] | None = None
     split: dict[str, Any] | None = None
     recipe: dict[str, Any] | None = None
@@ -117,7 +117,7 @@ def save_checkpoint(
 
 
 def read_model(folder: Path) -> tuple[DualEncoder, Metadata]:
-    """Read our own checkpoint and check it: format, keys, weights' hash, names, shapes, types.
+    """Read a native checkpoint and check it: format, keys, weights' hash, names, shapes, types.
 
     Raises InputError, one line that says what was found, what was expected and what to do.
     """

@@ -1,4 +1,4 @@
-"""`lrinterp dynamics`: numbers along training runs, aligned where order breaks."""
+"""`lrinterp dynamics`: numbers along training runs, aligned at the onset of order."""
 
 from pathlib import Path
 from typing import Annotated
@@ -46,11 +46,11 @@ def dynamics(
         typer.Option(
             metavar="NAME ...",
             help="Follow this too: analysis.key, such as accuracy.mixed_pair_order; analyses take "
-            "seconds a checkpoint.",
+            "seconds per snapshot.",
         ),
     ] = None,
 ) -> None:
-    """Follow order, loss and the attention gradient over the checkpoints that runs kept."""
+    """Follow swap accuracy, loss and the attention gradient over the snapshots of training runs."""
     from lrinterp.experiment import dynamics as run
     from lrinterp.experiment import dynamics_provenance, kept_steps
 

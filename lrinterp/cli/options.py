@@ -77,7 +77,7 @@ Data = Annotated[
 ]
 Pictures = Annotated[
     int,
-    typer.Option(min=4, help="Pictures to analyse: photographs, and as many mirror images."),
+    typer.Option(min=4, help="Pictures to analyse, half of them mirror images."),
 ]
 Tokenizer = Annotated[
     Path | None, typer.Option(help="Tokenizer files, for a CLIP that was published without.")
@@ -94,7 +94,7 @@ def suite_folder(suite: str, data: Path | None) -> Path:
 
 
 def from_suite(suite: str | None, data: Path | None, pictures: int) -> "FromSuite | None":
-    """The photographs that options ask for; None without a suite."""
+    """The pictures of a suite that options ask for; None without a suite."""
     from lrinterp.scenes.natural import FromSuite
 
     if suite is None:
@@ -110,7 +110,7 @@ def executors_of(workers: int | None, scheduler: str | None, threads: int) -> "E
 
     if scheduler is not None:
         if workers is not None:
-            raise InputError("--workers: a scheduler has workers of its own; leave it out")
+            raise InputError("--workers: a scheduler has its own workers; leave it out")
         found = dask_workers(scheduler)  # refuses before anything is written
         wait = "" if found else "; waiting for dask worker to start some"
         typer.echo(f"Workers at {scheduler}: {found}{wait}")

@@ -1,4 +1,4 @@
-"""`lrinterp train`: train a model of one's own into a checkpoint folder."""
+"""`lrinterp train`: train a model into a checkpoint folder."""
 
 import math
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     keep_every: Annotated[
-        int | None, typer.Option(help="Also keep a checkpoint every N steps; default: none.")
+        int | None, typer.Option(help="Also keep a snapshot every N steps; default: none.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Finish an interrupted run.")] = False,
 ) -> None:
@@ -107,4 +107,4 @@ def final_order(out: Path) -> str:
     if order.value is None:
         return "no held-out pairs"
     chance = 1 / math.factorial(checkpoint.scenes().world.n_objects)
-    return f"order on held-out pairs {order.phrase}, {phrase_of(order, chance)}"
+    return f"swap accuracy on held-out pairs {order.phrase}, {phrase_of(order, chance)}"

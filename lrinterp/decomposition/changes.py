@@ -52,7 +52,7 @@ class Groups:
         return sums / counts.clamp(min=1)
 
     def centred(self, rows: Rows) -> Rows:
-        """Each key minus the mean of its group; zero where unseen."""
+        """Each key minus the mean of its group; zero where masked."""
         return (rows - self.means(rows)) * self.seen[:, None]
 
     def apart(self, some: Bool[Tensor, "batch key"]) -> "Groups":
@@ -90,7 +90,7 @@ def row_change(kind: str, rows: Rows, groups: Groups, seed: int = 0) -> Rows:
             return rows[..., permutation(groups.of_key[0], seed)] - rows
         case "placebo":
             return -placebo(rows, groups, seed)
-    return F.pad(over_patches(kind, rows[..., 1:], groups.patches(kind)), (1, 0))
+    return F.pad(patch_change(kind, rows[..., 1:], groups.patches(kind)), (1, 0))
 
 
 def permutation(of_key: Int[Tensor, "key"], seed: int) -> Int[Tensor, "key"]:
@@ -113,7 +113,7 @@ def placebo(rows: Rows, groups: Groups, seed: int) -> Rows:
     return brought_to(noise - along * centred, power.sqrt())
 
 
-def over_patches(kind: str, rows: Patches, grid: tuple[int, int]) -> Patches:
+def patch_change(kind: str, rows: Patches, grid: tuple[int, int]) -> Patches:
     """What a kind that knows where patches lie adds to their scores."""
     if kind == "reverse":
         cells = rearrange(rows, "n h q (row column) -> n h q row column", row=grid[0])

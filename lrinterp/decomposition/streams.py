@@ -114,7 +114,7 @@ def gauges_at(layer: int) -> tuple[str, ...]:
 
 
 def gauge_of(tower: Tower, layer: int) -> str:
-    """A layer's own gauge; behind a pre-norm, whose scale differs by input, the first has means."""
+    """A layer's native gauge; means also in the first layer where a pre-norm scales by input."""
     return MEANS if hasattr(tower, "ln_pre") else gauges_at(layer)[0]
 
 

@@ -1,4 +1,4 @@
-"""Encoders: configurations, presets and the dual encoder of two hooked transformers."""
+"""Models: configurations, presets and the dual encoder of two towers, hooked transformers."""
 
 from lrinterp.encoders.clip import ACTIVATIONS, ClipSpec, PatchTower, TowerSpec, build_clip
 from lrinterp.encoders.config import (

@@ -1,4 +1,4 @@
-"""Encoders as data: presets, and the `HookedTransformerConfig` of each tower."""
+"""The model as data: presets, and the `HookedTransformerConfig` of each tower."""
 
 import math
 from collections.abc import Mapping

@@ -66,7 +66,7 @@ class DualEncoder(nn.Module):
     def build(cls, config: EncoderConfig, sizes: Mapping[str, tuple[int, int]], seed: int) -> Self:
         """A fresh model. `sizes` gives (vocabulary, context) by tower.
 
-        Weights are drawn from a generator of their own; global random state is left alone.
+        Weights are drawn from a separate generator; global random state is left alone.
         """
         generator = torch.Generator().manual_seed(seed)
         towers = {}
@@ -77,7 +77,7 @@ class DualEncoder(nn.Module):
 
     @classmethod
     def from_hooked(cls, image: Tower, text: Tower, *, temperature: float = 0.07) -> Self:
-        """A model around anybody's own pair of hooked transformers; they are not copied.
+        """A model around a given pair of hooked transformers; they are not copied.
 
         Both must project (`d_vocab_out`) into one space. Raises ValueError where they do not.
         """

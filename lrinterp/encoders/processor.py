@@ -1,7 +1,7 @@
 """From captions and pictures to what the towers of a CLIP read.
 
-Preprocessing is where ports go wrong, so it is nobody's own here: captions pass the checkpoint's
-tokenizer, pictures the image processor of transformers with the checkpoint's settings.
+Preprocessing is where ports go wrong, so nothing of it is written here: captions pass the
+checkpoint's tokenizer, pictures the image processor of transformers with the checkpoint's settings.
 """
 
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ class Processor:
     def vocabulary(self) -> tuple[str, ...]:
         """The word of each token id; a piece that a word goes on behind ends in a hyphen."""
         return tuple(
-            readable(self.tokenizer.id_to_token(number) or "")
+            readable_token(self.tokenizer.id_to_token(number) or "")
             for number in range(self.spec.vocabulary)
         )
 
@@ -116,8 +116,8 @@ class Processor:
     def pixels(self, pictures: Sequence["Image"], *, fit: Fit = "crop") -> Pixels:
         """Pictures as the image tower reads them.
 
-        `crop` is the checkpoint's own way: the sides of a wide picture are cut off. `pad` makes a
-        picture square with the mean colour first, so that nothing at the sides is lost.
+        `crop` is the checkpoint's native way: the sides of a wide picture are cut off. `pad` makes
+        a picture square with the mean colour first, so that nothing at the sides is lost.
         """
         shape = (len(pictures), *self.spec.picture)
         if not len(pictures):
@@ -161,7 +161,7 @@ class Processor:
         return square
 
 
-def readable(token: str) -> str:
+def readable_token(token: str) -> str:
     """A token without the mark of a word's end, or with one where the word goes on."""
     if token.startswith("<|"):
         return token

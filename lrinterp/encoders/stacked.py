@@ -52,7 +52,7 @@ class Stack:
         return [weight for weight in self.weights.values() if weight.requires_grad]
 
     def views(self, members: slice) -> list[Tensor]:
-        """The trained weights of some models, sharing memory, for an optimiser of their own."""
+        """The trained weights of some models, sharing memory, for a separate optimiser."""
         return [weight.detach()[members] for weight in self.trained]
 
     def zero_grad(self) -> None:

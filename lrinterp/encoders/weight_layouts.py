@@ -20,7 +20,7 @@ from lrinterp.store import InputError
 
 __all__ = ["HUGGING_FACE", "OPEN_CLIP", "Layout", "arranged", "check_keys"]
 
-Place = tuple[str, str, str]
+WeightPlace = tuple[str, str, str]
 """Key in the file, pattern, and our name or names; a layer's keys stand without prefix."""
 
 
@@ -30,12 +30,12 @@ class Layout:
 
     blocks: Mapping[str, str]
     """By tower: the prefix of a layer, `{}` for its number."""
-    block: tuple[Place, ...]
-    rows: tuple[Place, ...]
+    block: tuple[WeightPlace, ...]
+    rows: tuple[WeightPlace, ...]
     buffers: tuple[str, ...]
     """Endings of keys that hold no weight."""
     prefix: str = ""
-    """What stands before the keys of a text tower that is a module of its own."""
+    """What stands before the keys of a text tower that is a separate module."""
 
 
 HUGGING_FACE = Layout(
@@ -133,7 +133,7 @@ def arranged(
     Raises InputError for a key that is missing or unknown, and for a weight of another shape than
     the configuration says, or one that is not finite.
     """
-    rows = list(rows_of(layout, spec))
+    rows = list(layout_rows(layout, spec))
     tensors = {key.removeprefix(layout.prefix): tensor for key, tensor in tensors.items()}
     check_keys(tensors, [key for key, _, _ in rows], where, layout.buffers)
     weights = {}
@@ -148,7 +148,7 @@ def arranged(
     return weights
 
 
-def rows_of(layout: Layout, spec: ClipSpec) -> Iterator[Place]:
+def layout_rows(layout: Layout, spec: ClipSpec) -> Iterator[WeightPlace]:
     """All rows of a model: those of its layers, and the rest."""
     for tower, own in (("image", spec.image), ("text", spec.text)):
         for layer in range(own.layers):

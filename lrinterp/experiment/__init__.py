@@ -4,7 +4,7 @@ A study file becomes a `Study`, a `SweepPlan` says which of its models share a s
 them into a folder, `load_sweep` reads it back, and `study_results` makes the sections of its page.
 
 Of single checkpoints, `compare` runs analyses on each and tells which numbers differ; `dynamics`
-follows numbers over the snapshots that training runs kept, aligned at the onset of order.
+follows numbers over the snapshots of training runs, aligned at the onset of order.
 `measure_run` measures one run as plain data, for an executor; `dynamics_of` gathers its rows.
 """
 
@@ -13,8 +13,8 @@ from lrinterp.experiment.checkpoints import (
     dynamics_provenance,
     load_named,
 )
+from lrinterp.experiment.checkpoints.checkpoint_differences import Differences
 from lrinterp.experiment.checkpoints.compare import compare, compare_recordings
-from lrinterp.experiment.checkpoints.differences import Differences
 from lrinterp.experiment.checkpoints.dynamics import Dynamics, dynamics, dynamics_of
 from lrinterp.experiment.checkpoints.side_by_side import SideBySide
 from lrinterp.experiment.checkpoints.trajectory import kept_steps, measure_run

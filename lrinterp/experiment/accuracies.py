@@ -38,7 +38,7 @@ WHOLE = (-0.03, 1.03)
 """The range of an axis of accuracies; an interval over few seeds can reach beyond."""
 GROWING = (
     "Closed candidates are the captions of this set, of which there are more where more labels "
-    "form pairs: closed retrieval and label set are not comparable along that factor."
+    "form pairs: closed retrieval and object-set accuracy are not comparable along that factor."
 )
 SHARES = ["arm", "measure", "source", "share", "low", "high", "plain_share", "n"]
 VARIANCE = "What do the differences between models come from?"
@@ -94,8 +94,8 @@ def set_accuracy(study: Study, table: pd.DataFrame, pictures: str) -> Result:
         question=question,
         finding=" ".join(sentences),
         caveats=(
-            "Intervals are 95 %, over seeds: they say where the mean of many such models lies, not "
-            "where a single one may lie.",
+            "Intervals are 95 %, over seeds: they cover the mean of many such models, not a "
+            "single model.",
             *([GROWING] if pictures in ("seen_pair", "mixed_pair") else []),
             *([f"Averaged, for each seed, over {others}."] if others else []),
             *([lacking] if few else []),
@@ -134,8 +134,8 @@ def null_words(chance: float | None, *, ordered: bool) -> str:
         return "A guess among captions scores one over their number."
     order = "one in all orders" if chance is None else plain_number(chance)
     return (
-        f"A guess of the order scores {order}; a guess among captions scores one over their number"
-        ", for a label set times its orders."
+        f"A guess of the order scores {order}; a guess among captions scores one over their "
+        "number, for object sets times the number of orders."
     )
 
 
@@ -146,7 +146,9 @@ def set_map(cells: pd.DataFrame, factors: Sequence[str], place: int, null: str) 
     """
     down, across = map(factor_words, factors)
     ends = (0.0, 1.0)
-    plot = heatmap(shown(cells), x=across, y=down, z="accuracy", facet="measure", ends=ends)
+    plot = heatmap(
+        cells_in_words(cells), x=across, y=down, z="accuracy", facet="measure", ends=ends
+    )
     return Figure(
         key=f"map-{place}",
         title=f"Arm {cells['arm'].iloc[0]}: every cell of the grid",
@@ -161,7 +163,7 @@ def set_map(cells: pd.DataFrame, factors: Sequence[str], place: int, null: str) 
 def set_lines(cells: pd.DataFrame, factors: Sequence[str], place: int, null: str) -> Figure:
     """The cells of one arm along the first factor, a line for each value of the second."""
     across, *others = map(factor_words, factors)
-    table, by = shown(cells), next(iter(others), None)
+    table, by = cells_in_words(cells), next(iter(others), None)
     last = table[by].iloc[-1] if by else None
     plot = lines(
         table, x=across, y="accuracy", by=by, facet="measure", highlight=last, y_range=WHOLE
@@ -180,7 +182,7 @@ def set_lines(cells: pd.DataFrame, factors: Sequence[str], place: int, null: str
     )
 
 
-def shown(cells: pd.DataFrame) -> pd.DataFrame:
+def cells_in_words(cells: pd.DataFrame) -> pd.DataFrame:
     """The cells with columns in words, as the reader sees them."""
     words = {str(name): factor_words(str(name)) for name in cells}
     words |= {"value": "accuracy", "n": "seeds"}

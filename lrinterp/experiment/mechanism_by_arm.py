@@ -14,7 +14,7 @@ from lrinterp.experiment.study import Study
 from lrinterp.grades import BAND
 from lrinterp.result import Figure, Metric, Result, Skipped, records
 
-__all__ = ["APART", "REMOVED", "mechanism"]
+__all__ = ["APART", "REMOVED", "mechanism_by_arm"]
 
 QUESTION = "Do all models tell left from right by the same mechanism?"
 REMOVED, LABELS = without("key_position"), without("key_position", "label_set_closed")
@@ -22,7 +22,7 @@ MEASURES = {
     ORDER: "order, intact",
     **{without(term): f"order without {term}" for term in ("EP", "PP", "bP")},
     REMOVED: "order without key-position",
-    LABELS: "label set without key-position",
+    LABELS: "object-set accuracy without key-position",
 }
 HEAD = "positional_gradient.headline_head"
 APART = {
@@ -42,7 +42,7 @@ NORMED = (
 )
 
 
-def mechanism(study: Study, table: pd.DataFrame) -> Result:
+def mechanism_by_arm(study: Study, table: pd.DataFrame) -> Result:
     """Ablations averaged over the grid, and gradient against order model by model.
 
     Skipped where no model has them, as where attention cannot be decomposed.
@@ -69,12 +69,12 @@ def mechanism(study: Study, table: pd.DataFrame) -> Result:
             "by what a model computes. Key-position as a whole is flattened: its mean over pixels "
             f"takes its place. {NORMED if (norms == 'LN').any() else UNNORMED}",
             "The headline head is the one whose key-position costs most order when removed. Over "
-            "models with different recipes a gradient and order may go together without one making "
-            "the other: the ablation speaks of causes, the cloud does not.",
-            "A mean of orders near chance may hide models above and below it: so the distance from "
-            f"chance is averaged too, and the share of models further than {BAND:g} from it.",
-            "Intervals are 95 %, over seeds that are complete in every cell. The label set is the "
-            "one with closed candidates.",
+            "models with different recipes a gradient and order may go together without one "
+            "making the other: the ablation shows causes, the cloud does not.",
+            "A mean near chance may hide models above and below it, so the mean distance from "
+            f"chance is shown too, and the share of models further than {BAND:g} from it.",
+            "Intervals are 95 %, over seeds that are complete in every cell. Object-set accuracy "
+            "is that with closed candidates.",
         ),
         metrics={f"{row['measure']}, {row['arm']}": Metric.of(row) for row in spoken},
         table=means,
@@ -105,14 +105,14 @@ def ablated(means: pd.DataFrame, chance: float | None) -> Figure:
     shown = shown.rename(columns={"value": across, "n": "seeds"})
     intact, wide = MEASURES[ORDER], (0.0, 1.05)
     plot = bars(shown, x=across, y="measure", facet="arm", highlight=intact, x_range=wide)
-    words = "" if chance is None else f" Order at chance is {chance:.2g}."
+    words = "" if chance is None else f" The chance level of swap accuracy is {chance:.2g}."
     return Figure(
         key="ablations",
         title="Accuracy on held-out pairs, intact and without terms of the attention score",
         how_to_read="Each bar is a mean over all cells of the grid with its 95 % interval over "
         f"{seeds_words(means['n'].tolist())}; a term that order does not need leaves its bar as "
         f"long as the intact one.{words}",
-        plot=plot if chance is None else reference(plot, chance, "chance of order"),
+        plot=plot if chance is None else reference(plot, chance, "chance of swap accuracy"),
         table=means,
     )
 
@@ -125,16 +125,16 @@ def cloud(
         return ()
     columns = ["model", "arm", *study.factors, "seed", HEAD, gradient, ORDER]
     models = table.reindex(columns=columns).dropna(subset=[gradient, ORDER])
-    across, up = GRADIENTS[gradient], "order on held-out pairs"
+    across, up = GRADIENTS[gradient], "swap accuracy on held-out pairs"
     words = {str(name): factor_words(str(name)) for name in models}
     shown = models.rename(columns={**words, gradient: across, ORDER: up})
     wide = value_range(shown, across)
     plot = scatter(shown, x=across, y=up, facet="arm", x_range=wide, small=True)
     figure = Figure(
         key="gradient",
-        title="Gradient along the row and order, model by model",
-        how_to_read=f"Each point is one model. Across: {across}, of the pooled token's score for a "
-        "pixel by where it stands (canonical key-position); up: share of held-out pairs whose true "
+        title="Gradient along the row and swap accuracy, model by model",
+        how_to_read=f"Each point is one model. Across: {across}, of the pooled token's score for "
+        "a pixel by its position (canonical key-position); up: share of held-out pairs whose true "
         "caption beats its swap.",
         plot=plot if chance is None else reference(plot, chance, "chance"),
         table=models,

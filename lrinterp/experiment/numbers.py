@@ -42,8 +42,8 @@ METRICS = {
     "order": "order",
     "retrieval_closed": "retrieval (closed)",
     "retrieval_open": "retrieval (open)",
-    "label_set_closed": "label set (closed)",
-    "label_set_open": "label set (open)",
+    "label_set_closed": "object-set accuracy (closed)",
+    "label_set_open": "object-set accuracy (open)",
 }
 """Accuracies of a set, as their keys end."""
 METRIC = f"(?P<metric>{'|'.join(METRICS)})"

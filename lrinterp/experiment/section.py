@@ -54,7 +54,7 @@ class Section(Result):
         return self.words
 
 
-def captioned(figure: Figure, *, expected: str, came: str) -> Figure:
-    """A figure that says, each in a clause, what a claim leads one to expect, and what came."""
-    words = f"{figure.how_to_read} Expected: {expected}. Came: {came}."
+def captioned(figure: Figure, *, expected: str, observed: str) -> Figure:
+    """A figure that says, each in a clause, what a claim predicts and what was observed."""
+    words = f"{figure.how_to_read} Expected: {expected}. Observed: {observed}."
     return replace(figure, how_to_read=words)

@@ -30,7 +30,7 @@ from lrinterp.store import InputError
 from lrinterp.training import Fitted, Plan, fit_many
 from lrinterp.training.fit_many import shared
 
-__all__ = ["check_known", "measure", "memory_of", "pack", "run_stack"]
+__all__ = ["check_known", "measured_numbers", "memory_of", "pack", "run_stack"]
 
 MEMORY = 2 * 2**30
 """Bytes that a stack may take, by the estimate of `memory_of`."""
@@ -107,7 +107,7 @@ def run_stack(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
 def fitted_stack(payload: Mapping[str, Any], plans: Sequence[Plan]) -> Sequence[Fitted | str]:
     """Every model trained, or for each the reason why none could be.
 
-    What is kept along the way goes to `steps/000100` in the checkpoint of its model.
+    Its snapshots go to `steps/000100` in the checkpoint of its model.
     """
 
     def keep(index: int, step: int, model: DualEncoder) -> None:
@@ -141,7 +141,7 @@ def outcome(
     if result.error:
         return found
     try:
-        found["numbers"] = measure(result.model, plan.scenes, names)
+        found["numbers"] = measured_numbers(result.model, plan.scenes, names)
     except Exception as error:
         return {**found, "error": reason(error)}
     if checkpoint:
@@ -149,7 +149,7 @@ def outcome(
     return found
 
 
-def measure(model: DualEncoder, scenes: Scenes, names: Sequence[str]) -> dict[str, Any]:
+def measured_numbers(model: DualEncoder, scenes: Scenes, names: Sequence[str]) -> dict[str, Any]:
     """Numbers by `analysis.key`, each with interval and n, as `analyze` gives them.
 
     One that an analysis does not have for this model has no value.

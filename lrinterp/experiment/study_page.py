@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from lrinterp.experiment.accuracies import set_accuracy, variance
-from lrinterp.experiment.mechanism_by_arm import mechanism
+from lrinterp.experiment.mechanism_by_arm import mechanism_by_arm
 from lrinterp.experiment.numbers import SETS
 from lrinterp.experiment.section import Section
 from lrinterp.experiment.study import Study, dotted
@@ -30,7 +30,7 @@ def study_results(study: Study, table: pd.DataFrame) -> dict[str, Result]:
         "verdicts": verdicts(study, table),
         **{name: set_accuracy(study, table, name) for name in SETS},
         "variance": variance(study, table),
-        "mechanism": mechanism(study, table),
+        "mechanism": mechanism_by_arm(study, table),
         "runs": runs(table, study.planned, lacking),
     }
 
@@ -57,9 +57,9 @@ def runs(table: pd.DataFrame, planned: Mapping[str, int], lacking: tuple[str, ..
             "The models of a stack are trained together, and their seconds are equal shares of its "
             "time; wall clock runs from the first start to the last end, over all hosts and with "
             "any pauses in between.",
-            f"Versions: {listed(models.filter(like='version.'))}. Hosts: "
-            f"{listed(models[['host']])}.",
-            *([f"Asked for, and no model has it: {', '.join(lacking)}."] if lacking else []),
+            f"Versions: {distinct_values(models.filter(like='version.'))}. Hosts: "
+            f"{distinct_values(models[['host']])}.",
+            *([f"Asked for, but measured in no model: {', '.join(lacking)}."] if lacking else []),
             *[
                 f"Failed in arm {row['arm']}, {counted(row['n'], 'model')}: {row['error']}"
                 for row in records(errors)
@@ -105,7 +105,7 @@ def duration(hours: float) -> str:
     return f"{60 * hours:.1f} minutes" if hours < 1 else f"{hours:.2f} hours"
 
 
-def listed(columns: pd.DataFrame) -> str:
+def distinct_values(columns: pd.DataFrame) -> str:
     """The distinct values of each column: `torch 2.9.0, python 3.12.1`."""
     parts = [
         f"{str(name).removeprefix('version.')} {' and '.join(sorted(values.dropna().unique()))}"

@@ -153,7 +153,7 @@ class SweepPlan(FolderPlan):
 
     @staticmethod
     def of_now(plain: dict[str, Any]) -> dict[str, Any]:
-        """Studies asked for no numbers of their own; at first, what was unnamed meant PAPER."""
+        """Studies asked for no further numbers; at first, what was unnamed meant PAPER."""
         version, study = plain.get("format"), plain.get("study")
         if version not in (FIRST, SECOND) or not isinstance(study, dict):
             return plain

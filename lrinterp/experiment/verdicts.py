@@ -1,7 +1,7 @@
 """Which of the claims that a study file states hold, do not hold, or are undecided.
 
-`evaluate` says it as a table, `verdicts` as a section of the page. How a verdict is said and drawn
-here is how it is said and drawn wherever a statistic is held against a bound.
+`judged_criteria` makes the table, `verdicts` the section of the page. Verdicts are worded and drawn
+here for every statistic that is held against a bound.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from lrinterp.result import Figure, Metric, Result, Skipped, Tile, records
 from lrinterp.stats import Interval
 from lrinterp.wording import counted
 
-__all__ = ["VERBS", "evaluate", "spaced", "tile_of", "verb", "verdicts"]
+__all__ = ["VERBS", "judged_criteria", "spaced", "statistic_tile", "verb", "verdicts"]
 
 NEVER = "no model has this column"
 QUESTION = "Which of the claims stated before the run hold?"
@@ -32,9 +32,11 @@ VERBS = {
     "undecided": ("is undecided", "are undecided"),
 }
 GLOSSARY = {
-    "Order": "the true caption scores higher than the same caption with its objects swapped.",
-    "Retrieval": "a true caption ranks first.",
-    "Label set": "the first caption names the right objects, in any order.",
+    "Swap accuracy (order)": "the share of pictures whose true caption scores higher than the "
+    "same caption with its objects swapped.",
+    "Retrieval": "the share of pictures for which a true caption ranks first.",
+    "Object-set accuracy": "the share of pictures whose first caption names the right objects, in "
+    "any order.",
     "Closed, open": "captions to choose from: those of the same set, or all of the world.",
     "Held-out pairs": "pictures of labels that training showed alone and in no pair.",
     "Arm": "a version of the recipe under which the whole grid was trained.",
@@ -49,7 +51,7 @@ GLOSSARY = {
 }
 
 
-def evaluate(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+def judged_criteria(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """One row for each criterion and arm: the statistic with its interval, bound and verdict.
 
     `n` counts the seeds that are complete in every cell the statistic looks at, `n_models` their
@@ -123,7 +125,7 @@ def spaced(number: Metric) -> str:
     return number.phrase.replace(" ", "\u00a0")
 
 
-def tile_of(row: Mapping[str, Any], label: str, words: str) -> Tile:
+def statistic_tile(row: Mapping[str, Any], label: str, words: str) -> Tile:
     """A statistic as a tile."""
     value = Metric(value=row["value"], low=row["low"], high=row["high"])
     return Tile(label=label[:1].upper() + label[1:], scalar=value, words=words)
@@ -133,7 +135,7 @@ def verdicts(study: Study, table: pd.DataFrame) -> Result:
     """Hold a table of models against the criteria of its study; skipped where it has none."""
     if not study.verdicts:
         return Skipped(skipped="verdicts", asked=QUESTION, reason="the study file states no claims")
-    found = evaluate(study, table)
+    found = judged_criteria(study, table)
     first = records(found[found["arm"] == study.arm_names[0]])[:TILES]
     return Section(
         name="verdicts",
@@ -142,7 +144,7 @@ def verdicts(study: Study, table: pd.DataFrame) -> Result:
         caveats=caveats_of(found, study.seeds),
         metrics={f"{row['id']} ({row['arm']})": Metric.of(row) for row in records(found)},
         table=found,
-        drawn=(drawn(found),),
+        drawn=(statistics_figure(found),),
         short=pd.DataFrame(
             [line(records(rows)) for _, rows in found.groupby("id", sort=False)],
             columns=["Name", "Claim", "Holds if", *study.arm_names],
@@ -175,12 +177,12 @@ def caveats_of(found: pd.DataFrame, seeds: int) -> tuple[str, ...]:
         "complete; a statistic takes the seeds that have a model in every cell it looks at."
     )
     return (
-        "The claims, statistics and bounds are those of the study file, which a sweep copies "
-        "to plan.json before its first step and goes on with no other. A claim holds where the "
-        "whole interval lies on the right side of its bound, does not hold where it lies on "
-        "the wrong one, and is undecided otherwise. Claims are judged one by one, without a "
-        "correction for their number. A verdict speaks of the bound: an effect may be certain "
-        "and smaller than was asked.",
+        "The claims, statistics and bounds are those of the study file, which a sweep copies to "
+        "plan.json before its first step and never changes. A claim holds where the whole "
+        "interval lies on the right side of its bound, does not hold where it lies on the wrong "
+        "one, and is undecided otherwise. Claims are judged one by one, without a correction for "
+        "their number. A verdict is about the bound: an effect may be certain and still smaller "
+        "than the bound.",
         "A contrast is a mean over all other factors, whose effects may differ or be opposite "
         "at different values: the maps below show every cell.",
         "Intervals are 95 %, over seeds (n); a seed draws the split, the first weights and the "
@@ -208,10 +210,10 @@ def claim_tile(row: Mapping[str, Any]) -> Tile:
     """A claim of the study file at the head of the page."""
     samples = f"{counted(row['n'], 'seed')}, {counted(row['n_models'], 'model')}"
     words = f"{row['id']} {row['verdict']}: {row['bound']} was asked ({samples}, arm {row['arm']})"
-    return tile_of(row, measured_words(row["column"], row["statistic"], row["of"]), words)
+    return statistic_tile(row, measured_words(row["column"], row["statistic"], row["of"]), words)
 
 
-def drawn(found: pd.DataFrame) -> Figure:
+def statistics_figure(found: pd.DataFrame) -> Figure:
     """Every statistic with its interval, before the side on which its claim holds."""
     columns = ["id", "value", "low", "high", "arm", "verdict", "bound", "n"]
     shown = found[columns].rename(columns={"id": "claim", "value": "statistic"})

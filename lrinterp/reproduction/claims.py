@@ -10,7 +10,7 @@ from lrinterp.bounds import Verdict, judge
 from lrinterp.charts import bars, regions
 from lrinterp.experiment.numbers import seeds_words
 from lrinterp.experiment.section import Section
-from lrinterp.experiment.verdicts import VERBS, spaced, tile_of, verb
+from lrinterp.experiment.verdicts import VERBS, spaced, statistic_tile, verb
 from lrinterp.reproduction.claim_statistics import CLAIMS, Claim, ClaimPart, Found
 from lrinterp.result import Figure, Metric, Tile, finite_or_none, records
 from lrinterp.wording import counted
@@ -29,13 +29,12 @@ ACCURACIES = (
 )  # fmt: skip
 MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
 CAVEATS = (
-    "Claims, statistics and bounds stand in lrinterp/reproduction/claims.toml, written "
-    "before the run. A statistic holds where its whole 95 % interval lies within its "
-    "bounds, does not hold where the whole interval lies outside, and is undecided "
-    "otherwise; a claim holds where all its statistics do, and does not hold where one "
-    "does not. A verdict speaks of its bound, and nothing is corrected for the number of "
-    "claims.",
-    "A premise says what kind of models a claim speaks of; where it fails nothing is decided.",
+    "Claims, statistics and bounds are in lrinterp/reproduction/claims.toml, written before the "
+    "run. A statistic holds where its whole 95 % interval lies within its bounds, does not hold "
+    "where the whole interval lies outside, and is undecided otherwise; a claim holds where all "
+    "its statistics do, and does not hold where one does not. A verdict is about its bound, and "
+    "nothing is corrected for the number of claims.",
+    "A premise states which models a claim is about; where it fails the claim is undecided.",
     "Intervals are 95 % over seeds: a seed draws the split, the first weights and the "
     "batches, and comparisons are made within a seed. Those of accuracies and their "
     "differences are jackknives on the log odds, which end at the bounds; others are "
@@ -47,14 +46,14 @@ CAVEATS = (
     "verdict differs, its recipe may differ too.",
 )
 GLOSSARY = {
-    "Order": "the true caption scores higher than the same caption with its objects swapped; a "
-    "guess scores 0.5.",
+    "Swap accuracy (order)": "the share of pictures whose true caption scores higher than the "
+    "same caption with its objects swapped; a guess scores 0.5.",
     "Held-out pairs": "pictures of labels that training showed alone and in no pair.",
     "Terms": "parts of an attention score, first letter the query's part, second the key's: E "
     "token, P position, b bias. VP: the position part of the values.",
     "Key-position": "EP+PP+bP together: what a score owes to the position of the key. Only this "
     "sum is a fact about a model; how it splits into EP, PP and bP is convention.",
-    "Raw": "the terms as the weights stand, as in the paper.",
+    "Raw": "the terms in the raw weights, as in the paper.",
     "Flattened": "replaced by its mean over the pixels, so that no pixel is preferred.",
     "Span": "how far a fitted line rises over the row of pixels, in logits.",
     "Headline head": "the head of the image tower whose key-position costs most order when it is "
@@ -111,7 +110,7 @@ class Claims:
             caveats=CAVEATS,
             metrics={f"{row['id']} {row['statistic']}": Metric.of(row) for row in rows},
             table=self.table,
-            drawn=drawn(self.table),
+            drawn=claims_figure(self.table),
             short=pd.DataFrame(map(overview_row, by_claim(self.table))),
             heads=tuple(part_tile(first[name]) for name in TILES),
             words=GLOSSARY,
@@ -153,10 +152,10 @@ def found_words(row: Mapping[str, Any]) -> str:
 def part_tile(row: Mapping[str, Any]) -> Tile:
     """A statistic at the head of the page."""
     wanted = f"{row['criterion']} asked ({counted(row['n'], 'seed')})"
-    return tile_of(row, row["words"], f"{row['id']}, {row['part_verdict']}: {wanted}")
+    return statistic_tile(row, row["words"], f"{row['id']}, {row['part_verdict']}: {wanted}")
 
 
-def drawn(table: pd.DataFrame) -> tuple[Figure, ...]:
+def claims_figure(table: pd.DataFrame) -> tuple[Figure, ...]:
     """The statistics that are accuracies or differences of them, before their bounds."""
     chosen = table["statistic"].str.startswith(ACCURACIES) & table["value"].notna()
     names = table["id"] + ": " + table["statistic"].str.replace("_", " ")
@@ -184,7 +183,7 @@ def hold_against(found: Mapping[str, Found], claims: Sequence[Claim] = CLAIMS) -
     for claim in claims:
         own = [held(part, found.get(part.statistic, nothing)) for part in claim.parts]
         whole = {"id": claim.id, "claim": claim.sentence, "paper": claim.paper}
-        rows += [{**whole, "verdict": together(own), **row} for row in own]
+        rows += [{**whole, "verdict": claim_verdict(own), **row} for row in own]
     kinds = dict.fromkeys(("value", "low", "high", "at_least", "at_most"), "float64")
     table = pd.DataFrame(rows).astype({**kinds, "n_examples": "Int64"})
     return Claims(table=table, seeds={n: found.get(n, nothing).seeds for n in table["statistic"]})
@@ -213,7 +212,7 @@ def held(part: ClaimPart, found: Found) -> dict[str, Any]:
     }
 
 
-def together(parts: Sequence[Mapping[str, Any]]) -> Verdict:
+def claim_verdict(parts: Sequence[Mapping[str, Any]]) -> Verdict:
     """The verdict of a claim from those of its parts; a premise that fails decides nothing."""
     found = {row["part_verdict"] for row in parts}
     if any(row["premise"] and row["part_verdict"] != "holds" for row in parts):

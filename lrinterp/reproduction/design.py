@@ -37,7 +37,7 @@ LIMITS = {
     ("split", "n_val"): (2, LARGEST),
     ("fit", "steps"): (25, LARGEST),
 }
-"""What a base may set: claims are about pairs, some of them held out, and steps that are kept."""
+"""What a base may set: claims are about pairs, some of them held out, and about snapshots."""
 ARMS = {
     "both_2": {
         "about": "Captions of both templates, text tower of two layers.",
@@ -45,7 +45,7 @@ ARMS = {
         "encoder": {"text_layers": 2},
     },
     "standard": {
-        "about": "The default recipe, kept every 25 steps.",
+        "about": "The default recipe, with a snapshot every 25 steps.",
         "fit": {"keep_every": 25, "evaluate_every": 25},
     },
     "both_1": {

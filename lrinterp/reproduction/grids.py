@@ -13,7 +13,7 @@ from lrinterp.experiment import LoadedSweep
 from lrinterp.experiment.contrasts import laid_out
 from lrinterp.experiment.numbers import ORDER, without
 from lrinterp.experiment.section import Section, captioned
-from lrinterp.experiment.verdicts import evaluate
+from lrinterp.experiment.verdicts import judged_criteria
 from lrinterp.reproduction.claim_statistics import CLAIMS, ClaimPart, Found, by_seed, over_seeds
 from lrinterp.result import Figure, records
 from lrinterp.stats import GAP, SHARE, Interval
@@ -43,7 +43,7 @@ def of_diversity(loaded: LoadedSweep | None) -> dict[str, Found]:
         reason = no_sweep if loaded is None else f"the sweep has no two values of {few[0]}"
         return {p.statistic: Found(reason=reason) for p in parts}
     study = replace(loaded.study, verdicts=[criterion(part, factors) for part in parts])
-    rows = records(evaluate(study, loaded.table))
+    rows = records(judged_criteria(study, loaded.table))
     return {
         row["id"]: Found(
             interval=Interval(**{name: row[name] for name in ("value", "low", "high", "n")}),
@@ -66,12 +66,12 @@ def criterion(part: ClaimPart, factors: Mapping[str, Sequence[Any]]) -> dict[str
 
 
 def of_scales(loaded: LoadedSweep) -> dict[str, Found]:
-    """How far order lies from chance without key-position, and how it hangs on EP, over scales.
+    """Distance of order from chance without key-position, and its dependence on EP, over scales.
 
-    The first two are of the models whose intact order is at least KNOWS: each seed gives its mean
-    |order - 0.5| over them, and the share of them outside CHANCE. Deviations do not cancel there,
-    as they do in a mean of orders. The third is the mean order over the grid at the smallest scale
-    of token embeddings minus that at the largest.
+    The first two are of the models whose intact swap accuracy is at least KNOWS: each seed gives
+    its mean |order - 0.5| over them, and the share of them outside CHANCE. Deviations do not cancel
+    there, as they do in a mean of orders. The third is the mean order over the grid at the smallest
+    scale of token embeddings minus that at the largest.
     """
     values = scale_values(loaded)
     seeds = list(loaded.study.all_seeds())
@@ -80,7 +80,7 @@ def of_scales(loaded: LoadedSweep) -> dict[str, Found]:
     away = np.abs(after - 0.5)
     outside = np.where(known, (after < CHANCE[0]) | (after > CHANCE[1]), np.nan)
     small, large = (over_cells(values[WITHOUT_EP][:, k], seeds) for k in (0, -1))
-    reason = "" if known.any() else f"no model of the grid has order of {KNOWS}"
+    reason = "" if known.any() else f"no model of the grid has a swap accuracy of {KNOWS}"
     return {
         "deviation_key_position": by_seed(over_cells(away, seeds), None, reason, scale=SHARE),
         "outside_key_position": by_seed(over_cells(outside, seeds), None, reason, scale=SHARE),
@@ -112,17 +112,18 @@ def scales(loaded: LoadedSweep, found: Mapping[str, Found]) -> Section:
     away, outside, by_EP = numbers.values()
     return Section(
         name="scales",
-        question="Is it EP that carries order, or key-position?",
-        finding=f"Models of the grid whose intact order is at least {KNOWS:g} lie {away.phrase} "
-        f"from chance on average without key-position, up or down, and {outside.phrase} of them "
-        f"outside {CHANCE[0]:g} to {CHANCE[1]:g}. Without EP order is {by_EP.phrase} higher at the "
-        f"smallest scale of token embeddings than at the largest ({counted(by_EP.n, 'seed')}).",
+        question="Does EP carry order, or key-position?",
+        finding=f"Models of the grid whose intact swap accuracy is at least {KNOWS:g} lie "
+        f"{away.phrase} from chance on average without key-position, up or down, and "
+        f"{outside.phrase} of them outside {CHANCE[0]:g} to {CHANCE[1]:g}. Without EP swap "
+        f"accuracy is {by_EP.phrase} higher at the smallest scale of token embeddings than at the "
+        f"largest ({counted(by_EP.n, 'seed')}).",
         caveats=(
             "A mean over models would hide deviations that cancel: so |order - 0.5| is averaged, "
             "and the share of models outside the band is counted, first over the models of a seed "
             "and then over seeds.",
-            f"Cells whose mean intact order is under {KNOWS:g}: {cells_apart(means) or 'none'}. "
-            "Their models count where they know order themselves.",
+            f"Cells whose mean intact swap accuracy is under {KNOWS:g}: "
+            f"{cells_apart(means) or 'none'}. Their models count where they know order themselves.",
             "The grid of scales up to 0.3 was chosen on seeds 1000 to 1002; the largest one is "
             "that of a plain nn.Embedding.",
         ),
@@ -149,16 +150,16 @@ def drawn_maps(means: pd.DataFrame, n_pictures: int) -> Figure:
     return captioned(
         Figure(
             key="maps",
-            title="Order on held-out pairs by the scales of the first embeddings",
-            how_to_read="Each cell is the mean order over seeds of models that start with these "
-            f"standard deviations ({counted(n, 'seed')} a cell, {counted(n_pictures, 'picture')} "
-            "each); 0.5 is chance.",
+            title="Swap accuracy on held-out pairs by the scales of the first embeddings",
+            how_to_read="Each cell is the mean swap accuracy over seeds of models that start with "
+            f"these standard deviations ({counted(n, 'seed')} a cell, "
+            f"{counted(n_pictures, 'picture')} each); 0.5 is chance.",
             plot=heatmap(table, x=across, y=down, z="order", facet="measure", ends=(0.0, 1.0)),
             table=table,
         ),
         expected="the same in every cell without key-position, and a map from 0.5 to the intact "
         "order without EP",
-        came="; ".join(ends_of(means, panel) for panel in PANELS.values()),
+        observed="; ".join(ends_of(means, panel) for panel in PANELS.values()),
     )
 
 

@@ -9,7 +9,7 @@ from lrinterp.charts import bars, heatmap, lines, reference
 from lrinterp.experiment.numbers import ORDER
 from lrinterp.experiment.section import Section, captioned
 from lrinterp.reproduction.claim_statistics import Found, blanked, over_seeds, told_apart
-from lrinterp.reproduction.measured_models import Measures, named
+from lrinterp.reproduction.measured_models import Measures, in_arm_order
 from lrinterp.result import Figure, Metric, records
 from lrinterp.stats import COSINE, SHARE
 from lrinterp.wording import counted, plain_number
@@ -45,7 +45,7 @@ def gradients(measures: Measures, found: Mapping[str, Found]) -> Section:
     numbers = {key: found[key].metric for key in GRADIENT_KEYS}
     widest = measures.numbers[measures.numbers["key"] == SPAN]
     spans = widest[["arm", "seed", "value"]].rename(columns={"value": "span"})
-    means = over_seeds(named(spans), ["arm"], "span")
+    means = over_seeds(in_arm_order(spans), ["arm"], "span")
     by_arm = ", ".join(f"{row['arm']} {Metric.of(row, 'span').phrase}" for row in records(means))
     rho = ", ".join(f"{key[-2:]} {numbers[key].phrase}" for key in GRADIENT_KEYS[:3])
     return Section(
@@ -58,7 +58,7 @@ def gradients(measures: Measures, found: Mapping[str, Found]) -> Section:
             "flattened, or the steepest where none costs any. Heads and their signs differ between "
             "seeds: every row is turned so that key-position rises to the right.",
             "Key-position is in the canonical gauge and is a fact about the model; its split into "
-            "EP, PP and bP is as the weights stand, and depends on the scales of the first ones.",
+            "EP, PP and bP is that of the raw weights, and depends on their initial scales.",
             "Rows are shown less their mean: a constant along a row cancels in the softmax. EE, PE "
             "and bE depend on what stands at a pixel and not on where, and have no such row.",
         ),
@@ -88,10 +88,10 @@ def headline_rows(measures: Measures) -> pd.DataFrame:
 def drawn_rows(rows: pd.DataFrame) -> Figure:
     """Key-position along the row of pixels, a line a model."""
     whole = rows[rows["term"] == "key-position"]
-    table = named(whole).rename(columns={"value": "score (logits)"})
+    table = in_arm_order(whole).rename(columns={"value": "score (logits)"})
     table = table[["arm", "seed", "pixel", "score (logits)", "head"]]
     ends = whole.groupby(["arm", "seed"], sort=False)["value"].agg(lambda v: v.iloc[-1] - v.iloc[0])
-    means = named(ends.groupby("arm", sort=False).mean().reset_index())
+    means = in_arm_order(ends.groupby("arm", sort=False).mean().reset_index())
     rises = ", ".join(f"{row['value']:.2g} logits ({row['arm']})" for row in records(means))
     return captioned(
         Figure(
@@ -105,7 +105,7 @@ def drawn_rows(rows: pd.DataFrame) -> Figure:
         ),
         expected="a line that rises evenly where order is learnt, and flat lines where it is "
         "learnt partly or not at all",
-        came=f"from end to end, on average, {rises}" if rises else "nothing measured",
+        observed=f"from end to end, on average, {rises}" if rises else "nothing measured",
     )
 
 
@@ -122,7 +122,7 @@ def drawn_spans(means: pd.DataFrame, seeds: str) -> Figure:
             table=table,
         ),
         expected="under 0.1 in models that learn order partly or not at all",
-        came=", ".join(f"{row['span']:.3g} ({row['arm']})" for row in records(means)),
+        observed=", ".join(f"{row['span']:.3g} ({row['arm']})" for row in records(means)),
     )
 
 
@@ -147,7 +147,7 @@ def drawn_terms(rows: pd.DataFrame) -> list[Figure]:
                 table=table,
             ),
             expected="EP alone rises from left to right, PP is symmetric, bP has no trend",
-            came=", ".join(spoken_term(means, term) for term in order[1:]),
+            observed=", ".join(spoken_term(means, term) for term in order[1:]),
         )
     ]
 
@@ -176,9 +176,9 @@ def text_heads(measures: Measures, found: Mapping[str, Found]) -> Section:
         question="Does a text head look at the object named first, and when is that not enough?",
         finding="In standard models the head that prefers the first mention most, chosen on "
         f"captions of trained labels, gives it {numbers['first_difference'].phrase} more of "
-        "[EOT]'s attention than the second on captions of held-out labels, and more of it in a "
-        f"share of {numbers['first_consistency'].phrase} of them. Trained on both templates order "
-        f"is {numbers['order_both_1'].phrase} with one text layer and "
+        "[EOT]'s attention than the second on captions of held-out labels, and more than the "
+        f"second in {numbers['first_consistency'].phrase} of these captions. Trained on both "
+        f"templates, swap accuracy is {numbers['order_both_1'].phrase} with one text layer and "
         f"{numbers['order_both_2'].phrase} with two.",
         caveats=(
             "Among several heads one always prefers the first mention more than the others: "
@@ -198,7 +198,7 @@ def text_heads(measures: Measures, found: Mapping[str, Found]) -> Section:
 
 def drawn_heads(table: pd.DataFrame, sample: str) -> Figure:
     """The preference for the first mention, by arm."""
-    means = over_seeds(named(table, HEAD_ARMS), ["measure", "arm"], scale=COSINE)
+    means = over_seeds(in_arm_order(table, HEAD_ARMS), ["measure", "arm"], scale=COSINE)
     own = records(means[means["arm"] == "standard"])
     said = [f"{row['measure']} {Metric.of(row).phrase} in standard models" for row in own]
     shown = means.rename(columns={"value": "mean", "n": "seeds"})
@@ -207,30 +207,30 @@ def drawn_heads(table: pd.DataFrame, sample: str) -> Figure:
             key="heads",
             title="The text head that prefers the object named first",
             how_to_read="Each dot is the mean over seeds, with its 95 % interval, of the head's "
-            "attention from [EOT] to the first mention less that to the second, and of the share "
+            "attention from [EOT] to the first mention minus that to the second, and of the share "
             f"of captions in which the first gets more (standard models: {sample}, of held-out "
             "labels); without a preference they are 0 and 0.5.",
             plot=bars(shown, x="mean", y="arm", facet="measure", mark="dot"),
             table=shown,
         ),
         expected="a large difference, the same in all captions, in models that learn order",
-        came="; ".join(said) or "not measured",
+        observed="; ".join(said) or "not measured",
     )
 
 
 def drawn_orders(orders: pd.DataFrame, sample: str) -> Figure:
     """Order by templates and text layers."""
-    means = over_seeds(named(orders, ORDER_ARMS), ["arm"], scale=SHARE)
+    means = over_seeds(in_arm_order(orders, ORDER_ARMS), ["arm"], scale=SHARE)
     shown = means.rename(columns={"value": "order", "n": "seeds"})
     return captioned(
         Figure(
             key="orders",
-            title="Order on held-out pairs with one template and with both",
-            how_to_read="Each dot is the mean order over seeds with its 95 % interval "
+            title="Swap accuracy on held-out pairs with one template and with both",
+            how_to_read="Each dot is the mean swap accuracy over seeds with its 95 % interval "
             f"({sample}); 0.5 is chance.",
             plot=reference(bars(shown, x="order", y="arm", mark="dot"), 0.5, "chance"),
             table=shown,
         ),
         expected="chance with both templates and one text layer, high order with two",
-        came=", ".join(f"{Metric.of(row).phrase} ({row['arm']})" for row in records(means)),
+        observed=", ".join(f"{Metric.of(row).phrase} ({row['arm']})" for row in records(means)),
     )

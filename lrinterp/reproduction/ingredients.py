@@ -8,7 +8,7 @@ from lrinterp.charts import bars, heatmap, reference
 from lrinterp.experiment.numbers import ORDER
 from lrinterp.experiment.section import Section, captioned
 from lrinterp.reproduction.claim_statistics import Found, blanked, over_seeds, told_apart
-from lrinterp.reproduction.measured_models import Measures, named
+from lrinterp.reproduction.measured_models import Measures, in_arm_order
 from lrinterp.result import Figure, Metric, records
 from lrinterp.stats import COSINE, SHARE
 from lrinterp.wording import plain_number
@@ -24,12 +24,12 @@ SHOWN = {
     "without VP": "without_VP",
     "without EP and VP": "without_EP_VP",
     "without key-position": "without_key_position",
-    "placebo of the same size": "placebo",
+    "norm-matched random control": "placebo",
     "key-position alone": "key_position_only",
     "key-position and where objects are": "key_position_and_objects",
 }
 """The ablations that are shown, as keys of `term_ablation` end."""
-MEASURED = {"order": "order", "label set (closed)": "label_set_closed"}
+MEASURED = {"order": "order", "object-set accuracy (closed)": "label_set_closed"}
 ABLATED = {
     f"term_ablation.{key}_{end}": (words, measure)
     for measure, key in MEASURED.items()
@@ -63,19 +63,21 @@ KEYS = (
 )  # fmt: skip
 GUESS = {
     "order": "0.5 is chance",
-    "label set (closed)": "a guess is right for one label set of all",
+    "object-set accuracy (closed)": "a guess is right for one object set of all",
 }
 EXPECTED = {
     "order": "chance without EP and without key-position, near the intact bar without PE or PP, "
     "somewhat less without bP, and no gain from any of it in the controls",
-    "label set (closed)": "no loss without EP or key-position",
+    "object-set accuracy (closed)": "no loss without EP or key-position",
 }
 
 
 def ablations(measures: Measures, found: Mapping[str, Found]) -> Section:
-    """Every ablation of all image heads, with its controls: order and label set of every arm."""
+    """Every ablation of all image heads, with its controls: both accuracies of every arm."""
     table = measures.long(ABLATED, ["ablation", "measure"])
-    means = over_seeds(named(table, ABLATED_ARMS), ["arm", "measure", "ablation"], scale=SHARE)
+    means = over_seeds(
+        in_arm_order(table, ABLATED_ARMS), ["arm", "measure", "ablation"], scale=SHARE
+    )
     own = records(means[means["arm"] == "standard"])
     said = {(row["measure"], row["ablation"]): Metric.of(row).phrase for row in own}
 
@@ -85,33 +87,34 @@ def ablations(measures: Measures, found: Mapping[str, Found]) -> Section:
     return Section(
         name="ablations",
         question="What is lost without the terms of the attention scores?",
-        finding=f"Standard models have order {phrase('intact')} intact, {phrase('without EP')} "
-        f"with EP set to zero, {phrase('without key-position')} without key-position, "
-        f"{phrase('placebo of the same size')} under a placebo of the same size and "
-        f"{phrase('key-position alone')} with key-position alone; their label set without "
-        f"key-position is {phrase('without key-position', 'label set (closed)')}.",
+        finding=f"Standard models have a swap accuracy of {phrase('intact')} intact, "
+        f"{phrase('without EP')} with EP set to zero, {phrase('without key-position')} without "
+        f"key-position, {phrase('norm-matched random control')} under a norm-matched random "
+        f"control and {phrase('key-position alone')} with key-position alone; their object-set "
+        "accuracy without key-position is "
+        f"{phrase('without key-position', 'object-set accuracy (closed)')}.",
         caveats=(
             "Ablations edit the scores of the CLS row in all heads of the image tower, before the "
-            "softmax. EP, PE, PP, bP are set to zero as the weights stand, as in the paper; "
-            "key-position is flattened over pixels, which no choice of gauge can change; VP is the "
-            "position part of the values, centred over pixels.",
-            "The placebo takes away a random row of the same size, orthogonal to key-position: "
-            "what it costs is the cost of any such disturbance.",
+            "softmax. EP, PE, PP, bP are set to zero in the raw weights, as in the paper; "
+            "key-position is flattened over pixels, which no choice of gauge can change; VP is "
+            "the position part of the values, centred over pixels.",
+            "The norm-matched random control subtracts a random row of the same norm, orthogonal "
+            "to key-position: its loss is that of any such disturbance.",
             "Key-position alone flattens all other terms: the model then no longer tells objects "
             "from empty pixels. In the last row it still does, and knows nothing else of them; "
-            "this row tests why key-position alone does not suffice, and decides no claim.",
-            "With captions shuffled training gives each picture the caption of another one: the "
-            "model can remember and has nothing to generalise.",
+            "this row shows why key-position alone does not suffice, and decides no claim.",
+            "With shuffled captions each training picture has the caption of another one: the "
+            "model can memorise and has nothing to generalise.",
         ),
         metrics={key: found[key].metric for key in KEYS},
         table=table,
-        drawn=tuple(drawn(means, measures.sample(ORDER, "picture"), m) for m in MEASURED),
+        drawn=tuple(ablation_figure(means, measures.sample(ORDER, "picture"), m) for m in MEASURED),
     )
 
 
-def drawn(means: pd.DataFrame, sample: str, measure: str) -> Figure:
-    """Order or label set after each ablation, a panel an arm."""
-    words = f"{measure} accuracy"
+def ablation_figure(means: pd.DataFrame, sample: str, measure: str) -> Figure:
+    """Swap accuracy or object-set accuracy after each ablation, a panel an arm."""
+    words = "swap accuracy" if measure == "order" else measure
     own = means[means["measure"] == measure].drop(columns="measure")
     table = own.rename(columns={"value": words, "n": "seeds"})
     standard = records(table[table["arm"] == "standard"])
@@ -119,7 +122,7 @@ def drawn(means: pd.DataFrame, sample: str, measure: str) -> Figure:
     plot = bars(table, x=words, y="ablation", facet="arm", mark="dot", highlight="intact")
     return captioned(
         Figure(
-            key=measure.split()[0],
+            key=MEASURED[measure].split("_")[0],
             title=f"{words[:1].upper()}{words[1:]} on held-out pairs after each ablation",
             how_to_read="Each dot is the mean over seeds of the share of pictures right, with its "
             f"95 % interval ({sample}); a term that is not needed leaves its dot where the intact "
@@ -128,7 +131,7 @@ def drawn(means: pd.DataFrame, sample: str, measure: str) -> Figure:
             table=table,
         ),
         expected=EXPECTED[measure],
-        came=f"in standard models {said or 'nothing measured'}",
+        observed=f"in standard models {said or 'nothing measured'}",
     )
 
 
@@ -184,13 +187,14 @@ def drawn_parts(parts: pd.DataFrame, sample: str) -> Figure:
             table=table,
         ),
         expected="the tokens of the two objects make the margin, one pulling, one pushing",
-        came=f"the largest is {first['part']} at {first['role']}, {plain_number(first['value'])}",
+        observed=f"the largest is {first['part']} at {first['role']}, "
+        f"{plain_number(first['value'])}",
     )
 
 
 def drawn_ranks(ranks: pd.DataFrame, sample: str) -> Figure:
     """How closely the margin follows the attention gained, a panel an arm."""
-    means = over_seeds(named(ranks, RANKED_ARMS), ["arm", "pictures"], scale=COSINE)
+    means = over_seeds(in_arm_order(ranks, RANKED_ARMS), ["arm", "pictures"], scale=COSINE)
     own = records(means[means["arm"] == "standard"])
     table = means.rename(columns={"value": "rank correlation", "n": "seeds"})
     plot = bars(table, x="rank correlation", y="pictures", facet="arm", mark="dot")
@@ -204,7 +208,8 @@ def drawn_ranks(ranks: pd.DataFrame, sample: str) -> Figure:
             table=table,
         ),
         expected="at least 0.5 where order is learnt, none in the controls",
-        came=", ".join(f"{Metric.of(r).phrase} ({r['pictures']})" for r in own) or "not measured",
+        observed=", ".join(f"{Metric.of(r).phrase} ({r['pictures']})" for r in own)
+        or "not measured",
     )
 
 
@@ -218,14 +223,15 @@ def rotation(measures: Measures, found: Mapping[str, Found]) -> Section:
         name="rotation",
         question="Do image and text embed a label alike, up to a rotation?",
         finding="Token embeddings of held-out labels have a cosine of "
-        f"{numbers['rotation_raw'].phrase} between the towers as they stand, "
+        f"{numbers['rotation_raw'].phrase} between the towers without rotation, "
         f"{numbers['rotation_aligned'].phrase} after the rotation fitted on trained labels; "
         f"{numbers['rotation_gained'].phrase} of it is lost where the labels of the fit are "
         "shuffled.",
         caveats=(
             "The trained labels fix a rotation in one dimension fewer than they are; the rest is "
             "left out, and what a held-out label has there cannot be aligned. Labels are centred "
-            "on the trained ones. The untrained models have the same fit and no reason to align.",
+            "on the trained ones. The untrained models have the same fit and are not expected to "
+            "align.",
         ),
         metrics=numbers,
         table=table,
@@ -235,7 +241,7 @@ def rotation(measures: Measures, found: Mapping[str, Found]) -> Section:
 
 def drawn_cosines(table: pd.DataFrame, sample: str) -> Figure:
     """Cosines before and after, a panel a site."""
-    labelled = named(table)
+    labelled = in_arm_order(table)
     both = labelled.assign(labels=labelled["cosine"] + ", " + labelled["arm"])
     means = over_seeds(both, ["site", "labels"], scale=COSINE)
     own = records(means[means["labels"].str.endswith("standard")])
@@ -250,7 +256,7 @@ def drawn_cosines(table: pd.DataFrame, sample: str) -> Figure:
             plot=reference(plot, 0.0, "no agreement"),
             table=shown,
         ),
-        expected="near 0 as they stand, clearly more after the rotation, near 0 where labels are "
-        "shuffled",
-        came=", ".join(f"{Metric.of(r).phrase} ({r['site']}, {r['labels']})" for r in own),
+        expected="near 0 without rotation, clearly more after the rotation, near 0 where labels "
+        "are shuffled",
+        observed=", ".join(f"{Metric.of(r).phrase} ({r['site']}, {r['labels']})" for r in own),
     )

@@ -1,6 +1,6 @@
 """What the analyses say of one model, as a task, and of all models, as tables.
 
-`measure` runs wherever an executor is and gives plain data; `gather` puts it together.
+`measure_model` runs wherever an executor is and gives plain data; `gather` puts it together.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from lrinterp.scenes import Scenes
 from lrinterp.training import Plan
 from lrinterp.wording import counted
 
-__all__ = ["ARM_WORDS", "Measures", "gather", "measure", "named"]
+__all__ = ["ARM_WORDS", "Measures", "gather", "in_arm_order", "measure_model"]
 
 DRAWN = {
     "positional_gradient": ("rows", ["gauge", "term", "head", "pixel", "value"]),
@@ -38,7 +38,7 @@ ARM_WORDS = {
 """The arms as figures name them, in the order in which they are shown."""
 
 
-def measure(payload: Mapping[str, Any]) -> dict[str, Any]:
+def measure_model(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Analyse a model on its held-out pairs.
 
     `payload` is plain data: `checkpoint`, a folder, or None for the model of `plan` before its
@@ -124,7 +124,7 @@ class Measures:
 
 
 def gather(models: Iterable[tuple[str, int, Mapping[str, Any]]]) -> Measures:
-    """Put (arm, seed, result of `measure`) of all models together."""
+    """Put (arm, seed, result of `measure_model`) of all models together."""
     found = [{**one, "arm": a, "seed": s, "model": k} for k, (a, s, one) in enumerate(models)]
     tables = {
         name: pd.DataFrame(
@@ -136,7 +136,7 @@ def gather(models: Iterable[tuple[str, int, Mapping[str, Any]]]) -> Measures:
     return Measures(numbers=tidy(found), tables=tables)
 
 
-def named(table: pd.DataFrame, arms: Sequence[str] = tuple(ARM_WORDS)) -> pd.DataFrame:
+def in_arm_order(table: pd.DataFrame, arms: Sequence[str] = tuple(ARM_WORDS)) -> pd.DataFrame:
     """The rows of some arms, in this order, with the arm in words."""
     chosen = table[table["arm"].isin(list(arms))]
     order = chosen["arm"].map(list(arms).index)

@@ -45,7 +45,7 @@ def judged(made: Made) -> Claims:
 
 
 def lag(rows: Sequence[Mapping[str, Any]]) -> Found:
-    """Step at which order breaks minus step at which the gradient has half its final slope."""
+    """Step of the onset of order minus step at which the gradient has half its final slope."""
     if not rows:
         return by_seed(pd.Series(dtype=float))
     return by_seed(dynamics_of(rows).events.set_index("seed")["lag"])
@@ -63,8 +63,8 @@ def reproduction_results(made: Made) -> dict[str, Result]:
     return {section.name: section for section in sections}
 
 
-def with_captions(result: Result, *, expected: str, came: str, name: str = "") -> Result:
-    """A result of another part, whose figures say what was expected and what came."""
+def with_captions(result: Result, *, expected: str, observed: str, name: str = "") -> Result:
+    """A result of another part, whose figures say what was expected and what was observed."""
     if result.reason:
         return result
     return Section(
@@ -74,7 +74,9 @@ def with_captions(result: Result, *, expected: str, came: str, name: str = "") -
         caveats=result.caveats,
         metrics=result.metrics,
         table=result.frame(),
-        drawn=tuple(captioned(one, expected=expected, came=came) for one in result.figures()),
+        drawn=tuple(
+            captioned(one, expected=expected, observed=observed) for one in result.figures()
+        ),
         short=result.overview(),
     )
 
@@ -82,7 +84,7 @@ def with_captions(result: Result, *, expected: str, came: str, name: str = "") -
 def of_grid(loaded: LoadedSweep | None, found: Mapping[str, Found]) -> list[Result]:
     """Accuracy by diversity and shares of variance, in the first arm of the sweep."""
     if loaded is None:
-        asked = "Is it many labels or many layouts that make order generalise?"
+        asked = "Do many labels or many layouts make order generalise?"
         reason = "no sweep of diversity was run or given with --study"
         return [Skipped(skipped="diversity", asked=asked, reason=reason)]
     first = loaded.study.arm_names[0]
@@ -100,25 +102,25 @@ def of_grid(loaded: LoadedSweep | None, found: Mapping[str, Found]) -> list[Resu
         with_captions(
             set_accuracy(study, table, "unseen_pair"),
             expected="order and retrieval rise with the labels in pairs and not with the layouts",
-            came=", ".join(gains),
+            observed=", ".join(gains),
             name="diversity",
         ),
         with_captions(
             variance(study, table),
             expected="labels explain more of the variance of each metric than layouts do",
-            came=f"share of labels minus share of layouts {', '.join(apart)}",
+            observed=f"share of labels minus share of layouts {', '.join(apart)}",
         ),
     ]
 
 
 def emergence(found: Dynamics) -> Result:
-    """When order and the gradient come along training."""
+    """When order and the gradient appear in training."""
     step, half, late = (found.metrics[n] for n in ("breaking_step", "half_slope_step", "lag"))
     return with_captions(
         found,
-        expected="the slope of the head passes half its final value when order passes 0.75",
-        came=f"order passes 0.75 at step {step.phrase}, the slope half its final value at step "
-        f"{half.phrase}, a lag of {late.phrase} ({counted(late.n, 'run')})",
+        expected="the slope of the head passes half its final value when swap accuracy passes 0.75",
+        observed=f"swap accuracy passes 0.75 at step {step.phrase}, the slope half its final "
+        f"value at step {half.phrase}, a lag of {late.phrase} ({counted(late.n, 'run')})",
         name="emergence",
     )
 
@@ -165,10 +167,10 @@ def reproduction_provenance(made: Made, *, command: str) -> Provenance:
         },
         kicker="A reproduction of arXiv 2601.12809",
         about=(
-            "Two small encoders, of a row of pixels and of a caption, learn which caption goes "
-            "with which picture. The paper says that they learn left and right, from which "
-            "training pictures, and by which part of attention. Each finding is held against a "
-            "criterion written before the run.",
+            "Two small towers, of a row of pixels and of a caption, learn which caption goes with "
+            "which picture. The paper says that they learn left and right, from which training "
+            "pictures, and by which part of attention. Each finding is held against a criterion "
+            "written before the run.",
             *([f"Changed in all models: {changes}."] if plan.base else []),
             " ".join(f"{words[:1].upper()}{words[1:]}: {about}" for words, about in arms.items()),
         ),

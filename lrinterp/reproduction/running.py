@@ -18,10 +18,18 @@ from lrinterp.experiment.tasks import After, Executors, Task, done, run_tasks
 from lrinterp.reproduction import heads, ingredients
 from lrinterp.reproduction.claim_statistics import PARTS
 from lrinterp.reproduction.design import STANDARD, UNTRAINED, ReproductionPlan
-from lrinterp.reproduction.measured_models import Measures, gather, measure
+from lrinterp.reproduction.measured_models import Measures, gather, measure_model
 from lrinterp.result import records
 
-__all__ = ["Made", "Stage", "analysed", "asked", "followed", "load_reproduction", "reproduce"]
+__all__ = [
+    "Made",
+    "Stage",
+    "analysed",
+    "asked_numbers",
+    "followed_runs",
+    "load_reproduction",
+    "reproduce",
+]
 
 MODELS, SCALES, DIVERSITY, MEASURES, EMERGENCE = (
     "models", "scales", "diversity", "measures", "emergence",
@@ -65,8 +73,8 @@ def reproduce(
             for row in records(models.dropna(subset=["error"]))
         }
         work: dict[str, tuple[Callable[..., Any], list[Task]]] = {
-            MEASURES: (measure, analysed(plan, models, out)),
-            EMERGENCE: (measure_run, followed(models, out)),
+            MEASURES: (measure_model, analysed(plan, models, out)),
+            EMERGENCE: (measure_run, followed_runs(models, out)),
         }
         for name, (function, tasks) in work.items():
             missing = run_tasks(function, tasks, out / name, executors, stage(TITLES[name]))
@@ -76,7 +84,7 @@ def reproduce(
 
 def analysed(plan: ReproductionPlan, models: pd.DataFrame, out: Path) -> list[Task]:
     """Every trained model of the arms, and the standard ones before their first step."""
-    study, numbers = plan.studies[MODELS], asked()
+    study, numbers = plan.studies[MODELS], asked_numbers()
     standard = next(one for one in study.settings() if one.arm == STANDARD)
     found = [
         (f"{row['model']:05d}", {"checkpoint": folder_of(out, row), "plan": None, **place_of(row)})
@@ -89,14 +97,14 @@ def analysed(plan: ReproductionPlan, models: pd.DataFrame, out: Path) -> list[Ta
     return [Task(name=name, payload={**one, **common}) for name, one in found]
 
 
-def asked() -> list[str]:
+def asked_numbers() -> list[str]:
     """The numbers that claims and sections need of every model."""
     judged = [name for part in PARTS.values() for name in (part.number, part.minus) if name]
     return list(dict.fromkeys([*judged, *SHOWN]))
 
 
-def followed(models: pd.DataFrame, out: Path) -> list[Task]:
-    """The standard models, each with the steps that were kept of it."""
+def followed_runs(models: pd.DataFrame, out: Path) -> list[Task]:
+    """The standard models, each with its snapshots."""
     return [
         Task(
             name=f"{row['model']:05d}",
@@ -135,7 +143,7 @@ class Made:
     models: LoadedSweep
     measures: Measures
     emergence: list[dict[str, Any]]
-    """One row for each kept step of each standard model, as `measure_run` makes it."""
+    """One row for each snapshot of each standard model, as `measure_run` makes it."""
     scales: LoadedSweep
     diversity: LoadedSweep | None
 
@@ -150,7 +158,7 @@ def load_reproduction(out: Path, study: LoadedSweep | None = None) -> Made:
     if study is None and (out / DIVERSITY / PLAN).is_file():
         study = load_sweep(out / DIVERSITY)
     measured = done(out / MEASURES, analysed(plan, loaded.models, out))
-    rows = done(out / EMERGENCE, followed(loaded.models, out))
+    rows = done(out / EMERGENCE, followed_runs(loaded.models, out))
     return Made(
         plan=plan,
         models=loaded,

@@ -1,7 +1,7 @@
 """Edit: an intervention as data. What is changed, how, and where; `run.under(edit)` makes it.
 
 Nothing here runs a model. An Edit is checked when it is made, compared and hashed like a number,
-and says in `cells` and `label` what it is, so that tables need no words of their own.
+and says in `cells` and `label` what it is, so that tables need no other words.
 """
 
 import math
@@ -100,7 +100,7 @@ class Edit:
     """Positions of a site, keys of a map: a role of the examples, `pooled`, or `all`."""
     gauge: str = OWN
     """How content is told from position: canonical or raw weights, which the first layer alone
-    has; means over inputs; or a layer's own, canonical where there are weights, else means."""
+    has; means over inputs; or a layer's native one: canonical where it has weights, else means."""
     alpha: float = 1.0
     """How much of the change is made."""
     seed: int = 0
@@ -119,7 +119,7 @@ class Edit:
             raise ValueError("source: a run to patch from goes with how='patch', and with it alone")
         if (self.how == "add") != (self.vector is not None):
             raise ValueError("vector: what to add goes with how='add', and with it alone")
-        check_numbers(self)
+        check_values(self)
         if self.heads is not None and self.what in RESIDUAL_SITES:
             raise ValueError(f"heads: {self.what} belongs to no head, got {self.heads}")
         if self.gauge in GAUGES and self.layers != (0,):
@@ -222,7 +222,7 @@ def as_plain(edit: Edit) -> dict[str, Any]:
     return found | {"what": NAMED.get(edit.what, edit.what)}
 
 
-def check_numbers(edit: Edit) -> None:
+def check_values(edit: Edit) -> None:
     """Refuse a run of all towers, and numbers that are not finite, not whole, or twice there."""
     if hasattr(edit.source, "towers"):
         raise ValueError(f"source: expected a tower of a run: run.towers[{edit.tower!r}]")

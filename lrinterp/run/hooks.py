@@ -24,10 +24,17 @@ from lrinterp.run.passes import Hook, resid_pre
 from lrinterp.run.tower import Narrowed, TowerRun
 from lrinterp.store import InputError
 
-__all__ = ["InputIndependent", "edit_hooks", "knows_objects", "objects", "site_mask", "source_of"]
+__all__ = [
+    "InputIndependent",
+    "edit_hooks",
+    "knows_objects",
+    "objects",
+    "patch_source",
+    "site_mask",
+]
 
 SEEDS_APART = 1000
-"""Between the seeds of two layers: a placebo of all layers draws a row of its own in each."""
+"""Between the seeds of two layers: a random control of all layers draws another row in each."""
 DONOR_SEED = 7
 ELSEWHERE = ("CLS", "SOT", "EOT", "background", "words", "relation")
 """Roles of positions that hold no object."""
@@ -53,7 +60,7 @@ def edit_hooks(edit: Edit, part: Narrowed, inside: int | None = None) -> Iterato
             yield from on_terms(edit, part, layer)
 
 
-def heads_of(edit: Edit, part: TowerRun) -> Bool[Tensor, "head"]:
+def edited_heads(edit: Edit, part: TowerRun) -> Bool[Tensor, "head"]:
     """The heads that an edit changes; ValueError for one that is not there."""
     n = part.tower.cfg.n_heads
     if bad := [head for head in edit.heads or () if not 0 <= head < n]:
@@ -78,7 +85,7 @@ class OnTerms:
         self.intact = part.streams.apart(layer, edit.gauge_at(part.tower, layer))
         in_weights = edit.gauge in GAUGES
         self.centred = part.streams.apart(layer, "canonical") if in_weights else self.intact
-        self.strength = edit.alpha * heads_of(edit, part)[:, None, None]
+        self.strength = edit.alpha * edited_heads(edit, part)[:, None, None]
 
     def scores(self, stream: Tensor) -> Rows:
         """What it adds to the scores of its query rows."""
@@ -135,7 +142,7 @@ def term_change(edit: Edit, part: Narrowed, layer: int, split: ResidualSplit) ->
 
 
 def resampled(edit: Edit, part: Narrowed, layer: int, rows: Rows) -> Rows:
-    """The terms of other inputs of the intact run minus the own ones.
+    """The terms of other inputs of the intact run minus those of this input.
 
     Raises InputIndependent where they do not differ, ValueError for other rows than the pooled.
     """
@@ -158,7 +165,7 @@ def resampled(edit: Edit, part: Narrowed, layer: int, rows: Rows) -> Rows:
 
 def on_attention(edit: Edit, part: TowerRun) -> Callable[[Tensor, object], Tensor]:
     """Moves weight between the objects; the masses of overlapping positions stay."""
-    masks, heads = object_masks(part), heads_of(edit, part)
+    masks, heads = object_masks(part), edited_heads(edit, part)
     rows = role_mask(edit.queries, part)
     return lambda pattern, hook: moved(pattern, masks, edit, heads[:, None] & rows[:, None])
 
@@ -178,7 +185,7 @@ def moved(
 
 
 def object_masks(part: TowerRun) -> Float[Tensor, "object batch key"]:
-    """Where each object stands, in the order of roles; positions of several objects left out.
+    """Where each object is, in the order of roles; positions of several objects left out.
 
     Raises ValueError where nothing says where objects are.
     """
@@ -196,7 +203,7 @@ def on_site(edit: Edit, part: Narrowed, layer: int) -> Callable[[Tensor, Any], T
     """Zero, patch or add at the positions of a role; InputError for a tower without the site."""
     if edit.what == "mlp_out" and part.tower.cfg.attn_only:
         raise never_fires(part, edit.hook(layer))
-    mask, source = site_mask(edit, part), source_of(edit, part, layer)
+    mask, source = site_mask(edit, part), patch_source(edit, part, layer)
 
     def change(activation: Tensor, hook: object) -> Tensor:
         wanted = torch.zeros_like(activation) if source is None else source
@@ -209,7 +216,7 @@ def on_site(edit: Edit, part: Narrowed, layer: int) -> Callable[[Tensor, Any], T
     return change
 
 
-def source_of(edit: Edit, part: Narrowed, layer: int) -> Tensor | None:
+def patch_source(edit: Edit, part: Narrowed, layer: int) -> Tensor | None:
     """What a patch takes; InputError where its run is not one of this tower on as many inputs."""
     if (source := edit.source) is None:
         return None
@@ -225,7 +232,7 @@ def site_mask(edit: Edit, part: TowerRun) -> Bool[Tensor, "batch ..."]:
     key = role_mask(edit.role, part)
     if edit.what in RESIDUAL_SITES:
         return key[:, :, None]
-    heads = heads_of(edit, part)
+    heads = edited_heads(edit, part)
     if edit.what in HEAD_SITES:
         return (key[:, :, None] & heads)[..., None]
     query = role_mask(edit.queries, part)

@@ -37,13 +37,13 @@ from lrinterp.run.edit import (
 from lrinterp.run.hooks import (
     OnTerms,
     edit_hooks,
-    heads_of,
+    edited_heads,
     moved,
     object_masks,
     on_site,
+    patch_source,
     role_mask,
     site_mask,
-    source_of,
 )
 from lrinterp.run.memory import EMBEDDING, keeping, never_fires
 from lrinterp.run.passes import Hook, Index, resid_pre
@@ -132,8 +132,8 @@ def margins(
     alive = [i for i, edit in enumerate(edits) if reaches(run, edit)]
     for chunk in chunks(run, edits, alive):
         some = [edits[i] for i in chunk]
-        if hook_of(run, some[0]):
-            found[chunk] = together(run, some, direction)
+        if shared_hook(run, some[0]):
+            found[chunk] = margins_together(run, some, direction)
         else:
             edited = under(run, some[0])
             found[chunk[0]] = edited.along(edited.residual(run.n_layers), direction)
@@ -158,17 +158,17 @@ def reaches(run: TowerRun, edit: Edit) -> bool:
 def chunks(run: TowerRun, edits: Sequence[Edit], index: Sequence[int]) -> Iterator[list[int]]:
     """Runs of edits (by index) that share a hook, bounded by edits x examples."""
     size = max(1, min(CELL_EXAMPLES, run.batch_size) // max(len(run), 1))
-    for key, group in groupby(index, key=lambda i: hook_of(run, edits[i])):
+    for key, group in groupby(index, key=lambda i: shared_hook(run, edits[i])):
         same, width = list(group), size if key else 1
         yield from (same[i : i + width] for i in range(0, len(same), width))
 
 
-def hook_of(run: TowerRun, edit: Edit) -> str:
+def shared_hook(run: TowerRun, edit: Edit) -> str:
     """The hook that edits which run together share; empty for those that run alone."""
     return edit.hook(edit.layers_of(run.tower)[0]) if is_cell(edit) and not run.edits else ""
 
 
-def together(
+def margins_together(
     run: TowerRun, edits: Sequence[Edit], direction: Embeddings
 ) -> Float[Tensor, "edit example"]:
     """One forward pass for some edits of one site, each with a copy of the examples."""
@@ -192,7 +192,7 @@ def all_of(edits: Sequence[Edit], part: Narrowed, layer: int) -> Callable[[Tenso
     Whole patches from one run are made at once, all others one by one.
     """
     whole = all(edit.how == "patch" and edit.alpha == 1 for edit in edits)
-    source = source_of(edits[0], part, layer)
+    source = patch_source(edits[0], part, layer)
     if whole and source is not None and len({id(edit.source) for edit in edits}) == 1:
         masks, taken = torch.stack([site_mask(edit, part) for edit in edits]), source
         return lambda each, _: torch.where(masks, taken, each)
@@ -250,7 +250,9 @@ def embeddings_of_rows(part: Narrowed, edits: Sequence[Edit]) -> Embeddings:
     pattern = scores.softmax(-1)
     for edit in (edit for edit in edits if edit.what == ATTENTION):
         asked = role_mask(edit.queries, part)[here, pool][:, None, None]
-        pattern = moved(pattern, object_masks(part), edit, heads_of(edit, part)[:, None] & asked)
+        pattern = moved(
+            pattern, object_masks(part), edit, edited_heads(edit, part)[:, None] & asked
+        )
     z = einsum(pattern[:, :, 0], values, "n head key, n key head d -> n head d")
     last = stream[here, pool] + einsum(z, attn.W_O, "n head d, head d m -> n m") + attn.b_O
     return part.model.project(part.name, last[:, None], torch.zeros_like(pool))

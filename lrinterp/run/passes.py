@@ -133,7 +133,7 @@ class Pass:
     @cached_property
     @torch.no_grad()
     def pooled_streams(self) -> Float[Tensor, "layer batch d_model"]:
-        """The pooled position before every layer and behind the last. Cost: a pass of its own.
+        """The pooled position before every layer and behind the last. Cost: one further pass.
 
         Words are read in the order of their length, and under a causal mask only as far as the
         longest of a batch is pooled: what stands behind changes nothing.

@@ -2,7 +2,7 @@
 
 `record` gives one; `of` a set of pictures narrows it without running anything, `under` some edits
 gives a Run with other numbers and the same interface. Not meant for suites of many thousand
-photographs: the benchmark reads those in batches.
+pictures of a suite: the benchmark reads those in batches.
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ class Run:
         return type(self)(self.model, self.examples.at(index), {**self.towers, "image": image})
 
     def of(self, set_name: str) -> "Run":
-        """The pictures of one set, on their own; ValueError where no set is called so."""
+        """The pictures of one set alone; ValueError where no set is called so."""
         if set_name not in self.sets:
             if set_name not in (known := dict.fromkeys((*SETS, *self.examples.image_set))):
                 raise ValueError(f"set: expected one of {', '.join(known)}, got {set_name!r}")
@@ -129,7 +129,7 @@ class Run:
         return (self.embeddings["image"].double() * self.direction.double()).sum(-1)
 
     def accuracy(self, metric: str = "order", candidates: str = "pair") -> Metric:
-        """Order, retrieval or label-set accuracy, with its interval over labels.
+        """Swap accuracy, retrieval or object-set accuracy, with its interval over labels.
 
         All pictures must be of one set (`of`); see `lrinterp.scoring.METRICS`.
         """

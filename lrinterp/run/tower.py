@@ -121,7 +121,7 @@ class TowerRun(Pass):
         return Narrowed(self, index)
 
     def of(self, index: Index) -> "Narrowed":
-        """Some of the inputs, on their own: position is a mean over these alone."""
+        """Some of the inputs alone: position is a mean over these alone."""
         return Narrowed(self, index, alone=True)
 
     @torch.no_grad()

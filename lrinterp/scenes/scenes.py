@@ -26,7 +26,7 @@ from lrinterp.scenes.world import (
     World,
     all_captions,
     draw_pictures,
-    label_words,
+    nouns_of,
     sizes_of,
 )
 from lrinterp.store import InputError, from_plain
@@ -121,7 +121,7 @@ class Scenes:
             image=image,
             text=self.captions.tokens,
             words={
-                "image": ("background", *label_words(self.world), "CLS"),
+                "image": ("background", *nouns_of(self.world), "CLS"),
                 "text": self.captions.words,
             },
             occurs={
@@ -141,7 +141,7 @@ class Scenes:
             caption_template=self.captions.templates,
             caption_text=self.captions.texts,
             caption_swap="objects",
-            label_words=label_words(self.world),
+            label_words=nouns_of(self.world),
             empty={
                 name: self._why_empty(name) for name, part in parts.items() if not len(part.labels)
             },

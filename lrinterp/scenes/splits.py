@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from lrinterp.scenes.world import World, line_layouts, padded
+from lrinterp.scenes.world import World, line_layouts, padded_rows
 from lrinterp.store import within
 
 __all__ = [
@@ -133,7 +133,7 @@ def allocate(world: World, split: Split) -> Training:
     for several in pixels[len(singles) :]:
         several[:n_2] = layouts[rng.permutation(len(layouts))[:n_2]]
     return Training(
-        labels=padded([*singles, *tuples], world.n_objects),
+        labels=padded_rows([*singles, *tuples], world.n_objects),
         pixels=pixels,
         n_choices=np.array([n_1] * len(singles) + [n_2] * len(tuples)),
         said=shuffled(len(singles), len(tuples), rng)
@@ -172,7 +172,7 @@ def evaluation_set(world: World, split: Split, training: Training, name: str) ->
             if n_objects > 1 and split.test_layouts:
                 fresh = tested(world, split, labels, set(fresh))
             found += [(labels, layout) for layout in fresh]
-    labels, pixels = (padded([row[i] for row in found], world.n_objects) for i in (0, 1))
+    labels, pixels = (padded_rows([row[i] for row in found], world.n_objects) for i in (0, 1))
     return Pictures(labels=labels, pixels=pixels)
 
 

@@ -24,9 +24,9 @@ __all__ = [
     "World",
     "all_captions",
     "draw_pictures",
-    "label_words",
     "line_layouts",
-    "padded",
+    "nouns_of",
+    "padded_rows",
     "sizes_of",
 ]
 
@@ -71,7 +71,7 @@ class World:
             raise ValueError(f"n_pixels: {most} layouts, {self.n_pixels} makes {layouts:,}")
 
 
-def label_words(world: World) -> tuple[str, ...]:
+def nouns_of(world: World) -> tuple[str, ...]:
     """One noun a label; beyond the list they are numbered."""
     return (*NOUNS, *(f"thing{i}" for i in range(len(NOUNS), world.n_labels)))[: world.n_labels]
 
@@ -120,7 +120,7 @@ def all_captions(world: World) -> CaptionSet:
 
     Cost: n_labels + n_labels! / (n_labels - n_objects)! captions, twice the latter for `both`.
     """
-    nouns = label_words(world)
+    nouns = nouns_of(world)
     orders = list(permutations(range(world.n_labels), world.n_objects))
     stated = [("single", (i,)) for i in range(world.n_labels)]
     for template in ["left", "right"] if world.template == "both" else [world.template]:
@@ -130,7 +130,7 @@ def all_captions(world: World) -> CaptionSet:
     return CaptionSet(
         texts=texts,
         templates=tuple(template for template, _ in stated),
-        labels=padded([order for _, order in stated], world.n_objects),
+        labels=padded_rows([order for _, order in stated], world.n_objects),
         words=words,
         tokens=tokenise(texts, words),
     )
@@ -166,7 +166,7 @@ def tokenise(texts: tuple[str, ...], words: tuple[str, ...]) -> Tokens:
     return Tokens(ids, torch.tensor([len(row) - 1 for row in rows]))
 
 
-def padded(rows: Iterable[tuple[int, ...]], width: int) -> Int[np.ndarray, "row width"]:
+def padded_rows(rows: Iterable[tuple[int, ...]], width: int) -> Int[np.ndarray, "row width"]:
     """Short tuples as one array, filled up with -1."""
     full = [(*row, *(-1,) * (width - len(row))) for row in rows]
     return np.array(full, dtype=np.int64).reshape(-1, width)

@@ -36,7 +36,7 @@ class FitConfig:
     evaluate_every: int = 100
     """Steps between evaluations, which are also the points a killed run resumes from."""
     keep_every: int = 0
-    """Steps between checkpoints kept along the way; 0 keeps none."""
+    """Steps between snapshots; 0 keeps none."""
 
     def __post_init__(self) -> None:
         within(self, 1, math.inf, "steps", "evaluate_every")
@@ -54,7 +54,7 @@ class FitConfig:
         return step == self.steps or step % self.evaluate_every == 0
 
     def keeps(self, step: int) -> bool:
-        """Is this a step whose checkpoint is kept?"""
+        """Is this a step of which a snapshot is kept?"""
         return self.keep_every > 0 and step % self.keep_every == 0
 
 
@@ -138,7 +138,7 @@ def fit(
             if due := config.evaluates(fitter.step):
                 order = fitter.evaluate(loss)["unseen_pair_order"]
                 shown = "no held-out pairs" if order is None else f"{order:.3f}"
-                bar.set_postfix({"loss": f"{float(loss):.3f}", "unseen-pair order": shown})
+                bar.set_postfix({"loss": f"{float(loss):.3f}", "held-out pairs": shown})
             if after_evaluation and (due or config.keeps(fitter.step)):
                 after_evaluation(fitter)
     return fitter.history

@@ -1,7 +1,7 @@
 """Fitting many models at once: stacks of models that share their shape and their batch size.
 
 Models of a stack may differ in seed, split, learning rate, decay and initial scales. Plans that
-differ in more than that go into stacks of their own, so any list of plans can be fitted. Nothing is
+differ in more than that go into separate stacks, so any list of plans can be fitted. Nothing is
 written on the way, but by a `keep` of the caller's: a stack is the unit that is begun again.
 """
 

@@ -2,7 +2,7 @@
 
 Until it ends, a run lives in `training-state.safetensors` (weights, optimiser, random state,
 history, configuration), written atomically at every evaluation. At the end the checkpoint is
-written and the state removed. Checkpoints kept along the way lie in `steps/000100`, ...
+written and the state removed. Snapshots lie in `steps/000100`, ...
 """
 
 import json
@@ -131,11 +131,11 @@ def finished(plan: Plan, out: Path, *, resume: bool) -> bool:
         raise InputError(f"{out}: nothing to resume (no {STATE}); choose another --out")
     made = read_metadata(out)
     parts = {"world": made.world, "split": made.split, "encoder": made.encoder, "fit": made.recipe}
-    compare(plan, parts, out)
+    check_same_plan(plan, parts, out)
     return True
 
 
-def compare(plan: Plan, found: dict[str, Any], where: Path) -> None:
+def check_same_plan(plan: Plan, found: dict[str, Any], where: Path) -> None:
     """Refuse to go on with another configuration, naming the first field that differs.
 
     A field that is younger than the folder has its default there, or what it once meant.
@@ -178,7 +178,7 @@ def restore(fitter: Fitter, plan: Plan, path: Path) -> None:
             f"{path}: has format {state['format']}, expected {FORMAT}; remove its folder and train "
             "again"
         )
-    compare(plan, state["plan"], path.parent)
+    check_same_plan(plan, state["plan"], path.parent)
     fitter.step, fitter.history = state["step"], state["history"]
     weights = {k.removeprefix("weight/"): v for k, v in tensors.items() if k.startswith("weight/")}
     fill(fitter.model, weights, path)

@@ -12,10 +12,10 @@ from lrinterp import Scenes, Split, World, record
 from lrinterp.analysis.accuracy import accuracy
 from lrinterp.analysis.order_parts import (
     MOST_LABELS,
-    by_label,
     label_figure,
+    order_by_label,
 )
-from lrinterp.analysis.read import number
+from lrinterp.analysis.read import value_of
 from lrinterp.scoring import METRICS, credits
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -129,12 +129,12 @@ def test_order_by_template_against_a_loop(no_gradient):
             right.append(best[0] / sum(best))
         found = result.metrics[f"unseen_pair_order_{word}"]
         assert (found.value, found.n) == (pytest.approx(np.mean(right)), len(right))
-    both = [number(result.metrics[f"unseen_pair_order_{word}"]) for word in ("left", "right")]
+    both = [value_of(result.metrics[f"unseen_pair_order_{word}"]) for word in ("left", "right")]
     assert np.mean(both) == pytest.approx(result.metrics["unseen_pair_order"].value)
 
 
 def test_labels_average_to_the_whole_and_the_lowest_comes_first(left_right: Any):
-    examples, rows = left_right.examples, list(by_label(left_right))
+    examples, rows = left_right.examples, list(order_by_label(left_right))
     index = examples.where("unseen_pair")
     part = examples.at(index)
     credit = credits(left_right.scores[index], part, "order", "pair")

@@ -92,5 +92,7 @@ def test_a_deep_tower_is_shown_in_its_first_layer(losing):
 def test_photographs_are_shown_elsewhere(photographs):
     recording = record(*photographs)
     ablation, terms = Mock(spec=Result), Mock(spec=Result)
-    with pytest.raises(NotApplicable, match="the towers read photographs; see over_picture"):
+    with pytest.raises(
+        NotApplicable, match="the image tower reads pixels of pictures; see over_picture"
+    ):
         mechanism(recording, attention_terms=terms, term_ablation=ablation)

@@ -198,7 +198,7 @@ def test_it_follows_the_ablation_it_is_given(left_right):
     assert "the largest |slope|" in result.finding
     other = positional_gradient(left_right, term_ablation=ablation_with({(0, 1): (0.1, 0.3)}))
     assert other.metrics["headline_head"].value == "L0H1"
-    assert "its removal costs most order" in other.finding
+    assert "its removal lowers swap accuracy most" in other.finding
 
 
 def renamed(examples, names: dict[str, str]):

@@ -11,7 +11,7 @@ import torch
 from scipy.stats import spearmanr
 
 from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset
-from lrinterp.analysis.positional_gradient import choose, some_gradients
+from lrinterp.analysis.positional_gradient import choose_headline, some_gradients
 from lrinterp.analysis.positional_gradient_rows import (
     UNTRAINED_MODELS,
     WHOLE,
@@ -120,15 +120,20 @@ def lost(value: float, low: float | None) -> Metric:
 def test_the_headline_is_the_head_that_order_needs_most_or_else_the_steepest():
     slopes = {(0, 0): 0.1, (1, 0): -3.0, (1, 1): 2.0}
     needed = {(0, 0): lost(0.2, 0.2), (1, 0): lost(0.5, -0.1), (1, 1): lost(0.3, 0.3)}
-    assert choose(needed, slopes) == ((1, 1), "its removal costs most order")
+    assert choose_headline(needed, slopes) == ((1, 1), "its removal lowers swap accuracy most")
     needed[1, 0] = lost(0.5, 0.1)
-    assert choose(needed, slopes) == ((1, 0), "its removal costs most order")
+    assert choose_headline(needed, slopes) == ((1, 0), "its removal lowers swap accuracy most")
     for value in (0.0, -0.2):
-        place, why = choose(dict.fromkeys(slopes, lost(value, value - 0.1)), slopes)
+        place, why = choose_headline(dict.fromkeys(slopes, lost(value, value - 0.1)), slopes)
         assert place == (1, 0)
-        assert why == "the largest |slope|: no head's removal costs order beyond its interval"
-    place, why = choose(dict.fromkeys(slopes, lost(0.5, None)), slopes)  # two labels decide nothing
-    assert (place, why) == ((1, 0), "the largest |slope|: the order lost has no interval")
+        assert why == "the largest |slope|: no head's removal reliably lowers swap accuracy"
+    place, why = choose_headline(
+        dict.fromkeys(slopes, lost(0.5, None)), slopes
+    )  # two labels decide nothing
+    assert (place, why) == (
+        (1, 0),
+        "the largest |slope|: the loss of swap accuracy has no interval",
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from scipy import stats
 
 from lrinterp.analysis.relation_geometry_measures import (
     Measure,
-    apart,
     cosines,
     direction,
     distances,
     signs_of,
+    strangers,
 )
 from lrinterp.stats import COSINE, Units
 
@@ -50,16 +50,16 @@ def test_every_cosine_one_by_one():
         lists.setdefault("mirror", []).append(cosine(own, (p, 1 - o, 1 - w, t)))
         for s in set(range(3)) - {t}:
             lists.setdefault("paraphrase", []).append(cosine(own, (p, o, w, s)))
-        strangers = [q for q in range(4) if not {*pairs[p]} & {*pairs[q]}]
-        others = [(q, r, w, t) for q in strangers for r in range(2)]
+        unlike = [q for q in range(4) if not {*pairs[p]} & {*pairs[q]}]
+        others = [(q, r, w, t) for q in unlike for r in range(2)]
         lists.setdefault("other_objects", []).append(
             float(np.mean([cosine(own, x) for x in others]))
         )
         far.append(float(np.mean([np.linalg.norm(points[own] - points[x]) for x in others])))
-    found = cosines(points, apart(pairs))
+    found = cosines(points, strangers(pairs))
     for name, values in lists.items():
         assert value(found[name]) == pytest.approx(np.mean(values)), name
-    assert distances(points, apart(pairs)).mean() == pytest.approx(np.mean(far))
+    assert distances(points, strangers(pairs)).mean() == pytest.approx(np.mean(far))
 
 
 def test_sums_by_pair_make_the_value():
@@ -107,7 +107,7 @@ def shuffled(points: np.ndarray, seed: int = 1) -> np.ndarray:
 
 
 def measures(points: np.ndarray, draws: int = 300):
-    return direction(points, apart(NAMES[: len(points)]), signs_of(len(points), 0, draws))
+    return direction(points, strangers(NAMES[: len(points)]), signs_of(len(points), 0, draws))
 
 
 def values(points: np.ndarray) -> dict[str, float]:
@@ -144,10 +144,10 @@ def test_the_null_is_that_of_words_exchanged_one_by_one():
     """Each draw of the null equals the measure of captions whose words were exchanged."""
     points = planted(0.5)[:6]
     signs = signs_of(6, seed=3, draws=5)
-    found = direction(points, apart(NAMES[:6]), signs)
+    found = direction(points, strangers(NAMES[:6]), signs)
     for k, sign in enumerate(signs[1:]):
         turned = np.where(sign[:, None, None, None, None] > 0, points, points[:, :, ::-1])
-        alone = direction(turned, apart(NAMES[:6]), signs[:1])
+        alone = direction(turned, strangers(NAMES[:6]), signs[:1])
         for name in ("consistency", "direction_accuracy", "relation_share"):
             null = found[name].null
             assert null is not None
@@ -171,7 +171,7 @@ def test_held_out_means_that_no_object_is_shared():
         middle = points[others].mean((0, 1, 2, 3)) @ u
         right += [x @ u > middle for x in points[p, :, 0].reshape(-1, WIDTH)]
         right += [x @ u < middle for x in points[p, :, 1].reshape(-1, WIDTH)]
-    found = direction(points, apart(names), signs_of(5, 0, 1))
+    found = direction(points, strangers(names), signs_of(5, 0, 1))
     total = ((points - mean) ** 2).sum(-1).mean()
     expected = {
         "consistency": np.mean(cosines),
@@ -192,5 +192,5 @@ def test_turning_moving_and_scaling_the_space_change_nothing():
 
 
 def test_pairs_that_all_share_an_object_have_no_direction():
-    found = direction(planted(1.0)[:2], apart((("a", "b"), ("a", "c"))), signs_of(2, 0, 10))
+    found = direction(planted(1.0)[:2], strangers((("a", "b"), ("a", "c"))), signs_of(2, 0, 10))
     assert {value(one) for one in found.values()} == {None}

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import t as student
 
 from lrinterp.benchmark import Benchmark, against, write_scores
-from lrinterp.benchmark.accuracies import Key
+from lrinterp.benchmark.suite_accuracies import Key
 from lrinterp.result import Metric, Provenance, document
 from lrinterp.store import InputError
 

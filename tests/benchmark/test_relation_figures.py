@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lrinterp.benchmark import Benchmark
-from lrinterp.benchmark.relation_figures import MOST, drawn
+from lrinterp.benchmark.relation_figures import MOST, relation_figures
 
 FIRST = (1.0, 0.0)
 
@@ -26,7 +26,7 @@ def table(make_row, table_of) -> pd.DataFrame:
 
 def test_each_figure_shows_its_values_and_chance(table: pd.DataFrame):
     """Relations of one chance share a figure; bars of several chances have no line."""
-    figures = {figure.key: figure for figure in drawn(table, by_word=True)}
+    figures = {figure.key: figure for figure in relation_figures(table, by_word=True)}
     found = {}
     for key, figure in figures.items():
         plot: Any = figure.draw()
@@ -45,7 +45,9 @@ def test_each_figure_shows_its_values_and_chance(table: pd.DataFrame):
     true = figures["choices"].table.set_index("name")["share_true"]
     assert (true["above"], true["left"]) == (1.0, 3 / 12)
     assert "always says right" in figures["sides"].how_to_read
-    assert not any("always says" in one.how_to_read for one in drawn(table, by_word=False))
+    assert not any(
+        "always says" in one.how_to_read for one in relation_figures(table, by_word=False)
+    )
 
 
 def test_of_many_relations_the_commonest_that_the_mean_counts_are_drawn(make_row, table_of):
@@ -57,7 +59,7 @@ def test_of_many_relations_the_commonest_that_the_mean_counts_are_drawn(make_row
     rows.append(
         (make_row(relation="near", axis="other", in_macro=False, foil="object swap"), FIRST)
     )
-    (figure,) = drawn(Benchmark(scores=table_of(*rows)).table, by_word=False)
+    (figure,) = relation_figures(Benchmark(scores=table_of(*rows)).table, by_word=False)
     names = {f"relation {k}" for k in range(5, MOST + 5)}
     assert set(figure.table["name"]) == names
     assert "6 relations more in the table alone" in figure.how_to_read

@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 import torch
 
-from lrinterp.benchmark.accuracies import numbers_of
 from lrinterp.benchmark.scores import (
     check_same_rows,
     check_some_rows,
-    fingerprint,
     read_scores,
+    rows_fingerprint,
     shares_of,
     write_scores,
 )
+from lrinterp.benchmark.suite_accuracies import numbers_of
 from lrinterp.scoring import credit
 from lrinterp.store import InputError
 
@@ -62,7 +62,7 @@ def test_it_comes_back_from_its_file(table: pd.DataFrame, tmp_path: Path):
     write_scores(tmp_path / "s.parquet", table)
     again = read_scores(tmp_path / "s.parquet")
     pd.testing.assert_frame_equal(again, table)
-    assert fingerprint(again) == fingerprint(table)
+    assert rows_fingerprint(again) == rows_fingerprint(table)
     assert numbers_of(again) == numbers_of(table)
 
 
@@ -77,7 +77,7 @@ OTHER: dict[str, Change] = {
 @pytest.mark.parametrize("reason", OTHER)
 def test_other_rows_are_refused_by_name(table: pd.DataFrame, reason: str):
     other = OTHER[reason](table)
-    assert fingerprint(other) != fingerprint(table)
+    assert rows_fingerprint(other) != rows_fingerprint(table)
     with pytest.raises(InputError, match=f"old.parquet: .*{reason}"):
         check_same_rows(table, other, "old.parquet")
 
@@ -99,7 +99,7 @@ def test_some_rows_in_their_order_are_allowed_where_bad_ones_are_skipped(table: 
 def test_other_scores_are_of_the_same_rows(table: pd.DataFrame):
     other = changed(scores=[[0.0] * 2, [0.0] * 4, [0.0] * 2], credit=0.5)(table)
     check_same_rows(table, other, "other")
-    assert fingerprint(other) == fingerprint(table)
+    assert rows_fingerprint(other) == rows_fingerprint(table)
 
 
 FOUR = [0.1, 0.2, 0.2, 0.0]

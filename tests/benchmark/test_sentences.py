@@ -29,16 +29,16 @@ def found(make_row, table_of) -> Any:
 
 def test_shares_cannot_be_read_as_counts(found):
     said = found(40).finding
-    assert re.search(r"left in a share of 1\.\d+ \[0\.\d+, 1\.\d+\] of 20 rows", said)
-    assert re.search(r"right in a share of 0\.\d+ \[0\.0\d*, 0\.\d+\] of 20 rows", said)
-    assert share(Metric(value=1.0)) == "a share of 1.000"
+    assert re.search(r"1\.\d+ \[0\.\d+, 1\.\d+\] for left \(20 rows\)", said)
+    assert re.search(r"0\.\d+ \[0\.0\d*, 0\.\d+\] for right \(20 rows\)", said)
+    assert share(Metric(value=1.0)) == "1.000"
 
 
 def test_object_swaps_say_nothing_of_words(found):
     for foil, said in (("word swap", True), ("object swap", False)):
         result = found(40, foil=foil)
-        assert ("recognises" in result.finding) is said
-        assert ("says right" in result.finding) is said
+        assert ("Recall is" in result.finding) is said
+        assert ("chooses right" in result.finding) is said
         assert ("always says right" in result.glossary["Left recall"]) is said
 
 

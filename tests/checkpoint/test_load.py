@@ -241,7 +241,7 @@ def test_a_clip_is_named_after_the_hub_or_its_folder(
 def test_what_an_imported_model_cannot_is_named(
     copy: Path, clip_folder: Path, tmp_path: Path, micro: DualEncoder
 ):
-    with pytest.raises(InputError, match=r"no world of its own .*--suite NAME --data PATH"):
+    with pytest.raises(InputError, match=r"no world and needs .*--suite NAME --data PATH"):
         load_checkpoint(clip_folder).scenes()
     with pytest.raises(InputError, match="use its own folder"):
         save_checkpoint(tmp_path / "a", load_checkpoint(clip_folder).model)
@@ -249,7 +249,7 @@ def test_what_an_imported_model_cannot_is_named(
     edit(copy / "config.json", lambda plain: plain.update(model_type="siglip"))
     assert "model_type: expected 'clip', got 'siglip'" in refused(copy)
     save_checkpoint(tmp_path / "own", micro)
-    assert "has words of its own" in refused(tmp_path / "own", tokenizer=tmp_path)
+    assert "has its own words" in refused(tmp_path / "own", tokenizer=tmp_path)
 
 
 def test_provenance_tells_what_was_imported(clip_folder: Path):

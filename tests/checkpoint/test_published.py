@@ -72,7 +72,7 @@ def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception,
         raise error
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
-    expected = "runs/left-right: no such folder, and not to be had from the Hugging Face hub"
+    expected = "runs/left-right: no such folder, and not available from the Hugging Face hub"
     assert refused(fetch, "runs/left-right") == f"{expected} {reason}"
 
 

@@ -203,7 +203,7 @@ def test_never_more_threads_than_cores():
         executors_of(0, None, threads=1)
     with pytest.raises(InputError, match="threads: expected at most"):
         executors_of(None, None, threads=cores() + 1)
-    with pytest.raises(InputError, match="a scheduler has workers of its own"):
+    with pytest.raises(InputError, match="a scheduler has its own workers"):
         executors_of(2, "tcp://127.0.0.1:9", threads=1)
     assert executors_of(None, None, threads=1).args == (cores(),)
 

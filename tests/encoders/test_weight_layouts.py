@@ -13,7 +13,7 @@ from lrinterp.encoders import (
     arranged,
     build_clip,
 )
-from lrinterp.encoders.weight_layouts import axes_of, rows_of, shape_of
+from lrinterp.encoders.weight_layouts import axes_of, layout_rows, shape_of
 from lrinterp.store import InputError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -31,14 +31,14 @@ def tensors_of(layout: Layout) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
     shapes = {
         key: shape_of(pattern, axes_of(SPEC, name.split(".")[0]))
-        for key, pattern, name in rows_of(layout, SPEC)
+        for key, pattern, name in layout_rows(layout, SPEC)
     }
     return {key: torch.randn(shape, generator=generator) for key, shape in shapes.items()}
 
 
 @FORMATS
 def test_every_weight_of_the_model_has_one_place(layout: Layout):
-    names = [n for _, _, names in rows_of(layout, SPEC) for n in names.split()]
+    names = [n for _, _, names in layout_rows(layout, SPEC) for n in names.split()]
     own = {name: w.shape for name, w in build_clip(SPEC).trainable().items()}
     missing = {"image.unembed.b_U", "text.unembed.b_U"}
     assert len(names) == len(set(names))

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrinterp.experiment.mechanism_by_arm import APART, REMOVED, mechanism
+from lrinterp.experiment.mechanism_by_arm import APART, REMOVED, mechanism_by_arm
 from lrinterp.stats import SHARE, seed_interval
 
 
 def test_ablations_are_averaged_over_the_grid_by_arm(models: Any):
     study = models.study()
     table = models.table(study)
-    found = mechanism(study, table)
+    found = mechanism_by_arm(study, table)
     assert found.frame().groupby("arm", sort=False).size().to_dict() == {"full": 8, "fixed": 8}
     assert found.frame()["measure"].tolist()[:2] == ["order, intact", "order without EP"]
     means = table[table["arm"] == "full"].groupby("seed")[REMOVED].mean()
@@ -30,19 +30,19 @@ def test_deviations_from_chance_do_not_cancel(models: Any):
     cell = table[models.LABELS].astype(str) + table[models.LAYOUTS].astype(str)
     after[cell == "32"] += 0.2
     after[cell == "1230"] -= 0.2
-    found = mechanism(study, table.assign(**{REMOVED: after}))
+    found = mechanism_by_arm(study, table.assign(**{REMOVED: after}))
     by_measure = found.frame().set_index("measure")["value"]
     assert by_measure["order without key-position"] == pytest.approx(0.5)
     away, outside = (found.metrics[f"{words}, full"] for words in APART.values())
     assert away.value == pytest.approx(0.4 / 6)
     assert outside.value == pytest.approx(2 / 6)
-    level = mechanism(study, table.assign(**{REMOVED: 0.5}))
+    level = mechanism_by_arm(study, table.assign(**{REMOVED: 0.5}))
     assert [level.metrics[f"{words}, full"].value for words in APART.values()] == [0, 0]
 
 
 def test_every_model_is_a_point(models: Any):
     study = models.study()
-    _, cloud = mechanism(study, models.table(study)).figures()
+    _, cloud = mechanism_by_arm(study, models.table(study)).figures()
     points = [len(trace.x) for trace in cloud.draw().data]
     assert points == [24, 24]
     assert len(cloud.table) == 48
@@ -52,7 +52,7 @@ def test_every_model_is_a_point(models: Any):
 def test_without_a_span_the_largest_slope_is_drawn(models: Any):
     study = models.study()
     table = models.table(study).assign(**{"positional_gradient.headline_span": np.nan})
-    found = mechanism(study, table)
+    found = mechanism_by_arm(study, table)
     assert "largest slope" in found.figures()[1].how_to_read
 
 
@@ -60,5 +60,5 @@ def test_models_without_ablations_do_not_apply(models: Any):
     study = models.study()
     table = models.table(study)
     dropped = [name for name in table if name.startswith(("term_ablation", "positional_gradient"))]
-    found = mechanism(study, table.drop(columns=dropped))
+    found = mechanism_by_arm(study, table.drop(columns=dropped))
     assert found.reason == "no model has ablations or gradients"

@@ -66,7 +66,10 @@ def test_a_column_has_its_bounds(column: str, scale: Scale):
     ("column", "words"),
     [
         ("accuracy.unseen_pair_order", "order, held-out pairs"),
-        ("accuracy.single_label_set_open", "label set (open), single objects at new positions"),
+        (
+            "accuracy.single_label_set_open",
+            "object-set accuracy (open), single objects at new positions",
+        ),
         ("term_ablation.order_without_key_position", "order without key-position, held-out pairs"),
         ("toy.largest_slope", "largest slope (toy)"),
     ],

@@ -18,11 +18,11 @@ def test_a_section_is_a_result_with_captions_in_three_parts():
         caveats=("Perhaps.",),
         metrics={"a": Metric(value=1.0)},
         table=table,
-        drawn=(captioned(figure, expected="more", came="less"),),
+        drawn=(captioned(figure, expected="more", observed="less"),),
     )
     assert (section.finding, section.caveats, section.reason) == ("It is.", ("Perhaps.",), "")
     assert section.number("a").value == 1.0
     assert (section.frame() is table, section.overview().empty, section.tiles()) == (True, True, ())
     assert [one.how_to_read for one in section.figures()] == [
-        "A bar is a mean. Expected: more. Came: less."
+        "A bar is a mean. Expected: more. Observed: less."
     ]

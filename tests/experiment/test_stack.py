@@ -9,7 +9,7 @@ import torch
 from lrinterp.checkpoint import load_checkpoint
 from lrinterp.experiment import stack
 from lrinterp.experiment.numbers import NUMBERS, ORDER
-from lrinterp.experiment.stack import measure, memory_of, pack, run_stack
+from lrinterp.experiment.stack import measured_numbers, memory_of, pack, run_stack
 from lrinterp.experiment.study import Study
 from lrinterp.training.fit_many import shared
 
@@ -121,7 +121,7 @@ def test_a_measure_that_raises_is_an_error_of_its_model(
             raise ValueError("odd")
         return {ORDER: {"value": 0.5}}
 
-    monkeypatch.setattr(stack, "measure", fails_first)
+    monkeypatch.setattr(stack, "measured_numbers", fails_first)
     first, second = run_stack(payload(tiny))
     assert first["error"] == "ValueError: odd"
     assert second["error"] is None
@@ -131,7 +131,7 @@ def test_checkpoints_are_kept_with_those_along_the_way(tiny: dict[str, Any], tmp
     tiny["base"]["fit"]["keep_every"] = 8
     row = run_stack(payload(tiny, checkpoints=str(tmp_path)))[1]
     checkpoint = load_checkpoint(tmp_path / "00001")
-    assert measure(checkpoint.model, checkpoint.scenes(), NUMBERS) == row["numbers"]
+    assert measured_numbers(checkpoint.model, checkpoint.scenes(), NUMBERS) == row["numbers"]
     found = sorted(p.parent.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("model.json"))
     assert found == [f"0000{m}{s}" for m in (0, 1) for s in ("", "/steps/000008", "/steps/000016")]
     kept = load_checkpoint(tmp_path / "00001" / "steps" / "000016")

@@ -108,7 +108,7 @@ def test_models_are_counted_by_arm(models: Any):
     assert found.metrics["models_missing"].value == 8
     assert found.caveats[1:] == (
         "Versions: python 3.12.1, torch 2.9.0. Hosts: one.",
-        "Asked for, and no model has it: toy.order.",
+        "Asked for, but measured in no model: toy.order.",
         "Failed in arm full, 2 models: a",
         "Failed in arm fixed, 1 model: b",
     )

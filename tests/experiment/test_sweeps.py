@@ -36,7 +36,7 @@ def light() -> Iterator[None]:
         return {ORDER: metric} if ORDER in names else {}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stack, "measure", weighed)
+        patch.setattr(stack, "measured_numbers", weighed)
         yield
 
 

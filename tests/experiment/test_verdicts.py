@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrinterp.experiment.section import Section
-from lrinterp.experiment.verdicts import evaluate, sentence, verdicts
+from lrinterp.experiment.verdicts import judged_criteria, sentence, verdicts
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def planted(models: Any) -> Section:
 
 def judged(models: Any, **settings: Any) -> list[str]:
     study = models.study(verdicts=models.VERDICTS)
-    return evaluate(study, models.table(study, **settings))["verdict"].tolist()
+    return judged_criteria(study, models.table(study, **settings))["verdict"].tolist()
 
 
 def test_a_row_for_each_criterion_and_arm(models: Any):
     study = models.study(verdicts=models.VERDICTS)
-    found = evaluate(study, models.table(study))
+    found = judged_criteria(study, models.table(study))
     assert found["arm"].tolist() == ["full", "fixed"] * 3
     assert found["n"].tolist() == [4] * 6
     assert found["n_models"].tolist() == [16, 16, 24, 24, 24, 24]
@@ -47,7 +47,7 @@ def test_complete_seeds_alone_are_used_and_counted(models: Any):
     study = models.study(verdicts=models.VERDICTS)
     table = models.table(study)
     middle = table.query("arm == 'full' and seed == 11 and `split.n_pair` == 6").index
-    found = evaluate(study, table.drop(index=middle))
+    found = judged_criteria(study, table.drop(index=middle))
     assert found["n"].tolist() == [4, 4, 3, 4, 3, 4]
     assert found["n_models"].tolist() == [16, 16, 18, 24, 18, 24]
 
@@ -58,21 +58,21 @@ def test_without_a_complete_seed_nothing_is_decided_and_it_says_why(models: Any)
     table.loc[
         (table["arm"] == "full") & (table["split.n_pair"] == 3), "accuracy.unseen_pair_order"
     ] = np.nan
-    first = evaluate(study, table).iloc[0]
+    first = judged_criteria(study, table).iloc[0]
     assert (first["verdict"], first["n"]) == ("undecided", 0)
     assert np.isnan(first["value"])
     assert first["reason"] == "no seed is complete: 8 of 16 models have no number"
-    first = evaluate(study, table.drop(columns="accuracy.unseen_pair_order")).iloc[0]
+    first = judged_criteria(study, table.drop(columns="accuracy.unseen_pair_order")).iloc[0]
     assert (first["verdict"], first["reason"]) == ("undecided", "no model has this column")
 
 
 def test_one_seed_and_equal_numbers_decide_nothing(models: Any):
     study = models.study(seeds=1, verdicts=models.VERDICTS)
-    found = evaluate(study, models.table(study))
+    found = judged_criteria(study, models.table(study))
     assert set(found["verdict"]) == {"undecided"}
     assert set(found["reason"]) == {"too few seeds for an interval"}
     study = models.study(verdicts=models.VERDICTS[2:])
-    equal = evaluate(study, models.table(study, effect=0.0, noise=0.0))
+    equal = judged_criteria(study, models.table(study, effect=0.0, noise=0.0))
     assert set(equal["reason"]) == {"all models have the same number"}
 
 

@@ -33,7 +33,7 @@ SPAN = {
 AFTER = {
     "without EP": 0.52, "without PE": 0.96, "without PP": 0.96, "without bP": 0.85,
     "without VP": 0.965, "without EP and VP": 0.51, "without key-position": 0.5,
-    "placebo of the same size": 0.76, "key-position alone": 0.93,
+    "norm-matched random control": 0.76, "key-position alone": 0.93,
 }  # fmt: skip
 """Order of a standard model, as the paper and we say."""
 COSINES = {"raw_centred_cosine": 0.0, "aligned_cosine": 0.5, "shuffled_mean": 0.0}
@@ -174,7 +174,7 @@ def check_section(section: Section, words: str, keys: list[str]) -> None:
     assert [figure.key for figure in section.figures()] == keys
     for figure in section.figures():
         assert "Expected: " in figure.how_to_read
-        assert "Came: " in figure.how_to_read
+        assert "Observed: " in figure.how_to_read
         assert "8 seeds" in figure.how_to_read
         assert len(figure.table)
     assert all(scalar.n == 8 for scalar in section.metrics.values())

@@ -17,7 +17,7 @@ from lrinterp.reproduction.claim_statistics import (
     told_apart,
 )
 from lrinterp.reproduction.grids import of_diversity
-from lrinterp.reproduction.running import asked
+from lrinterp.reproduction.running import asked_numbers
 from lrinterp.store import InputError, from_plain
 
 GRID = "deviation_key_position outside_key_position contrast_EP".split()
@@ -146,7 +146,7 @@ def test_every_claim_but_one_can_be_refuted():
 
 
 def test_every_number_that_is_asked_for_is_one_of_an_analysis():
-    assert check_numbers(asked()) == asked()
+    assert check_numbers(asked_numbers()) == asked_numbers()
 
 
 @pytest.mark.parametrize(

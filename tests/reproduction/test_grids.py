@@ -10,7 +10,7 @@ import pytest
 from lrinterp.experiment import LoadedSweep, Study, load_sweep
 from lrinterp.experiment.model_table import from_before
 from lrinterp.experiment.numbers import ORDER
-from lrinterp.experiment.verdicts import evaluate
+from lrinterp.experiment.verdicts import judged_criteria
 from lrinterp.reproduction.claim_statistics import Found
 from lrinterp.reproduction.claims import hold_against
 from lrinterp.reproduction.design import FIRST_SEED, Design
@@ -51,7 +51,7 @@ def swept(intact: Any, ep: Any, position: Any, *, seeds: int = 4) -> LoadedSweep
 def test_diversity_has_the_numbers_of_the_study_page(diversity: LoadedSweep):
     """Against the criteria of the study itself, evaluated there."""
     found = of_diversity(diversity)
-    page = evaluate(diversity.study, diversity.table)
+    page = judged_criteria(diversity.study, diversity.table)
     page = page[page["arm"] == "standard"].set_index("id")
     for metric in ("order", "retrieval_closed", "retrieval_open"):
         for name, prefix in NAMES.items():
@@ -147,7 +147,7 @@ def test_models_that_do_not_know_order_and_seeds_that_failed_are_left_out():
     bad = of_scales(swept(lambda _s, _c: 0.7, lambda _s, _c: 0.6, lambda _s, _c: 0.5))
     for name in ("deviation_key_position", "outside_key_position"):
         assert bad[name].interval.value is None
-        assert bad[name].reason == "no model of the grid has order of 0.75"
+        assert bad[name].reason == "no model of the grid has a swap accuracy of 0.75"
 
 
 def test_cells_that_do_not_learn_order_are_named_and_the_map_has_a_panel_a_measure():

@@ -14,7 +14,7 @@ def test_every_ablation_of_every_arm_has_a_row_a_seed(
     as_claimed: Measures, found: dict[str, Found], planted: Any
 ):
     section = ablations(as_claimed, found)
-    planted.check_section(section, "order 0.969", ["order", "label"])
+    planted.check_section(section, "swap accuracy of 0.969", ["order", "label"])
     table = section.frame()
     assert len(table) == 6 * 8 * 2 * 11
     after = table.query("arm == 'standard' and measure == 'order' and ablation == 'without EP'")

@@ -9,8 +9,8 @@ import pytest
 
 from lrinterp.analysis import analyze
 from lrinterp.checkpoint import load_checkpoint
-from lrinterp.reproduction.measured_models import Measures, measure, named
-from lrinterp.reproduction.running import asked
+from lrinterp.reproduction.measured_models import Measures, in_arm_order, measure_model
+from lrinterp.reproduction.running import asked_numbers
 from lrinterp.run import record
 
 ALIGNED = "procrustes.W_E_aligned_cosine"
@@ -23,14 +23,16 @@ def of_plan(planted: Any, **split: int) -> dict[str, Any]:
     setting = next(iter(planted.tiny_plan().studies["models"].settings()))
     plain = setting.plain(300)
     plain["split"] |= split
-    return {"checkpoint": None, "plan": plain, "numbers": asked(), "threads": 1}
+    return {"checkpoint": None, "plan": plain, "numbers": asked_numbers(), "threads": 1}
 
 
 def test_a_checkpoint_is_measured_as_the_analyses_do():
     """Against the analyses themselves, on the same pictures."""
-    names = [name for name in asked() if name.startswith(("accuracy.", "order_bias.", "procr"))]
+    names = [
+        name for name in asked_numbers() if name.startswith(("accuracy.", "order_bias.", "procr"))
+    ]
     payload = {"checkpoint": str(SHIPPED), "plan": None, "numbers": names, "threads": 1}
-    found = json.loads(json.dumps(measure(payload), allow_nan=False))
+    found = json.loads(json.dumps(measure_model(payload), allow_nan=False))
     loaded = load_checkpoint(SHIPPED)
     recording = record(loaded.model, loaded.scenes().examples(["unseen_pair"]), progress=False)
     results = analyze(recording, ["accuracy", "order_bias", "procrustes"], progress=False)
@@ -43,7 +45,7 @@ def test_a_checkpoint_is_measured_as_the_analyses_do():
 
 
 def test_a_fresh_model_is_measured_from_its_plan_and_what_does_not_apply_is_named(planted: Any):
-    found = measure(of_plan(planted, n_pair=2))
+    found = measure_model(of_plan(planted, n_pair=2))
     order = found["numbers"]["accuracy.unseen_pair_order"]
     assert (order["n"], order["n_units"]) == (60, 3)
     assert "a rotation needs 3 labels or more" in found["skipped"]["procrustes"]
@@ -75,6 +77,6 @@ def test_a_model_that_skipped_an_analysis_has_no_rows_of_it(planted: Any):
 
 def test_arms_in_words_and_in_their_order():
     table = pd.DataFrame({"arm": ["few", "standard", "few", "none"], "k": range(4)})
-    assert named(table)["k"].tolist() == [1, 0, 2]
-    assert named(table)["arm"].tolist()[0] == "standard"
-    assert named(table, ("few",))["k"].tolist() == [0, 2]
+    assert in_arm_order(table)["k"].tolist() == [1, 0, 2]
+    assert in_arm_order(table)["arm"].tolist()[0] == "standard"
+    assert in_arm_order(table, ("few",))["k"].tolist() == [0, 2]

@@ -10,7 +10,7 @@ import torch
 
 from lrinterp.axes import Tokens
 from lrinterp.scenes import Scenes, Split, World
-from lrinterp.scenes.world import label_words
+from lrinterp.scenes.world import nouns_of
 from lrinterp.store import InputError, to_plain
 
 SMALL = Split(n_pair=3, n_val=2, positions_per_label=2, layouts_per_pair=3)
@@ -38,7 +38,7 @@ def seen(picture: list[int]) -> tuple[int, ...]:
 def said(scenes: Scenes, caption: list[int]) -> tuple[int, ...]:
     """The labels that a caption states, from left to right, read from its words."""
     words = [scenes.captions.words[i] for i in caption]
-    nouns = label_words(scenes.world)
+    nouns = nouns_of(scenes.world)
     labels = tuple(nouns.index(word) for word in words if word in nouns)
     return labels[::-1] if "right" in words else labels
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lrinterp.scenes import PAPER, CaptionSet, World, all_captions, draw_pictures, line_layouts
-from lrinterp.scenes.world import NOUNS, label_words, padded, sizes_of
+from lrinterp.scenes.world import NOUNS, nouns_of, padded_rows, sizes_of
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_an_impossible_world_is_refused_by_field(changes: dict[str, Any], messag
 
 @pytest.mark.parametrize("n_labels", [2, 20, len(NOUNS) + 6])
 def test_every_label_has_a_word_of_its_own(n_labels: int):
-    words = label_words(World(n_labels=n_labels))
+    words = nouns_of(World(n_labels=n_labels))
     assert len(words) == len(set(words)) == n_labels
     assert not set(words) & set("is in the image on left right of which background CLS".split())
     assert words[len(NOUNS) : len(NOUNS) + 2] == (("thing25", "thing26") if n_labels > 25 else ())
@@ -68,7 +68,7 @@ def test_pictures_by_hand():
 
 def read(caption: str, world: World) -> list[int]:
     """The labels that a sentence states, from left to right."""
-    words = label_words(world)
+    words = nouns_of(world)
     mentioned = [words.index(word) for word in caption.split() if word in words]
     return mentioned[::-1] if "right" in caption else mentioned
 
@@ -129,5 +129,5 @@ def test_every_caption_once_what_it_says_and_its_tokens(world: World, n: int):
 
 
 def test_short_tuples_are_filled_up():
-    assert padded([(3,), (1, 2)], 2).tolist() == [[3, -1], [1, 2]]
-    assert (padded([], 3).shape, padded([], 3).dtype) == ((0, 3), np.int64)
+    assert padded_rows([(3,), (1, 2)], 2).tolist() == [[3, -1], [1, 2]]
+    assert (padded_rows([], 3).shape, padded_rows([], 3).dtype) == ((0, 3), np.int64)

@@ -1,4 +1,4 @@
-"""Ablations as a reader sees them: in words, as bars of order accuracy, and by head and dose."""
+"""Ablations as a reader sees them: in words, as bars of swap accuracy, and by head and dose."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ KIND_WORDS = {
     "keep_objects": "{}, objects told from empty pixels",
     "permute": "{} permuted",
     "resample": "{} of another picture",
-    "placebo": "placebo for {}",
+    "placebo": "norm-matched random control for {}",
     "reverse": "{} reversed",
     "linear": "straight line of {}",
     "residual": "{} less its straight line",
@@ -54,25 +54,25 @@ COURSES = {
     "order_linear_only": "straight line only",
     "order_residual_only": "residual of the line",
     "order_residual_rescaled": "residual of the line, rescaled",
-    "order_placebo": "random row subtracted",
+    "order_placebo": "norm-matched random control",
     "order_without_key_position": "removed",
     "order_exchanged": "object attention exchanged",
     "order_equalised": "object attention equalised",
 }
 """What becomes of key-position, or of the attention that it makes, by summary key."""
-ORDER = ["order accuracy", "low", "high"]
+ORDER = ["swap accuracy", "low", "high"]
 TRAINED_IMAGE = "encoder == 'image' and model == 'trained'"
 FLATTENED = ("heads", "key-position is flattened", "")
 EXCHANGED = (
     "exchanged",
-    "attention to the objects changes places",
+    "attention to the two objects is exchanged",
     ", when the weights that one head gives to the objects are exchanged after the softmax",
 )
 """Key of a figure of heads, what is changed, and when its bars are measured."""
 
 
 def ablation_figures(result: "TermAblation") -> tuple[Figure, ...]:
-    """Order under each ablation, controls of shape, the raw split, order by head and dose."""
+    """Swap accuracy under each ablation, controls of shape, the raw split, by head and dose."""
     rows, place = order_rows(result.table, result.focus), (result.focus, result.chance)
     changes = result.table[result.table["metric"] == CHANGE]
     return (
@@ -111,7 +111,7 @@ def order_rows(table: pd.DataFrame, focus: str) -> pd.DataFrame:
     ]
     if focus == PICTURES:
         words = [text.replace("empty pixels", "background") for text in words]
-    return part.assign(ablation=words).rename(columns={"value": "order accuracy"})
+    return part.assign(ablation=words).rename(columns={"value": "swap accuracy"})
 
 
 def place_words(row: Mapping[str, Any]) -> str:
@@ -136,14 +136,14 @@ def order_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
     deep = (part["layers"] != "0").any()
     return Figure(
         key="order",
-        title="Order accuracy when terms of "
+        title="Swap accuracy when terms of "
         f"{'the attention scores' if deep else 'the pooled row'} are taken away",
-        how_to_read=f"Each bar is the share of {pictures_of(focus)} whose true caption "
-        f"beats its swap, with its 95 % interval; {chance:.2g} is chance, below it the wrong "
-        "caption is preferred. Removing what order needs brings a bar to chance, and a random "
-        "change of the same size (placebo) should then hurt less. Permuted: each key gets "
-        f"another key's value; VP: the position part of the values.{DEEP if deep else ''}",
-        plot=reference(bars(shown, x="order accuracy", y="ablation"), chance, "chance"),
+        how_to_read=f"Each bar is the share of {pictures_of(focus)} whose true caption beats its "
+        f"swap, with its 95 % interval; {chance:.2g} is chance, below it the wrong caption is "
+        "preferred. Removing what order needs brings a bar to chance, and a random change of the "
+        "same size (the norm-matched random control) should then hurt less. Permuted: each key "
+        f"gets another key's value; VP: the position part of the values.{DEEP if deep else ''}",
+        plot=reference(bars(shown, x="swap accuracy", y="ablation"), chance, "chance"),
         table=part,
     )
 
@@ -153,33 +153,33 @@ def split_figure(rows: pd.DataFrame, chance: float) -> Figure:
     part = rows[rows["terms"].isin((*UNIONS, WHOLE)) & rows["kind"].isin(SPLIT_KINDS)]
     part = part.query(f"{TRAINED_IMAGE} and layers == '0' and queries == 'pooled' and dose == '0'")
     shown = part.assign(split=part["kind"].map(SPLIT_KINDS), removed=part["terms"])
-    plot = bars(shown[["split", "removed", *ORDER]], x="order accuracy", y="removed", facet="split")
+    plot = bars(shown[["split", "removed", *ORDER]], x="swap accuracy", y="removed", facet="split")
     return Figure(
         key="split",
         title="The same preference, divided in two ways",
-        how_to_read="Each bar is order accuracy without some terms: first in the canonical gauge "
-        "(flattened over the patches), then as the raw weights stand (set to zero). Only EP+PP+bP "
-        "as a whole is meant to agree; how it divides depends on initialisation. "
-        f"{chance:.2g} is chance.",
+        how_to_read="Each bar is swap accuracy without some terms: first in the canonical gauge "
+        "(flattened over the patches), then in the raw weights (set to zero). Only EP+PP+bP as a "
+        f"whole is meant to agree; how it divides depends on initialisation. {chance:.2g} is "
+        "chance.",
         plot=reference(plot, chance, "chance"),
         table=part,
     )
 
 
 def layers_figure(rows: pd.DataFrame, focus: str, chance: float) -> Figure:
-    """Order with the key-position of one layer flattened, and of all."""
+    """Swap accuracy with the key-position of one layer flattened, and of all."""
     removed = "kind == 'none' or (kind == 'flatten' and queries == 'all' and dose == '0')"
     part = rows.query(TRAINED_IMAGE).query(removed)
     shown = part.assign(removed=part["ablation"].str.removeprefix(ONE))[["removed", *ORDER]]
     return Figure(
         key="layers",
-        title="Order accuracy without the key-position of one layer",
+        title="Swap accuracy without the key-position of one layer",
         how_to_read=f"Each bar is the share of {pictures_of(focus)} whose true caption "
         "beats its swap with key-position flattened in one layer (every query row), beside all "
         "layers together and the intact tower, with its 95 % "
         f"interval; {chance:.2g} is chance. A layer that order does not need leaves the bar as "
         "long as the intact one.",
-        plot=reference(bars(shown, x="order accuracy", y="removed"), chance, "chance"),
+        plot=reference(bars(shown, x="swap accuracy", y="removed"), chance, "chance"),
         table=part,
     )
 
@@ -193,14 +193,14 @@ def shape_figure(result: "TermAblation") -> Figure:
         if result.layers == 1
         else "In several layers nothing here is algebra."
     )
-    plot = bars(table[["key-position", *ORDER]], x="order accuracy", y="key-position")
+    plot = bars(table[["key-position", *ORDER]], x="swap accuracy", y="key-position")
     return Figure(
         key="shape",
-        title="Is it the slope that carries order, or any difference between positions?",
-        how_to_read="Each bar is order accuracy with key-position of all layers changed as the "
+        title="Does the slope carry order, or any difference between positions?",
+        how_to_read="Each bar is swap accuracy with key-position of all layers changed as the "
         "label says, with its 95 % interval. If the slope carries order the straight line alone "
-        "keeps it, its residual (rescaled: at the size of the term) does not, and reversal turns "
-        f"it round; {result.chance:.2g} is chance. {told}",
+        "keeps it, its residual (rescaled: at the size of the term) does not, and reversal flips "
+        f"it below chance; {result.chance:.2g} is chance. {told}",
         plot=reference(plot, result.chance, "chance"),
         table=table,
     )
@@ -216,7 +216,7 @@ def shape_rows(numbers: Mapping[str, Metric]) -> Iterator[dict[str, Any]]:
                 "key-position": words,
                 "key": key,
                 **order.plain(),
-                "order accuracy": order.value,
+                "swap accuracy": order.value,
                 "predicted": order.value - gap.value if known else None,  # type: ignore[operator]
                 **{f"gap_{end}": getattr(gap, end) for end in ("value", "low", "high")},
             }
@@ -225,31 +225,32 @@ def shape_rows(numbers: Mapping[str, Metric]) -> Iterator[dict[str, Any]]:
 def doses_figure(result: "TermAblation") -> Figure:
     """Order with key-position multiplied by a number."""
     rows = [{TIMES: dose, **order.plain()} for dose, order in result.doses.items()]
-    table = pd.DataFrame(rows).rename(columns={"value": "order accuracy"})
-    plot = lines(table[[TIMES, *ORDER]], x=TIMES, y="order accuracy")
+    table = pd.DataFrame(rows).rename(columns={"value": "swap accuracy"})
+    plot = lines(table[[TIMES, *ORDER]], x=TIMES, y="swap accuracy")
     return Figure(
         key="doses",
-        title="Order accuracy with more or less of key-position",
+        title="Swap accuracy with more or less of key-position",
         how_to_read="Across, the number that key-position is multiplied with in all layers (1: "
-        "intact, 0: removed, -1: turned round); up, order accuracy with its 95 % interval. Where "
-        "key-position does not matter the line is flat; "
-        f"{result.chance:.2g} is chance.",
+        "intact, 0: removed, -1: reversed); up, swap accuracy with its 95 % interval. Where "
+        f"key-position does not matter the line is flat; {result.chance:.2g} is chance.",
         plot=reference(plot, result.chance, "chance"),
         table=table,
     )
 
 
 def heads_figure(lost: Mapping[Place, Metric], *, exchanged: bool = False) -> Figure:
-    """Order lost by head, the largest first: flattened, or its attention to objects exchanged."""
+    """Swap accuracy lost by head, the largest first: flattened, or its attention exchanged."""
     rows = [{"head": head_name(*place), **metric.plain()} for place, metric in lost.items()]
     table = pd.DataFrame(rows).sort_values("value", ascending=False)
     key, change, when = EXCHANGED if exchanged else FLATTENED
     return Figure(
         key=key,
-        title=f"Order lost when one head's {change}",
-        how_to_read="Each bar is intact minus ablated order on the same pictures, with its paired "
-        f"95 % interval{when}; a head that plays no part is at 0.",
-        plot=bars(table.rename(columns={"value": "order lost"}), x="order lost", y="head"),
+        title=f"Swap accuracy lost when one head's {change}",
+        how_to_read="Each bar is intact minus ablated swap accuracy on the same pictures, with "
+        f"its paired 95 % interval{when}; a head that contributes nothing is at 0.",
+        plot=bars(
+            table.rename(columns={"value": "swap accuracy lost"}), x="swap accuracy lost", y="head"
+        ),
         table=table,
     )
 
@@ -266,9 +267,10 @@ def estimate_figure(changes: pd.DataFrame) -> Figure:
         key="estimate",
         title="Estimated and exact change of the order margin, by head",
         how_to_read="Each point is one head: across, the change of the mean order margin (cosine "
-        "with the true caption minus its swap) that a first-order estimate promises when its "
+        "with the true caption minus its swap) that a first-order estimate predicts when its "
         "key-position is flattened; up, the change that was measured, with its 95 % interval. "
-        f"Points on the diagonal agree; a head that plays no part is at 0. n = {len(table)} heads.",
+        f"Points on the diagonal agree; a head that contributes nothing is at 0. n = {len(table)} "
+        "heads.",
         plot=scatter(table, x="estimated change", y="exact change", label="head"),
         table=table,
     )

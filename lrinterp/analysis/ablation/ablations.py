@@ -28,12 +28,12 @@ __all__ = [
     "UNIONS",
     "WHOLE",
     "Ablation",
-    "cells_of",
+    "columns_of",
     "is_random",
     "one_head",
     "row_of",
     "standard",
-    "within",
+    "within_model",
 ]
 
 Ablation = tuple[Edit, ...]
@@ -135,7 +135,7 @@ def standard(model: DualEncoder) -> list[Ablation]:
         by_head = (one_head(*place, **kind) for kind in ({}, EXCHANGE) for place in places)
         listed += [*FIRST_LAYER, *by_head, *FIRST_TEXT]
     listed += [(Edit(how="keep", tower="text"),), *DOSES.values()]
-    return list(dict.fromkeys(within(model, one) for one in listed))
+    return list(dict.fromkeys(within_model(model, one) for one in listed))
 
 
 def one_head(layer: int, head: int, **kind: Any) -> Ablation:
@@ -148,16 +148,16 @@ def is_random(ablation: Ablation) -> bool:
     return any(edit.how in RANDOM for edit in ablation)
 
 
-def within(model: DualEncoder, ablation: Ablation, seed: int = 0) -> Ablation:
+def within_model(model: DualEncoder, ablation: Ablation, seed: int = 0) -> Ablation:
     """The same as the towers of a model know it (`Edit.within`), with a draw."""
     return tuple(replace(e.within(model.towers[e.tower]), seed=seed) for e in ablation)
 
 
-def cells_of(ablation: Ablation, model: DualEncoder) -> dict[str, str]:
+def columns_of(ablation: Ablation, model: DualEncoder) -> dict[str, str]:
     """The identifying columns of a table row; of edits of both towers those of the image tower."""
     if not ablation:
         return INTACT
-    edit, *others = within(model, ablation)
+    edit, *others = within_model(model, ablation)
     both = any(other.tower != edit.tower for other in others)
     return edit.cells(model.towers[edit.tower]) | ({"encoder": "both"} if both else {})
 
@@ -168,4 +168,4 @@ def row_of(
     """A row of the table: what was edited, on which set, metric and candidates, and its numbers."""
     name, candidates = metric
     place = {"set": run.examples.image_set[0], "metric": name, "candidates": candidates}
-    return {"model": "trained", **cells_of(ablation, run.model), **place, **numbers}
+    return {"model": "trained", **columns_of(ablation, run.model), **place, **numbers}

@@ -13,11 +13,11 @@ from lrinterp.analysis.ablation.ablations import (
     ORDERS,
     REMOVED,
     Ablation,
-    cells_of,
+    columns_of,
     is_random,
     one_head,
     row_of,
-    within,
+    within_model,
 )
 from lrinterp.analysis.ablation.order_heads import (
     estimate_note,
@@ -56,9 +56,9 @@ Credits = dict[tuple[str, str], Credit]
 """By metric and candidates: the credit of every picture in every draw."""
 
 
-def measure(run: Run, ablation: Ablation, draws: int = 1) -> Credits:
+def ablation_credits(run: Run, ablation: Ablation, draws: int = 1) -> Credits:
     """Credit of every picture by metric and candidates, in each of some seeded draws."""
-    runs = (run.under(*within(run.model, ablation, seed)) for seed in range(draws))
+    runs = (run.under(*within_model(run.model, ablation, seed)) for seed in range(draws))
     return credits_of(run, [edited.scores for edited in runs])
 
 
@@ -85,7 +85,7 @@ class MeasuredAblations:
         self.run = run
         self.table: list[dict[str, Any]] = []
         self.measured: dict[Ablation, Credits] = {}
-        """By ablation, as the towers know it (`within`)."""
+        """By ablation, as the towers know it (`within_model`)."""
         self.notes: list[str] = []
 
     def measure(self, ablations: Sequence[Ablation], draws: int) -> None:
@@ -96,19 +96,19 @@ class MeasuredAblations:
         placed = knows_objects(self.run.towers["image"])
         bar = tqdm(ablations, unit="ablation", delay=PATIENCE, disable=None, leave=False)
         for one in bar:
-            label = "/".join(cells_of(one, self.run.model).values())
+            label = "/".join(columns_of(one, self.run.model).values())
             bar.set_description(label, refresh=False)  # it would not wait
             if needs_objects(one) and not placed:
                 self.notes += [] if NO_OBJECTS in self.notes else [NO_OBJECTS]
                 continue
             try:
-                self.keep(one, measure(self.run, one, draws if is_random(one) else 1))
+                self.keep(one, ablation_credits(self.run, one, draws if is_random(one) else 1))
             except InputIndependent as error:
                 self.notes.append(f"Left out: {error}.")
 
     def keep(self, ablation: Ablation, measured: Credits) -> None:
         """Keep one ablation."""
-        if (own := within(self.run.model, ablation)) not in self.measured:
+        if (own := within_model(self.run.model, ablation)) not in self.measured:
             self.measured[own] = measured
             self.table += table_rows(self.run, ablation, measured)
 
@@ -124,7 +124,7 @@ class MeasuredAblations:
     def margin_change(self, place: Place) -> Float[np.ndarray, "image"]:
         """Measure one head: what its removal does to the order margin of each picture."""
         ablation = one_head(*place)
-        edited = self.run.under(*within(self.run.model, ablation))
+        edited = self.run.under(*within_model(self.run.model, ablation))
         self.keep(ablation, credits_of(self.run, [edited.scores]))
         return (edited.margin - self.run.margin).cpu().numpy()
 
@@ -135,7 +135,7 @@ class MeasuredAblations:
 
         Order, where nothing else is asked; NOTHING where an ablation is not measured.
         """
-        own = [within(self.run.model, one) for one in of]
+        own = [within_model(self.run.model, one) for one in of]
         if not self.measured.keys() >= set(own):
             return NOTHING
         one, *others = (self.measured[known][pair] for known in own)
@@ -165,7 +165,7 @@ class MeasuredAblations:
         bag = np.full_like(turned, run.examples.chance)
         predicted = {"reversed": turned, "exchanged": turned, "equalised": bag}
         for name, wanted in predicted.items():
-            own = within(run.model, ORDERS[f"order_{name}"][0])
+            own = within_model(run.model, ORDERS[f"order_{name}"][0])
             if own in self.measured:
                 gap = self.measured[own][METRICS[0]] - wanted
                 found[f"order_{name}_gap"] = self.over(gap, GAP, estimator="difference")
@@ -210,7 +210,7 @@ def comparisons(recording: Run) -> tuple[list[dict[str, Any]], list[str]]:
 
 def main_rows(run: Run, *ablations: Ablation) -> list[dict[str, Any]]:
     """Table rows of some ablations without random draws."""
-    return [row for one in ablations for row in table_rows(run, one, measure(run, one))]
+    return [row for one in ablations for row in table_rows(run, one, ablation_credits(run, one))]
 
 
 def other_sets(recording: Run) -> Iterator[Run]:
@@ -228,12 +228,12 @@ def depth_notes(model: DualEncoder, n: int) -> Iterator[str]:
     image, text = (model.towers[name].cfg.n_layers for name in ("image", "text"))
     if image > 1:
         yield (
-            f"“In all layers” edits all {image} layers of the image tower in one run "
-            "and every query row, because information moves between patches below the last layer; "
-            "each layer's edit is made of the stream that it reads in that run. The summary and "
-            "the order lost by head speak of all query rows. Rows of the pooled row alone say so: "
-            "those of terms other than key-position edit the first layer only, and deeper layers "
-            "run on."
+            f"“In all layers” edits all {image} layers of the image tower in one run and every "
+            "query row, because information moves between patches below the last layer; each "
+            "layer's edit is made of the stream that it reads in that run. The summary and the "
+            "swap accuracy lost by head are those of all query rows. Edits of the pooled row "
+            "alone are named so; edits of terms other than key-position are made in the first "
+            "layer only, and deeper layers run on."
         )
     if text > 1:
         yield (
@@ -243,8 +243,8 @@ def depth_notes(model: DualEncoder, n: int) -> Iterator[str]:
     if max(image, text) > 1:
         behind = "Behind the pre-norm and above" if hasattr(model.image, "ln_pre") else "Above"
         yield (
-            f"{behind} the first layer position is a convention: the mean of the stream at each "
-            f"position over those of the {n} analysed pictures (of the captions in the text tower) "
-            "that show other objects, centred over the positions of a component. Other pictures "
-            "give other means."
+            f"{behind} the first layer position is a convention (the dataset-mean basis): the "
+            f"mean of the stream at each position over those of the {n} analysed pictures (of the "
+            "captions in the text tower) that show other objects, centred over the positions of a "
+            "component. Other pictures give other means."
         )

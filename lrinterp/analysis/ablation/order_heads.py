@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lrinterp.analysis.ablation.ablations import REMOVED, Ablation, one_head, row_of, within
+from lrinterp.analysis.ablation.ablations import REMOVED, Ablation, one_head, row_of, within_model
 from lrinterp.analysis.read import CARRIERS, MORE_LEFT, Place
 from lrinterp.analysis.subject import heads_of, is_large, over_pictures
 from lrinterp.decomposition import gauge_of
@@ -44,20 +44,20 @@ CHANGE, AGREEMENT = "order_margin_change", "estimate_agreement"
 STRONGEST, RANDOM = 6, 6
 """Heads that are measured: those of the largest estimate, and others drawn at random."""
 
-Credit = Float[np.ndarray, "image"]
+PictureCredit = Float[np.ndarray, "image"]
 Estimates = Float[np.ndarray, "layer head"]
 
 
-def carriers(run: Run, known: Mapping[Ablation, Credit] | None = None) -> dict[str, Metric]:
+def carriers(run: Run, known: Mapping[Ablation, PictureCredit] | None = None) -> dict[str, Metric]:
     """The smallest greedy set of heads whose key-position carries order, judged on other labels.
 
-    The heads, order without them, and how much more all heads take. Heads are added one by one,
-    each the one that leaves least order, until no more than MORE_LEFT is left.
+    The heads, swap accuracy without them, and how much more all heads take. Heads are added one by
+    one, each the one that leaves the lowest swap accuracy, until no more than MORE_LEFT is left.
 
     Chosen on the pictures of half of the labels, judged on those of the other half; pictures with
-    labels of both halves have no say. No number for fewer than FEWEST labels, and for large towers.
-    Cost: an ablation a head for every head that is named, less the credits that are `known`, by
-    ablation as the towers know it.
+    labels of both halves are not used. No number for fewer than FEWEST labels, and for large
+    towers. Cost: an ablation a head for every head that is named, less the credits that are
+    `known`, by ablation as the towers know it.
     """
     halves = split_in_half(run.examples.image_units.member)
     if halves is None or is_large(run.model):
@@ -83,9 +83,11 @@ def carriers(run: Run, known: Mapping[Ablation, Credit] | None = None) -> dict[s
     }
 
 
-def order_without(run: Run, ablation: Ablation, known: Mapping[Ablation, Credit]) -> Credit:
-    """Order credit of every picture under an ablation, measured where it is not known."""
-    own = within(run.model, ablation)
+def order_without(
+    run: Run, ablation: Ablation, known: Mapping[Ablation, PictureCredit]
+) -> PictureCredit:
+    """Swap-accuracy credit of every picture under an ablation, measured where it is not known."""
+    own = within_model(run.model, ablation)
     return known[own] if own in known else order_credit(run.under(*own).scores, run.examples)
 
 
@@ -164,8 +166,8 @@ def estimate_note(n_heads: int, rows: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"Of the {n_heads} heads of the image tower {measured} are measured, too many to measure "
         "all: the strongest by a first-order estimate of the mean order margin (gradient at the "
-        "intact scores times what flattening adds to them), and others drawn at random. Order lost "
-        f"is known of these alone. Over the {measured} measured heads, estimated and exact change "
-        f"of the margin agree with Pearson's r {pearson} and Spearman's rho {spearman} (1: the "
-        "estimate ranks heads as removal does; 0: it says nothing)."
+        "intact scores times what flattening adds to them), and others drawn at random. The loss "
+        f"of swap accuracy is known for these alone. Over the {measured} measured heads, "
+        f"estimated and exact change of the margin agree with Pearson's r {pearson} and "
+        f"Spearman's rho {spearman} (1: the estimate ranks heads as removal does; 0: no relation)."
     )

@@ -32,21 +32,21 @@ SUMMARISED = ("unseen_pair", "pictures")
 """Sets that a summary may speak of: held-out pairs, or pictures that nothing was trained on."""
 OBJECTS = "order_key_position_and_objects"
 SHAPE = (
-    "In one layer three controls are algebra and no evidence: reversed key-position is, but for "
-    "the values, the mirrored picture; exchanged attention, as far as key-content is alike for "
-    "both objects, the swapped one; equalised attention a bag of objects. The table of the figure "
-    "gives predictions and gaps. Evidence are the straight line against what it leaves, single "
-    "heads, and doses."
+    "In one layer three controls follow from algebra and are no evidence: reversed key-position "
+    "is, but for the values, the mirrored picture; exchanged attention, as far as key-content is "
+    "alike for both objects, the swapped one; equalised attention a bag of objects. The table of "
+    "the figure gives predictions and gaps. The evidence is in the straight line against its "
+    "residual, in single heads, and in doses."
 )
 ENOUGH = 0.1
-"""Order that key-position alone may lose and still count as sufficient."""
-NOTHING_TO_LOSE = " Intact order is not above chance: these ablations can take nothing from it."
+"""Swap accuracy that key-position alone may lose and still count as sufficient."""
+NOTHING_TO_LOSE = " Intact swap accuracy is not above chance: these ablations cannot lower it."
 TOLD = (
     "“Objects told from empty pixels” keeps key-position and replaces all else by its mean over "
     "the objects and its mean over the empty pixels of each picture."
 )
 RAW = (
-    "The raw rows (zero) divide key-position into EP, PP and bP as the weights happen to stand. "
+    "The raw rows (zero) divide key-position into EP, PP and bP as training left the weights. "
     "Initial scales and weight decay decide how much of one and the same positional preference "
     "ends up in the query's token, position or bias part, so it can look like “EP alone” in one "
     "model and like a shared effort in another"
@@ -56,7 +56,7 @@ RAW = (
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TermAblation(Result):
-    """Accuracy after taking terms of the attention scores away, and order lost by head."""
+    """Accuracy after taking terms of the attention scores away, and swap accuracy lost by head."""
 
     name: ClassVar[str] = "term_ablation"
     question: ClassVar[str] = "Which terms of the attention scores does the model need?"
@@ -113,12 +113,12 @@ class TermAblation(Result):
         text, both = (numbers[f"order_without_{key}_key_position"] for key in ("text", "both"))
         known = grade(intact, self.chance) in ("knows", "in part")
         return (
-            f"Order on {pictures_of(self.focus)} is {intact.phrase} intact, {without.phrase} "
-            f"without key-position{where}, {placebo.phrase} under a placebo of the same size "
-            f"(paired difference from the removal {spread.phrase}), and {only.phrase} with "
-            f"key-position alone ({counted(intact.n, 'picture')}, "
+            f"Swap accuracy on {pictures_of(self.focus)} is {intact.phrase} intact, "
+            f"{without.phrase} without key-position{where}, {placebo.phrase} under a norm-matched "
+            f"random control (paired difference from the removal {spread.phrase}), and "
+            f"{only.phrase} with key-position alone ({counted(intact.n, 'picture')}, "
             f"{counted(intact.n_units, 'label')}). Without key-position: "
-            f"{phrase_of(without, self.chance)}. Without that of the text tower order is "
+            f"{phrase_of(without, self.chance)}. Without that of the text tower swap accuracy is "
             f"{text.phrase}, without both {both.phrase}."
             f"{shape(numbers) + carried(numbers) if known else NOTHING_TO_LOSE}{loss(self)}"
         )
@@ -142,7 +142,7 @@ class TermAblation(Result):
         return {LOST: pd.DataFrame(lost)}
 
     def figures(self) -> tuple[Figure, ...]:
-        """Order under each ablation, controls of shape, the raw split, order by head and dose."""
+        """Swap accuracy under each ablation, controls of shape, the raw split, by head and dose."""
         return ablation_figures(self)
 
 
@@ -224,23 +224,23 @@ def shape(numbers: Mapping[str, Metric]) -> str:
     keys = ("order_linear_only", "order_residual_rescaled", "order_reversed")
     line, left, turned = (numbers[key] for key in keys)
     return (
-        f" With the straight line of key-position only, order is {line.phrase}; with what the line "
-        f"leaves, brought to the size of the term, {left.phrase}; with key-position reversed "
-        f"{turned.phrase}."
+        f" With only the straight line of key-position, swap accuracy is {line.phrase}; with the "
+        f"residual of the line, rescaled to the size of the term, {left.phrase}; with "
+        f"key-position reversed, {turned.phrase}."
     )
 
 
 def carried(numbers: Mapping[str, Metric]) -> str:
-    """Which heads carry order, judged on labels that had no say in the choice."""
+    """Which heads carry order, judged on labels that were not used to choose them."""
     if CARRIERS[0] not in numbers:
         return ""
     heads, order, more = (numbers[key] for key in CARRIERS)
     if heads.value == "none":
         return f" {NO_HEAD}"
     return (
-        f" Without the key-position of {heads}, chosen on half of the labels, order on pairs of "
-        f"the other half is {order.phrase}, {more.phrase} above that without the key-position of "
-        "all heads."
+        f" Without the key-position of {heads}, chosen on half of the labels, swap accuracy on "
+        f"pairs of the other half is {order.phrase}, {more.phrase} above that without the "
+        "key-position of all heads."
     )
 
 
@@ -253,10 +253,10 @@ def loss(result: TermAblation) -> str:
     place = max(result.order_lost, key=lambda p: float(result.order_lost[p].value or 0))
     before, after = result.on_objects[:, place[1]]
     return (
-        f" Keeping key-position alone costs {lost.phrase} of order: attention spreads over empty "
-        f"pixels, and the objects hold {after:.2f} of the attention of "
-        f"{head_name(*place)} instead of {before:.2f}. Where the scores still tell that something "
-        f"stands at a pixel, though not what, order is {result.numbers[OBJECTS].phrase}."
+        f" Keeping key-position alone lowers swap accuracy by {lost.phrase}: attention spreads "
+        f"over empty pixels, and the objects hold {after:.2f} of the attention of "
+        f"{head_name(*place)} instead of {before:.2f}. If the scores still tell that something "
+        f"stands at a pixel, but not what, swap accuracy is {result.numbers[OBJECTS].phrase}."
     )
 
 
@@ -278,8 +278,8 @@ def notes(result: TermAblation) -> tuple[str, ...]:
         *([raw] if (result.table["gauge"] == "raw").any() else []),
         *([TOLD] if result.numbers[OBJECTS].n else []),
         *([SHAPE] if result.layers == 1 else []),
-        "The placebo keeps the term and subtracts a random row, orthogonal to it and of the same "
-        "size. Placebo, permuted and resampled rows are means over "
+        "The norm-matched random control keeps the term and subtracts a random row, orthogonal to "
+        "it and of the same norm. Random, permuted and resampled rows are means over "
         f"{counted(draws, 'seeded draw')}; their intervals cover other draws and other labels.",
         *result.notes,
     )

@@ -1,3 +1,3 @@
-"""Activation patching, exact and to first order: where the order of the objects lives."""
+"""Activation patching, exact and to first order: where the order of the objects is represented."""
 
 __all__ = []

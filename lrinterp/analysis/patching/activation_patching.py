@@ -1,4 +1,4 @@
-"""Where in the towers does the order of the objects live?"""
+"""Where in the towers is the order of the objects represented?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from lrinterp.run import Run
 from lrinterp.run.edit import ALL
 from lrinterp.wording import head_name, signed
 
-__all__ = ["ActivationPatching", "activation_patching", "pairs_of"]
+__all__ = ["ActivationPatching", "activation_patching", "clean_and_corrupted"]
 
 
 @final
@@ -34,7 +34,7 @@ class ActivationPatching(Result):
     """Effect of every cell in both directions and towers, and its estimate by attribution."""
 
     name: ClassVar[str] = "activation_patching"
-    question: ClassVar[str] = "Where in the towers does the order of the objects live?"
+    question: ClassVar[str] = "Where in the towers is the order of the objects represented?"
 
     table: pd.DataFrame
     """One row for each cell and direction.
@@ -46,7 +46,7 @@ class ActivationPatching(Result):
     template: str = ""
     """The relation word of the captions, where there are several templates."""
     mirrored: bool = False
-    """Corrupted pictures are mirror images of photographs."""
+    """Corrupted pictures are mirror images of the clean ones."""
     notes: tuple[str, ...]
     effects: Mapping[str, Metric]
     """By tower: the effect of `strongest`, with its sample."""
@@ -100,8 +100,8 @@ class ActivationPatching(Result):
         n_chosen = (~self.table["chosen"].isin(["all", "none"])).sum()
         sampled = (
             f"Patching every cell would take too long, so {n_chosen} were patched exactly: those "
-            "of the largest attribution, and a random sample of all. Only the sample says how good "
-            "attribution is elsewhere. Of a picture and its reverse one is the clean run."
+            "with the largest attribution, and a random sample of all. Only the sample says how "
+            "good attribution is elsewhere. Of a picture and its reverse one is the clean run."
         )
         return (
             "Effect = (patched - base) / (target - base), a ratio of means; 1 restores (denoising) "
@@ -111,10 +111,10 @@ class ActivationPatching(Result):
             f"directions (largest error here {self.metrics['full_patch_error'].value:.0e}"
             f"{'' if exact else '; of large towers before the last layer'}).",
             "Attribution estimates each effect to first order: slope of the margin at the base "
-            "run times the change of the activation. It misses what a saturated softmax hides, "
-            f"and bends. Against exact patching: {agreed_words(self.agreed)} (Pearson's r, "
-            "Spearman's rho, slope through the origin; 1 is full agreement, 0 none; cells known "
-            "by construction left out).",
+            "run times the change of the activation. It misses the effects of a saturated softmax "
+            f"and all curvature. Against exact patching: {agreed_words(self.agreed)} (Pearson's "
+            "r, Spearman's rho, slope through the origin; 1 is full agreement, 0 none; cells "
+            "known by construction left out).",
             *(() if exact else (sampled,)),
             *self.notes,
         )
@@ -158,12 +158,11 @@ def activation_patching(
     """Patch every site, head and role of both towers, in both directions.
 
     Clean: "A left of B" at (i, j); corrupted: the same layout with the objects swapped, or of a
-    photograph its mirror image and the other relation word. Image margin = cos(image, true
+    picture of a suite its mirror image and the other relation word. Image margin = cos(image, true
     caption) - cos(image, its reverse); text margin likewise with the two pictures. `examples`
-    pictures are drawn with `seed`; of several templates the one in which order is best is taken.
-    Definitions: mechanics of arXiv 2601.12809; denoising and
-    noising as in Heimersheim and Nanda (arXiv 2404.15255); attribution as in Syed et al.
-    (arXiv 2310.10348).
+    pictures are drawn with `seed`; of several templates that with the best swap accuracy is taken.
+    Definitions: mechanics of arXiv 2601.12809; denoising and noising as in Heimersheim and Nanda
+    (arXiv 2404.15255); attribution as in Syed et al. (arXiv 2310.10348).
 
     A tower whose cells need more than `most_work` multiplications (cells x examples x layers x
     positions x weights of a layer) is estimated by attribution; its strongest cells and a random
@@ -174,7 +173,7 @@ def activation_patching(
     """
     rows: list[dict[str, Any]] = []
     notes, effects, pictures = [], {}, recording.examples.of(focus(recording.examples))
-    pairs = pairs_of(recording, examples, seed, most_work)
+    pairs = clean_and_corrupted(recording, examples, seed, most_work)
     for contrast in pairs:
         if reason := contrast.why_not():
             notes.append(reason)
@@ -194,7 +193,7 @@ def activation_patching(
     )
 
 
-def pairs_of(
+def clean_and_corrupted(
     recording: Run, examples: int = 64, seed: int = 0, most_work: float = MOST_WORK
 ) -> list[Contrast]:
     """The clean and corrupted inputs of each tower that `activation_patching` takes.

@@ -16,7 +16,7 @@ from lrinterp.run.edit import ALL, HEAD_SITES, MAP_SITES
 
 __all__ = [
     "RESIDUAL_SITES",
-    "apart",
+    "activation_change",
     "cell_sums",
     "cells_of",
     "hook_of",
@@ -78,7 +78,7 @@ def is_full(cell: Edit) -> bool:
     return cell.what == "resid_pre" and cell.role == ALL
 
 
-def apart(
+def activation_change(
     base: TowerRun, source: TowerRun, cells: Sequence[Edit]
 ) -> dict[str, Float[Tensor, "example ..."]]:
     """Source minus base by the hooks of some cells; 0 where both are masked."""
@@ -90,7 +90,7 @@ def apart(
 def same(base: TowerRun, source: TowerRun, cells: Sequence[Edit]) -> Bool[Tensor, "cell"]:
     """For each cell: does no entry differ by over a millionth of the largest of its site?"""
     differ = {}
-    for hook, change in apart(base, source, cells).items():
+    for hook, change in activation_change(base, source, cells).items():
         own = base.sites[hook]
         scale = own[torch.isfinite(own)].abs().max().clamp(min=1e-30)
         differ[hook] = (change.abs() / scale > IDENTICAL).to(own.dtype)

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float
 
 from lrinterp.analysis.contrast import Contrast
 from lrinterp.analysis.patching.cells import (
-    apart,
+    activation_change,
     cell_sums,
     cells_of,
     hook_of,
@@ -126,7 +126,7 @@ def estimate(
 
     Cost: one forward and one backward pass of the base from the first layer on, however many cells.
     """
-    changes = apart(base, source, cells)
+    changes = activation_change(base, source, cells)
     slopes = gradient(base, direction, list(changes))
     moved = {hook: slopes[hook] * change for hook, change in changes.items()}
     sums = cell_sums(moved, cells, base.places.roles).cpu().numpy()
@@ -159,7 +159,7 @@ def patch(
     rows = [
         {"encoder": contrast.tower, **row}
         for direction, plan in plans.items()
-        for row in rows_of(contrast, direction, plan, moved[direction])
+        for row in effect_rows(contrast, direction, plan, moved[direction])
     ]
     gained = moved["denoising"]
     heads = [i for i, cell in enumerate(cells) if cell.what == "z"]
@@ -207,7 +207,7 @@ def exactly(contrast: Contrast, plans: Mapping[str, CellPlan]) -> dict[str, Move
     return moved
 
 
-def rows_of(
+def effect_rows(
     contrast: Contrast, direction: str, plan: CellPlan, moved: Moved
 ) -> Iterator[dict[str, Any]]:
     """One row a cell; raises RuntimeError where a full patch does not reach its target."""

@@ -42,15 +42,15 @@ ESTIMATED = (
 )
 LAYOUTS = (
     "Both runs hold objects at the same places, so a preference for a place is the same in both "
-    "and reads 0 here: a 0 says that what objects stand there does not change this attention in "
-    "a way that matters."
+    "and reads 0 here: 0 means that which objects are there does not change this attention in a "
+    "way that matters."
 )
 MIRRORS = (
-    "One picture is the mirror image of the other, so a preference for a place reads 0 here: a 0 "
-    "says that what stands there does not change this attention in a way that matters."
+    "One picture is the mirror image of the other, so a preference for a place reads 0 here: 0 "
+    "means that what is there does not change this attention in a way that matters."
 )
 WORDS = (
-    "Both captions have the same words but one, so a preference for a place reads 0 here: a 0 says "
+    "Both captions have the same words but one, so a preference for a place reads 0 here: 0 means "
     "that the word that differs does not change this attention in a way that matters."
 )
 

@@ -14,8 +14,8 @@ from scipy.stats import false_discovery_control
 from lrinterp.analysis import ANALYSES, analyze, check_names
 from lrinterp.checkpoint import Checkpoint
 from lrinterp.experiment.checkpoints import numbered, quantity_words
-from lrinterp.experiment.checkpoints.differences import DIFFERS, Differences
-from lrinterp.experiment.checkpoints.side_by_side import as_row, not_applied, together
+from lrinterp.experiment.checkpoints.checkpoint_differences import DIFFERS, Differences
+from lrinterp.experiment.checkpoints.side_by_side import as_row, not_applied, put_side_by_side
 from lrinterp.metric import Gap
 from lrinterp.result import Metric, Result
 from lrinterp.run import Run, fingerprint, record
@@ -71,7 +71,7 @@ def compare(
 ) -> dict[str, Result]:
     """Run some analyses, or all, on each checkpoint and put them side by side.
 
-    `pictures` names the photographs that imported CLIPs are analysed on.
+    `pictures` names the pictures that imported CLIPs are analysed on.
 
     Returns `differences`, every number of every summary with its difference from the first
     checkpoint, then a `SideBySide` for each analysis asked for. A checkpoint whose name was used
@@ -92,7 +92,7 @@ def compare_recordings(
     *,
     progress: bool | None = None,
 ) -> dict[str, Result]:
-    """`compare` of recordings under names of their own: of any models on any pictures."""
+    """`compare` of recordings under given names: of any models on any pictures."""
     names = set(check_names(only))
     asked = [name for name in ANALYSES if name in names]
     analysed = [
@@ -105,7 +105,7 @@ def compare_recordings(
     ]
     check_enough(len(analysed))
     by_analysis = {name: {one.name: one.results[name] for one in analysed} for name in asked}
-    sections = {name: together(name, results) for name, results in by_analysis.items()}
+    sections = {name: put_side_by_side(name, results) for name, results in by_analysis.items()}
     return {"differences": differences(analysed, asked), **sections}
 
 

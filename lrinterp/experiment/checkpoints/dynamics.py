@@ -39,7 +39,7 @@ HEADINGS = {
     "run": "Run",
     "seed": "Seed",
     "head": "Head",
-    "order_step": "Breaks at",
+    "order_step": "Onset at",
     "slope_step": "Half slope at",
     "lag": "Lag",
     "gradient_step": "Gradient from",
@@ -49,13 +49,13 @@ HEADINGS = {
 """Columns of events in the open table."""
 DRAWN = {
     "unseen_pair_order": (
-        "order accuracy",
-        "Order on held-out pairs",
+        "swap accuracy",
+        "Swap accuracy on held-out pairs",
         "a model that guesses stays at chance",
     ),
     "slope": (
         "slope (logits per pixel)",
-        "Slope of the head that matters at the end",
+        "Slope of the head that order needs most at the end",
         "a run without a gradient stays at 0, and either sign may win",
     ),
     "largest_slope": (
@@ -73,10 +73,10 @@ DRAWN = {
 ACROSS = (
     ("step", "step", "by training step", "optimiser steps"),
     (
-        "steps since the breaking",
+        "steps since the onset",
         "aligned",
-        "by steps since order broke",
-        "optimiser steps since order passed half way",
+        "by steps since the onset",
+        "optimiser steps since swap accuracy passed half way",
     ),
 )
 """Columns that curves run along, each with its key and words."""
@@ -102,7 +102,7 @@ class Dynamics(Result):
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
-        """Runs, how many broke, and mean times over those that did, with t intervals over runs."""
+        """Runs, how many have an onset, and mean times over those, with t intervals over runs."""
         known = {key: self.events[column].dropna().to_numpy(float) for key, column in TIMES.items()}
         found = {key: seed_interval(times) for key, times in known.items()}
         return {
@@ -113,22 +113,22 @@ class Dynamics(Result):
 
     @property
     def finding(self) -> str:
-        """How many runs broke and when, and whether gradient or order came first."""
+        """How many runs have an onset and when, and whether gradient or order comes first."""
         runs, broken, step, _, lag, gradient = self.metrics.values()
         text = (
-            f"In {broken} of {counted(int(runs.value or 0), 'run')} order on held-out pairs "
-            f"passes {self._threshold}"
+            f"In {broken} of {counted(int(runs.value or 0), 'run')} swap accuracy on held-out "
+            f"pairs passes {self._threshold}"
         )
         if not broken.value:
-            return f"{text}: nothing breaks."
+            return f"{text}: no onset."
         text += f", on average at step {steps_words(step)}."
         if lag.value is None:
-            return f"{text} No run has a gradient whose coming could be timed."
+            return f"{text} No run has a gradient whose onset could be timed."
         first = int((self.events["lag"] > 0).sum())
         return (
-            f"{text} The head that matters at the end first spans {NO_GRADIENT} logits, what "
-            f"counts as a gradient, at step {steps_words(gradient)}; its slope passes half its "
-            f"final value {side_words(lag)} (lag {steps_words(lag)}, {counted(lag.n, 'run')}; "
+            f"{text} The head that order needs most at the end first spans {NO_GRADIENT} logits, "
+            f"what counts as a gradient, at step {steps_words(gradient)}; its slope passes half "
+            f"its final value {side_words(lag)} (lag {steps_words(lag)}, {counted(lag.n, 'run')}; "
             f"before order in {first} of {lag.n})."
         )
 
@@ -144,15 +144,16 @@ class Dynamics(Result):
             f"Snapshots lie up to {every} steps apart; between them curves are taken as straight "
             "lines. A lag much smaller than that is not resolved. A crossing counts where the next "
             "snapshot is still above; step 0 is the model rebuilt from its recipe.",
-            "The head followed is the headline head of each run's last snapshot: it is chosen by "
-            "what it became. The largest slope of any head, beside it, is not chosen.",
-            "Both times are half-way points, of order from chance to 1 and of |slope| from 0 to "
-            "its last value. A slope that goes on growing when order is complete has its half-way "
-            "point late: a negative lag does not say that order came without a gradient. When the "
-            f"row first spans {NO_GRADIENT} logits stands beside it; a head whose row spans less "
-            "at the end has no half-way point.",
-            "Means and intervals are over runs (Student's t) and leave out runs in which the event "
-            "never came. Runs differ in seed, that is in split, first weights and batches.",
+            "The head followed is the headline head of each run's last snapshot, chosen by its "
+            "final state. The largest slope of any head, beside it, is not chosen.",
+            "Both times are half-way points, of swap accuracy from chance to 1 and of |slope| "
+            "from 0 to its last value. A slope that goes on growing when order is complete has "
+            "its half-way point late: a negative lag does not mean that order was learnt without "
+            f"a gradient. When the row first spans {NO_GRADIENT} logits stands beside it; a head "
+            "whose row spans less at the end has no half-way point.",
+            "Means and intervals are over runs (Student's t) and leave out runs in which the "
+            "event never happens. Runs differ in seed, that is in split, first weights and "
+            "batches.",
             "The loss is that of one training batch, the same at every step. Slopes are those of "
             "key-position in the layer of that head, in the gauge of `positional_gradient`.",
         )
@@ -164,7 +165,8 @@ class Dynamics(Result):
     def overview(self) -> pd.DataFrame:
         """The events of every run."""
         texts = [
-            {name: shown(name, row[name]) for name in HEADINGS} for row in records(self.events)
+            {name: event_words(name, row[name]) for name in HEADINGS}
+            for row in records(self.events)
         ]
         return pd.DataFrame(texts).rename(columns=HEADINGS)
 
@@ -175,22 +177,22 @@ class Dynamics(Result):
         return (*(figure for name in drawn for figure in curves(self.table, name)), *timed)
 
     def tiles(self) -> tuple[Tile, ...]:
-        """How many runs broke, when, when half the slope was there, and the lag."""
+        """How many runs have an onset, when, when half the slope is reached, and the lag."""
         _, broken, step, slope, lag, _ = self.metrics.values()
         of_runs = f"of {counted(len(self.events), 'run')}"
-        passes = f"order passes {self._threshold}"
+        passes = f"swap accuracy passes {self._threshold}"
         return (
-            Tile(label="Runs in which order breaks through", scalar=broken, words=of_runs),
-            Tile(label="Breaking step", scalar=step, words=passes),
+            Tile(label="Runs with an onset of order", scalar=broken, words=of_runs),
+            Tile(label="Onset step", scalar=step, words=passes),
             Tile(label="Half-slope step", scalar=slope, words="|slope| passes half its last value"),
-            Tile(label="Lag (steps)", scalar=lag, words="breaking minus half-slope step"),
+            Tile(label="Lag (steps)", scalar=lag, words="onset minus half-slope step"),
         )
 
 
 def side_words(lag: Metric) -> str:
     """Before or after order, where the interval of the lag says so."""
     if lag.low is None or lag.high is None or lag.low <= 0 <= lag.high:
-        return "before or after order, which these runs do not decide"
+        return "neither clearly before nor clearly after order"
     side = "before" if lag.low > 0 else "after"
     return f"{signed(abs(float(lag.value or 0)), 0)} steps {side} order does"
 
@@ -202,7 +204,7 @@ def steps_words(found: Metric) -> str:
     return f"{value} [{', '.join(interval)}]" if interval else value
 
 
-def shown(column: str, value: Any) -> str:
+def event_words(column: str, value: Any) -> str:
     """A cell of the open table: whole steps, three figures of what else is measured, or a dash."""
     if value is None:
         return "–"
@@ -235,15 +237,15 @@ def curves(table: pd.DataFrame, name: str) -> Iterator[Figure]:
 
 
 def lag_figure(events: pd.DataFrame) -> Figure:
-    """When order broke and when half the slope was there, run by run, and how far apart."""
+    """The onset of order and the step of half the slope, run by run, and how far apart."""
     known = events.dropna(subset=["lag"]).rename(columns={"lag": "lag (steps)"})
     columns = ["run", "lag (steps)", "order_step", "slope_step"]
     return Figure(
         key="lags",
-        title="By how many steps half of the slope came before order",
-        how_to_read="Each dot is one run: the step at which order passes half way minus the "
-        "step at which |slope| of the head that matters at the end passes half its last value; "
-        "right of 0 half of the slope came first, and at 0 neither did.",
+        title="Steps from half of the slope to the onset of order",
+        how_to_read="Each dot is one run: the step at which swap accuracy passes half way minus "
+        "the step at which |slope| of the head that order needs most at the end passes half its "
+        "last value; right of 0 half of the slope comes first, at 0 both come at once.",
         plot=reference(bars(known[columns], x="lag (steps)", y="run", mark="dot"), 0.0, "at once"),
         table=events,
     )
@@ -259,9 +261,10 @@ def dynamics(
     """Follow numbers over the snapshots of some training runs.
 
     `runs` are folders of `lrinterp train --keep-every N`, or folders by name. Always measured are
-    order on held-out pairs, loss, slope and span of the head that matters at the end, and the
-    largest slope of any head; `scalars` adds numbers of summaries as `analysis.key`, `measure`
-    whatever it finds in a recording of all pictures. Definitions: `measure_run`, `onset_of`.
+    swap accuracy on held-out pairs, loss, slope and span of the head that order needs most at the
+    end, and the largest slope of any head; `scalars` adds numbers of summaries as `analysis.key`,
+    `measure` whatever it finds in a recording of all pictures. Definitions: `measure_run`,
+    `onset_of`.
 
     Cost: some 0.2 s a snapshot of the default recipe; with `scalars` that of their analyses.
     Raises InputError as `measure_run` does, before anything is measured where it can.

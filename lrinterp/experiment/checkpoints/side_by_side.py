@@ -12,14 +12,13 @@ from lrinterp.experiment.checkpoints.side_figures import side_figures, stacked
 from lrinterp.result import Figure, Metric, Result, Skipped, records
 from lrinterp.wording import counted
 
-__all__ = ["SideBySide", "as_row", "not_applied", "together"]
+__all__ = ["SideBySide", "as_row", "not_applied", "put_side_by_side"]
 
 COLUMNS, SPOKEN = 5, 4
 """Checkpoints up to which each has a column of the open table, and a place in the finding."""
 HEADS = (
-    "Heads have no identity across checkpoints: L0H2 of one training run has nothing to do with "
-    "L0H2 of another. Compare headline heads, sums over heads, and what does not depend on the "
-    "numbering."
+    "Heads do not correspond across checkpoints: L0H2 of one training run is unrelated to L0H2 of "
+    "another. Compare headline heads, sums over heads, and what does not depend on the numbering."
 )
 
 
@@ -88,7 +87,9 @@ class SideBySide(Result):
     def overview(self) -> pd.DataFrame:
         """Every number of the summary: a column a checkpoint, or a row where they are many."""
         cells = {
-            name: {quantity_words(key): cell(metric) for key, metric in result.metrics.items()}
+            name: {
+                quantity_words(key): cell_words(metric) for key, metric in result.metrics.items()
+            }
             for name, result in self.results.items()
         }
         wide = pd.DataFrame(cells).fillna("–").rename_axis("Quantity")
@@ -101,7 +102,7 @@ class SideBySide(Result):
         return tuple(side_figures(self))
 
 
-def cell(metric: Metric) -> str:
+def cell_words(metric: Metric) -> str:
     """A number with its interval on one line of the open table, or a name."""
     return f"{metric}\u00a0{metric.interval}".replace(", ", ",\u00a0").strip()
 
@@ -114,7 +115,7 @@ def sample_words(found: Metric) -> str:
     return f" (n = {found.n:,}{units})"
 
 
-def together(analysis: str, results: Mapping[str, Result]) -> SideBySide | Skipped:
+def put_side_by_side(analysis: str, results: Mapping[str, Result]) -> SideBySide | Skipped:
     """The Results of one analysis by checkpoint, put together; Skipped where it applies to none."""
     there = {name: result for name, result in results.items() if not result.reason}
     question = next(iter(results.values())).question

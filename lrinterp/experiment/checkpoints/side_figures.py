@@ -17,7 +17,7 @@ from lrinterp.result import Figure
 if TYPE_CHECKING:
     from lrinterp.experiment.checkpoints.side_by_side import SideBySide
 
-__all__ = ["AXES", "axis_of", "side_figures", "stacked"]
+__all__ = ["AXES", "shared_axis", "side_figures", "stacked"]
 
 AXES = {
     "geometry": (
@@ -48,11 +48,11 @@ AXES = {
         ".*_key_(content|position)_share",
         "Share of the attention scores by what the inputs identify",
         "share of variance",
-        "0 says that it plays no part",
+        "0: no contribution",
     ),
     "gain": (
         ".*_attention_gain",
-        "Attention the right-hand object gains over the left-hand one",
+        "Attention difference, right-hand minus left-hand object",
         "attention gained",
         "0 is no preference for a side",
     ),
@@ -72,11 +72,11 @@ AXES = {
         "headline_spearman|spearman_.*",
         "Rank correlations",
         "Spearman's rho",
-        "what goes its own way lies near 0",
+        "unrelated quantities lie near 0",
     ),
     "margin": (
         "(image_|text_)?margin.*|.*_largest_value",
-        "Margin: by how much what is true leads its swap, and its parts",
+        "Margin: the true caption's lead over its swap, and its parts",
         "margin (cosine)",
         "at 0 the two cannot be told apart",
     ),
@@ -96,13 +96,13 @@ AXES = {
         ".*_(cosine|shuffled_mean|shuffled_high)",
         "Cosine between picture and word of held-out labels",
         "cosine",
-        "two directions that have nothing to do with each other lie near 0",
+        "two unrelated directions lie near 0",
     ),
     "effect": (
         ".*_z_effect",
         "Part of the margin that the strongest head restores",
         "part of the margin",
-        "0 says that the head carries nothing of it",
+        "0: the head carries nothing of it",
     ),
 }
 """Numbers that share a unit: the keys that have it, title, axis, and what a null looks like.
@@ -120,7 +120,7 @@ WHOLE_SCALE = (0.0, 1.05)
 """One axis for all shares of pictures, so that panels and figures compare."""
 
 
-def axis_of(key: str) -> str | None:
+def shared_axis(key: str) -> str | None:
     """The axis of a summary key; None for one that is not drawn, such as a rounding error."""
     return next((axis for axis, (keys, *_) in AXES.items() if re.fullmatch(keys, key)), None)
 
@@ -136,7 +136,7 @@ def side_figures(found: "SideBySide") -> Iterator[Figure]:
     if found.name in SPECIAL:
         yield from SPECIAL[found.name](found)
     known = found.scalars.dropna(subset=["value"])
-    axes = [axis_of(key) for key in known["key"]]
+    axes = [shared_axis(key) for key in known["key"]]
     for axis in AXES:
         rows = known[[one == axis for one in axes]]
         if len(rows) and axis not in ELSEWHERE.get(found.name, ()):
@@ -156,14 +156,14 @@ def numbers_figure(axis: str, rows: pd.DataFrame, chance: float | None) -> Figur
         key=f"numbers-{axis}",
         title=title,
         how_to_read=f"Each dot is the {label} of one checkpoint{interval}; {null}.",
-        plot=shares(plot, chance if axis == "order" else None)
+        plot=on_share_axis(plot, chance if axis == "order" else None)
         if axis in ("order", "captions")
         else plot,
         table=rows,
     )
 
 
-def shares(plot: Chart, chance: float | None) -> Chart:
+def on_share_axis(plot: Chart, chance: float | None) -> Chart:
     """Shares of pictures on their one axis, with chance where it is known."""
     return with_chance(replace(plot, x_range=WHOLE_SCALE), chance)
 
@@ -191,19 +191,19 @@ def accuracy_figures(found: "SideBySide") -> Iterator[Figure]:
         )
         among = "" if of_order else " among all captions"
         yield Figure(
-            key=f"sets-{measure.replace(' ', '-')}",
+            key=f"sets-{metric.replace('_', '-')}",
             title=f"{measure[:1].upper()}{measure[1:]}{among}, by set of pictures",
             how_to_read="Each dot is the share of pictures that one checkpoint gets right, with "
             f"its 95 % interval, a panel a set of pictures; {null}.",
-            plot=shares(plot, found.chance if of_order else None),
+            plot=on_share_axis(plot, found.chance if of_order else None),
             table=part,
         )
     distances = stacked({name: result.distances for name, result in results.items()})
     if len(distances):
-        yield distance_figure(distances, found.chance)
+        yield distances_figure(distances, found.chance)
 
 
-def distance_figure(rows: pd.DataFrame, chance: float | None) -> Figure:
+def distances_figure(rows: pd.DataFrame, chance: float | None) -> Figure:
     """Swap accuracy by distance, a line a checkpoint."""
     shown = rows.rename(columns={"value": "swap accuracy", "distance": "distance (pixels)"})
     plot = lines(shown, x="distance (pixels)", y="swap accuracy", by="checkpoint")
@@ -241,13 +241,13 @@ def gradient_figures(found: "SideBySide") -> Iterator[Figure]:
     )
 
 
-def ablation_figures(found: "SideBySide") -> Iterator[Figure]:
+def removal_figures(found: "SideBySide") -> Iterator[Figure]:
     """Swap accuracy without terms of the image tower, a panel a checkpoint."""
     frame = found.frame()
     rows = order_rows(frame[frame["model"] == "trained"], frame["set"].iloc[0])
     shown = removals(rows[rows["encoder"] == "image"])
     columns = ["ablation", "swap accuracy", "low", "high", "checkpoint", "n"]
-    drawn = shown.rename(columns={"order accuracy": "swap accuracy"})[columns]
+    drawn = shown[columns]
     plot = bars(drawn, x="swap accuracy", y="ablation", facet="checkpoint")
     yield Figure(
         key="order",
@@ -255,7 +255,7 @@ def ablation_figures(found: "SideBySide") -> Iterator[Figure]:
         how_to_read="Each bar is the share of pictures whose true caption beats its swap under one "
         "ablation of the image tower, with its 95 % interval, a panel a checkpoint; an ablation of "
         "what order does not need leaves the bar as long as the intact one.",
-        plot=shares(plot, found.chance),
+        plot=on_share_axis(plot, found.chance),
         table=shown,
     )
 
@@ -281,5 +281,5 @@ SPECIAL: dict[str, Callable[["SideBySide"], Iterator[Figure]]] = {
     "accuracy": accuracy_figures,
     "attention_terms": terms_figures,
     "positional_gradient": gradient_figures,
-    "term_ablation": ablation_figures,
+    "term_ablation": removal_figures,
 }

@@ -51,7 +51,7 @@ def kept_steps(run: str | Path) -> list[tuple[int, Path]]:
     """The snapshots of a run: after how many optimiser steps, and in which folder.
 
     `RUN/steps/000025`, ... in order, and the run itself, whose step is that of its recipe.
-    Raises InputError where the run is not finished, has no recipe, or kept no snapshots.
+    Raises InputError where the run is not finished, has no recipe, or has no snapshots.
     """
     run = Path(run)
     recipe = read_metadata(run).recipe
@@ -61,14 +61,14 @@ def kept_steps(run: str | Path) -> list[tuple[int, Path]]:
     folders = run.glob("steps/*")
     found = {int(p.name): p for p in folders if p.name.isdecimal() and (p / METADATA).is_file()}
     if not set(found) - {last}:
-        raise InputError(f"{run}: kept no checkpoints along the way; train with --keep-every N")
+        raise InputError(f"{run}: has no snapshots; train with --keep-every N")
     return sorted((found | {last: run}).items())
 
 
 def snapshots(run: str | Path) -> Iterator[tuple[int, DualEncoder]]:
-    """The models of a run by step: before its first one, rebuilt from its recipe, then those kept.
+    """The models of a run by step: at step 0, rebuilt from its recipe, then its snapshots.
 
-    A model without an encoder configuration cannot be rebuilt and begins with the first one kept.
+    A model without an encoder configuration cannot be rebuilt and begins with the first snapshot.
     """
     steps, last = kept_steps(run), load_checkpoint(run)
     config, recipe = last.model.config, last.metadata.recipe or {}
@@ -83,11 +83,11 @@ def measure_run(task: Mapping[str, Any], measure: Measure | None = None) -> list
 
     `task` is plain data: `run`, its folder; `name`, what it is called, the name of the folder if
     not given; `scalars`, further numbers as `analysis.key`; `threads` of torch, 1 if not given.
-    `measure` adds numbers of its own, from a recording of all pictures. The head followed is the
+    `measure` adds further numbers, from a recording of all pictures. The head followed is the
     headline head of the last snapshot.
 
     Each row holds run, seed, step, head, chance, and what FOLLOWED names; `loss` is that of one
-    training batch, the same for every snapshot. Raises InputError for a run that kept nothing, a
+    training batch, the same for every snapshot. Raises InputError for a run without snapshots, a
     split without held-out pairs, or an unknown scalar.
 
     Cost: some 0.2 s a snapshot of the default recipe, without `scalars` and `measure`.
@@ -102,7 +102,9 @@ def measured_rows(task: Mapping[str, Any], measure: Measure | None) -> Iterator[
     scenes = last.scenes()
     pairs = scenes.examples(["unseen_pair"])
     if not len(pairs):
-        raise InputError(f"{task['run']}: {pairs.empty['unseen_pair']}; order cannot be followed")
+        raise InputError(
+            f"{task['run']}: {pairs.empty['unseen_pair']}; swap accuracy cannot be followed"
+        )
     place = headline_of(record(last.model, pairs, progress=False))
     head = None if place is None else head_name(*place)
     batch = (last.metadata.recipe or {}).get("batch_size")
@@ -150,7 +152,7 @@ def followed(recording: Run, names: Sequence[str]) -> dict[str, float | None]:
     found = {name: metric.value for name, metric in numbers(recording, names).items()}
     for name, value in found.items():
         if isinstance(value, str):
-            raise InputError(f"scalar {name!r}: is a name, {value}, and no number to follow")
+            raise InputError(f"scalar {name!r}: is a name, {value}, not a number")
     return found  # type: ignore[return-value]
 
 

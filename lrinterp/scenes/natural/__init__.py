@@ -1,7 +1,7 @@
 """Real pictures with captions about where things are, read from their published formats."""
 
 from lrinterp.scenes.natural.compose import PICTURES, FromSuite, compose
-from lrinterp.scenes.natural.published import ARO_SYMMETRIC
+from lrinterp.scenes.natural.published_suites import ARO_SYMMETRIC
 from lrinterp.scenes.natural.relation import (
     BadRow,
     Relation,

@@ -28,7 +28,7 @@ from lrinterp.scenes.natural.roles import (
 from lrinterp.scenes.natural.suites import read_relations
 from lrinterp.store import InputError
 
-__all__ = ["PICTURES", "FromSuite", "SideBySide", "compose", "draw_pairs"]
+__all__ = ["PICTURES", "FromSuite", "ObjectPair", "compose", "draw_pairs"]
 
 PICTURES = "pictures"
 """The set that all pictures and captions of a suite belong to."""
@@ -52,7 +52,7 @@ class FromSuite:
 
 
 @dataclass(frozen=True)
-class SideBySide:
+class ObjectPair:
     """One row of a suite: what stands on the left and what on the right of its picture."""
 
     row: Relation
@@ -62,7 +62,7 @@ class SideBySide:
     """As fractions of the (cropped) picture; None where the suite does not say."""
 
     @classmethod
-    def of(cls, row: Relation) -> "SideBySide | None":
+    def of(cls, row: Relation) -> "ObjectPair | None":
         """The two objects of a row; None where it does not place two left and right."""
         words = row.relation.lower().split()
         one, other = row.subject.lower().strip(), row.object.lower().strip()
@@ -75,7 +75,7 @@ class SideBySide:
         return cls(row, (one, other), (boxes[0], boxes[1]) if boxes[0] and boxes[1] else None)
 
 
-def draw_pairs(rows: Iterable[Relation], n: int, seed: int) -> list[SideBySide]:
+def draw_pairs(rows: Iterable[Relation], n: int, seed: int) -> list[ObjectPair]:
     """At most `n` pictures of a suite with an object on each side, in the order of the suite.
 
     Drawn with a seed: rows are read once and not kept, a reservoir holds the draw (Vitter 1985,
@@ -83,9 +83,9 @@ def draw_pairs(rows: Iterable[Relation], n: int, seed: int) -> list[SideBySide]:
     than two rows place two objects left and right of each other.
     """
     rng = np.random.default_rng(seed)
-    drawn: dict[int, SideBySide] = {}
+    drawn: dict[int, ObjectPair] = {}
     met: set[int] = set()
-    for pair in filter(None, map(SideBySide.of, rows)):
+    for pair in filter(None, map(ObjectPair.of, rows)):
         key = hash((pair.row.picture, pair.row.crop, pair.names))
         if key in met:
             continue
@@ -159,7 +159,7 @@ def compose(
     )
 
 
-def read_pictures(drawn: Sequence[SideBySide], processor: Any) -> tuple[Pixels, Boxes | None]:
+def read_pictures(drawn: Sequence[ObjectPair], processor: Any) -> tuple[Pixels, Boxes | None]:
     """Pixels of each picture and its mirror image, and the boxes where all have them."""
     values, boxes = [], []
     for pair in drawn:
@@ -171,11 +171,11 @@ def read_pictures(drawn: Sequence[SideBySide], processor: Any) -> tuple[Pixels, 
         values += [one, one.flip(-1)]
         if pair.boxes:
             left, right = (box_in_square(box, picture.size) for box in pair.boxes)
-            boxes += [(left, right), (mirrored(right), mirrored(left))]
+            boxes += [(left, right), (mirrored_box(right), mirrored_box(left))]
     pixels = Pixels(torch.cat(values), torch.zeros(len(values), dtype=torch.long))
     return pixels, boxes if len(boxes) == len(values) else None
 
 
-def mirrored(box: Box) -> Box:
+def mirrored_box(box: Box) -> Box:
     """The box in the mirror image."""
     return (1 - box[2], box[1], 1 - box[0], box[3])

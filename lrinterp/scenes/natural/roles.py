@@ -51,7 +51,7 @@ def place_of_patches(grid: Grid) -> tuple[Int[Tensor, "pos"], Int[Tensor, "pos"]
     return torch.cat([cls, rows.flatten()]), torch.cat([cls, columns.flatten()])
 
 
-def under(box: Box, grid: Grid) -> Bool[Tensor, "pos"]:
+def patches_under(box: Box, grid: Grid) -> Bool[Tensor, "pos"]:
     """The positions of patches that a box, in fractions of the picture, covers in part or whole."""
     row, column = place_of_patches(grid)
     across = (column < box[2] * grid[1]) & (column + 1 > box[0] * grid[1])
@@ -74,7 +74,9 @@ def patch_roles(boxes: Sequence[tuple[Box, Box]] | None, n: int, grid: Grid) -> 
     column = place_of_patches(grid)[1]
     cls = (column < 0).expand(n, -1)
     if boxes is not None:
-        left, right = (torch.stack([under(pair[i], grid) for pair in boxes]) for i in (0, 1))
+        left, right = (
+            torch.stack([patches_under(pair[i], grid) for pair in boxes]) for i in (0, 1)
+        )
         return {"CLS": cls, "left": left, "right": right, BACKGROUND: ~(cls | left | right)}
     left, right = column < grid[1] // 2, column >= (grid[1] + 1) // 2
     halves = {"left half": left & (column >= 0), "right half": right, "middle": ~(left | right)}

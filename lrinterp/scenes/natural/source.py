@@ -1,7 +1,7 @@
-"""Files into rows: what every suite is read from, what a suite is, and one's own rows.
+"""Files into rows: what every suite is read from, what a suite is, and a user's rows.
 
 A row that cannot be read is handed on with what is wrong with it; the rows after it are still read.
-One's own rows are `relations.jsonl` or `relations.csv` in a folder, or any such file itself:
+A user's rows are `relations.jsonl` or `relations.csv` in a folder, or any such file itself:
 
 | column | what |
 |---|---|
@@ -46,7 +46,7 @@ __all__ = [
     "existing",
     "json_array",
     "json_lines",
-    "listed",
+    "list_type",
 ]
 
 T = TypeVar("T")
@@ -57,13 +57,13 @@ Text = Annotated[str, Meta(pattern=r"\S", description="text")]
 Whole = Annotated[int, Meta(ge=-LARGEST, le=LARGEST, description="a whole number")]
 
 
-def listed(kind: Any, length: int, what: str) -> Any:
+def list_type(kind: Any, length: int, what: str) -> Any:
     """The type of a list of so many items."""
     return Annotated[tuple[(kind,) * length], Meta(description=f"a list of {length} {what}")]
 
 
-CROP = listed(Whole, 4, "whole numbers")
-BOX = listed(float, 4, "numbers")
+CROP = list_type(Whole, 4, "whole numbers")
+BOX = list_type(float, 4, "numbers")
 COLUMNS = tuple(
     "relation caption foil captions right picture crop axis subject object subject_box object_box "
     "group pair set kind".split()

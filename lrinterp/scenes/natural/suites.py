@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrinterp.scenes.natural.published import ARO, NLVR, VSR
+from lrinterp.scenes.natural.published_suites import ARO, NLVR, VSR
 from lrinterp.scenes.natural.relation import BadRow, Relation
 from lrinterp.scenes.natural.source import CSV, JSONL, NotScored, RawRow, Suite, T
 from lrinterp.scenes.natural.whatsup import TRIPLES, WHATSUP, Triple

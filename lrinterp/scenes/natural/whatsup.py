@@ -1,7 +1,7 @@
 """What'sUp: is the mug on the table, under it, to its left or to its right?
 
 A folder holds any of six files, each with its pictures beside it: `controlled_images_dataset.json`
-(A, photographs) and `controlled_clevr_dataset.json` (B), rows with image_path and four
+(A, real pictures) and `controlled_clevr_dataset.json` (B), rows with image_path and four
 caption_options; `coco_qa_*_obj.json` and `vg_qa_*_obj.json` (COCO- and GQA-spatial, one and two
 objects), rows [image id, right caption, wrong caption]. The first caption is always the right one.
 Kamath, Hessel and Chang, arXiv 2310.19785.
@@ -28,7 +28,7 @@ from lrinterp.scenes.natural.source import (
     existing,
     json_array,
     json_lines,
-    listed,
+    list_type,
 )
 from lrinterp.store import InputError, taken
 
@@ -54,7 +54,7 @@ CONTROLLED: dict[str, tuple[str, Axis]] = {
 """The second word of a file name: the relation, and the axis its pair is on. `on` is here the
 opposite of `under`.
 """
-OPTIONS = listed(str, 4, "texts")
+OPTIONS = list_type(str, 4, "texts")
 ASKED = Annotated[
     tuple[int | str, str, str],
     Meta(description="a list of image id, right caption, wrong caption"),

@@ -15,7 +15,7 @@ from lrinterp.analysis.ablation.ablation_figures import (
     shape_figure,
     split_figure,
 )
-from lrinterp.analysis.ablation.ablations import Ablation, cells_of, standard
+from lrinterp.analysis.ablation.ablations import Ablation, columns_of, standard
 from lrinterp.analysis.ablation.term_ablation import term_ablation
 from lrinterp.encoders import DualEncoder, preset
 from lrinterp.result import Metric
@@ -34,7 +34,7 @@ MODEL, DEEP = towers(), towers(3)
 
 def cells(ablations: list[Ablation], model: DualEncoder) -> list[dict[str, str]]:
     """Of those that edit all heads, what the table says of each."""
-    return [cells_of(one, model) for one in ablations if all(e.heads is None for e in one)]
+    return [columns_of(one, model) for one in ablations if all(e.heads is None for e in one)]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def cells(ablations: list[Ablation], model: DualEncoder) -> list[dict[str, str]]
     ],
 )
 def test_ablations_read_as_phrases(edits, expected):
-    assert ablation_words({"model": "trained", **cells_of(edits, MODEL)}) == expected
+    assert ablation_words({"model": "trained", **columns_of(edits, MODEL)}) == expected
 
 
 def test_no_two_ablations_of_all_heads_in_one_gauge_share_their_words():
@@ -109,11 +109,11 @@ def test_courses_and_doses_of_the_micro_model(micro_recording):
     predicted = table["predicted"].dropna().to_dict()
     assert predicted == {"order_reversed": 0, "order_exchanged": 0, "order_equalised": 0.5}
     assert table["gap_value"].dropna().tolist() == [0, 0, 0]
-    assert table.loc["order_linear_only", "order accuracy"] == 1
-    assert table.loc["order_residual_only", "order accuracy"] == 0.5
+    assert table.loc["order_linear_only", "swap accuracy"] == 1
+    assert table.loc["order_residual_only", "swap accuracy"] == 0.5
     doses = doses_figure(result).table
     assert doses["key-position multiplied by"].tolist() == [-1, -0.5, 0, 0.5, 1]
-    assert doses["order accuracy"].tolist() == [0, 0, 0.5, 1, 1]
+    assert doses["swap accuracy"].tolist() == [0, 0, 0.5, 1, 1]
 
 
 def test_heads_are_sorted_by_what_their_removal_or_exchange_costs():

@@ -10,11 +10,11 @@ from lrinterp.analysis.ablation.ablations import (
     ORDERS,
     REMOVED,
     SUMMARY,
-    cells_of,
+    columns_of,
     is_random,
     one_head,
     standard,
-    within,
+    within_model,
 )
 from lrinterp.analysis.subject import is_large
 from lrinterp.run import KINDS, Edit
@@ -29,13 +29,13 @@ def towers(image: int = 1, text: int = 1) -> DualEncoder:
 
 
 def labels_of(model: DualEncoder) -> list[str]:
-    return ["/".join(cells_of(one, model).values()) for one in standard(model)]
+    return ["/".join(columns_of(one, model).values()) for one in standard(model)]
 
 
 def test_the_standard_table_holds_what_is_promised():
     """In a tower of one layer the pooled row alone is edited."""
     model = towers()
-    labels, cells = labels_of(model), [cells_of(one, model) for one in standard(model)]
+    labels, cells = labels_of(model), [columns_of(one, model) for one in standard(model)]
     assert len(set(labels)) == len(labels)
     first = "image/{}/{}/{}/{}/{}/0/pooled".format
     for union in ("EP", "PP", "bP", "EP+PP", "EP+bP", "PP+bP", "EP+PP+bP"):
@@ -52,7 +52,7 @@ def test_the_standard_table_holds_what_is_promised():
     assert {row["terms"] for row in cells} >= {"VP", "EP+VP", "EP+PP+bP+VP"}
     assert {row["encoder"] for row in cells} == {"image", "text", "both"}
     assert {(row["layers"], row["queries"]) for row in cells} == {("0", "pooled")}
-    assert within(model, (Edit(layers=(0,)),)) == within(model, REMOVED)
+    assert within_model(model, (Edit(layers=(0,)),)) == within_model(model, REMOVED)
 
 
 def test_a_deep_tower_is_edited_in_all_layers_in_each_and_in_its_heads():
@@ -66,7 +66,7 @@ def test_a_deep_tower_is_edited_in_all_layers_in_each_and_in_its_heads():
     for layer in "012":
         for head in ("all", "0", "1"):
             assert place(head, gauges[layer], layer, "all") in labels
-        one = cells_of(one_head(int(layer), 1), model)
+        one = columns_of(one_head(int(layer), 1), model)
         assert "/".join(one.values()) == place("1", gauges[layer], layer, "all")
 
 
@@ -79,7 +79,7 @@ def test_a_large_tower_gets_a_short_list_without_heads(monkeypatch):
     short = standard(model)
     assert len(short) < full / 2
     assert all(edit.heads is None and edit.gauge != "raw" for one in short for edit in one)
-    assert {within(model, one) for of in ORDERS.values() for one in of} <= set(short)
+    assert {within_model(model, one) for of in ORDERS.values() for one in of} <= set(short)
 
 
 def test_numbers_are_those_of_the_summary_and_of_every_metric_under_some_ablations():
@@ -102,8 +102,8 @@ def test_doses_go_from_the_term_turned_round_to_the_intact_model():
 def test_draws_are_seeds_of_every_edit():
     both = (Edit(how="placebo"), Edit(how="placebo", tower="text"))
     deep = towers(2, 2)
-    assert [edit.seed for edit in within(deep, both, 4)] == [4, 4]
-    assert within(deep, both) == both
+    assert [edit.seed for edit in within_model(deep, both, 4)] == [4, 4]
+    assert within_model(deep, both) == both
 
 
 @pytest.mark.parametrize(

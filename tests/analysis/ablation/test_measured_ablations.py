@@ -8,12 +8,12 @@ import torch
 
 from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.ablation import measured_ablations, order_heads
-from lrinterp.analysis.ablation.ablations import PLACEBO, REMOVED, one_head, standard, within
+from lrinterp.analysis.ablation.ablations import PLACEBO, REMOVED, one_head, standard, within_model
 from lrinterp.analysis.ablation.measured_ablations import (
     NOTHING,
     MeasuredAblations,
+    ablation_credits,
     comparisons,
-    measure,
     table_rows,
 )
 from lrinterp.analysis.ablation.order_heads import AGREEMENT, CHANGE
@@ -74,7 +74,7 @@ def deep() -> tuple[DualEncoder, Scenes]:
 
 @pytest.mark.parametrize(("ablation", "expected"), ORDER, ids=map(str, range(len(ORDER))))
 def test_order_of_the_micro_model_under_each_ablation(run, ablation, expected):
-    assert measure(run, ablation)["order", "pair"].tolist() == [[expected] * 6]
+    assert ablation_credits(run, ablation)["order", "pair"].tolist() == [[expected] * 6]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -92,14 +92,14 @@ def test_order_of_the_micro_model_under_a_placebo(run, seed):
 
 def test_labels_survive_without_key_position(run):
     """Cat and dog then get alike: no order, but no other caption points between them."""
-    measured = measure(run, (Edit(),))
+    measured = ablation_credits(run, (Edit(),))
     assert measured["label_set", "closed"].tolist() == [[1] * 6]
     assert measured["label_set", "open"].tolist() == [[1] * 6]
     assert measured["retrieval", "closed"].tolist() == [[0.5] * 6]
 
 
 def test_order_is_not_measured_on_single_objects(micro, micro_examples):
-    measured = measure(record(micro, micro_examples.of("single")), ())
+    measured = ablation_credits(record(micro, micro_examples.of("single")), ())
     assert ("order", "pair") not in measured
     assert measured["label_set", "closed"].tolist() == [[1] * 4]
 
@@ -107,7 +107,7 @@ def test_order_is_not_measured_on_single_objects(micro, micro_examples):
 def test_rows_of_the_table_carry_intervals_over_labels(micro, micro_examples):
     run = record(micro, micro_examples.of("mixed_pair"))
     ablation = (Edit(what="EP", heads=(0, 1)),)
-    measured = measure(run, ablation)
+    measured = ablation_credits(run, ablation)
     rows = list(table_rows(run, ablation, measured))
     assert {(row["metric"], row["candidates"]) for row in rows} == set(METRICS)
     for cells in rows:
@@ -120,7 +120,7 @@ def test_rows_of_the_table_carry_intervals_over_labels(micro, micro_examples):
 def test_every_draw_of_a_placebo_is_kept(run):
     measured = MeasuredAblations(run)
     measured.measure([(), REMOVED, PLACEBO, PLACEBO], draws=3)
-    labels = [within(run.model, one) for one in ((), REMOVED, PLACEBO)]
+    labels = [within_model(run.model, one) for one in ((), REMOVED, PLACEBO)]
     shapes = {own: found["order", "pair"].shape for own, found in measured.measured.items()}
     assert shapes == dict(zip(labels, [(1, 6), (1, 6), (3, 6)], strict=True))
     for seed, credit in enumerate(measured.measured[labels[2]]["order", "pair"]):
@@ -147,7 +147,7 @@ def test_without_boxes_nothing_is_said_of_objects(micro, micro_examples):
     measured, text = MeasuredAblations(record(micro, examples)), (Edit(how="keep", tower="text"),)
     left_out = [(Edit(how="keep_objects"),), (Edit(what="attention", how="exchange"),)]
     measured.measure([*left_out, text], draws=1)
-    assert list(measured.measured) == [within(micro, text)]
+    assert list(measured.measured) == [within_model(micro, text)]
     (note,) = measured.notes
     assert "nothing says where in these pictures the objects are" in note
 
@@ -171,7 +171,7 @@ def test_heads_are_estimated_and_some_measured(deep, monkeypatch):
         ablation = one_head(int(layer), int(head))
         change = ((run.under(*ablation).scores - run.scores) * weights).sum(1).mean()
         assert value == pytest.approx(float(change), abs=1e-6)
-        assert within(model, ablation) in runs.measured
+        assert within_model(model, ablation) in runs.measured
     pearson = next(r["value"] for r in runs.table if r["candidates"] == "pearson")
     both = np.array([(estimated[place], exact[place]) for place in exact])
     assert pearson == pytest.approx(np.corrcoef(both.T)[0, 1])

@@ -211,7 +211,7 @@ def deep_results() -> tuple[TermAblation, TermAblation]:
 
 
 def test_order_of_a_deep_model_needs_key_position_in_all_layers(deep_results):
-    """The positive control; a placebo of the same size in as many layers costs far less."""
+    """The positive control; a norm-matched random control in as many layers costs far less."""
     summary = deep_results[1].metrics
     assert summary["order_intact"].value > 0.75
     assert 0.45 <= summary["order_without_key_position"].value <= 0.55
@@ -224,7 +224,7 @@ def test_order_of_a_deep_model_needs_key_position_in_all_layers(deep_results):
 
 
 def test_an_untrained_deep_model_has_no_order_to_lose(deep_results):
-    """The null: near chance intact, without key-position, and under a placebo."""
+    """The null: near chance intact, without key-position, and under the random control."""
     summary = deep_results[0].metrics
     for key in ("order_intact", "order_without_key_position", "order_placebo"):
         assert 0.35 <= summary[key].value <= 0.65

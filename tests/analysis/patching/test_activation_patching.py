@@ -10,7 +10,7 @@ from lrinterp import record
 from lrinterp.analysis.patching.activation_patching import (
     ActivationPatching,
     activation_patching,
-    pairs_of,
+    clean_and_corrupted,
 )
 from lrinterp.result import NotApplicable
 
@@ -187,7 +187,7 @@ def test_a_tower_too_large_is_estimated_and_says_so(left_right, left_right_resul
     assert set(table["chosen"]) >= {"none", "strongest", "random"}
     assert table.loc[table["chosen"] != "none", "exact"].all()
     scenes = left_right.examples.image_scene
-    for one in pairs_of(left_right, 64, 0, 0.0):
+    for one in clean_and_corrupted(left_right, 64, 0, 0.0):
         assert len(set(scenes[one.pictures])) == len(one.pictures) == large.examples
     assert float(large.metrics["full_patch_error"].value or 0) < 1e-5
     assert {"random sample", "strongest cells"} == set(large.overview()["cells"])

@@ -13,13 +13,13 @@ from scipy.stats import t as student
 
 from lrinterp import Run, load_checkpoint, record
 from lrinterp.analysis import ANALYSES
+from lrinterp.experiment.checkpoints.checkpoint_differences import Differences
 from lrinterp.experiment.checkpoints.compare import (
     Analysed,
     compare,
     difference_table,
     with_verdicts,
 )
-from lrinterp.experiment.checkpoints.differences import Differences
 from lrinterp.result import Metric
 from lrinterp.scoring import credits
 

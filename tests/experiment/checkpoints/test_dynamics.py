@@ -39,7 +39,7 @@ def test_planted_times_come_back_and_means_are_over_the_runs_that_broke(planted:
 
 
 def test_the_finding_tells_which_came_first(planted: Dynamics, runs: Any):
-    assert "In 3 of 4 runs order on held-out pairs passes 0.75, on average at step 467" in (
+    assert "In 3 of 4 runs swap accuracy on held-out pairs passes 0.75, on average at step 467" in (
         planted.finding
     )
     assert "100 steps before order does (lag 100 [" in planted.finding
@@ -47,14 +47,14 @@ def test_the_finding_tells_which_came_first(planted: Dynamics, runs: Any):
     late = dynamics_of([*runs.ramp("a", 300, 500), *runs.ramp("b", 310, 520)])
     assert "205 steps after order does" in late.finding
     mixed = dynamics_of([*runs.ramp("a", 300, 500), *runs.ramp("b", 500, 320)])
-    assert "which these runs do not decide" in mixed.finding
+    assert "neither clearly before nor clearly after order" in mixed.finding
     rows = [{**row, "slope": 0.0, "span": 0.0} for row in runs.ramp("a", 300, 300)]
-    assert "No run has a gradient whose coming could be timed." in dynamics_of(rows).finding
+    assert "No run has a gradient whose onset could be timed." in dynamics_of(rows).finding
 
 
-def test_nothing_breaks_in_flat_runs(runs: Any):
+def test_flat_runs_have_no_onset(runs: Any):
     found = dynamics_of([*runs.flat("a"), *runs.flat("b")])
-    assert found.finding == "In 0 of 2 runs order on held-out pairs passes 0.75: nothing breaks."
+    assert found.finding == "In 0 of 2 runs swap accuracy on held-out pairs passes 0.75: no onset."
     assert found.metrics["lag"].value is None
     keys = [figure.key for figure in found.figures()]
     assert keys == ["unseen_pair_order-step", "slope-step", "largest_slope-step", "loss-step"]
@@ -77,8 +77,8 @@ def test_every_scalar_is_drawn_against_step_and_onset(planted: Dynamics):
     by_step, since, *_ = figures
     assert by_step.table["run"].nunique() == len([t for t in by_step.draw().data if t.mode]) == 4
     assert since.table["run"].nunique() == 3
-    near = since.table[since.table["steps since the breaking"].abs() <= 25]
-    assert near["order accuracy"].between(0.68, 0.82).all()
+    near = since.table[since.table["steps since the onset"].abs() <= 25]
+    assert near["swap accuracy"].between(0.68, 0.82).all()
     assert len(near) == 3
     assert planted.figures()[-1].key == "lags"
 

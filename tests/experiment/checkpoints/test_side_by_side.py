@@ -6,12 +6,12 @@ import pytest
 
 from lrinterp.analysis import ANALYSES
 from lrinterp.experiment.checkpoints.compare import Analysed
-from lrinterp.experiment.checkpoints.side_by_side import SideBySide, together
+from lrinterp.experiment.checkpoints.side_by_side import SideBySide, put_side_by_side
 from lrinterp.result import Skipped
 
 
 def section(analysis: str, *analysed: Analysed) -> SideBySide:
-    found = together(analysis, {one.name: one.results[analysis] for one in analysed})
+    found = put_side_by_side(analysis, {one.name: one.results[analysis] for one in analysed})
     assert isinstance(found, SideBySide)
     return found
 
@@ -63,7 +63,7 @@ def test_a_checkpoint_to_which_it_does_not_apply_is_named(both: list[Analysed]):
     assert found.scalars["checkpoint"].unique().tolist() == ["left-right"]
     assert "no-gradient: activation_patching does not apply: " in found.finding
     skipped = both[1].results["activation_patching"]
-    none = together("activation_patching", {"a": skipped, "b": skipped})
+    none = put_side_by_side("activation_patching", {"a": skipped, "b": skipped})
     assert isinstance(none, Skipped)
     assert "a: " in none.reason
     assert "b: " in none.reason
@@ -74,4 +74,4 @@ def test_caveats_are_those_of_all(both: list[Analysed]):
     assert found.caveats
     assert set(found.caveats) <= set(both[0].results["accuracy"].caveats)
     heads = section("positional_gradient", *both)
-    assert "Heads have no identity across checkpoints" in heads.caveats[0]
+    assert "Heads do not correspond across checkpoints" in heads.caveats[0]

@@ -6,8 +6,8 @@ import pytest
 
 from lrinterp.analysis import ANALYSES
 from lrinterp.experiment.checkpoints.compare import Analysed
-from lrinterp.experiment.checkpoints.side_by_side import together
-from lrinterp.experiment.checkpoints.side_figures import axis_of
+from lrinterp.experiment.checkpoints.side_by_side import put_side_by_side
+from lrinterp.experiment.checkpoints.side_figures import shared_axis
 from lrinterp.result import Figure
 
 
@@ -21,21 +21,25 @@ from lrinterp.result import Figure
     ],
 )
 def test_a_number_has_its_unit_and_errors_are_not_drawn(key: str, axis: str | None):
-    assert axis_of(key) == axis
+    assert shared_axis(key) == axis
 
 
 @pytest.mark.parametrize("name", ANALYSES)
 def test_every_number_with_an_interval_has_an_axis(name: str, both: list[Analysed]):
     for one in both:
         for key, metric in one.results[name].metrics.items():
-            assert metric.low is None or axis_of(key), key
+            assert metric.low is None or shared_axis(key), key
 
 
 @pytest.fixture(scope="module")
 def figures(both: list[Analysed]) -> dict[str, Figure]:
     names = ("accuracy", "attention_terms", "positional_gradient", "term_ablation")
     of = {n: {one.name: one.results[n] for one in both} for n in names}
-    return {f"{n}/{figure.key}": figure for n in names for figure in together(n, of[n]).figures()}
+    return {
+        f"{n}/{figure.key}": figure
+        for n in names
+        for figure in put_side_by_side(n, of[n]).figures()
+    }
 
 
 def axes(figure: Figure, letter: str) -> set[tuple[float, float]]:

@@ -61,7 +61,7 @@ def test_what_cannot_be_followed_is_refused(tiny_run: Path, tmp_path: Path):
         kept_steps(copy)
     split = {**load_checkpoint(tiny_run).metadata.split, "n_val": 1}  # type: ignore[dict-item]
     copy = changed(tiny_run, tmp_path / "few", split=split)
-    with pytest.raises(InputError, match="order cannot be followed"):
+    with pytest.raises(InputError, match="swap accuracy cannot be followed"):
         measure_run({"run": copy})
     with pytest.raises(InputError, match="is a name, L0H"):
         measure_run({"run": tiny_run, "scalars": ["order_bias.bias_head"]})

@@ -10,7 +10,7 @@ import torch
 from lrinterp import InputError
 from lrinterp.scenes import Examples
 from lrinterp.scenes.natural import PICTURES, Relation, compose, read_relations
-from lrinterp.scenes.natural.compose import SideBySide, draw_pairs
+from lrinterp.scenes.natural.compose import ObjectPair, draw_pairs
 
 BOXES = {"subject": (0.6, 0.0, 0.9, 0.5), "object": (0.1, 0.0, 0.4, 0.5)}
 
@@ -33,7 +33,7 @@ def row(number: int = 0, **changes) -> Relation:
 
 
 def test_the_subject_of_right_of_stands_on_the_right():
-    right, left = SideBySide.of(row(boxes=BOXES)), SideBySide.of(row(relation="left of"))
+    right, left = ObjectPair.of(row(boxes=BOXES)), ObjectPair.of(row(relation="left of"))
     assert right is not None
     assert (right.names, right.boxes) == (("dog", "cat"), (BOXES["object"], BOXES["subject"]))
     assert left is not None
@@ -52,8 +52,8 @@ def test_the_subject_of_right_of_stands_on_the_right():
     ],
 )
 def test_other_rows_are_none(changes):
-    assert SideBySide.of(row()) is not None
-    assert SideBySide.of(row(**changes)) is None
+    assert ObjectPair.of(row()) is not None
+    assert ObjectPair.of(row(**changes)) is None
 
 
 def test_a_draw_is_seeded_in_order_and_without_repeats():

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lrinterp.scenes.natural import BadRow, Relation, axis_of, open_picture, opposite_of
-from lrinterp.scenes.natural.published import VSR_RELATIONS
+from lrinterp.scenes.natural.published_suites import VSR_RELATIONS
 from lrinterp.scenes.natural.relation import OPPOSITES
 from lrinterp.store import InputError
 

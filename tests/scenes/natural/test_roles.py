@@ -10,18 +10,18 @@ from lrinterp.scenes.natural.roles import (
     box_in_square,
     patch_at,
     patch_roles,
+    patches_under,
     statements,
     token_roles,
-    under,
 )
 
 GRID = (2, 4)
 
 
 def test_a_box_covers_the_patches_that_it_touches():
-    assert under((0.0, 0.0, 0.25, 0.5), GRID).tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0]
-    assert under((0.2, 0.4, 0.3, 0.6), GRID).tolist() == [0, 1, 1, 0, 0, 1, 1, 0, 0]
-    assert under((0.0, 0.0, 1.0, 1.0), GRID).tolist() == [0, *[1] * 8]
+    assert patches_under((0.0, 0.0, 0.25, 0.5), GRID).tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0]
+    assert patches_under((0.2, 0.4, 0.3, 0.6), GRID).tolist() == [0, 1, 1, 0, 0, 1, 1, 0, 0]
+    assert patches_under((0.0, 0.0, 1.0, 1.0), GRID).tolist() == [0, *[1] * 8]
 
 
 def test_the_patch_under_the_middle():

@@ -16,7 +16,7 @@ from lrinterp.scenes.natural.source import (
     existing,
     json_array,
     json_lines,
-    listed,
+    list_type,
 )
 from lrinterp.store import InputError
 
@@ -46,7 +46,7 @@ def seen(rows) -> list[tuple[str, object]]:
 
 
 def test_fields_come_as_what_they_must_be():
-    pair = RAW.field("list", listed(Whole, 2, "whole numbers"))
+    pair = RAW.field("list", list_type(Whole, 2, "whole numbers"))
     assert (RAW.where, RAW.field("n", Whole), RAW.field("text"), pair) == (
         "a.jsonl, row 4", 3, "hat", (1, 2),
     )  # fmt: skip

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t as student
 
-from lrinterp.benchmark.accuracies import (
+from lrinterp.benchmark.suite_accuracies import (
     Key,
     MacroMean,
     incomplete,

@@ -23,13 +23,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from lrinterp.benchmark.scores import fingerprint, shares_of
+from lrinterp.benchmark.scores import rows_fingerprint, shares_of
 from lrinterp.metric import Metric
 from lrinterp.scenes.natural import axis_of
 from lrinterp.scenes.natural.relation import Axis
 from lrinterp.stats import SHARE, Sample, Units
 
-__all__ = ["Key", "incomplete", "named", "numbers_of"]
+__all__ = ["Key", "incomplete", "main_numbers", "numbers_of"]
 
 T = TypeVar("T")
 
@@ -39,9 +39,9 @@ FIRST = ("", *SIDES, *get_args(Axis))
 SIZES = {"pair": 2, "set": 4}
 """Rows of a pair (two opposite relations) and of a set (two pairs), as What'sUp defines them."""
 OWN = ("jsonl", "csv")
-"""Suites of one's own, where any number of rows may share a key."""
+"""Suites of a user, where any number of rows may share a key."""
 FEWEST = 2
-"""Rows that a group of one's own has at least; a row alone is no group."""
+"""Rows that a group of a user's suite has at least; a row alone is no group."""
 
 
 class Key(NamedTuple):
@@ -60,7 +60,7 @@ def numbers_of(scores: pd.DataFrame) -> dict[Key, Metric]:
 
     Ordered by measure, then axes and places in fixed order, then as they were met.
     """
-    about = {"unit": "group", "estimator": "mean", "examples": fingerprint(scores)}
+    about = {"unit": "group", "estimator": "mean", "examples": rows_fingerprint(scores)}
     rows = scores.assign(value=scores["credit"], chance=1 / scores["captions"].str.len())
     found = {
         key: Metric.of_sample(sample, chance=chance, **about)
@@ -81,7 +81,7 @@ def units_of(part: pd.DataFrame) -> Units:
 
 
 def subsets_of(rows: pd.DataFrame) -> list[str]:
-    """The subsets that have numbers of their own: several, since a single one is the whole."""
+    """The subsets that have separate numbers: several, since a single one is the whole."""
     found = rows["subset"].unique().tolist()
     return [name for name in found if name] if len(found) > 1 else []
 
@@ -115,7 +115,7 @@ def counts_of(rows: pd.DataFrame) -> pd.DataFrame:
         pd.DataFrame(choices(rows)),
     ]
     own = subsets_of(rows)
-    wholes = {"all": rows} | {kind: groups(rows, kind).query("whole") for kind in SIZES}
+    wholes = {"all": rows} | {kind: whole_groups(rows, kind).query("whole") for kind in SIZES}
     for measure, part in wholes.items():
         part = part.assign(measure=measure, name="")
         parts += [part.assign(subset=""), part[part["subset"].isin(own)]]
@@ -136,11 +136,11 @@ def choices(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
             yield {"measure": "truth", "value": float(said[right] == place), **key}
 
 
-def groups(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
+def whole_groups(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Pairs or sets, with the product of their rows' credits and chances, group of the first row.
 
     A known suite says how many rows a group has: a further row under its key opens another one.
-    In rows of one's own all that share a key are one group. `whole` says which ones count.
+    In a user's rows all that share a key are one group. `whole` says which ones count.
     """
     keyed = rows[rows[kind] != ""]
     own = keyed["suite"].isin(OWN)
@@ -159,10 +159,10 @@ def groups(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
 def incomplete(scores: pd.DataFrame) -> Mapping[str, int]:
     """By pair and set, the groups that lack rows and do not count."""
     rows = scores.assign(value=1.0, chance=1.0)
-    return {kind: int((~groups(rows, kind)["whole"]).sum()) for kind in SIZES}
+    return {kind: int((~whole_groups(rows, kind)["whole"]).sum()) for kind in SIZES}
 
 
-def named(numbers: Mapping[Key, T]) -> dict[str, T]:
+def main_numbers(numbers: Mapping[Key, T]) -> dict[str, T]:
     """The main ones by the names that they have in a results file."""
     names = {
         "macro_accuracy": Key("macro"),

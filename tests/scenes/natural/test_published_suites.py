@@ -17,7 +17,7 @@ from lrinterp.scenes.natural import (
     opposite_of,
     read_relations,
 )
-from lrinterp.scenes.natural.published import VSR_RELATIONS, parts
+from lrinterp.scenes.natural.published_suites import VSR_RELATIONS, parts
 from lrinterp.store import InputError
 
 ARO = {
@@ -83,14 +83,14 @@ def read(folder: Path) -> Read:
     ("suite", "row", "change", "message"),
     [
         ("aro", ARO, {"image_path": "1.jpg"}, r"there is no picture .*1\.jpg"),
-        ("aro", ARO, {"relation_name": "atop"}, "the relation 'atop' does not stand in the true"),
+        ("aro", ARO, {"relation_name": "atop"}, "the relation 'atop' is not in the true"),
         (
             "vsr",
             VSR,
             {"relation": "atop"},
             "unknown relation 'atop'; not one of VSR's 66 relations",
         ),
-        ("vsr", VSR, {"relation": "under"}, "the relation 'under' does not stand in the caption"),
+        ("vsr", VSR, {"relation": "under"}, "the relation 'under' is not in the caption"),
         ("vsr", VSR, {"label": "1"}, "field 'label': expected one of 0, 1, got '1'"),
         (
             "vsr",

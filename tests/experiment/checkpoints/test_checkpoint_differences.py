@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from lrinterp.analysis import ANALYSES
+from lrinterp.experiment.checkpoints.checkpoint_differences import Differences, changed, said, told
 from lrinterp.experiment.checkpoints.compare import Analysed, differences
-from lrinterp.experiment.checkpoints.differences import Differences, changed, said, told
 from lrinterp.result import records
 
 FIRST: dict[str, Any] = {

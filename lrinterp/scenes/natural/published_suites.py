@@ -38,7 +38,7 @@ from lrinterp.scenes.natural.source import (
     existing,
     json_array,
     json_lines,
-    listed,
+    list_type,
 )
 from lrinterp.store import InputError
 
@@ -83,15 +83,15 @@ VSR_RELATIONS = tuple(
 )
 
 SIDES = ("left", "right")
-NAME = listed(str, 2, "texts")
-SQUARE = listed(Whole, 3, "whole numbers")
+NAME = list_type(str, 2, "texts")
+SQUARE = list_type(Whole, 3, "whole numbers")
 
 
 def aro_relations(row: RawRow) -> list[Relation]:
     """One row of ARO: the captions are ordered [false, true], as published."""
     name, right = row.field("relation_name"), row.field("true_caption")
     if f" {name} " not in right:
-        raise InputError(f"the relation {name!r} does not stand in the true caption {right!r}")
+        raise InputError(f"the relation {name!r} is not in the true caption {right!r}")
     form = rf"the (.+?) (?:is|are) {re.escape(name)} the (.+?)\.?"
     named = re.fullmatch(form, right.strip(), re.IGNORECASE)
     picture = row.field("image_path")
@@ -148,7 +148,7 @@ def parts(caption: str, relation: str) -> tuple[str, str, str, str]:
     """What stands before the relation, the subject, the object, and what stands after it."""
     form = rf"(?:The |the )?(.+?)\s+(?:is|are)?\s*({re.escape(relation)})\s+(?:the )?(.+?)\.?"
     if (match := re.fullmatch(form, caption.strip())) is None:
-        raise InputError(f"the relation {relation!r} does not stand in the caption {caption!r}")
+        raise InputError(f"the relation {relation!r} is not in the caption {caption!r}")
     return match.string[: match.start(2)], match[1], match[3], match.string[match.end(2) :]
 
 

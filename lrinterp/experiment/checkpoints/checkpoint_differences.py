@@ -103,8 +103,8 @@ class Differences(Result):
             "mean equal: look at the interval of the difference, not at whether the intervals of "
             "the two numbers overlap.",
             "What depends on weights alone, or on one picture, has an exact difference and no "
-            "test. A headline head is chosen in each checkpoint for itself; its number means "
-            "nothing across checkpoints.",
+            "test. A headline head is chosen in each checkpoint for itself; head numbers cannot "
+            "be compared across checkpoints.",
             *self.skipped,
         )
 
@@ -164,7 +164,7 @@ class Differences(Result):
         rows = [row for key in SPOKEN for row in records(self.judged) if row["key"] == key]
         if len(self.others) > 1:
             rows = [row for row in rows if row["quantity"] == rows[0]["quantity"]]
-        return tuple(tile_of(row, self.first) for row in rows[:4])
+        return tuple(difference_tile(row, self.first) for row in rows[:4])
 
 
 # Rows of the table in words: for a sentence, a line, a tile, a cell.
@@ -204,7 +204,7 @@ def many_line(found: Differences, name: str) -> dict[str, str]:
     return line | {row["quantity"]: said(row) for row in rows if row["key"] in SPOKEN}
 
 
-def tile_of(row: Row, first: str) -> Tile:
+def difference_tile(row: Row, first: str) -> Tile:
     """A row's difference as a large figure."""
     label = f"{row['quantity'][:1].upper()}{row['quantity'][1:]}: {row['checkpoint']} minus {first}"
     how = "paired" if row["paired"] == "yes" else "not paired"
