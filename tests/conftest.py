@@ -82,15 +82,6 @@ def clip_folder(make_clip: MakeClip) -> Path:
     return make_clip()
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """One thread: a micro model gains nothing from a second, which waits for a busy core."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="session")
 def micro_examples() -> "Examples":
     """A row of three pixels and four labels: apple and bird are trained as a pair, cat and dog
@@ -256,9 +247,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Wrapper:
+def pytest_runtest_makereport(item: pytest.Item) -> Wrapper:
     """Under CI=true a skipped test has failed, unless it needs a GPU."""
     report = yield
     if not item.get_closest_marker("gpu"):

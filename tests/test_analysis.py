@@ -67,9 +67,7 @@ def test_a_clip_is_analysed_on_photographs(on_photographs: Mapping[str, Result])
 
 
 @pytest.mark.parametrize("name", [n for n in ANALYSES if n not in OF_PHOTOGRAPHS])
-def test_a_result_has_numbers_figures_and_passes_its_checks(
-    results: Mapping[str, Result], name: str
-):
+def test_a_result_has_numbers_figures_and_passes_its_checks(results, name):
     check_protocol(name, results[name])
 
 
@@ -98,9 +96,7 @@ def test_left_right_knows_by_key_position(results: Mapping[str, Result]):
     assert span >= max(1.0, 10 * number(results, "positional_gradient", "null_span"))
 
 
-def test_the_twin_knows_nothing_and_has_no_gradient(
-    results: Mapping[str, Result], twin: Mapping[str, Result]
-):
+def test_the_twin_knows_nothing_and_has_no_gradient(results, twin):
     assert CHANCE[0] <= number(twin, "answer", "unseen_pair_order") <= CHANCE[1]
     rows = twin["positional_gradient"].frame()
     rows = rows[(rows["gauge"] == "canonical") & (rows["term"] == "EP+PP+bP")]
@@ -198,9 +194,7 @@ def test_analyses_leave_the_model_as_it_was(recording: Run):
         ({}, {}, {"normalization": "LN", "mlp_ratio": 2, "image_layers": 2}),
     ],
 )
-def test_other_worlds_and_models_are_analysed_to_the_end(
-    world: dict[str, object], split: dict[str, object], encoder: dict[str, object]
-):
+def test_other_worlds_and_models_are_analysed_to_the_end(world, split, encoder):
     from lrinterp.training import Plan
 
     plan = Plan.from_plain(

@@ -26,9 +26,7 @@ def test_length_is_the_number_of_examples(tokens: Tokens):
     ],
     ids=["slice", "numbers", "mask"],
 )
-def test_selecting_keeps_ids_and_pool_together(
-    tokens: Tokens, index: slice | torch.Tensor, pool: list[int]
-):
+def test_selecting_keeps_ids_and_pool_together(tokens, index, pool):
     part = tokens.at(index)
     assert part.pool.tolist() == pool
     assert part.ids[:, 1].tolist() == [3 - p for p in pool]

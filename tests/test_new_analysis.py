@@ -38,7 +38,6 @@ TINY = {
     "split": {"n_val": 3, "positions_per_label": 3, "layouts_per_pair": 6},
     "encoder": {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 8},
 }
-Command = Callable[..., tuple[int, str, str]]
 
 
 @final
@@ -125,9 +124,7 @@ def test_document_and_page_have_it():
     assert order.phrase in html
 
 
-def test_the_command_prints_it_and_keeps_samples_that_pair_as_the_models_do(
-    run: Command, tmp_path: Path
-):
+def test_the_command_prints_it_and_keeps_samples_that_pair_as_the_models_do(run, tmp_path):
     kept = []
     for folder in FOLDERS:
         found = tmp_path / f"{folder.name}.json"

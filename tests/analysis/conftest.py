@@ -1,6 +1,4 @@
-"""Recordings that the tests of several analyses share: both shipped checkpoints on some of their
-pictures, and the micro-model.
-"""
+"""Random CLIPs on mirrored pictures, the micro-model's run, and a made-up ablation."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -51,24 +49,13 @@ def set_names(examples: Examples) -> list[str]:
     return [*(name for name in names if name != "unseen_pair"), "unseen_pair"]
 
 
-@contextmanager
-def one_core() -> Iterator[None]:
-    """One thread for fixtures of a session: waiting for a busy core costs small models most."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def shipped(name: str) -> Run:
     loaded = load_checkpoint(CHECKPOINTS / name)
-    with one_core():
-        return record(loaded.model, some_pictures(loaded.scenes().examples()))
+    return record(loaded.model, some_pictures(loaded.scenes().examples()))
 
 
 def analyses_of(recording: Run) -> Mapping[str, Result]:
-    with one_core():
-        return analyze(recording)
+    return analyze(recording)
 
 
 @pytest.fixture(scope="session")
@@ -102,8 +89,7 @@ def micro_recording(micro: DualEncoder, micro_examples: Examples) -> Run:
 @pytest.fixture(scope="session")
 def photographs() -> tuple[DualEncoder, Examples]:
     """A random CLIP of two layers, and pictures of noise, each beside its mirror image."""
-    with one_core():
-        return tiny_clip(), mirrored_pictures()
+    return tiny_clip(), mirrored_pictures()
 
 
 def tiny_clip() -> DualEncoder:

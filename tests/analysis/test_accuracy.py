@@ -10,15 +10,9 @@ import torch
 
 from lrinterp import Scenes, Split, World, record
 from lrinterp.analysis.accuracy import accuracy
-from lrinterp.analysis.order_parts import (
-    MOST_LABELS,
-    by_label,
-    label_figure,
-)
+from lrinterp.analysis.order_parts import MOST_LABELS, by_label, label_figure
 from lrinterp.analysis.read import number
 from lrinterp.scoring import METRICS, credits
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 BY_HAND = {
     # A picture of two labels at right angles points where its caption does, nowhere else.

@@ -11,8 +11,6 @@ from lrinterp.analysis.answer import BOTH, KNOWS, ONE, Answer, answer
 from lrinterp.grades import Grade
 from lrinterp.result import Metric, NotApplicable, Result
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 KEYS = (
     "unseen_pair_order",
     "order_without_key_position",

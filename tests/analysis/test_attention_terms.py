@@ -6,21 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import (
-    DualEncoder,
-    Run,
-    Scenes,
-    Split,
-    World,
-    preset,
-    record,
-)
+from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.attention_terms import attention_terms
 from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION, TERMS, embedding_in, score_terms
 from lrinterp.result import NotApplicable
 from lrinterp.scenes import Examples
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 COLUMNS = {"encoder", "layer", "head", "term", "gauge", "share", "low", "high", "n", "n_units"}
 

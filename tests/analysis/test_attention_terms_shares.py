@@ -1,6 +1,4 @@
-"""Ratios of covariances with intervals, errors of sums, names of positions, and who wrote the keys:
-shares against a loop over parts, planted writers.
-"""
+"""Ratios of covariances with intervals, and shares of key parts against a loop; planted writers."""
 
 from typing import Any
 
@@ -12,15 +10,8 @@ from scipy import stats
 
 from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset, record
 from lrinterp.analysis.attention_terms_figures import parts_figure
-from lrinterp.analysis.attention_terms_shares import (
-    Scored,
-    nine_terms,
-    part_shares,
-    share_rows,
-)
+from lrinterp.analysis.attention_terms_shares import Scored, nine_terms, part_shares, share_rows
 from lrinterp.stats import Units
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_shares_are_ratios_of_sums_with_intervals_over_units():
@@ -41,9 +32,7 @@ def test_shares_are_ratios_of_sums_with_intervals_over_units():
     assert (rows[0]["n"], rows[0]["n_units"]) == (4, 2)
 
 
-def test_the_error_sees_one_wrong_number_in_any_chunk(
-    micro_recording, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_error_sees_one_wrong_number_in_any_chunk(micro_recording, monkeypatch):
     part = Scored.of(micro_recording, "image")
     monkeypatch.setattr("lrinterp.analysis.attention_terms_shares.CHUNK", 4)
     assert nine_terms(part, 0, "canonical")[1] < 1e-6

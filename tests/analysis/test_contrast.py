@@ -13,8 +13,6 @@ from lrinterp.axes import Tokens
 from lrinterp.result import NotApplicable
 from lrinterp.run import TowerRun
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_margins_of_the_micro_model_by_hand(micro_recording):
     """The right object weighs e^2 a pixel more than the left one, the label named second e^4; a

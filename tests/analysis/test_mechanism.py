@@ -11,8 +11,6 @@ from lrinterp.analysis.mechanism import Mechanism, mechanism
 from lrinterp.decomposition import TERMS
 from lrinterp.result import Check, Metric, NotApplicable, Result
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def micro_mechanism(micro_recording) -> Mechanism:

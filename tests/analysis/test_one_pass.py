@@ -11,8 +11,6 @@ from lrinterp import DualEncoder, Run, Scenes, Split, World, analyze, preset, re
 from lrinterp.analysis import ANALYSES
 from lrinterp.encoders import Tower
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 Passes = Counter[tuple[int, bytes]]
 
 
@@ -57,9 +55,7 @@ def asked(request: pytest.FixtureRequest, photographs) -> Iterator[Run]:
 
 
 @pytest.mark.parametrize("turn", [iter, reversed])
-def test_every_input_goes_through_its_tower_once(
-    asked: Run, passes: Passes, turn, monkeypatch: pytest.MonkeyPatch
-):
+def test_every_input_goes_through_its_tower_once(asked, passes, turn, monkeypatch):
     """Whatever is asked first."""
     monkeypatch.setattr(
         "lrinterp.analysis.ANALYSES", {name: ANALYSES[name] for name in turn(ANALYSES)}

@@ -9,15 +9,8 @@ import torch
 
 from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
 from lrinterp.analysis.order_bias import OrderBias, order_bias
-from lrinterp.analysis.order_bias_mentions import (
-    FIRST_SEED,
-    Mentions,
-    mention_attention,
-    sets_of,
-)
+from lrinterp.analysis.order_bias_mentions import FIRST_SEED, Mentions, mention_attention, sets_of
 from lrinterp.result import Metric, NotApplicable, records
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 FIRST, SECOND = 1, 7
 """Positions of the objects in "X is on the left of Y", behind [SOT]."""

@@ -27,8 +27,6 @@ from lrinterp.report import page
 from lrinterp.result import Metric, NotApplicable, Provenance, Result
 from lrinterp.run import TowerRun
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 PREPROCESSING = Preprocessing(
     shortest=None, height=12, width=16, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)
 )

@@ -16,15 +16,9 @@ from lrinterp.analysis.positional_gradient import (
     attention_gains,
     positional_gradient,
 )
-from lrinterp.analysis.positional_gradient_rows import (
-    LayerRows,
-    slopes,
-    tower_rows,
-)
+from lrinterp.analysis.positional_gradient_rows import LayerRows, slopes, tower_rows
 from lrinterp.axes import Tokens
 from lrinterp.result import Metric, Result
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 WHOLE = "EP+PP+bP"
 

@@ -1,7 +1,4 @@
-"""Rows of positions and their nulls: fresh models, and patches that change places.
-
-The headline head is the one that order needs most, and the same in every analysis.
-"""
+"""Rows of positions and their nulls: fresh models, and patches that change places."""
 
 from collections.abc import Mapping
 
@@ -24,8 +21,6 @@ from lrinterp.analysis.positional_gradient_rows import (
 from lrinterp.analysis.subject import is_large
 from lrinterp.result import Metric, Result
 from lrinterp.run import Run, record
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZES = {"d_model": 16, "n_heads": 2, "d_head": 8, "d_embed": 8}
 
@@ -132,8 +127,7 @@ def test_the_headline_is_the_head_that_order_needs_most_or_else_the_steepest():
 
 
 @pytest.mark.parametrize(
-    "row",
-    [[1.0, 2, 3, 4], [4.0, 2, 1, 0], [0.0, 5, -1, 2, 2], [1e-3, 0, 0, 3e-3], [0.0, 0, 0, -1]],
+    "row", [[1.0, 2, 3, 4], [4.0, 2, 1, 0], [0.0, 5, -1, 2, 2], [1e-3, 0, 0, 3e-3], [0.0, 0, 0, -1]]
 )
 def test_lines_against_numpy_and_scipy(row: list[float]):
     fit, line = fit_plane(np.array(row), (1, len(row))), np.polyfit(np.arange(len(row)), row, 1)
@@ -206,9 +200,7 @@ def test_alone_a_number_is_that_of_the_analysis(name: str, request: pytest.Fixtu
     assert found == {key: whole.number(key) for key in KEYS}
 
 
-def test_of_a_large_tower_nothing_is_measured_alone(
-    left_right: Run, monkeypatch: pytest.MonkeyPatch
-):
+def test_of_a_large_tower_nothing_is_measured_alone(left_right, monkeypatch):
     monkeypatch.setattr("lrinterp.analysis.subject.LARGE", 3)
     assert is_large(left_right.model)
     assert some_gradients(left_right, KEYS) == {}

@@ -22,8 +22,6 @@ from lrinterp.analysis.procrustes_rotation import (
 )
 from lrinterp.result import NotApplicable, records
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 WIDTH, N_LABELS, N_FIT, N_HELD = 24, 14, 9, 4
 WORDS = tuple("abcdefghijklmn")
 GROUPS = ("trained",) * N_FIT + ("held out",) * N_HELD + ("neither",)

@@ -106,9 +106,7 @@ def statements(one: str, other: str, axis: str, word: int) -> list[str]:
 
 
 @pytest.mark.parametrize("axis", RELATIONS)
-def test_summary_equals_captions_embedded_one_by_one(
-    found: RelationGeometry, embed: Callable[[str], np.ndarray], axis: str
-):
+def test_summary_equals_captions_embedded_one_by_one(found, embed, axis):
     swapped, mirrored, same = [], [], []
     for one, other in [*PAIRS, *(pair[::-1] for pair in PAIRS)]:
         first, second = ([embed(x) for x in statements(one, other, axis, word)] for word in (0, 1))
@@ -124,9 +122,7 @@ def test_summary_equals_captions_embedded_one_by_one(
     assert (summary[f"{axis}_cosine"].n, summary[f"{axis}_cosine"].n_units) == (30, len(NOUNS))
 
 
-def test_the_direction_equals_that_of_captions_one_by_one(
-    found: RelationGeometry, embed: Callable[[str], np.ndarray]
-):
+def test_the_direction_equals_that_of_captions_one_by_one(found, embed):
     """Held out by loops: no pair with one of the objects is in the mean."""
     differences = [
         np.stack([

@@ -1,6 +1,4 @@
-"""Margins taken apart: exact on the shipped models, by hand on the micro-model, null without order,
-what is left at depth, and where it does not apply.
-"""
+"""Margins taken apart: by hand, null without order, at depth, and where it does not apply."""
 
 from typing import Any
 
@@ -10,13 +8,8 @@ import pytest
 import torch
 
 from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
-from lrinterp.analysis.similarity_attribution import (
-    SimilarityAttribution,
-    similarity_attribution,
-)
+from lrinterp.analysis.similarity_attribution import SimilarityAttribution, similarity_attribution
 from lrinterp.result import NotApplicable, Result
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 TOWERS = ("image", "text")
 

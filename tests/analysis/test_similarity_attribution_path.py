@@ -20,8 +20,6 @@ from lrinterp.analysis.similarity_attribution_path import (
 from lrinterp.decomposition import TERMS
 from lrinterp.run import under
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TOWERS = ("image", "text")
 
 

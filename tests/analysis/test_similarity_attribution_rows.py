@@ -18,8 +18,6 @@ from lrinterp.decomposition import TERMS
 from lrinterp.decomposition.margin_parts import VALUE_PARTS
 from lrinterp.stats import LINEAR, mean_interval
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TOWERS = ("image", "text")
 SUMS = ("direct", "direct by part", "direct by group")
 

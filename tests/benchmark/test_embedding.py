@@ -54,9 +54,6 @@ def test_what_cannot_be_scored_is_named(fake, make_row, paint: Paint, micro):
         Embedder(micro)
 
 
-# Suites.
-
-
 def ran(model: Any, suite: str, folder: Path, **more: Any) -> Benchmark:
     return benchmark(model, read_relations(suite, folder), **more)
 
@@ -207,9 +204,6 @@ def test_scores_of_other_rows_are_refused_before_any_is_scored(make_row, paint: 
     assert equal.calls == []
     assert len(benchmark(equal, rows, against=scores(0, 1, 2, 3)).scores) == 4
     assert len(benchmark(equal, rows, bad=[], against=scores(0, 2)).scores) == 4
-
-
-# Bad rows.
 
 
 def test_rows_are_counted_by_reason_and_the_first_are_named():

@@ -37,10 +37,7 @@ def test_each_figure_shows_its_values_and_chance(table: pd.DataFrame):
         "relations-2": ({"above": 0.25}, [0.25]),
         "axes": ({"horizontal": 0.5, "vertical": 0.25}, []),
         "sides": ({"left": 1.0, "right": 0.0}, [0.5]),
-        "choices": (
-            {"left": (6 + 6 / 4) / 12, "right": 0.125, "above": 0.25, "below": 0.25},
-            [],
-        ),
+        "choices": ({"left": (6 + 6 / 4) / 12, "right": 0.125, "above": 0.25, "below": 0.25}, []),
     }
     true = figures["choices"].table.set_index("name")["share_true"]
     assert (true["above"], true["left"]) == (1.0, 3 / 12)

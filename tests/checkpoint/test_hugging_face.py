@@ -161,9 +161,7 @@ def test_an_unknown_setting_is_refused(tmp_path: Path, part: str | None):
         ("vision", "model_type", "siglip_vision_model", "model_type: expected"),
     ],
 )
-def test_what_cannot_be_built_is_named(
-    tmp_path: Path, tower: str, key: str, value: Any, expected: str
-):
+def test_what_cannot_be_built_is_named(tmp_path, tower, key, value, expected):
     plain = {**OLD, f"{tower}_config": {**OLD[f"{tower}_config"], key: value}}
     assert expected in refused(tmp_path, plain)
 
@@ -190,7 +188,6 @@ NEWER_PICTURES: dict[str, Any] = {
     "disable_grouping": None, "input_data_format": None, "return_tensors": None,
     "default_to_square": False, "do_pad": None, "pad_size": None, "image_seq_length": None,
 }  # fmt: skip
-Reader = Callable[[Path, Any], Preprocessing]
 
 
 def old(folder: Path, plain: Any) -> Preprocessing:
@@ -210,9 +207,7 @@ def pixels(found: Preprocessing, paths: list[Path]) -> np.ndarray:
 
 @pytest.mark.parametrize("plain", [OLDEST_PICTURES, NEWER_PICTURES], ids=["oldest", "newer"])
 @pytest.mark.parametrize("write", [old, new])
-def test_pixels_are_those_of_transformers(
-    tmp_path: Path, pictures: list[Path], plain: dict[str, Any], write: Reader
-):
+def test_pixels_are_those_of_transformers(tmp_path, pictures, plain, write):
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     own = {k: v for k, v in plain.items() if not k.startswith("_")}
@@ -250,9 +245,7 @@ def test_the_newer_file_is_read_where_there_are_two(tmp_path: Path):
     ],
 )
 @pytest.mark.parametrize("write", [old, new])
-def test_what_is_not_read_is_named(
-    tmp_path: Path, changes: dict[str, Any], expected: str, write: Reader
-):
+def test_what_is_not_read_is_named(tmp_path, changes, expected, write):
     with pytest.raises(InputError) as error:
         write(tmp_path, {**NEWER_PICTURES, **changes})  # type: ignore[arg-type]
     assert expected in str(error.value)

@@ -120,9 +120,7 @@ def test_all_settings_as_open_clip_leaves_them(tmp_path: Path):
         (None, {"embed_dim": "512"}, "embed_dim: expected int"),
     ],
 )
-def test_other_models_are_refused_by_name(
-    tmp_path: Path, part: str | None, settings: dict[str, Any], expected: str
-):
+def test_other_models_are_refused_by_name(tmp_path, part, settings, expected):
     message = refused(tmp_path, changed(part, **settings))
     assert expected in message
     assert "open_clip_config.json: model_cfg" in message

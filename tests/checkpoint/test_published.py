@@ -34,9 +34,6 @@ def refused(read: Callable[..., Any], *arguments: Any) -> str:
     return str(error.value)
 
 
-# On the hub; no test goes there.
-
-
 def test_names_on_the_hub_and_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "runs" / "a").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
@@ -74,9 +71,6 @@ def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception,
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     expected = "runs/left-right: no such folder, and not to be had from the Hugging Face hub"
     assert refused(fetch, "runs/left-right") == f"{expected} {reason}"
-
-
-# Settings.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,9 +256,7 @@ def exchange(plain: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_one_that_does_not_fit_the_model_is_named(
-    folder: Path, change: Callable[[Any], Any], of: dict[str, Any], expected: str
-):
+def test_one_that_does_not_fit_the_model_is_named(folder, change, of, expected):
     assert read_tokenizer(folder, None, spec(end=None)).encode("a").ids == [49406, 320, 49407]
     edit(folder, change)
     assert expected in refused(read_tokenizer, folder, None, spec(**of))

@@ -74,9 +74,7 @@ BAD = {
 }
 
 
-def test_what_ends_it_is_named_and_nothing_is_written(
-    run: Run, clip_folder: Path, rows: Path, tmp_path: Path
-):
+def test_what_ends_it_is_named_and_nothing_is_written(run, clip_folder, rows, tmp_path):
     numbers, report = tmp_path / "b.json", tmp_path / "b.html"
     given = ("benchmark", clip_folder, "--data", rows, "--json", numbers, "--out", report)
     check_refused(run(*given, "--suite", "whatsup"), str(rows), "jsonl", "whatsup expects")
@@ -89,9 +87,7 @@ def test_what_ends_it_is_named_and_nothing_is_written(
     assert not report.exists()
 
 
-def test_bad_rows_are_skipped_counted_and_listed(
-    run: Run, clip_folder: Path, rows: Path, tmp_path: Path
-):
+def test_bad_rows_are_skipped_counted_and_listed(run, clip_folder, rows, tmp_path):
     for place, fields in zip((1, 2, 3, 4), BAD.values(), strict=True):
         spoil(rows, place, **fields)
     spoil(rows, 0, relation="\x1b[31mbeneath\x07", axis="vertical")
@@ -137,9 +133,7 @@ def scored(run: Run, make_clip: Callable[..., Path], rows: Path, tmp_path: Path)
     return path
 
 
-def test_two_checkpoints_are_compared_row_by_row(
-    run: Run, clip_folder: Path, rows: Path, scored: Path, tmp_path: Path
-):
+def test_two_checkpoints_are_compared_row_by_row(run, clip_folder, rows, scored, tmp_path):
     numbers, report, own = tmp_path / "b.json", tmp_path / "b.html", tmp_path / "own.parquet"
     outputs = ("--json", numbers, "--out", report, "--scores", own)
     options = ("--suite", "jsonl", "--data", rows, "--against", scored)
@@ -155,9 +149,7 @@ def test_two_checkpoints_are_compared_row_by_row(
     assert "This checkpoint minus" in report.read_text()
 
 
-def test_scores_of_other_rows_are_refused(
-    run: Run, clip_folder: Path, rows: Path, scored: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_scores_of_other_rows_are_refused(run, clip_folder, rows, scored, monkeypatch):
     """Before any row is scored."""
     from lrinterp.benchmark.embedding import Embedder
 
@@ -168,9 +160,7 @@ def test_scores_of_other_rows_are_refused(
     check_refused(run(*given, "--fit", "pad"), str(scored), reason)
 
 
-def test_files_that_are_no_scores_are_refused_before_any_work(
-    run: Run, rows: Path, scored: Path, tmp_path: Path
-):
+def test_files_that_are_no_scores_are_refused_before_any_work(run, rows, scored, tmp_path):
     """There is no such checkpoint; nobody gets as far as to look for it."""
     given = ("benchmark", tmp_path / "none", "--suite", "jsonl", "--data", rows, "--against")
     check_refused(run(*given, rows / "relations.jsonl"), "relations.jsonl: no Parquet file")

@@ -63,9 +63,7 @@ def test_a_page_numbers_and_a_line_a_quantity(run: Run, pair: list[Path], tmp_pa
         ("{one} {one} --out {none} --json {none}", "another option"),
     ],
 )
-def test_bad_input_is_one_line(
-    run: Run, pair: list[Path], tmp_path: Path, arguments: str, words: str
-):
+def test_bad_input_is_one_line(run, pair, tmp_path, arguments, words):
     copy, empty = shutil.copytree(pair[0], tmp_path / "copy"), tmp_path / "empty"
     empty.mkdir()
     before = (copy / "model.json").read_bytes()

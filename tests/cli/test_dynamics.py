@@ -62,9 +62,7 @@ def test_a_page_numbers_and_a_line_a_run(run: Run, runs: dict[str, Path], tmp_pa
         ("{run-1} --json {run-1}/steps/000004/model.json", "would overwrite the checkpoint"),
     ],
 )
-def test_bad_input_is_one_line(
-    run: Run, runs: dict[str, Path], tmp_path: Path, arguments: str, words: str
-):
+def test_bad_input_is_one_line(run, runs, tmp_path, arguments, words):
     kept = runs["run-1"] / "steps" / "000004" / "model.json"
     before, places = kept.read_bytes(), {**runs, "none": tmp_path / "none"}
     typed = arguments.format(**places).split()

@@ -41,9 +41,7 @@ def files(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_command_that_was_killed_is_repeated_as_if_nothing_had_been(
-    command: list[str], tmp_path: Path
-):
+def test_a_command_that_was_killed_is_repeated_as_if_nothing_had_been(command, tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
     for folder in (first, again):
         folder.mkdir()

@@ -1,8 +1,4 @@
-"""`lrinterp sweep` as users run it: killed, spread over a cluster, refused.
-
-Every sweep here runs in processes of its own, and its table is compared with one that nothing
-disturbed, in every column but times and host.
-"""
+"""`lrinterp sweep` as users run it, in processes of its own: killed, spread, refused."""
 
 import os
 import signal
@@ -145,9 +141,7 @@ def address_in(scheduler_file: Path) -> str:
 
 
 @pytest.mark.slow
-def test_two_dask_workers_give_the_same_table(
-    study: Path, undisturbed: Path, tmp_path: Path, cluster: tuple[str, list[Started]]
-):
+def test_two_dask_workers_give_the_same_table(study, undisturbed, tmp_path, cluster):
     address, _ = cluster
     out = tmp_path / "cluster"
     done = sweep_of(study, out, "--scheduler", address)
@@ -182,9 +176,7 @@ def test_a_dask_worker_that_is_killed_half_way_costs_no_row(
         ("n_pair = [2, 3, 4]", "n_pair = [", "not valid TOML"),
     ],
 )
-def test_a_study_that_is_wrong_is_one_line_and_writes_nothing(
-    run: Callable[..., tuple[int, str, str]], tmp_path: Path, old: str, new: str, words: str
-):
+def test_a_study_that_is_wrong_is_one_line_and_writes_nothing(run, tmp_path, old, new, words):
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(STUDY.replace(old, new))
     assert new in wrong.read_text()

@@ -14,14 +14,9 @@ from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.decomposition import along, gauge_of, key_parts, part_names, through_norm
 from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TOWERS = ("image", "text")
 SIZES: dict[str, Any] = {"d_model": 12, "n_heads": 2, "d_head": 6, "d_embed": 8}
 SCALES: dict[str, Any] = {"std_W_E": 0.7, "std_W_pos": 0.7, "std_weights": 0.4}
-
-
-# Streams
 
 
 @pytest.mark.parametrize("tower", TOWERS)
@@ -73,9 +68,6 @@ def test_a_vector_through_a_norm():
     expected = (norm(x) * u).sum(-1) - (norm.bias * u).sum(-1)
     torch.testing.assert_close((x * through_norm(norm, u)).sum(-1) / scale, expected)
     assert through_norm(None, u) is u
-
-
-# Margins
 
 
 @pytest.fixture(scope="module")

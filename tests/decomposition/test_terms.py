@@ -20,8 +20,6 @@ from lrinterp.decomposition import (
 )
 from lrinterp.encoders import DualEncoder, build_tower, preset, tower_from_plain
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TOWERS = ("image", "text")
 
 # Head 0 of the micro-model on CLS, cat, background, dog: query CLS, keys in this order.

@@ -12,16 +12,8 @@ import torch
 from torch.nn.functional import normalize
 
 from lrinterp.axes import Pixels, Tokens
-from lrinterp.encoders import (
-    DualEncoder,
-    EncoderConfig,
-    batch_that_fits,
-    positions,
-    preset,
-)
+from lrinterp.encoders import DualEncoder, EncoderConfig, batch_that_fits, positions, preset
 from lrinterp.scenes import Examples, Scenes, Split, World
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 SMALL: dict[str, Any] = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
 KINDS = {
@@ -59,9 +51,6 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
     return (a - b).abs().max().item()
 
 
-# Construction.
-
-
 def test_the_initial_weights_are_those_of_the_preset():
     scales = {"std_W_E": 0.3, "std_W_pos": 0.02, "std_weights": 0.1}
     model = build(preset("full", d_head=16, temperature=0.05, **scales))
@@ -96,9 +85,6 @@ def test_building_leaves_global_random_state_alone(monkeypatch: pytest.MonkeyPat
     before = torch.get_rng_state()
     build(KINDS["full"])
     assert torch.get_rng_state().equal(before)
-
-
-# Embeddings.
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -216,9 +202,6 @@ def test_another_device_gives_the_same_scores(examples: Examples):
     there = model.to("cuda").score(model.prepare(examples))
     assert there.is_cuda
     assert difference(here, there.cpu()) < 1e-4
-
-
-# A user's own towers.
 
 
 def test_a_scrambled_tower_keeps_its_weights_and_no_place_of_theirs(examples: Examples):

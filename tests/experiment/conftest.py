@@ -53,10 +53,7 @@ def tiny_study() -> dict[str, Any]:
             "fit": {"steps": 20},
         },
         "grid": {"split": {"n_pair": [2, 3], "layouts_per_pair": [1, 4]}},
-        "arms": {
-            "plain": {},
-            "drawn": {"about": "Batches of four.", "fit": {"batch_size": 4}},
-        },
+        "arms": {"plain": {}, "drawn": {"about": "Batches of four.", "fit": {"batch_size": 4}}},
         "verdicts": [
             {
                 "id": "labels",

@@ -6,13 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lrinterp.experiment.accuracies import (
-    chance_of,
-    set_accuracy,
-    set_lines,
-    set_map,
-    variance,
-)
+from lrinterp.experiment.accuracies import chance_of, set_accuracy, set_lines, set_map, variance
 from lrinterp.experiment.contrasts import complete, laid_out, shares
 from lrinterp.result import Result
 

@@ -97,9 +97,7 @@ def estimates(draws: list[np.ndarray], source: int) -> np.ndarray:
     ],
     ids=["nothing", "labels alone", "labels and interaction"],
 )
-def test_planted_shares_are_recovered_without_bias_and_covered(
-    effects: dict[str, float], truth: list[float]
-):
+def test_planted_shares_are_recovered_without_bias_and_covered(effects, truth):
     rng = np.random.default_rng(3)
     draws = [planted(rng, **effects) for _ in range(250)]
     for source, share in enumerate(truth):
@@ -161,9 +159,6 @@ def test_shares_need_three_seeds_for_an_interval():
 def test_what_does_not_vary_has_no_shares(values: np.ndarray):
     found = share_interval(values, np.array([1.0, 0.0, 0.0, 0.0]))
     assert (found.value, found.low, found.high) == (None, None, None)
-
-
-# The table.
 
 
 def test_a_table_is_laid_out_by_seed_and_level_whatever_its_order(models: Any):

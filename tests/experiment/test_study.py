@@ -75,9 +75,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("change", "words"), REFUSED)
-def test_what_is_wrong_is_named_with_what_is_allowed(
-    tiny: dict[str, Any], change: dict[str, Any], words: str
-):
+def test_what_is_wrong_is_named_with_what_is_allowed(tiny, change, words):
     with pytest.raises(InputError) as caught:
         Study.from_plain(tiny | {"verdicts": []} | change, "tiny.toml")
     assert words in str(caught.value)

@@ -16,13 +16,7 @@ from typing import Any
 import pytest
 
 from lrinterp.experiment import tasks
-from lrinterp.experiment.tasks import (
-    Task,
-    dask_cluster,
-    done,
-    local_processes,
-    run_tasks,
-)
+from lrinterp.experiment.tasks import Task, dask_cluster, done, local_processes, run_tasks
 from lrinterp.store import InputError
 
 Wait = Callable[[Callable[[], object]], None]

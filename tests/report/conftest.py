@@ -11,16 +11,7 @@ import pandas as pd
 import pytest
 
 from lrinterp.charts import bars, heatmap, lines, reference, scatter
-from lrinterp.result import (
-    Attention,
-    Check,
-    Figure,
-    Metric,
-    Provenance,
-    Result,
-    Skipped,
-    Tile,
-)
+from lrinterp.result import Attention, Check, Figure, Metric, Provenance, Result, Skipped, Tile
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 AT_END = "innerHeight + scrollY >= document.documentElement.scrollHeight - 2"

@@ -1,6 +1,4 @@
-"""Measures of models that nobody trained, with planted numbers, and a reproduction small enough to
-be made in seconds.
-"""
+"""Planted measures of models, and a reproduction small enough to be made in seconds."""
 
 import itertools
 import sys

@@ -82,9 +82,7 @@ def test_examples_are_counted_beside_seeds(found: dict[str, Found]):
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("order", 0, 1), ("lost_PP", -1, 1)])
-def test_intervals_of_accuracies_end_at_their_bounds(
-    planted: Any, name: str, low: float, high: float
-):
+def test_intervals_of_accuracies_end_at_their_bounds(planted, name, low, high):
     """Three models of which one is wrong in everything; plain t would end beyond 1."""
     models = [(seed, planted.model("standard", seed)) for seed in range(3)]
     models[0][1]["numbers"]["accuracy.unseen_pair_order"]["value"] = 0.0

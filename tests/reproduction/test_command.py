@@ -71,9 +71,7 @@ def test_a_failed_part_is_named_and_leaves_exit_code_1(run: Run, finished: Path,
         (("--device", "gpu"), "--device gpu: not available"),
     ],
 )
-def test_bad_options_are_one_line_and_write_nothing(
-    run: Run, tmp_path: Path, options: tuple[Any, ...], words: str
-):
+def test_bad_options_are_one_line_and_write_nothing(run, tmp_path, options, words):
     code, _, err = run("reproduce", "--out", tmp_path / "out", "--quick", *options)
     assert code == 2
     assert err.startswith("lrinterp: error: ")
@@ -91,18 +89,14 @@ def test_bad_options_are_one_line_and_write_nothing(
         ("[fit]\nsteps = 20\n", "config: fit.steps: expected at least 25, got 20"),
     ],
 )
-def test_a_recipe_that_does_not_fit_or_cannot_be_measured_is_refused(
-    run: Run, tmp_path: Path, content: str, words: str
-):
+def test_a_recipe_that_does_not_fit_or_cannot_be_measured_is_refused(run, tmp_path, content, words):
     (tmp_path / "bad.toml").write_text(content)
     code, _, err = run("reproduce", "--out", tmp_path / "out", "--config", tmp_path / "bad.toml")
     assert (code, words in err) == (2, True)
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unfinished_study_and_a_folder_in_the_way_are_refused(
-    run: Run, finished: Path, tmp_path: Path
-):
+def test_an_unfinished_study_and_a_folder_in_the_way_are_refused(run, finished, tmp_path):
     part = Path(shutil.copytree(SWEEP, tmp_path / "part"))
     table = pd.read_parquet(part / "results.parquet")
     table.iloc[:-3].to_parquet(part / "results.parquet", index=False)

@@ -4,14 +4,12 @@ from typing import Any
 
 import pytest
 
-from lrinterp.reproduction.claim_statistics import Found, of_arms
+from lrinterp.reproduction.claim_statistics import of_arms
 from lrinterp.reproduction.heads import gradients, headline_rows, text_heads
 from lrinterp.reproduction.measured_models import Measures
 
 
-def test_what_was_planted_is_said_and_drawn(
-    as_claimed: Measures, found: dict[str, Found], planted: Any
-):
+def test_what_was_planted_is_said_and_drawn(as_claimed, found, planted):
     section = gradients(as_claimed, found)
     planted.check_section(section, "standard 12.0", ["rows", "spans", "terms"])
     terms = section.figures()[-1].table.set_index("term")["score (logits)"]
@@ -19,9 +17,7 @@ def test_what_was_planted_is_said_and_drawn(
     assert terms["PP (raw)"].isna().all()  # no trend, and blank
 
 
-def test_the_first_mention_is_said_and_drawn(
-    as_claimed: Measures, found: dict[str, Found], planted: Any
-):
+def test_the_first_mention_is_said_and_drawn(as_claimed, found, planted):
     planted.check_section(text_heads(as_claimed, found), "gives it 0.", ["heads", "orders"])
 
 

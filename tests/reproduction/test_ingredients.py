@@ -5,14 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrinterp.reproduction.claim_statistics import Found, of_arms
+from lrinterp.reproduction.claim_statistics import of_arms
 from lrinterp.reproduction.ingredients import ablations, attribution, rotation
-from lrinterp.reproduction.measured_models import Measures
 
 
-def test_every_ablation_of_every_arm_has_a_row_a_seed(
-    as_claimed: Measures, found: dict[str, Found], planted: Any
-):
+def test_every_ablation_of_every_arm_has_a_row_a_seed(as_claimed, found, planted):
     section = ablations(as_claimed, found)
     planted.check_section(section, "order 0.969", ["order", "label"])
     table = section.frame()
@@ -22,9 +19,7 @@ def test_every_ablation_of_every_arm_has_a_row_a_seed(
     assert "0.52 without EP" in section.figures()[0].how_to_read
 
 
-def test_heads_are_added_up_and_what_is_nothing_is_blank(
-    as_claimed: Measures, found: dict[str, Found], planted: Any
-):
+def test_heads_are_added_up_and_what_is_nothing_is_blank(as_claimed, found, planted):
     section = attribution(as_claimed, found)
     planted.check_section(section, "is 0.80", ["parts", "ranks"])
     table = section.figures()[0].table.set_index(["role", "part"])
@@ -34,9 +29,7 @@ def test_heads_are_added_up_and_what_is_nothing_is_blank(
     assert np.isnan(value["CLS", "bias"])
 
 
-def test_cosines_before_and_after_the_rotation(
-    as_claimed: Measures, found: dict[str, Found], planted: Any
-):
+def test_cosines_before_and_after_the_rotation(as_claimed, found, planted):
     section = rotation(as_claimed, found)
     planted.check_section(section, "0.50", ["cosines"])
     assert len(section.frame()) == 2 * 6 * 8

@@ -8,8 +8,6 @@ import torch
 from lrinterp.run import Places, TowerRun
 from lrinterp.store import InputError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TOWERS = ("image", "text")
 ALL_SETS = ("single", "seen_pair", "unseen_pair")
 ENDS = ("ln_final", "unembed")
@@ -106,9 +104,6 @@ def test_no_inputs_give_no_numbers(made):
     for one in (none, alone):
         assert one.embeddings.shape == (0, 6)
         assert one.residual(1).shape == (0, 5, 8)
-
-
-# Narrowed runs
 
 
 INDEX = torch.tensor([7, 2, 30])

@@ -21,8 +21,6 @@ from lrinterp.encoders import DualEncoder, preset
 from lrinterp.result import Metric
 from lrinterp.run import Edit
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def towers(layers: int = 1) -> DualEncoder:
     config = preset("minimal", d_model=8, n_heads=2, d_head=4, d_embed=6, image_layers=layers)

@@ -21,8 +21,6 @@ from lrinterp.run import Edit
 from lrinterp.scoring import METRICS, credits, margin_weights, order_credit
 from lrinterp.stats import mean_interval
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 INPUT_FREE = (Edit(what="EP+bP", how="resample", layers=(0,), queries="pooled"),)
 # On cat and dog, at right angles. Both EP and bP of head 0 draw one logit a pixel to the right;
 # what is left decides the order, and where nothing is left both captions tie.

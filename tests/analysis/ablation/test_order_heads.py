@@ -25,8 +25,6 @@ from lrinterp.analysis.ablation.order_heads import (
 from lrinterp.decomposition import KEY_POSITION
 from lrinterp.stats import Units
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_halves_share_no_label():
     labels = np.array([(a, b) for a in range(6) for b in range(6) if a != b])
@@ -41,9 +39,7 @@ def test_halves_share_no_label():
 
 
 @pytest.fixture
-def planted(
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[set[tuple[int, int]]], Run]:
+def planted(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[tuple[int, int]]], Run]:
     """A run of two layers and two heads, whose order depends on some heads alone, by decree."""
     split = Split(n_pair=2, n_val=6, positions_per_label=2, layouts_per_pair=2)
     scenes = Scenes(World(n_pixels=3, n_labels=8), split)
@@ -106,9 +102,6 @@ def test_what_is_known_is_not_measured_again(micro, monkeypatch):
     assert not under.called
     assert carriers(run, {}).keys() == expected.keys()
     assert under.called
-
-
-# Estimates
 
 
 @pytest.fixture(scope="module")

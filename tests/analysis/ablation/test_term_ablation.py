@@ -5,16 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lrinterp import (
-    DualEncoder,
-    FitConfig,
-    Scenes,
-    Split,
-    World,
-    fit,
-    preset,
-    record,
-)
+from lrinterp import DualEncoder, FitConfig, Scenes, Split, World, fit, preset, record
 from lrinterp.analysis import subject
 from lrinterp.analysis.ablation import measured_ablations, order_heads
 from lrinterp.analysis.ablation import term_ablation as term_ablations
@@ -25,8 +16,6 @@ from lrinterp.run import Edit
 from lrinterp.scoring import order_credit
 from lrinterp.stats import GAP, Sample
 from lrinterp.wording import plain_number
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 INTACT, WITHOUT, PLACEBO = "order_intact", "order_without_key_position", "order_placebo"
 

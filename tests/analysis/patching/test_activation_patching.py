@@ -14,8 +14,6 @@ from lrinterp.analysis.patching.activation_patching import (
 )
 from lrinterp.result import NotApplicable
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 COLUMNS = (
     "encoder site layer head query role direction effect low high attribution exact chosen known "
     "identical n n_units"

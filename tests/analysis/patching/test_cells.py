@@ -20,8 +20,6 @@ from lrinterp.encoders import build_tower, tower_from_plain
 from lrinterp.run import Edit, Places, TowerRun, margins, under
 from lrinterp.run.edit import ALL, HEAD_SITES, MAP_SITES
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 N, POS, HEADS, WIDTH = 3, 5, 2, 4
 
 
@@ -74,9 +72,6 @@ def test_sums_over_overlapping_roles_entry_by_entry():
                     else:
                         total += float(values[p, head].sum())
             assert row[n].item() == pytest.approx(total, abs=1e-5)
-
-
-# Exact patches
 
 
 def pictures(examples, rows: list[tuple[list[int], list[int]]]) -> np.ndarray:

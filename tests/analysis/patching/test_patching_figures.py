@@ -105,9 +105,6 @@ def test_places_in_words():
     assert place_of({"site": "attn_out", "layer": 0, "head": None}) == "L0 attn_out"
 
 
-# Agreement
-
-
 def numbers_of(n: int = 40, chosen: str = "all") -> pd.DataFrame:
     rng = np.random.default_rng(0)
     effect = rng.normal(size=n)

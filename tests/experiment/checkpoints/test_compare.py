@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t as student
 
-from lrinterp import Run, load_checkpoint, record
+from lrinterp import load_checkpoint, record
 from lrinterp.analysis import ANALYSES
 from lrinterp.experiment.checkpoints.compare import (
     Analysed,
@@ -51,9 +50,7 @@ def test_a_checkpoint_does_not_differ_from_itself(both: list[Analysed]):
     assert set(compared["verdict"]) == {"not told apart", "not tested", "equal", ""}
 
 
-def test_one_number_of_each_analysis_is_tested_and_order_told_apart(
-    table: pd.DataFrame, both: list[Analysed]
-):
+def test_one_number_of_each_analysis_is_tested_and_order_told_apart(table, both):
     order = row_of(table, "unseen_pair_order")
     assert order["difference"] < -0.3
     assert order["q"] < 0.05
@@ -70,9 +67,7 @@ def test_one_number_of_each_analysis_is_tested_and_order_told_apart(
     assert (others["p"] < 0.001).any()  # of which none is said to differ
 
 
-def test_a_paired_interval_agrees_with_a_plain_loop(
-    table: pd.DataFrame, left_right: Run, no_gradient: Run
-):
+def test_a_paired_interval_agrees_with_a_plain_loop(table, left_right, no_gradient):
     one, other = (credits(r.scores, r.examples, "order", "pair") for r in (left_right, no_gradient))
     gaps = (other - one).tolist()
     pairs = [{label for label in row if label >= 0} for row in left_right.examples.image_labels]
@@ -114,9 +109,7 @@ def check_added(row: pd.Series, one: Metric, other: Metric) -> None:
     assert row["difference_n"] == (one.n or 0) + (other.n or 0)
 
 
-def test_what_is_not_paired_adds_its_variances(
-    table: pd.DataFrame, both: list[Analysed], left_right: Run, runs: Any
-):
+def test_what_is_not_paired_adds_its_variances(table, both, left_right, runs):
     place = ("similarity_attribution", "image_largest_value")  # not kept by picture
     assert both[0].number(*place).sample is None
     check_added(row_of(table, place[1]), both[0].number(*place), both[1].number(*place))
@@ -161,9 +154,7 @@ def test_numbers_that_only_share_a_key_stand_each_for_itself(both: list[Analysed
     assert rows["value"].tolist()[2:] == [2.0, 2.0]
 
 
-def test_exactly_the_numbers_with_samples_of_the_same_examples_are_paired(
-    table: pd.DataFrame, both: list[Analysed]
-):
+def test_exactly_the_numbers_with_samples_of_the_same_examples_are_paired(table, both):
     rows = table[table["checkpoint"] == "no-gradient"]
     for analysis, key, paired in rows[["analysis", "key", "paired"]].to_numpy():
         one, other = (m.number(analysis, key) for m in both)
@@ -204,9 +195,7 @@ def test_the_correction_is_that_of_benjamini_and_hochberg_among_primary_numbers(
     assert found["verdict"].tolist() == told
 
 
-def test_pictures_that_both_splits_hold_out_are_paired_and_others_not(
-    tiny_run: Path, other_run: Path
-):
+def test_pictures_that_both_splits_hold_out_are_paired_and_others_not(tiny_run, other_run):
     both = [load_checkpoint(run) for run in (tiny_run, other_run)]
     results = compare([*both, both[0]], ["attention_terms", "accuracy"], progress=False)
     assert list(results) == ["differences", "accuracy", "attention_terms"]

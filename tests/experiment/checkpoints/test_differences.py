@@ -100,9 +100,7 @@ def test_the_summary_holds_every_number_and_difference(two: Differences, both: l
     assert summary["headline head, left-right"] == headline
 
 
-def test_the_open_table_has_a_row_a_quantity_and_two_checkpoints_a_column_each(
-    two: Differences, both: list[Analysed]
-):
+def test_the_open_table_has_a_row_a_quantity_and_two_checkpoints_a_column_each(two, both):
     shown = two.overview()
     assert list(shown)[2:] == [
         "left-right", "no-gradient", "no-gradient minus left-right", "Told apart",
@@ -116,9 +114,7 @@ def test_the_open_table_has_a_row_a_quantity_and_two_checkpoints_a_column_each(
     assert rows["unseen pair order"]["Told apart"].startswith("differs")
 
 
-def test_more_checkpoints_share_columns_and_many_have_a_row(
-    both: list[Analysed], many: Differences
-):
+def test_more_checkpoints_share_columns_and_many_have_a_row(both, many):
     three = differences([*both, replace(both[0], name="a")], ["accuracy"]).overview()
     minus = ["no-gradient minus left-right", "a minus left-right"]
     assert list(three) == ["Analysis", "Quantity", "left-right", *minus]
@@ -130,9 +126,7 @@ def test_more_checkpoints_share_columns_and_many_have_a_row(
     assert "not told apart" in rows[1]["unseen pair order"]
 
 
-def test_what_is_not_paired_does_not_apply_or_has_no_test_is_said(
-    two: Differences, both: list[Analysed]
-):
+def test_what_is_not_paired_does_not_apply_or_has_no_test_is_said(two, both):
     text = " ".join(two.caveats)
     assert "no-gradient: activation_patching does not apply: " in text
     assert "Not paired: " in text

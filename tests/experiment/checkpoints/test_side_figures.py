@@ -50,9 +50,7 @@ def test_shares_of_pictures_have_one_axis(figures: dict[str, Figure]):
     assert set().union(*(axes(figures[key], "x") for key in sets)) == {(0.0, 1.05)}
 
 
-def test_rows_of_all_heads_have_one_scale_and_an_accented_headline(
-    figures: dict[str, Figure], both: list[Analysed]
-):
+def test_rows_of_all_heads_have_one_scale_and_an_accented_headline(figures, both):
     figure = figures["positional_gradient/rows"]
     assert len(axes(figure, "y")) == 1
     rows = figure.table

@@ -83,9 +83,6 @@ def test_too_few_are_refused():
         draw_pairs([row(), row(1, axis="other")], 5, 0)
 
 
-# Real pictures.
-
-
 @pytest.fixture(scope="module")
 def model(clip_folder):
     from lrinterp.checkpoint import load_checkpoint

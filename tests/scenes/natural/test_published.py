@@ -103,14 +103,9 @@ def read(folder: Path) -> Read:
         ("nlvr", NLVR, {"crop": [150, 0, 150, 100]}, r"the crop \[150, 0, 150, 100\] is empty"),
     ],
 )
-def test_a_bad_row_is_named(
-    read: Read, suite: str, row: dict[str, Any], change: dict[str, Any], message: str
-):
+def test_a_bad_row_is_named(read, suite, row, change, message):
     with pytest.raises(InputError, match=rf"{re.escape(FILES[suite])}, row 2: {message}"):
         read(suite, row, row | change)
-
-
-# ARO.
 
 
 def test_a_row_of_aro(folder: Path, read: Read):
@@ -140,9 +135,6 @@ def test_the_published_macro_accuracy_leaves_out_symmetric_relations(read: Read)
     assert len(ARO_SYMMETRIC) == 157
     assert {"near", "wrapped in", "on the other side of", "adjusting"} <= ARO_SYMMETRIC
     assert not {"on", "behind", "in front of", "to the right of", "wearing"} & ARO_SYMMETRIC
-
-
-# VSR.
 
 
 def test_a_true_row_of_vsr_stands_against_its_opposite(folder: Path, read: Read):
@@ -225,9 +217,6 @@ def test_a_real_split_of_vsr_is_read_whole(data_root: Path, tmp_path: Path):
         if r.axis == "horizontal":
             assert sides.sub("side", r.captions[0]) == sides.sub("side", r.captions[1])
             assert sides.findall(r.captions[0]) != sides.findall(r.captions[1])
-
-
-# NLVR.
 
 
 def test_a_line_of_nlvr_gives_a_row_for_each_object(folder: Path, read: Read):

@@ -62,9 +62,6 @@ def test_a_bad_row_reads_as_one_line():
     assert str(BadRow("a.csv, row 2", "a caption is empty")) == "a.csv, row 2: a caption is empty"
 
 
-# Phrases.
-
-
 @pytest.mark.parametrize(
     ("phrase", "axis", "opposite"),
     [
@@ -93,9 +90,6 @@ def test_what_vsr_has_on_each_axis():
     assert on["horizontal"] == sides
     assert on["vertical"] == ["above", "below", "beneath", "on top of", "over", "under"]
     assert on["depth"] == ["ahead of", "behind", "in front of"]
-
-
-# Pictures.
 
 
 def test_the_whole_picture_or_its_crop(row: Relation):

@@ -125,9 +125,6 @@ def test_a_broken_csv_file_is_named(tmp_path: Path, data: bytes, message: str):
         list(csv_rows(tmp_path / "a.csv"))
 
 
-# One's own rows.
-
-
 @pytest.fixture
 def folder(tmp_path: Path, paint) -> Path:
     paint(tmp_path / "pictures" / "a.png")

@@ -94,9 +94,6 @@ def test_no_row_of_use_is_an_error_even_where_bad_rows_are_passed_over(tmp_path:
         list(read_relations("vsr", write(tmp_path / "test.jsonl", row, row)))
 
 
-# Triples.
-
-
 def test_lines_become_triples(tmp_path: Path):
     alone = TRIPLE | {"dataset": "coco_one", "object": None}
     two, one = read_triples(write(tmp_path / "triples.jsonl", TRIPLE, alone))
