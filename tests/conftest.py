@@ -4,15 +4,18 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 
 if TYPE_CHECKING:
     from lrinterp.encoders import DualEncoder, Tower
+    from lrinterp.result import Result
+    from lrinterp.run import Run
     from lrinterp.scenes import Examples
 
 CI = os.environ.get("CI") == "true"
@@ -177,6 +180,47 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page
 
 
+def some_pictures(name: str) -> "Run":
+    """A shipped checkpoint on every third layout of held-out pairs, and some of each other set."""
+    from lrinterp import load_checkpoint, record
+
+    loaded = load_checkpoint(ROOT / "checkpoints" / name)
+    examples, rng = loaded.scenes().examples(), np.random.default_rng(0)
+    unseen = examples.where("unseen_pair")
+    layouts = np.unique(examples.image_pixels[unseen], axis=0)[::3].tolist()
+    kept = [i for i in unseen if examples.image_pixels[i].tolist() in layouts]
+    others = [of for of in dict.fromkeys(examples.image_set) if of != "unseen_pair"]
+    parts = [rng.permutation(examples.where(of))[:60] for of in others]
+    index = np.sort(np.concatenate([*parts, kept])).astype(int)
+    return record(loaded.model, examples.at(index), progress=False)
+
+
+@pytest.fixture(scope="session")
+def left_right() -> "Run":
+    """The shipped checkpoint that knows left from right."""
+    return some_pictures("left-right")
+
+
+@pytest.fixture(scope="session")
+def no_gradient() -> "Run":
+    """The shipped checkpoint that knows label sets and no order."""
+    return some_pictures("no-gradient")
+
+
+@pytest.fixture(scope="session")
+def left_right_results(left_right: "Run") -> "Mapping[str, Result]":
+    from lrinterp import analyze
+
+    return analyze(left_right, progress=False)
+
+
+@pytest.fixture(scope="session")
+def no_gradient_results(no_gradient: "Run") -> "Mapping[str, Result]":
+    from lrinterp import analyze
+
+    return analyze(no_gradient, progress=False)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A headless Chromium."""
@@ -235,6 +279,42 @@ def noisy() -> "Callable[..., DualEncoder]":
         return model
 
     return add
+
+
+@pytest.fixture(scope="session")
+def small(noisy: "Callable[..., DualEncoder]") -> "Callable[..., Run]":
+    """Makes a run of an untrained model of width 8 on four pixels and five labels.
+
+    Fields of a World, a Split or an EncoderConfig change that; `noise` is what `noisy` adds.
+    """
+    from lrinterp import DualEncoder, Scenes, Split, World, preset, record
+
+    few = {"n_pair": 2, "n_val": 3, "positions_per_label": 2, "layouts_per_pair": 2}
+    usual = {"n_pixels": 4, "n_labels": 5, "d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
+
+    def make(
+        name: str = "minimal",
+        *,
+        sets: tuple[str, ...] | None = ("unseen_pair",),
+        seed: int = 0,
+        noise: tuple[int, float] | None = None,
+        double: bool = False,
+        **fields: Any,
+    ) -> "Run":
+        encoder = {**few, **usual, **fields}
+        world, split = (
+            kind(**{k: encoder.pop(k) for k in vars(kind)["__dataclass_fields__"] if k in encoder})
+            for kind in (World, Split)
+        )
+        scenes = Scenes(world, split)
+        model = DualEncoder.build(preset(name, **encoder), scenes.sizes, seed)
+        for tower in model.towers.values() if double else ():
+            tower.double().cfg.dtype = torch.float64  # norms and attention cast to it
+        if noise:
+            noisy(model, *noise)
+        return record(model, scenes.examples(sets and list(sets)), progress=False)
+
+    return make
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

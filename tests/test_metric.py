@@ -41,13 +41,6 @@ def test_a_ratio_says_so_unless_told_otherwise():
     assert Metric.of_sample(ratio, estimator="difference").estimator == "difference"
 
 
-def test_an_entry_has_the_five_numbers_and_what_is_known_beside():
-    five = ["value", "low", "high", "n", "n_units"]
-    assert list(metric().entry()) == [*five, "estimator", "unit", "chance"]
-    assert list(Metric(value=1.0).entry()) == five
-    assert list(metric().plain()) == five
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
     [(metric(), metric(OTHER)), (metric(RIGHT[:1]), metric(OTHER[:1])), (metric(), metric())],

@@ -251,15 +251,6 @@ def test_a_cosine_of_each_site_from_the_stream(model: DualEncoder, grid: Caption
             assert value == pytest.approx(float(expected))
 
 
-def test_p_counts_how_often_shuffled_words_do_as_well():
-    null = np.linspace(0.0, 1.0, 101)
-    found = null_of(null, 0.95)
-    assert found["p"] == pytest.approx(7 / 102)  # 0.95 ... 1.00, and the data
-    assert found["null_95"] == pytest.approx(0.95)
-    assert found["null_mean"] == pytest.approx(0.5)
-    assert np.isnan(list(null_of(None, 0.5).values())).all()
-
-
 def test_draws_that_are_the_value_itself_count_whatever_the_last_digit():
     """Exchanging all pairs or none gives the value back, up to rounding."""
     value = 0.7

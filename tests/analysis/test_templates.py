@@ -42,13 +42,10 @@ def test_a_model_that_knows_by_one_of_two_words_is_not_refused(right_of_both: Fo
     patching = right_of_both["activation_patching"]
     assert not patching.reason
     assert patching.template == "right"  # type: ignore[attr-defined]
-    assert " right of " in right_of_both["mechanism"].finding
 
 
 def test_both_words_and_no_order_is_refused_by_all(no_gradient_results: Found):
     found = no_gradient_results
     for word in ("left", "right"):
         assert grade(found["accuracy"].metrics[f"unseen_pair_order_{word}"], 0.5) == "at chance"
-    assert "“left” and “right”" in found["answer"].finding
-    assert "does not know" in found["answer"].finding
     assert "does not tell" in found["activation_patching"].reason

@@ -1,7 +1,6 @@
 """Hugging Face: every key that transformers has ever written is handled, ignored or refused."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 

@@ -23,12 +23,6 @@ def changed(**changes: Any) -> dict[str, Any]:
     return {k: v for k, v in (PLAIN | changes).items() if v is not None}
 
 
-def test_bounds_in_words():
-    assert str(Criterion.from_plain(PLAIN, FACTORS, "x").bound) == "at least 0.05"
-    most = Criterion.from_plain(changed(at_least=None, at_most=0.1), FACTORS, "x")
-    assert str(most.bound) == "at most 0.1"
-
-
 REFUSED = [
     (changed(at_least=None), "at_least: expected one of at_least and at_most"),
     (changed(at_most=0.1), "at_least: expected one of at_least and at_most"),

@@ -85,12 +85,6 @@ def test_edits_that_change_a_tower_alike_are_one_within_it(made):
     assert Edit(layers=(1,), **SITE).within(two).queries == "all"
 
 
-@pytest.mark.parametrize("layer", [2, -1])
-def test_a_layer_that_is_not_there_is_named(made, layer):
-    with pytest.raises(ValueError, match=f"layer: expected 0 to 1, got {layer}"):
-        Edit(layers=(0, layer)).layers_of(made(2).towers["image"].tower)
-
-
 def test_an_edit_says_what_it_is(made):
     tower = made(2).towers["image"].tower
     assert Edit(heads=(0, 1)).scaled(0.5).cells(tower) == {

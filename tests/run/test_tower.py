@@ -52,14 +52,6 @@ def test_every_site_is_that_of_a_plain_run(made, layers, name, tower):
                 run.sites[key]
 
 
-def test_both_forms_of_a_name_work(made):
-    image = made(2).towers["image"]
-    assert torch.equal(image.cache["pattern", 1], image.cache["blocks.1.attn.hook_pattern"])
-    assert image.cache["attn_scores", 0].shape == (36, 2, 5, 5)
-    with pytest.raises(KeyError):
-        image.sites["blocks.2.attn.hook_pattern"]
-
-
 @pytest.mark.parametrize("tower", TOWERS)
 def test_embeddings_are_those_of_the_model(made, tower):
     run = made(2, "full", sets=ALL_SETS)

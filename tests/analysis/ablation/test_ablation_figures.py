@@ -48,12 +48,6 @@ def test_ablations_read_as_phrases(edits, expected):
     assert ablation_words({"model": "trained", **cells_of(edits, MODEL)}) == expected
 
 
-def test_no_two_ablations_of_all_heads_in_one_gauge_share_their_words():
-    rows = cells(standard(MODEL), MODEL)
-    named = [(ablation_words({"model": "trained", **r}), r["gauge"], r["dose"]) for r in rows]
-    assert len(set(named)) == len(named)
-
-
 def shown() -> pd.DataFrame:
     """The order rows of a deep tower, each with a number of its own."""
     common = {"model": "trained", "set": "unseen_pair", "metric": "order"}

@@ -68,9 +68,10 @@ def test_one_number_of_each_analysis_is_tested_and_order_told_apart(table, both)
 
 
 def test_a_paired_interval_agrees_with_a_plain_loop(table, left_right, no_gradient):
-    one, other = (credits(r.scores, r.examples, "order", "pair") for r in (left_right, no_gradient))
+    runs = [run.of("unseen_pair") for run in (left_right, no_gradient)]
+    one, other = (credits(run.scores, run.examples, "order", "pair") for run in runs)
     gaps = (other - one).tolist()
-    pairs = [{label for label in row if label >= 0} for row in left_right.examples.image_labels]
+    pairs = [{label for label in row if label >= 0} for row in runs[0].examples.image_labels]
     labels = sorted(set().union(*pairs))
     kept = [[g for g, pair in zip(gaps, pairs, strict=True) if k not in pair] for k in labels]
     odds = [log_odds(sum(part), len(part)) for part in kept]
@@ -109,12 +110,13 @@ def check_added(row: pd.Series, one: Metric, other: Metric) -> None:
     assert row["difference_n"] == (one.n or 0) + (other.n or 0)
 
 
-def test_what_is_not_paired_adds_its_variances(table, both, left_right, runs):
+def test_what_is_not_paired_adds_its_variances(table, both, left_right):
     place = ("similarity_attribution", "image_largest_value")  # not kept by picture
     assert both[0].number(*place).sample is None
     check_added(row_of(table, place[1]), both[0].number(*place), both[1].number(*place))
-    fewer = left_right.examples.at(np.arange(20, len(left_right.examples)))
-    part = runs.analysed("part", record(left_right.model, fewer, progress=False), ["accuracy"])
+    unseen = left_right.of("unseen_pair").examples
+    fewer = record(left_right.model, unseen.at(np.arange(20, len(unseen))), progress=False)
+    part = replace(both[0], name="part", results=analyze(fewer, ["accuracy"], progress=False))
     place = ("accuracy", "unseen_pair_order")
     row = row_of(difference_table([both[0], part], ["accuracy"]), place[1], "part")
     check_added(row, both[0].number(*place), part.number(*place))
