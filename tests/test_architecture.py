@@ -10,17 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TOP_LEVEL = {
-    "CHANGELOG.md",
-    "CITATION.cff",
-    "LICENSE",
-    "README.md",
-    "analyses",
-    "checkpoints",
-    "lrinterp",
-    "pyproject.toml",
-    "tests",
-}
+TOP_LEVEL = {*"CHANGELOG.md CITATION.cff LICENSE README.md pyproject.toml".split()}
+TOP_LEVEL |= {"analyses", "checkpoints", "lrinterp", "tests"}
 
 LAYERS = (
     {"axes", "stats", "store", "wording"},

@@ -154,10 +154,7 @@ def test_plain_data_and_back():
 @pytest.mark.parametrize(
     ("plain", "message"),
     [
-        (
-            {"name": "a", "colour": 1, "zip": 2},
-            "file: unknown field 'colour'; expected name, count",
-        ),
+        ({"name": "a", "colour": 1, "zip": 2}, "file: unknown field 'colour'; expected name,"),
         ({"count": 1}, "file: field 'name' is missing"),
         ({"name": 3}, "file.name: expected str, got 3"),
         ({"name": "a", "count": "2"}, "file.count: expected int, got '2'"),

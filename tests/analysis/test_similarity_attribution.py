@@ -183,9 +183,3 @@ def test_both_templates_count_alike(recorded):
             )
             margins.append(scores[i, true] - scores[i, swap])
     assert value(result, "image_margin") == pytest.approx(np.mean(margins), abs=1e-6)
-
-
-def test_too_few_pictures_are_refused(micro, micro_examples):
-    part = micro_examples.of("unseen_pair")
-    with pytest.raises(NotApplicable, match="too few pictures whose swap"):
-        similarity_attribution(record(micro, part.at(np.array([0]))))

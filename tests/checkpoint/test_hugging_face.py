@@ -139,18 +139,8 @@ def test_an_unknown_setting_is_refused(tmp_path: Path, part: str | None):
     ("tower", "key", "value", "expected"),
     [
         ("text", "hidden_act", "mish", "activation: expected one of quick_gelu"),
-        (
-            "text",
-            "hidden_size",
-            "512",
-            "text_config: Field 'hidden_size' expected int, got str (value: '512')",
-        ),
-        (
-            "text",
-            "num_attention_heads",
-            7,
-            "text_config: The hidden size (512) is not a multiple of",
-        ),
+        ("text", "hidden_size", "512", "text_config: Field 'hidden_size' expected int, got str"),
+        ("text", "num_attention_heads", 7, "text_config: The hidden size (512) is not a multiple"),
         ("text", "num_attention_heads", 0, "text_config.num_attention_heads: expected at least 1"),
         ("vision", "image_size", [224, 200], "image_size: expected int, got [224, 200]"),
         ("text", "eos_token_id", None, "eos_token_id: expected int, got None"),
@@ -229,10 +219,7 @@ def test_the_newer_file_is_read_where_there_are_two(tmp_path: Path):
         *[({key: "another"}, f"{key}: expected") for key in PICTURES.only],
         ({"size": 64, "crop_size": 64}, "makes pictures of size 64, crop_size 64"),
         ({"size": {"longest_edge": 32}}, "size: expected 1 to 4096 pixels: a number, shortest_"),
-        (
-            {"size": {"height": 40, "width": 40}},
-            "size (40, 40) and crop_size (32, 32): expected them equal",
-        ),
+        ({"size": {"height": 40, "width": 40}}, "size (40, 40) and crop_size (32, 32): expected"),
         ({"image_mean": [0.5]}, "mean: expected 3 numbers, got 1"),
         ({"tile": 2}, "unknown setting 'tile'"),
         ({"size": -5}, "shortest_edge, or height and width, got -5"),

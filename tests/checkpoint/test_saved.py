@@ -213,16 +213,10 @@ def test_a_damaged_file_is_named(folder: Path, change: Callable[[Path], Any], ex
         (lambda p: p.update(history=[{"step": "<b>"}]), "model.json.history: expected"),
         (lambda p: p.update(seed="x"), "model.json.seed: expected int | None, got 'x'"),
         (lambda p: p["encoder"].update(depth=2), "model.json: encoder: unknown field 'depth'"),
-        (
-            lambda p: p["towers"].pop("text"),
-            "model.json: towers: expected image and text, got image",
-        ),
+        (lambda p: p["towers"].pop("text"), "model.json: towers: expected image and text, got"),
         (lambda p: p["towers"]["text"].update(depth=2), "unexpected keyword argument 'depth'"),
         (lambda p: p["towers"]["text"].pop("d_model"), "model.json: towers:"),
-        (
-            lambda p: p["encoder"].update(n_heads=4),
-            "towers.image.n_heads: encoder makes 4, the tower has 2; restore",
-        ),
+        (lambda p: p["encoder"].update(n_heads=4), "towers.image.n_heads: encoder makes 4, the"),
         (
             lambda p: p["towers"]["text"].update(attention_dir="bidirectional"),
             "towers.text.attention_dir: encoder makes 'causal', the tower has 'bidirectional'",
@@ -259,10 +253,7 @@ def test_wrong_weights_are_named(folder, change, expected):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (
-            lambda p: p["world"].update(n_labels=900),
-            "world: needs 902 words and 5 positions in the image tower, which has",
-        ),
+        (lambda p: p["world"].update(n_labels=900), "world: needs 902 words and 5 positions in"),
         (lambda p: p["world"].update(template="both"), "in the text tower, which has"),
         (lambda p: p["world"].update(n_labels=10**9), "world.n_labels: expected at most"),
         (lambda p: p.update(world=None), "has no world and split"),

@@ -168,23 +168,13 @@ def test_a_dask_worker_that_is_killed_half_way_costs_no_row(
     assert_same_table(out, undisturbed)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        ("seeds = 2", "seed = 2", "unknown field 'seed'; expected title"),
-        ("n_pair = [2, 3, 4]", "n_pair = []", "grid.split.n_pair: expected a list of different"),
-        ("n_pair = [2, 3, 4]", "n_pair = [", "not valid TOML"),
-    ],
-)
-def test_a_study_that_is_wrong_is_one_line_and_writes_nothing(run, tmp_path, old, new, words):
+def test_a_study_that_is_wrong_is_one_line_and_writes_nothing(run, tmp_path):
     wrong = tmp_path / "wrong.toml"
-    wrong.write_text(STUDY.replace(old, new))
-    assert new in wrong.read_text()
+    wrong.write_text(STUDY.replace("seeds = 2", "seed = 2"))
     code, _, errors = run("sweep", wrong, "--out", tmp_path / "out")
     assert code == 2
     (line,) = errors.splitlines()
-    assert str(wrong) in line
-    assert words in line
+    assert f"{wrong}: unknown field 'seed'; expected title" in line
     assert not (tmp_path / "out").exists()
 
 

@@ -1,7 +1,6 @@
 """The dual encoder against TransformerLens's own forward pass and a computation by hand."""
 
 import math
-import random
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -74,17 +73,6 @@ def test_the_seed_decides_and_the_towers_differ():
     drawn = [name for name in one if ".W_" in name]
     assert not any(one[name].equal(other[name]) for name in drawn)
     assert not one["image.unembed.W_U"].equal(one["text.unembed.W_U"])
-
-
-def test_building_leaves_global_random_state_alone(monkeypatch: pytest.MonkeyPatch):
-    def never(*_: Any) -> None:
-        raise AssertionError("global random state was seeded")
-
-    for module, name in ((torch, "manual_seed"), (np.random, "seed"), (random, "seed")):
-        monkeypatch.setattr(module, name, never)
-    before = torch.get_rng_state()
-    build(KINDS["full"])
-    assert torch.get_rng_state().equal(before)
 
 
 @pytest.mark.parametrize("kind", KINDS)

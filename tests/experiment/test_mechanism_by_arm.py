@@ -46,14 +46,6 @@ def test_every_model_is_a_point(models: Any):
     points = [len(trace.x) for trace in cloud.draw().data]
     assert points == [24, 24]
     assert len(cloud.table) == 48
-    assert "span of the headline gradient (logits)" in cloud.how_to_read
-
-
-def test_without_a_span_the_largest_slope_is_drawn(models: Any):
-    study = models.study()
-    table = models.table(study).assign(**{"positional_gradient.headline_span": np.nan})
-    found = mechanism(study, table)
-    assert "largest slope" in found.figures()[1].how_to_read
 
 
 def test_models_without_ablations_do_not_apply(models: Any):

@@ -166,13 +166,8 @@ def tiny_made(tiny_folder: Path) -> Made:
     return load_reproduction(tiny_folder)
 
 
-def check_section(section: Section, words: str, keys: list[str]) -> None:
-    """A section of eight seeds says what was planted, and each figure has its caption."""
-    assert words in section.finding
+def check_section(section: Section, keys: list[str]) -> None:
+    """A section of eight seeds has these figures, each with its table."""
     assert [figure.key for figure in section.figures()] == keys
-    for figure in section.figures():
-        assert "Expected: " in figure.how_to_read
-        assert "Came: " in figure.how_to_read
-        assert "8 seeds" in figure.how_to_read
-        assert len(figure.table)
+    assert all(len(figure.table) for figure in section.figures())
     assert all(scalar.n == 8 for scalar in section.metrics.values())

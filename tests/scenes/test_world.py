@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lrinterp.scenes import PAPER, CaptionSet, World, all_captions, draw_pictures, line_layouts
-from lrinterp.scenes.world import NOUNS, label_words, padded, sizes_of
+from lrinterp.scenes.world import NOUNS, label_words, sizes_of
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,3 @@ def test_every_caption_once_what_it_says_and_its_tokens(world: World, n: int):
         assert words[: end + 1] == ["[SOT]", *text.split(), "[EOT]"]
         assert set(words[end + 1 :]) <= {"[PAD]"}
     assert sizes_of(world)["text"] == (len(captions.words), captions.tokens.ids.shape[1])
-
-
-def test_short_tuples_are_filled_up():
-    assert padded([(3,), (1, 2)], 2).tolist() == [[3, -1], [1, 2]]
-    assert (padded([], 3).shape, padded([], 3).dtype) == ((0, 3), np.int64)

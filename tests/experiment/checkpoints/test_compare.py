@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import t as student
 
 from lrinterp import load_checkpoint, record
 from lrinterp.analysis import ANALYSES
@@ -21,6 +20,7 @@ from lrinterp.experiment.checkpoints.compare import (
 from lrinterp.experiment.checkpoints.differences import Differences
 from lrinterp.result import Metric
 from lrinterp.scoring import credits
+from lrinterp.stats import SHARE, Sample, difference
 
 NAMES = list(ANALYSES)
 WITHOUT_SAMPLES = ("mechanism", "relation_geometry", "procrustes")
@@ -67,35 +67,16 @@ def test_one_number_of_each_analysis_is_tested_and_order_told_apart(table, both)
     assert (others["p"] < 0.001).any()  # of which none is said to differ
 
 
-def test_a_paired_interval_agrees_with_a_plain_loop(table, left_right, no_gradient):
-    runs = [run.of("unseen_pair") for run in (left_right, no_gradient)]
-    one, other = (credits(run.scores, run.examples, "order", "pair") for run in runs)
-    gaps = (other - one).tolist()
-    pairs = [{label for label in row if label >= 0} for row in runs[0].examples.image_labels]
-    labels = sorted(set().union(*pairs))
-    kept = [[g for g, pair in zip(gaps, pairs, strict=True) if k not in pair] for k in labels]
-    odds = [log_odds(sum(part), len(part)) for part in kept]
-    squares = sum((x - np.mean(odds)) ** 2 for x in odds)
-    means = [np.mean(part) for part in kept]
-    share = ((sum(gaps) + len(gaps)) / 2 + 0.5) / (len(gaps) + 1)
-    most = sum((x - np.mean(means)) ** 2 for x in means) * (1.25 / 2 / share / (1 - share)) ** 2
-    counts = [len(gaps) - len(part) for part in kept]
-    freedom = sum(c**2 for c in counts) ** 2 / sum(c**4 for c in counts) - 1
-    half = student.ppf(0.975, freedom) * math.sqrt(min(squares, most))
-    centre = log_odds(sum(gaps), len(gaps))
-    row = row_of(table, "unseen_pair_order")
-    ends = [2 / (1 + math.exp(-x)) - 1 for x in (centre - half, centre + half)]
-    assert row["difference"] == pytest.approx(np.mean(gaps))
-    assert [row["difference_low"], row["difference_high"]] == pytest.approx(ends)
-    end = log_odds(len(gaps) * ends[1], len(gaps))  # p is 0.05 where the end is 0
-    far = centre / (centre - end) * student.ppf(0.975, freedom)
-    assert row["p"] == pytest.approx(2 * student.sf(abs(far), freedom))
-    assert (row["difference_n"], row["difference_n_units"]) == (len(gaps), len(labels))
-
-
-def log_odds(total: float, n: int) -> float:
-    """Of a mean of n numbers from -1 to 1, half a count added on either side."""
-    return math.log(((total + n) / 2 + 0.5) / ((n - total) / 2 + 0.5))
+def test_a_paired_number_is_the_difference_of_both_samples(table, left_right, no_gradient):
+    samples = []
+    for run in (left_right.of("unseen_pair"), no_gradient.of("unseen_pair")):
+        credit = credits(run.scores, run.examples, "order", "pair")
+        samples.append(Sample.mean(credit[None], run.examples.image_units, SHARE))
+    found, row = difference(*samples, paired=True), row_of(table, "unseen_pair_order")
+    ends = [found.interval.value, found.interval.low, found.interval.high]
+    assert row[["difference", "difference_low", "difference_high"]].tolist() == pytest.approx(ends)
+    assert row["p"] == pytest.approx(found.p)
+    assert row["difference_n"] == len(samples[0].units)
 
 
 def check_added(row: pd.Series, one: Metric, other: Metric) -> None:

@@ -189,10 +189,7 @@ def test_several_captions(folder: Path):
         ({"realtion": "on"}, "unknown column 'realtion'; expected relation, caption, foil"),
         ({"relation": None}, "field 'relation' is missing"),
         ({"foil": None}, "expected caption and foil, or captions and right; got caption"),
-        (
-            {"right": 0},
-            "expected caption and foil, or captions and right; got caption, foil, right",
-        ),
+        ({"right": 0}, "expected caption and foil, or captions and right; got caption, foil,"),
         ({"picture": "b.png"}, r"there is no picture .*b\.png"),
         ({"crop": [0, 0, 10**400, 1]}, "field 'crop': expected a list of 4 whole numbers, got"),
         ({"axis": "sideways"}, "field 'axis': expected one of horizontal, vertical, depth, other"),
