@@ -1,7 +1,5 @@
 """Shares of the nine terms against plain loops, and how exactly they add up."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -118,40 +116,6 @@ def record_plain(model: DualEncoder, examples: Examples) -> Run:
     assert recording.scores.isfinite().all()  # the pass runs now
     model.text.cfg.normalization_type = named
     return recording
-
-
-def test_a_head_of_the_second_layer_in_float64(small):
-    """Position is the mean stream at a place, centred over the pixels: all by numpy."""
-    deep = {"image_layers": 2, "text_layers": 2, "normalization": "LN"}
-    model, examples = shaken(small, n_val=2, **deep)
-    generator = torch.Generator().manual_seed(1)
-    for weight in model.trainable().values():
-        weight.data += 0.2 * torch.randn(weight.shape, generator=generator)
-    frame = attention_terms(record(model, examples)).frame()
-    tower = model.image
-    _, cache = tower.run_with_cache(examples.image.values)
-    x = cache["blocks.1.hook_resid_pre"].double().numpy()
-    block: Any = tower.blocks[1]
-    norm, attn = block.ln1, block.attn
-    w, b, W_Q, W_K, b_Q, b_K = (
-        v.detach().double().numpy()
-        for v in (norm.w, norm.b, attn.W_Q[1], attn.W_K[1], attn.b_Q[1], attn.b_K[1])
-    )
-    place = x.mean(0)
-    place[0] = 0
-    place[1:] -= place[1:].mean(0)
-    scale = np.sqrt(x.var(-1, keepdims=True) + tower.cfg.eps)
-    read = [(v - v.mean(-1, keepdims=True)) / scale * w for v in (x - place, place + 0 * x)]
-    query = [read[0][:, 0] @ W_Q, read[1][:, 0] @ W_Q, (b @ W_Q + b_Q)[None].repeat(len(x), 0)]
-    keys = [read[0] @ W_K, read[1] @ W_K, np.broadcast_to(b @ W_K + b_K, (*x.shape[:2], 4))]
-    terms = np.stack([np.einsum("nd,nkd->nk", q, k) / 2 for q in query for k in keys])
-    recorded = cache["blocks.1.attn.hook_attn_scores"][:, 1, 0].double().numpy()
-    np.testing.assert_allclose(terms.sum(0), recorded, atol=1e-4)
-    centred = terms - terms.mean(-1, keepdims=True)
-    whole = centred.sum(0)
-    expected = (centred * whole).sum((1, 2)) / (whole * whole).sum()
-    own = frame.query("encoder == 'image' and layer == 1 and head == 1 and split == 'nine terms'")
-    np.testing.assert_allclose(own.set_index("term")["share"][list(TERMS)], expected, atol=1e-4)
 
 
 def test_pictures_are_split_and_drawn_over_their_patches(photographs):

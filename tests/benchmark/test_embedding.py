@@ -58,49 +58,6 @@ def ran(model: Any, suite: str, folder: Path, **more: Any) -> Benchmark:
     return benchmark(model, read_relations(suite, folder), **more)
 
 
-WORDS = {"left": "to the left of", "right": "to the right of", "on": "on", "under": "under"}
-REDS = {"left": 0, "right": 1, "on": 2, "under": 3}
-
-
-def write_whatsup(folder: Path, paint: Paint) -> None:
-    """Set A of one pair of objects, and three rows of COCO-spatial with two objects."""
-    rows = []
-    for word, phrase in WORDS.items():
-        of = "_of" if word in ("left", "right") else ""
-        name = f"mug_{word}{of}_table.jpeg"
-        paint(f"controlled_images/{name}", REDS[word])
-        said = [phrase, *(other for other in WORDS.values() if other != phrase)]
-        options = [f"A mug {words} a table" for words in said]
-        rows.append({"image_path": f"data/controlled_images/{name}", "caption_options": options})
-    (folder / "controlled_images_dataset.json").write_text(json.dumps(rows))
-    asked = []
-    for k, (right, wrong) in enumerate((("left", "right"), ("right", "left"), ("left", "right"))):
-        paint(f"val2017/{k:012}.jpg", 10 + k)
-        asked.append([k, *(f"A photo of a dog to the {side} of a cat" for side in (right, wrong))])
-    (folder / "coco_qa_two_obj.json").write_text(json.dumps(asked))
-
-
-def test_whatsup(tmp_path: Path, paint: Paint, choosing):
-    write_whatsup(tmp_path, paint)
-    chosen = {0: "left", 1: "left", 2: " on ", 3: "under", 10: "left", 11: "left", 12: "right"}
-    result = ran(choosing(chosen), "whatsup", tmp_path)
-    table = result.frame().set_index(["measure", "subset", "name"])["value"]
-    assert table["all", "controlled A", ""] == 3 / 4
-    assert table["all", "COCO two objects", ""] == 1 / 3
-    assert table["all", "", ""] == 4 / 7
-    assert table["pair", "", ""] == 1 / 2  # on and under; left and right fail
-    assert table["set", "", ""] == 0.0
-    assert table["recall", "", "left"] == 2 / 3
-    assert table["recall", "", "right"] == 0.0
-    assert table["choice", "", "left"] == 4 / 7
-    assert table["relation", "COCO two objects", "left of"] == 1 / 2
-    assert table["macro", "controlled A", ""] == (1 + 0 + 1 + 1) / 4
-    assert table["macro", "", ""] == (1 + 0 + 1 + 1 + 1 / 2 + 0) / 6
-    chances = result.frame().set_index(["measure", "subset", "name"])["chance"]
-    assert chances["all", "", ""] == pytest.approx((4 / 4 + 3 / 2) / 7)
-    assert chances["pair", "", ""] == 1 / 16
-
-
 def test_rows_that_ask_nothing_are_counted(tmp_path: Path, paint: Paint, equal):
     """One false row and one without an opposite are left out."""
     lines = []

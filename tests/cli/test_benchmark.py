@@ -36,15 +36,6 @@ def spoil(rows: Path, place: int, **fields: Any) -> None:
     path.write_text("\n".join(lines))
 
 
-def check_refused(answer: tuple[int, str, str], *words: str) -> None:
-    code, _, err = answer
-    assert code == 2
-    assert err.startswith("lrinterp: error: ")
-    assert err.count("\n") == 1
-    for word in words:
-        assert word in err
-
-
 def test_numbers_a_page_and_a_table(run: Run, clip_folder: Path, rows: Path, tmp_path: Path):
     numbers, report = tmp_path / "b.json", tmp_path / "b.html"
     options = ("--suite", "jsonl", "--data", rows, "--json", numbers, "--out", report)
@@ -61,7 +52,7 @@ def test_numbers_a_page_and_a_table(run: Run, clip_folder: Path, rows: Path, tmp
     assert "padded with the mean colour" in report.read_text()
 
 
-def test_what_ends_it_is_named_and_nothing_is_written(run, clip_folder, rows, tmp_path):
+def test_what_ends_it_is_named(check_refused, run, clip_folder, rows, tmp_path):
     numbers, report = tmp_path / "b.json", tmp_path / "b.html"
     given = ("benchmark", clip_folder, "--data", rows, "--json", numbers, "--out", report)
     check_refused(run(*given, "--suite", "whatsup"), str(rows), "jsonl", "whatsup expects")
@@ -86,7 +77,7 @@ def test_bad_rows_are_skipped_and_listed(run, clip_folder, rows, tmp_path):
     assert "relations.jsonl, row 2: " in report.read_text()
 
 
-def test_the_rows_are_not_written_over(run: Run, clip_folder: Path, rows: Path, tmp_path: Path):
+def test_the_rows_are_not_written_over(check_refused, run, clip_folder, rows, tmp_path):
     path = rows / "relations.jsonl"
     before = path.read_text()
     (tmp_path / "elsewhere").mkdir()
@@ -127,7 +118,7 @@ def test_two_checkpoints_are_compared_row_by_row(run, clip_folder, rows, scored,
     assert report.is_file()
 
 
-def test_files_that_are_no_scores_are_refused_before_any_work(run, rows, scored, tmp_path):
+def test_files_that_are_no_scores_are_refused(check_refused, run, rows, scored, tmp_path):
     """There is no such checkpoint; nobody gets as far as to look for it."""
     given = ("benchmark", tmp_path / "none", "--suite", "jsonl", "--data", rows, "--against")
     check_refused(run(*given, rows / "relations.jsonl"), "relations.jsonl: no Parquet file")

@@ -71,8 +71,5 @@ def test_a_study_without_claims_says_so(run: Run, tmp_path: Path):
     assert "No verdicts: the study file states no claims" in out
 
 
-def test_what_is_no_sweep_is_refused_in_one_line(run: Run, tmp_path: Path):
-    code, out, err = run("report", tmp_path)
-    assert (code, out) == (2, "")
-    assert err.startswith("lrinterp: error: ")
-    assert err.count("\n") == 1
+def test_what_is_no_sweep_is_refused_in_one_line(run, check_refused, tmp_path):
+    check_refused(run("report", tmp_path), "no folder of lrinterp sweep")

@@ -167,34 +167,6 @@ def test_a_part_is_what_the_margin_loses_without_it(deep_contrasts, tower):
         assert keys[key] == pytest.approx(lost, abs=1e-6)
 
 
-def test_by_hand(deep_contrasts):
-    """Two layers that move nothing: v is the norm of token plus position, then doubled.
-
-    The stream (3, 1) has mean 2 and scale 1, its norm is (1, -1), v = (2, -2); along w = (1, 0)
-    the margin is 2 / sqrt(8). Token (2, 0) and position (1, 1): centred, the token is all of it.
-    """
-    contrast = deep_contrasts(2)["image"]
-    model = DualEncoder.build(
-        preset("full", d_model=2, n_heads=1, d_head=2, d_embed=2, image_layers=2),
-        contrast.recording.model.sizes,
-        0,
-    )
-    tower = model.image
-    for name, weight in model.trainable().items():
-        weight.data.fill_(1.0 if name.endswith(".w") else 0.0)
-    tower.cfg.eps = 0.0
-    tower.embed.W_E.data[:] = torch.tensor([2.0, 0.0])
-    tower.pos_embed.W_pos.data[:] = torch.tensor([1.0, 1.0])
-    tower.unembed.W_U.data[:] = 2 * torch.eye(2)
-    streams = record(model, contrast.recording.examples).streams["image"]
-    direction = torch.tensor([1.0, 0.0]).expand(len(streams.pool), 2)
-    found = MarginParts.of(streams, direction)
-    parts = dict(zip(found.names, found.parts, strict=True))
-    np.testing.assert_allclose(found.margin, 1 / np.sqrt(2), atol=1e-6)
-    np.testing.assert_allclose(parts.pop("embed"), 1 / np.sqrt(2), atol=1e-6)
-    np.testing.assert_allclose(list(parts.values()), 0, atol=1e-6)
-
-
 @pytest.mark.parametrize("tower", TOWERS)
 @pytest.mark.parametrize("name", ["full", "minimal"])
 def test_values_are_divided_in_the_split_of_their_layer(deep_contrasts, tower, name):

@@ -122,6 +122,12 @@ def table(design: Study, **options: Any) -> pd.DataFrame:
     return side_by_side(*tables(design, **options))
 
 
+def swept(*grid: Any, **design: Any) -> tuple[Study, pd.DataFrame]:
+    """A design and the table of its models."""
+    found = study(*grid, **design)
+    return found, table(found)
+
+
 def measures(middle: float, noise: float, rng: np.random.Generator) -> dict[str, Any]:
     def draw(at: float) -> float:
         return float(at + noise * rng.normal())

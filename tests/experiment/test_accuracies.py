@@ -75,8 +75,7 @@ def test_lines_run_along_the_first_factor_one_for_each_value_of_the_second(cells
 
 
 def test_shares_of_every_metric_and_arm(models: Any):
-    study = models.study()
-    table = models.table(study)
+    study, table = models.swept()
     found = variance(study, table)
     assert len(found.frame()) == 2 * 5 * 4
     totals = found.frame().groupby(["arm", "measure"])["plain_share"].sum()
@@ -104,8 +103,7 @@ def test_one_factor_has_no_interaction(models: Any):
 
 
 def test_seeds_that_are_incomplete_are_left_out_and_counted(models: Any):
-    study = models.study(arms=("main",))
-    table = models.table(study)
+    study, table = models.swept(arms=("main",))
     table.loc[0, "accuracy.unseen_pair_order"] = np.nan
     found = variance(study, table)
     by_measure = found.frame().groupby("measure", sort=False)["n"].first()

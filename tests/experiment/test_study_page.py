@@ -50,8 +50,7 @@ def test_any_grid_makes_a_page(models: Any, grid: dict[str, list[Any]]):
 
 
 def test_an_unfinished_sweep_makes_a_page_that_says_so(models: Any):
-    study = models.study(verdicts=models.VERDICTS)
-    table = models.table(study)
+    study, table = models.swept(verdicts=models.VERDICTS)
     measured = [name for name in table if name.split("_")[0] in ("unseen", "without", "headline")]
     table.loc[:3, measured] = np.nan
     table.loc[:3, "error"] = "ValueError: <b>loss</b> is not finite"
@@ -103,8 +102,7 @@ def test_models_are_counted_by_arm(models: Any):
 
 
 def test_wall_clock_runs_from_the_first_start_to_the_last_end(models: Any):
-    study = models.study()
-    table = models.table(study)
+    _, table = models.swept()
     assert hours(table) == pytest.approx(1 + 47 / 3600)
     assert hours(table.iloc[:0]) is None
 

@@ -44,8 +44,7 @@ def test_planted_effects_hold_and_their_absence_does_not(models: Any):
 
 
 def test_complete_seeds_alone_are_used_and_counted(models: Any):
-    study = models.study(verdicts=models.VERDICTS)
-    table = models.table(study)
+    study, table = models.swept(verdicts=models.VERDICTS)
     middle = table.query("arm == 'full' and seed == 11 and `split.n_pair` == 6").index
     found = evaluate(study, table.drop(index=middle))
     assert found["n"].tolist() == [4, 4, 3, 4, 3, 4]
@@ -53,8 +52,7 @@ def test_complete_seeds_alone_are_used_and_counted(models: Any):
 
 
 def test_without_a_complete_seed_nothing_is_decided_and_it_says_why(models: Any):
-    study = models.study(verdicts=models.VERDICTS)
-    table = models.table(study)
+    study, table = models.swept(verdicts=models.VERDICTS)
     table.loc[
         (table["arm"] == "full") & (table["split.n_pair"] == 3), "accuracy.unseen_pair_order"
     ] = np.nan

@@ -53,18 +53,6 @@ def test_every_site_is_that_of_a_plain_run(made, layers, name, tower):
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_embeddings_are_those_of_the_model(made, tower):
-    run = made(2, "full", sets=ALL_SETS)
-    inputs = run.inputs[tower]
-    expected = run.model.embed(tower, inputs).detach()
-    torch.testing.assert_close(run.embeddings[tower], expected, atol=1e-6, rtol=1e-5)
-    last = run.towers[tower].residual(2)
-    again = run.model.project(tower, last, inputs.pool).detach()
-    torch.testing.assert_close(again, expected, atol=1e-6, rtol=1e-5)
-    assert not last.requires_grad
-
-
-@pytest.mark.parametrize("tower", TOWERS)
 def test_pooled_rows_are_those_of_the_streams(made, passes, monkeypatch, tower):
     """Captions of several lengths, a batch of each; from a pass that keeps no stream."""
     run = made(2, "full", sets=ALL_SETS).towers[tower]
