@@ -69,16 +69,10 @@ class FakeModel(DualEncoder):
 def row(**fields: Any) -> Relation:
     """A row about left and right, with some fields of one's own."""
     plain: dict[str, Any] = {
-        "suite": "jsonl",
-        "where": "relations.jsonl, row 1",
-        "picture": None,
-        "captions": ("a cat left of a dog", "a cat right of a dog"),
-        "right": 0,
-        "relation": "left of",
-        "axis": "horizontal",
-        "group": "cat, dog",
-        "foil": "word swap",
-    }
+        "suite": "jsonl", "where": "relations.jsonl, row 1", "picture": None,
+        "captions": ("a cat left of a dog", "a cat right of a dog"), "right": 0,
+        "relation": "left of", "axis": "horizontal", "group": "cat, dog", "foil": "word swap",
+    }  # fmt: skip
     return Relation(**{**plain, **fields})
 
 

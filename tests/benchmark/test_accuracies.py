@@ -33,16 +33,10 @@ def controlled(make_row: MakeRow, thing: str, relation: str, **more: Any) -> Rel
     """A row of What'sUp: the right one of four captions comes first."""
     said = [relation, *(other for other in RELATIONS if other != relation)]
     return make_row(
-        suite="whatsup",
-        captions=tuple(f"a {thing} {words} a table" for words in said),
-        relation=relation,
-        axis=AXES[relation],
-        foil="relation",
-        group=thing,
-        pair=f"{thing}, {AXES[relation]}",
-        set=thing,
-        **more,
-    )
+        suite="whatsup", captions=tuple(f"a {thing} {words} a table" for words in said),
+        relation=relation, axis=AXES[relation], foil="relation", group=thing,
+        pair=f"{thing}, {AXES[relation]}", set=thing, **more,
+    )  # fmt: skip
 
 
 def test_equal_scores_give_exactly_chance(make_row: MakeRow, table_of: Table):

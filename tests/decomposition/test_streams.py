@@ -48,15 +48,10 @@ def test_components_of_a_picture_and_of_the_captions(micro_examples):
         (objects, frozenset({1, 2, 3})),
     }
     by_hand = [
-        ({"[PAD]"}, set()),
-        ({"[SOT]"}, {0}),
-        ({"apple", "bird", "cat", "dog"}, {1, 7}),
-        ({"is"}, {2}),
-        ({"on", "in"}, {3}),
-        ({"the"}, {4}),
-        ({"left", "image"}, {5}),
+        ({"[PAD]"}, set()), ({"[SOT]"}, {0}), ({"apple", "bird", "cat", "dog"}, {1, 7}),
+        ({"is"}, {2}), ({"on", "in"}, {3}), ({"the"}, {4}), ({"left", "image"}, {5}),
         ({"of", "[EOT]"}, {6, 8}),
-    ]
+    ]  # fmt: skip
     expected = {(frozenset(words), frozenset(positions)) for words, positions in by_hand}
     assert parts(micro_examples, "text") == expected
 

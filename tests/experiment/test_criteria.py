@@ -8,14 +8,9 @@ from lrinterp.experiment.criteria import Criterion
 from lrinterp.store import InputError
 
 PLAIN = {
-    "id": "a",
-    "claim": "A claim.",
-    "column": "unseen_pair_order",
-    "statistic": "contrast",
-    "of": "split.n_pair",
-    "between": [3, 15],
-    "at_least": 0.05,
-}
+    "id": "a", "claim": "A claim.", "column": "unseen_pair_order", "statistic": "contrast",
+    "of": "split.n_pair", "between": [3, 15], "at_least": 0.05,
+}  # fmt: skip
 FACTORS = {"split.n_pair": [3, 5, 15], "split.layouts_per_pair": [1, 30]}
 
 

@@ -88,15 +88,9 @@ def test_edits_that_change_a_tower_alike_are_one_within_it(made):
 def test_an_edit_says_what_it_is(made):
     tower = made(2).towers["image"].tower
     assert Edit(heads=(0, 1)).scaled(0.5).cells(tower) == {
-        "encoder": "image",
-        "terms": "EP+PP+bP",
-        "heads": "0,1",
-        "kind": "flatten",
-        "dose": "0.5",
-        "gauge": "canonical, means",
-        "layers": "all",
-        "queries": "all",
-    }
+        "encoder": "image", "terms": "EP+PP+bP", "heads": "0,1", "kind": "flatten", "dose": "0.5",
+        "gauge": "canonical, means", "layers": "all", "queries": "all",
+    }  # fmt: skip
     assert Edit(layers=(1,)).cells(tower)["gauge"] == "means"
     assert Edit(gauge="means").cells(tower)["gauge"] == "means"
     for what, hook in {"mlp_out": "blocks.1.hook_mlp_out", "z": "blocks.1.attn.hook_z"}.items():

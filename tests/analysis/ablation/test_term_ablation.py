@@ -43,26 +43,15 @@ def test_the_micro_model_by_hand(micro_recording):
     result = term_ablation(micro_recording)
     summary = {key: scalar.value for key, scalar in result.metrics.items()}
     assert summary == {
-        "order_intact": 1,
-        "order_without_key_position": 0.5,
-        "order_placebo": pytest.approx(2 / 3),
-        "order_placebo_minus_without": pytest.approx(1 / 6),
-        "order_key_position_only": 1,
-        "order_intact_minus_key_position_only": 0,
-        "order_key_position_and_objects": 1,
-        "order_without_text_key_position": 0.5,
-        "order_without_both_key_position": 0.5,
-        "order_reversed": 0,
-        "order_reversed_gap": 0,
-        "order_linear_only": 1,
-        "order_residual_only": 0.5,
-        "order_residual_rescaled": 0.5,
-        "order_exchanged": 0,
-        "order_exchanged_gap": 0,
-        "order_equalised": 0.5,
-        "order_equalised_gap": 0,
+        "order_intact": 1, "order_without_key_position": 0.5, "order_placebo": pytest.approx(2 / 3),
+        "order_placebo_minus_without": pytest.approx(1 / 6), "order_key_position_only": 1,
+        "order_intact_minus_key_position_only": 0, "order_key_position_and_objects": 1,
+        "order_without_text_key_position": 0.5, "order_without_both_key_position": 0.5,
+        "order_reversed": 0, "order_reversed_gap": 0, "order_linear_only": 1,
+        "order_residual_only": 0.5, "order_residual_rescaled": 0.5, "order_exchanged": 0,
+        "order_exchanged_gap": 0, "order_equalised": 0.5, "order_equalised_gap": 0,
         "label_set_closed_without_key_position": 1,
-    }
+    }  # fmt: skip
     assert {head: lost.value for head, lost in result.order_lost.items()} == {
         (0, 0): 0.5,
         (0, 1): 0,

@@ -191,13 +191,9 @@ def test_a_large_tower_gives_the_same_effects_where_it_is_run(image, monkeypatch
 def plan_of(share: np.ndarray, free: np.ndarray) -> CellPlan:
     """A plan of CELLS with a share each; those that are not free are 0 by construction."""
     return CellPlan(
-        cells=CELLS,
-        whole=np.ones(1),
-        attribution=share[:, None],
-        same=~free,
-        reaches=np.ones(len(CELLS), dtype=bool),
-        chosen=np.full(len(CELLS), "all"),
-    )
+        cells=CELLS, whole=np.ones(1), attribution=share[:, None], same=~free,
+        reaches=np.ones(len(CELLS), dtype=bool), chosen=np.full(len(CELLS), "all"),
+    )  # fmt: skip
 
 
 CELLS = [

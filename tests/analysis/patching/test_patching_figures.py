@@ -35,14 +35,10 @@ def table_of(layers: int, *, exact: bool) -> pd.DataFrame:
     table = pd.DataFrame(rows).astype({"head": "Int64"})
     run = np.ones(len(table), bool) if exact else np.arange(len(table)) % 2 == 0
     return table.assign(
-        encoder="image",
-        effect=np.where(run, rng.normal(size=len(table)), np.nan),
-        attribution=rng.normal(size=len(table)),
-        exact=run,
-        chosen="all" if exact else np.where(run, "random", "none"),
-        known=False,
-        identical=False,
-    )
+        encoder="image", effect=np.where(run, rng.normal(size=len(table)), np.nan),
+        attribution=rng.normal(size=len(table)), exact=run,
+        chosen="all" if exact else np.where(run, "random", "none"), known=False, identical=False,
+    )  # fmt: skip
 
 
 def figures_of(table: pd.DataFrame) -> dict:

@@ -17,18 +17,12 @@ BOXES = {"subject": (0.6, 0.0, 0.9, 0.5), "object": (0.1, 0.0, 0.4, 0.5)}
 
 def row(number: int = 0, **changes) -> Relation:
     fields = {
-        "suite": "jsonl",
-        "where": f"rows.jsonl, row {number + 1}",
+        "suite": "jsonl", "where": f"rows.jsonl, row {number + 1}",
         "picture": Path(f"{number}.png"),
-        "captions": ("a cat to the right of a dog", "a cat to the left of a dog"),
-        "right": 0,
-        "relation": "right of",
-        "axis": "horizontal",
-        "subject": "Cat",
-        "object": "dog",
-        "group": "cat, dog",
-        "foil": "word swap",
-    }
+        "captions": ("a cat to the right of a dog", "a cat to the left of a dog"), "right": 0,
+        "relation": "right of", "axis": "horizontal", "subject": "Cat", "object": "dog",
+        "group": "cat, dog", "foil": "word swap",
+    }  # fmt: skip
     return Relation(**{**fields, **changes})
 
 

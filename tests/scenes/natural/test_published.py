@@ -21,36 +21,23 @@ from lrinterp.scenes.natural.published import VSR_RELATIONS, parts
 from lrinterp.store import InputError
 
 ARO = {
-    "image_path": "2412112.jpg",
-    "bbox_x": 20,
-    "bbox_y": 5,
-    "bbox_w": 15,
-    "bbox_h": 10,
-    "relation_name": "to the left of",
-    "true_caption": "the large door is to the left of the man",
+    "image_path": "2412112.jpg", "bbox_x": 20, "bbox_y": 5, "bbox_w": 15, "bbox_h": 10,
+    "relation_name": "to the left of", "true_caption": "the large door is to the left of the man",
     "false_caption": "the man is to the left of the large door",
-}
+}  # fmt: skip
 NEXT_TO = ARO | {
     "relation_name": "next to",
     "true_caption": "the shirts are next to the man",
     "false_caption": "the man are next to the shirts",
 }
 VSR = {
-    "image": "000000050403.jpg",
-    "caption": "The hot dog is at the left side of the horse.",
-    "label": 1,
-    "relation": "at the left side of",
-    "subj": "ot dog",
-    "obj": "orse",
-}
+    "image": "000000050403.jpg", "caption": "The hot dog is at the left side of the horse.",
+    "label": 1, "relation": "at the left side of", "subj": "ot dog", "obj": "orse",
+}  # fmt: skip
 NLVR = {
-    "image": "images/dev-1-0-0.png",
-    "crop": [150, 0, 250, 100],
-    "left": ["yellow", "square"],
-    "right": ["blue", "circle"],
-    "left_xysize": [10, 80, 20],
-    "right_xysize": [90, 20, 10],
-}
+    "image": "images/dev-1-0-0.png", "crop": [150, 0, 250, 100], "left": ["yellow", "square"],
+    "right": ["blue", "circle"], "left_xysize": [10, 80, 20], "right_xysize": [90, 20, 10],
+}  # fmt: skip
 FILES = {"aro": "visual_genome_relation.json", "vsr": "test.jsonl", "nlvr": "pairs.jsonl"}
 SIDES = ("left", "right")
 Read = Callable[..., list[Relation]]
@@ -101,19 +88,12 @@ def test_a_bad_row_is_named(read, suite, row, change, message):
 def test_a_row_of_aro(folder: Path, read: Read):
     (row,) = read("aro", ARO)
     assert row == Relation(
-        suite="aro",
-        where="visual_genome_relation.json, row 1",
-        picture=folder / "images" / "2412112.jpg",
-        crop=(20, 5, 35, 15),
-        captions=(ARO["false_caption"], ARO["true_caption"]),
-        right=1,
-        relation="to the left of",
-        axis="horizontal",
-        subject="large door",
-        object="man",
-        group="2412112.jpg",
+        suite="aro", where="visual_genome_relation.json, row 1",
+        picture=folder / "images" / "2412112.jpg", crop=(20, 5, 35, 15),
+        captions=(ARO["false_caption"], ARO["true_caption"]), right=1, relation="to the left of",
+        axis="horizontal", subject="large door", object="man", group="2412112.jpg",
         foil="object swap",
-    )
+    )  # fmt: skip
     assert open_picture(row).size == (15, 10)
     other = ARO | {"true_caption": "a door to the left of a man"}
     found = [(r.subject, r.object) for r in read("aro", other, NEXT_TO)]
@@ -130,18 +110,11 @@ def test_the_published_macro_accuracy_leaves_out_symmetric_relations(read: Read)
 def test_a_true_row_of_vsr_stands_against_its_opposite(folder: Path, read: Read):
     (row,) = read("vsr", VSR)
     assert row == Relation(
-        suite="vsr",
-        where="test.jsonl, row 1",
-        picture=folder / "images" / VSR["image"],
-        captions=(VSR["caption"], "The hot dog is at the right side of the horse."),
-        right=0,
-        relation="at the left side of",
-        axis="horizontal",
-        subject="hot dog",
-        object="horse",
-        group="horse, hot dog",
-        foil="word swap",
-    )
+        suite="vsr", where="test.jsonl, row 1", picture=folder / "images" / VSR["image"],
+        captions=(VSR["caption"], "The hot dog is at the right side of the horse."), right=0,
+        relation="at the left side of", axis="horizontal", subject="hot dog", object="horse",
+        group="horse, hot dog", foil="word swap",
+    )  # fmt: skip
 
 
 def test_rows_of_vsr_that_are_false_or_have_no_opposite_are_left_out_and_counted(folder: Path):
@@ -212,31 +185,20 @@ def test_a_real_split_of_vsr_is_read_whole(data_root: Path, tmp_path: Path):
 def test_a_line_of_nlvr_gives_a_row_for_each_object(folder: Path, read: Read):
     left, right = read("nlvr", NLVR)
     first = Relation(
-        suite="nlvr",
-        where="pairs.jsonl, row 1",
-        picture=folder / NLVR["image"],
+        suite="nlvr", where="pairs.jsonl, row 1", picture=folder / NLVR["image"],
         crop=(150, 0, 250, 100),
         captions=tuple(f"a yellow square to the {side} of a blue circle" for side in SIDES),
-        right=0,
-        relation="left of",
-        axis="horizontal",
-        subject="yellow square",
-        object="blue circle",
-        group="blue circle, yellow square",
+        right=0, relation="left of", axis="horizontal", subject="yellow square",
+        object="blue circle", group="blue circle, yellow square",
         pair="images/dev-1-0-0.png [150, 0, 250, 100]: blue circle, yellow square",
-        foil="word swap",
-        boxes={"subject": (0.1, 0.8, 0.3, 1.0), "object": (0.9, 0.2, 1.0, 0.3)},
-    )
+        foil="word swap", boxes={"subject": (0.1, 0.8, 0.3, 1.0), "object": (0.9, 0.2, 1.0, 0.3)},
+    )  # fmt: skip
     assert left == first
     assert right == replace(
-        first,
-        captions=tuple(f"a blue circle to the {side} of a yellow square" for side in SIDES),
-        right=1,
-        relation="right of",
-        subject="blue circle",
-        object="yellow square",
+        first, captions=tuple(f"a blue circle to the {side} of a yellow square" for side in SIDES),
+        right=1, relation="right of", subject="blue circle", object="yellow square",
         boxes={"subject": (0.9, 0.2, 1.0, 0.3), "object": (0.1, 0.8, 0.3, 1.0)},
-    )
+    )  # fmt: skip
 
 
 @pytest.mark.realdata

@@ -16,18 +16,10 @@ from lrinterp.store import InputError
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 PAIRS = [pair for pairs in OPPOSITES.values() for pair in pairs]
 GOOD = Relation(
-    suite="jsonl",
-    where="relations.jsonl, row 3",
-    picture=Path("a.png"),
-    crop=(0, 0, 10, 10),
-    captions=("a cup left of a hat", "a cup right of a hat"),
-    right=1,
-    relation="right of",
-    axis="horizontal",
-    group="a.png",
-    foil="word swap",
-    boxes={"subject": (0.5, 0.0, 1.0, 1.0)},
-)
+    suite="jsonl", where="relations.jsonl, row 3", picture=Path("a.png"), crop=(0, 0, 10, 10),
+    captions=("a cup left of a hat", "a cup right of a hat"), right=1, relation="right of",
+    axis="horizontal", group="a.png", foil="word swap", boxes={"subject": (0.5, 0.0, 1.0, 1.0)},
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -121,11 +121,7 @@ def test_bad_triples_are_named(tmp_path: Path, lines: list[Any], message: str):
 def test_the_published_triples(data_root: Path):
     triples = read_triples(data_root / "whatsup")
     assert Counter(triple.dataset for triple in triples) == {
-        "controlled_images_A": 412,
-        "controlled_images_B": 408,
-        "coco_one": 2247,
-        "coco_two": 440,
-        "gqa_one": 1160,
-        "gqa_two": 291,
-    }
+        "controlled_images_A": 412, "controlled_images_B": 408, "coco_one": 2247, "coco_two": 440,
+        "gqa_one": 1160, "gqa_two": 291,
+    }  # fmt: skip
     assert all((triple.object == "") == triple.dataset.endswith("one") for triple in triples)

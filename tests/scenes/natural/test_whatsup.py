@@ -12,13 +12,9 @@ from lrinterp.store import InputError
 A = "controlled_images_dataset.json"
 B = "controlled_clevr_dataset.json"
 WORDS = {
-    "left_of": "to the left of",
-    "right_of": "to the right of",
-    "on": "on",
-    "under": "under",
-    "in-front_of": "in front of",
-    "behind": "behind",
-}
+    "left_of": "to the left of", "right_of": "to the right of", "on": "on", "under": "under",
+    "in-front_of": "in front of", "behind": "behind",
+}  # fmt: skip
 
 
 def controlled(folder: str, subject: str, objects: str, shown: str, options: str) -> dict[str, Any]:
