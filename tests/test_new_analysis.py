@@ -1,13 +1,12 @@
 """A new analysis is one file, one test file and one line in ANALYSES: all else finds it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import pandas as pd
 import pytest
@@ -90,20 +89,6 @@ def one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ANALYSES, "toy", Analysis(toy, Toy))
 
 
-class Here(Executor):
-    """Runs each task as it is submitted, where the toy is known."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
-
-
-@contextmanager
-def here() -> Iterator[Executor]:
-    yield Here()
-
-
 def recorded(folder: Path) -> Run:
     loaded = load_checkpoint(folder)
     return record(loaded.model, loaded.scenes().examples(["unseen_pair"]), progress=False)
@@ -182,7 +167,7 @@ def test_a_study_asks_for_it_and_judges_it(tmp_path: Path):
         "study",
     )
     plan = SweepPlan.of(design, device="cpu", checkpoints=False)
-    assert sweep(plan, tmp_path / "sweep", here) == {}
+    assert sweep(plan, tmp_path / "sweep", partial(ThreadPoolExecutor, 1)) == {}
     loaded = load_sweep(tmp_path / "sweep")
     numbers = loaded.numbers[loaded.numbers["key"] == "toy.toy_order"]
     assert len(numbers) == 4

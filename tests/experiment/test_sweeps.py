@@ -2,9 +2,9 @@
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from lrinterp.store import InputError, read_json, write_json
 
 CHANGING = ["seconds", "started", "finished", "host"]
 """Columns in which a sweep may differ from one that was undisturbed."""
+here = partial(ThreadPoolExecutor, 1)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -37,23 +38,6 @@ def light() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stack, "measure", weighed)
         yield
-
-
-class Here(Executor):
-    """Runs each task as it is submitted, in this process."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-@contextmanager
-def here() -> Iterator[Executor]:
-    yield Here()
 
 
 def planned(tiny: dict[str, Any], **changes: Any) -> SweepPlan:

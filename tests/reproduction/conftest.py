@@ -3,8 +3,8 @@
 import itertools
 import sys
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +141,7 @@ def measures(arms: Any = (*ARMS, UNTRAINED), seeds: Any = SEEDS, **changes: Any)
     return gather((arm, seed, model(arm, seed, **changes)) for arm in arms for seed in seeds)
 
 
-@contextmanager
-def one_thread_pool() -> Iterator[Executor]:
-    """An executor of this process."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
+one_thread_pool = partial(ThreadPoolExecutor, 1)
 
 
 def tiny_plan(**changes: Any) -> ReproductionPlan:

@@ -55,19 +55,6 @@ def test_a_base_changes_all_models():
     assert {plan.fit.steps for plan in plans} == {70}
 
 
-@pytest.mark.parametrize(
-    ("base", "words"),
-    [
-        ({"fit": {"stps": 7}}, "unknown field 'stps'"),
-        ({"world": {"n_labels": 6}}, "n_pair"),
-        ({"fitt": {}}, "base: expected sections of fields"),
-    ],
-)
-def test_a_base_that_does_not_fit_is_refused(base: dict, words: str):
-    with pytest.raises(InputError, match=words):
-        Design(base=base).studies  # noqa: B018
-
-
 @pytest.mark.parametrize("seeds", [0, 1, 1001])
 def test_a_number_of_seeds_that_cannot_be_is_refused(seeds: int):
     with pytest.raises(ValueError, match="seeds: expected 2 to 1000"):

@@ -5,24 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION
 from lrinterp.run import Edit
 
 SITE: dict[str, Any] = {"what": "resid_pre", "how": "zero"}
 ADD: dict[str, Any] = {"what": "resid_pre", "how": "add"}
-
-
-def test_key_position_of_the_image_tower_is_the_plain_edit():
-    edit = Edit()
-    assert edit.terms == KEY_POSITION
-    assert (edit.tower, edit.how, edit.layers, edit.heads, edit.queries) == (
-        "image", "flatten", None, None, "all",
-    )  # fmt: skip
-    assert Edit(what="key_content").terms == KEY_CONTENT
-    assert Edit(what="value_position").what == "VP"
-    assert (Edit(what="EP+VP").terms, Edit(what="EP+VP").values, edit.values) == (
-        ("EP",), True, False,
-    )  # fmt: skip
 
 
 def test_edits_are_compared_and_hashed_like_numbers():
