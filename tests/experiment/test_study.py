@@ -96,6 +96,8 @@ def test_the_shipped_study_is_the_one_that_was_promised():
     assert (study.seeds, study.arm_names) == (8, ["standard", "control", "wide"])
     plans = [setting.plan(0) for setting in study.settings()]
     assert len(plans) == 90
+    assert {plan.scenes.world.n_labels for plan in plans} == {20}
+    assert {(p.scenes.split.n_val, p.scenes.split.test_layouts) for p in plans} == {(5, 0)}
     controls = [plan for plan in plans if plan.fit.batch_size]
     assert len(controls) == 30
     assert {(p.fit.batch_size, p.fit.steps) for p in controls} == {(26, 10_000)}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lrinterp import load_checkpoint, record
+from lrinterp import analyze, load_checkpoint, record
 from lrinterp.analysis import ANALYSES
 from lrinterp.experiment.checkpoints.compare import (
     Analysed,
