@@ -179,11 +179,9 @@ def test_a_grid_of_patches_has_slopes_in_both_directions(photographs):
 
 def test_it_follows_the_ablation_it_is_given(left_right):
     """The headline comes from the result handed in, not from a second measurement."""
-    result = gradient_of(left_right)
-    assert "the largest |slope|" in result.finding
+    assert gradient_of(left_right).metrics["headline_head"].value != "L0H1"
     other = positional_gradient(left_right, term_ablation=ablation_with({(0, 1): (0.1, 0.3)}))
     assert other.metrics["headline_head"].value == "L0H1"
-    assert "its removal costs most order" in other.finding
 
 
 def renamed(examples, names: dict[str, str]):
