@@ -312,7 +312,8 @@ def small(noisy: "Callable[..., DualEncoder]") -> "Callable[..., Run]":
             tower.double().cfg.dtype = torch.float64  # norms and attention cast to it
         if noise:
             noisy(model, *noise)
-        return record(model, scenes.examples(sets and list(sets)), progress=False)
+        examples = scenes.examples(list(sets)) if sets else scenes.examples()
+        return record(model, examples, progress=False)
 
     return make
 

@@ -40,7 +40,7 @@ def of_layers(small, layers: int) -> Run:
     return small("full", **of, sets=None, image_layers=layers, text_layers=layers)
 
 
-@pytest.mark.parametrize(("layers", "turn"), [(1, iter), (2, reversed), (0, iter), (0, reversed)])
+@pytest.mark.parametrize(("layers", "turn"), [(1, iter), (2, reversed), (0, iter)])
 def test_every_input_passes_its_tower_once(small, photographs, passes, layers, turn, monkeypatch):
     """Whatever is asked first; 0 stands for photographs."""
     asked = of_layers(small, layers) if layers else record(*photographs, progress=False)

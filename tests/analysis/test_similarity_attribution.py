@@ -14,16 +14,6 @@ from lrinterp.result import NotApplicable, Result
 TOWERS = ("image", "text")
 
 
-@pytest.fixture(scope="module")
-def knows(left_right) -> SimilarityAttribution:
-    return similarity_attribution(left_right)
-
-
-@pytest.fixture(scope="module")
-def knows_not(no_gradient) -> SimilarityAttribution:
-    return similarity_attribution(no_gradient)
-
-
 @pytest.fixture
 def recorded(small) -> Callable[..., Run]:
     """Untrained models with biases, on all pictures of a small world."""
@@ -43,8 +33,10 @@ def value(result: Result, key: str) -> float:
     return found
 
 
-def test_a_model_without_order_has_nothing_to_take_apart(knows, knows_not):
+def test_a_model_without_order_has_nothing_to_take_apart(left_right_results, no_gradient_results):
     """All parts are tiny, and what margins are left does not go with the gain."""
+    both = left_right_results, no_gradient_results
+    knows, knows_not = (results["similarity_attribution"] for results in both)
     shapley = (f"margin_by_key_{side}_shapley" for side in ("position", "content"))
     keys = ("margin", *shapley, "largest_value")
     for tower in TOWERS:
