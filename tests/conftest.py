@@ -1,5 +1,6 @@
 """What all tests share: the number of threads, the real data, and what may be skipped where."""
 
+import dataclasses
 import os
 import shutil
 import sys
@@ -301,13 +302,15 @@ def small(noisy: "Callable[..., DualEncoder]") -> "Callable[..., Run]":
         double: bool = False,
         **fields: Any,
     ) -> "Run":
-        encoder = {**few, **usual, **fields}
-        world, split = (
-            kind(**{k: encoder.pop(k) for k in vars(kind)["__dataclass_fields__"] if k in encoder})
-            for kind in (World, Split)
-        )
-        scenes = Scenes(world, split)
-        model = DualEncoder.build(preset(name, **encoder), scenes.sizes, seed)
+        own: dict[str, Any] = {**few, **usual, **fields}
+
+        def taken(kind: type[Any]) -> dict[str, Any]:
+            return {
+                one.name: own.pop(one.name) for one in dataclasses.fields(kind) if one.name in own
+            }
+
+        scenes = Scenes(World(**taken(World)), Split(**taken(Split)))
+        model = DualEncoder.build(preset(name, **own), scenes.sizes, seed)
         for tower in model.towers.values() if double else ():
             tower.double().cfg.dtype = torch.float64  # norms and attention cast to it
         if noise:
