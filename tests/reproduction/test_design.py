@@ -124,6 +124,6 @@ def test_judging_code_changes_the_hash_and_other_code_and_the_place_do_not(copie
         path.write_bytes(text)
     (copied / "wording.py").write_text("")
     assert hash_of_criteria() == before
-    (copied / "stats" / "units.py").rename(copied / "stats" / "parts.py")
+    (copied / "stats" / "differences.py").rename(copied / "stats" / "parts.py")
     assert hash_of_criteria() != before
     assert commit_of_code() is None
