@@ -1,18 +1,22 @@
 """What all tests share: the number of threads, the real data, and what may be skipped where."""
 
+import dataclasses
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 
 if TYPE_CHECKING:
     from lrinterp.encoders import DualEncoder, Tower
+    from lrinterp.result import Result
+    from lrinterp.run import Run
     from lrinterp.scenes import Examples
 
 CI = os.environ.get("CI") == "true"
@@ -80,15 +84,6 @@ def clip_folder(make_clip: MakeClip) -> Path:
     Read only: whoever wants to change it makes one of their own with `make_clip`.
     """
     return make_clip()
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """One thread: a micro model gains nothing from a second, which waits for a busy core."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
@@ -186,6 +181,47 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page
 
 
+def some_pictures(name: str) -> "Run":
+    """A shipped checkpoint on every third layout of held-out pairs, and some of each other set."""
+    from lrinterp import load_checkpoint, record
+
+    loaded = load_checkpoint(ROOT / "checkpoints" / name)
+    examples, rng = loaded.scenes().examples(), np.random.default_rng(0)
+    unseen = examples.where("unseen_pair")
+    layouts = np.unique(examples.image_pixels[unseen], axis=0)[::3].tolist()
+    kept = [i for i in unseen if examples.image_pixels[i].tolist() in layouts]
+    others = [of for of in dict.fromkeys(examples.image_set) if of != "unseen_pair"]
+    parts = [rng.permutation(examples.where(of))[:60] for of in others]
+    index = np.sort(np.concatenate([*parts, kept])).astype(int)
+    return record(loaded.model, examples.at(index), progress=False)
+
+
+@pytest.fixture(scope="session")
+def left_right() -> "Run":
+    """The shipped checkpoint that knows left from right."""
+    return some_pictures("left-right")
+
+
+@pytest.fixture(scope="session")
+def no_gradient() -> "Run":
+    """The shipped checkpoint that knows label sets and no order."""
+    return some_pictures("no-gradient")
+
+
+@pytest.fixture(scope="session")
+def left_right_results(left_right: "Run") -> "Mapping[str, Result]":
+    from lrinterp import analyze
+
+    return analyze(left_right, progress=False)
+
+
+@pytest.fixture(scope="session")
+def no_gradient_results(no_gradient: "Run") -> "Mapping[str, Result]":
+    from lrinterp import analyze
+
+    return analyze(no_gradient, progress=False)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A headless Chromium."""
@@ -246,6 +282,45 @@ def noisy() -> "Callable[..., DualEncoder]":
     return add
 
 
+@pytest.fixture(scope="session")
+def small(noisy: "Callable[..., DualEncoder]") -> "Callable[..., Run]":
+    """Makes a run of an untrained model of width 8 on four pixels and five labels.
+
+    Fields of a World, a Split or an EncoderConfig change that; `noise` is what `noisy` adds.
+    """
+    from lrinterp import DualEncoder, Scenes, Split, World, preset, record
+
+    few = {"n_pair": 2, "n_val": 3, "positions_per_label": 2, "layouts_per_pair": 2}
+    usual = {"n_pixels": 4, "n_labels": 5, "d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
+
+    def make(
+        name: str = "minimal",
+        *,
+        sets: tuple[str, ...] | None = ("unseen_pair",),
+        seed: int = 0,
+        noise: tuple[int, float] | None = None,
+        double: bool = False,
+        **fields: Any,
+    ) -> "Run":
+        own: dict[str, Any] = {**few, **usual, **fields}
+
+        def taken(kind: type[Any]) -> dict[str, Any]:
+            return {
+                one.name: own.pop(one.name) for one in dataclasses.fields(kind) if one.name in own
+            }
+
+        scenes = Scenes(World(**taken(World)), Split(**taken(Split)))
+        model = DualEncoder.build(preset(name, **own), scenes.sizes, seed)
+        for tower in model.towers.values() if double else ():
+            tower.double().cfg.dtype = torch.float64  # norms and attention cast to it
+        if noise:
+            noisy(model, *noise)
+        examples = scenes.examples(list(sets)) if sets else scenes.examples()
+        return record(model, examples, progress=False)
+
+    return make
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot do, and what takes long unless it is asked for."""
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
@@ -256,9 +331,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Wrapper:
+def pytest_runtest_makereport(item: pytest.Item) -> Wrapper:
     """Under CI=true a skipped test has failed, unless it needs a GPU."""
     report = yield
     if not item.get_closest_marker("gpu"):

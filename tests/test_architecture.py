@@ -1,8 +1,4 @@
-"""The house rules, read from the syntax tree of every module; nothing here is imported.
-
-Each rule is a function from a module to the lines that break it. Each has a positive control: a
-small source that breaks the rule and must be caught.
-"""
+"""The house rules as functions of a module's syntax tree, each with a source that breaks it."""
 
 import ast
 import subprocess
@@ -14,17 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TOP_LEVEL = {
-    "CHANGELOG.md",
-    "CITATION.cff",
-    "LICENSE",
-    "README.md",
-    "analyses",
-    "checkpoints",
-    "lrinterp",
-    "pyproject.toml",
-    "tests",
-}
+TOP_LEVEL = {*"CHANGELOG.md CITATION.cff LICENSE README.md pyproject.toml".split()}
+TOP_LEVEL |= {"analyses", "checkpoints", "lrinterp", "tests"}
 
 LAYERS = (
     {"axes", "stats", "store", "wording"},
@@ -245,9 +232,6 @@ def asserts(function: ast.AST) -> bool:
     helpers = [name for name in calls if name.startswith(("assert_", "check_"))]
     has_assert = any(isinstance(node, ast.Assert) for node in nodes)
     return has_assert or bool(helpers) or bool(calls & {"raises", "warns"})
-
-
-# Rules of the tree.
 
 
 def untested(modules: Iterable[str], tests: set[str]) -> list[str]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lrinterp.grades import beside, grade, phrase_of
+from lrinterp.grades import beside, grade
 from lrinterp.result import Metric
 from lrinterp.stats import Interval, Units, mean_interval
 
@@ -72,13 +72,6 @@ def test_mirror_images_that_split_are_at_chance_only_when_many(pictures, word):
         np.tile([0.0, 1.0], pictures // 2), Units.of_groups(np.arange(pictures) // 2)
     )
     assert grade(found, 0.5) == word
-
-
-def test_phrases_say_what_so_many_labels_could_have_shown():
-    assert "4 labels" in phrase_of(number(0.6, 0.2, 0.9, 4), 0.5)
-    assert "0.35" in phrase_of(number(0.6, 0.2, 0.9, 4), 0.5)
-    assert "no interval" in phrase_of(number(0.6, None, None, 1), 0.5)
-    assert phrase_of(number(None, None, None), 0.5) == "not measured"
 
 
 def test_a_suite_is_above_below_at_or_not_told_from_its_chance():

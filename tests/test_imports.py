@@ -4,7 +4,6 @@ import ast
 import importlib
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -55,16 +54,6 @@ def test_a_figure_is_data_until_it_is_drawn():
 @pytest.mark.parametrize("command", [("-m", "lrinterp"), (str(SCRIPT),)], ids=["module", "script"])
 def test_help_loads_no_torch(command: tuple[str, ...]):
     assert loaded(*command, "--help") & HEAVY <= {"typer"}
-
-
-def test_help_answers_at_once():
-    assert min(seconds("-m", "lrinterp", "--help") for _ in range(3)) < 1
-
-
-def seconds(*arguments: str) -> float:
-    start = time.perf_counter()
-    run(*arguments)
-    return time.perf_counter() - start
 
 
 def test_dir_and_all_agree():

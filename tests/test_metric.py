@@ -41,20 +41,9 @@ def test_a_ratio_says_so_unless_told_otherwise():
     assert Metric.of_sample(ratio, estimator="difference").estimator == "difference"
 
 
-def test_an_entry_has_the_five_numbers_and_what_is_known_beside():
-    five = ["value", "low", "high", "n", "n_units"]
-    assert list(metric().entry()) == [*five, "estimator", "unit", "chance"]
-    assert list(Metric(value=1.0).entry()) == five
-    assert list(metric().plain()) == five
-
-
 @pytest.mark.parametrize(
     ("one", "other"),
-    [
-        (metric(), metric(OTHER)),
-        (metric(RIGHT[:1]), metric(OTHER[:1])),
-        (metric(), metric()),
-    ],
+    [(metric(), metric(OTHER)), (metric(RIGHT[:1]), metric(OTHER[:1])), (metric(), metric())],
 )
 def test_the_same_examples_are_paired(one: Metric, other: Metric):
     assert one.sample is not None
@@ -111,9 +100,6 @@ def test_two_numbers_of_one_name_are_refused():
     assert list(joined(one, other)) == ["order", "gain", "span"]
     with pytest.raises(ValueError, match="'gain': two numbers have this name"):
         joined(one, other, {"gain": metric(OTHER)})
-
-
-# On disk.
 
 
 def same(one: Metric, other: Metric) -> bool:

@@ -1,13 +1,12 @@
 """A new analysis is one file, one test file and one line in ANALYSES: all else finds it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import pandas as pd
 import pytest
@@ -38,7 +37,6 @@ TINY = {
     "split": {"n_val": 3, "positions_per_label": 3, "layouts_per_pair": 6},
     "encoder": {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 8},
 }
-Command = Callable[..., tuple[int, str, str]]
 
 
 @final
@@ -91,20 +89,6 @@ def one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ANALYSES, "toy", Analysis(toy, Toy))
 
 
-class Here(Executor):
-    """Runs each task as it is submitted, where the toy is known."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
-
-
-@contextmanager
-def here() -> Iterator[Executor]:
-    yield Here()
-
-
 def recorded(folder: Path) -> Run:
     loaded = load_checkpoint(folder)
     return record(loaded.model, loaded.scenes().examples(["unseen_pair"]), progress=False)
@@ -125,9 +109,7 @@ def test_document_and_page_have_it():
     assert order.phrase in html
 
 
-def test_the_command_prints_it_and_keeps_samples_that_pair_as_the_models_do(
-    run: Command, tmp_path: Path
-):
+def test_the_command_prints_it_and_keeps_samples_that_pair_as_the_models_do(run, tmp_path):
     kept = []
     for folder in FOLDERS:
         found = tmp_path / f"{folder.name}.json"
@@ -185,7 +167,7 @@ def test_a_study_asks_for_it_and_judges_it(tmp_path: Path):
         "study",
     )
     plan = SweepPlan.of(design, device="cpu", checkpoints=False)
-    assert sweep(plan, tmp_path / "sweep", here) == {}
+    assert sweep(plan, tmp_path / "sweep", partial(ThreadPoolExecutor, 1)) == {}
     loaded = load_sweep(tmp_path / "sweep")
     numbers = loaded.numbers[loaded.numbers["key"] == "toy.toy_order"]
     assert len(numbers) == 4

@@ -15,7 +15,6 @@ from lrinterp.reproduction.running import asked_numbers
 from lrinterp.result import Metric, Result
 from lrinterp.run import record
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 ANALYSED = (
     "accuracy", "attention_terms", "positional_gradient", "term_ablation", "order_bias",
     "procrustes", "similarity_attribution",

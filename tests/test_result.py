@@ -9,16 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lrinterp.result import (
-    Check,
-    Figure,
-    Metric,
-    Provenance,
-    Result,
-    Skipped,
-    document,
-    records,
-)
+from lrinterp.result import Check, Figure, Metric, Provenance, Result, Skipped, document, records
 
 MINUS = "−"
 CHECK = Check(key="sum", what="parts minus whole", value=0.0, bound=1e-5)

@@ -51,9 +51,6 @@ def one(examples: Examples, *labels: int) -> Examples:
     return examples.at(np.array([index]))
 
 
-# Ties.
-
-
 @pytest.mark.parametrize(
     ("scores", "good", "expected"),
     [
@@ -70,9 +67,6 @@ def one(examples: Examples, *labels: int) -> Examples:
 def test_a_tie_of_k_earns_its_share(scores: list[float], good: list[int], expected: float):
     got = credit(torch.tensor([scores]), torch.tensor([good]).bool())
     assert got.tolist() == pytest.approx([expected])
-
-
-# By hand: a picture of bird left of apple.
 
 
 @pytest.mark.parametrize(
@@ -99,9 +93,6 @@ def test_metrics_by_hand(left: Examples, scores: dict[str, float], expected: tup
     matrix = captioned(left, **scores)
     got = [credits(matrix, part, metric, candidates).item() for metric, candidates in METRICS]
     assert got == pytest.approx(expected)
-
-
-# By a plain loop.
 
 
 def looped(row: np.ndarray, examples: Examples, image: int, metric: str, which: str) -> float:
@@ -144,9 +135,6 @@ def test_every_metric_agrees_with_a_plain_loop(some: Examples, tied: bool):  # n
                 assert got == pytest.approx(looped(matrix[i], some, i, metric, candidates))
 
 
-# Rows.
-
-
 def by_key(rows: list[dict[str, Any]]) -> dict[tuple[str, str, str], dict[str, Any]]:
     return {(row["set"], row["metric"], row["candidates"]): row for row in rows}
 
@@ -184,9 +172,7 @@ def test_a_model_that_never_looks_is_at_chance_with_the_doubt_of_one_picture(lef
 
 
 @pytest.mark.parametrize(("template", "expected"), [("left", 0.0), ("right", 1.0), (None, 0.5)])
-def test_order_of_a_template_is_against_its_own_swap(
-    both: Examples, template: str | None, expected: float
-):
+def test_order_of_a_template_is_against_its_own_swap(both, template, expected):
     true = {"bird_is_on_the_left_of_apple": 0.2, "apple_is_on_the_right_of_bird": 0.9}
     false = {"apple_is_on_the_left_of_bird": 0.3, "bird_is_on_the_right_of_apple": 0.8}
     matrix = captioned(both, **true, **false)

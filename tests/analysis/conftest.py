@@ -1,10 +1,6 @@
-"""Recordings that the tests of several analyses share: both shipped checkpoints on some of their
-pictures, and the micro-model.
-"""
+"""Random CLIPs on mirrored pictures, the micro-model's run, and a made-up ablation."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from unittest.mock import Mock
 
 import numpy as np
@@ -12,16 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
-from lrinterp import DualEncoder, Examples, Run, analyze, load_checkpoint, record
+from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, record
 from lrinterp.axes import Pixels, Tokens
 from lrinterp.encoders import ClipSpec, TowerSpec, build_clip
 from lrinterp.result import Metric, Result
-
-CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
-LAYOUT_STEP = 3
-"""Every third layout of the held-out pairs is enough here, each with its swap."""
-FURTHER = 60
-"""Pictures of each further set."""
 
 
 @pytest.fixture(scope="session")
@@ -35,75 +25,23 @@ def losing() -> Callable[[Mapping[tuple[int, int], Metric]], Result]:
     return make
 
 
-def some_pictures(examples: Examples) -> Examples:
-    """Whole layouts of the held-out pairs and a few pictures of every other set."""
-    unseen = examples.where("unseen_pair")
-    layouts = np.unique(examples.image_pixels[unseen], axis=0)[::LAYOUT_STEP].tolist()
-    kept = [i for i in unseen if examples.image_pixels[i].tolist() in layouts]
-    rng = np.random.default_rng(0)
-    others = [rng.permutation(examples.where(s))[:FURTHER] for s in set_names(examples)[:-1]]
-    return examples.at(np.sort(np.concatenate([*others, kept])).astype(int))
-
-
-def set_names(examples: Examples) -> list[str]:
-    """The sets with pictures, held-out pairs last."""
-    names = dict.fromkeys(examples.image_set)
-    return [*(name for name in names if name != "unseen_pair"), "unseen_pair"]
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """One thread for fixtures of a session: waiting for a busy core costs small models most."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def shipped(name: str) -> Run:
-    loaded = load_checkpoint(CHECKPOINTS / name)
-    with one_core():
-        return record(loaded.model, some_pictures(loaded.scenes().examples()))
-
-
-def analyses_of(recording: Run) -> Mapping[str, Result]:
-    with one_core():
-        return analyze(recording)
-
-
-@pytest.fixture(scope="session")
-def left_right() -> Run:
-    """The shipped checkpoint that knows left from right."""
-    return shipped("left-right")
-
-
-@pytest.fixture(scope="session")
-def no_gradient() -> Run:
-    """The shipped checkpoint that knows label sets and no order."""
-    return shipped("no-gradient")
-
-
-@pytest.fixture(scope="session")
-def left_right_results(left_right: Run) -> Mapping[str, Result]:
-    return analyses_of(left_right)
-
-
-@pytest.fixture(scope="session")
-def no_gradient_results(no_gradient: Run) -> Mapping[str, Result]:
-    return analyses_of(no_gradient)
-
-
 @pytest.fixture
 def micro_recording(micro: DualEncoder, micro_examples: Examples) -> Run:
     """The micro-model on all its pictures."""
     return record(micro, micro_examples)
 
 
+@pytest.fixture
+def all_trained(micro: DualEncoder) -> Run:
+    """The micro-model on a split that holds no pair out."""
+    split = Split(n_pair=4, n_val=0, positions_per_label=2, layouts_per_pair=1)
+    return record(micro, Scenes(World(n_pixels=3, n_labels=4), split).examples())
+
+
 @pytest.fixture(scope="session")
 def photographs() -> tuple[DualEncoder, Examples]:
     """A random CLIP of two layers, and pictures of noise, each beside its mirror image."""
-    with one_core():
-        return tiny_clip(), mirrored_pictures()
+    return tiny_clip(), mirrored_pictures()
 
 
 def tiny_clip() -> DualEncoder:

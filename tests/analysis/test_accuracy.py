@@ -1,6 +1,5 @@
 """Every accuracy of the micro-model, by hand."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,17 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from lrinterp import Scenes, Split, World, record
+from lrinterp import record
 from lrinterp.analysis.accuracy import accuracy
-from lrinterp.analysis.order_parts import (
-    MOST_LABELS,
-    label_figure,
-    order_by_label,
-)
+from lrinterp.analysis.order_parts import MOST_LABELS, label_figure, order_by_label
 from lrinterp.analysis.read import value_of
 from lrinterp.scoring import METRICS, credits
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 BY_HAND = {
     # A picture of two labels at right angles points where its caption does, nowhere else.
@@ -72,22 +65,12 @@ def test_a_model_that_cannot_tell_scores_a_half(micro, micro_examples):
     assert summary["seen_pair_order"].value == 0.5
 
 
-def test_no_held_out_pairs_gives_nulls_and_the_reason(micro):
-    split = Split(n_pair=4, n_val=0, positions_per_label=2, layouts_per_pair=1)
-    examples = Scenes(World(n_pixels=3, n_labels=4), split).examples()
-    result = accuracy(record(micro, examples))
+def test_no_held_out_pairs_gives_nulls(all_trained):
+    result = accuracy(all_trained)
     order = result.metrics["unseen_pair_order"]
     assert (order.value, order.low, order.high, order.n) == (None, None, None, 0)
     assert result.metrics["seen_pair_order"].value == 1
-    assert "n_val = 0" in result.finding
     assert result.figures()[0].table["set"].tolist().count("unseen_pair") == 0
-
-
-def test_a_set_that_was_not_recorded_says_so(micro, micro_examples):
-    recording = record(micro, micro_examples.of("unseen_pair"))
-    rows = accuracy(recording).frame().to_dict("records")
-    missing = {row["set"]: row["reason"] for row in rows if row["n"] == 0 and row["reason"]}
-    assert missing["seen_pair"] == "no pictures of this set were recorded"
 
 
 def test_order_by_distance_against_a_loop(left_right):
@@ -101,16 +84,6 @@ def test_order_by_distance_against_a_loop(left_right):
         assert row["n"] == sum(here)
         assert row["value"] == pytest.approx(order[here].mean())
     assert result.distances["n"].sum() == len(examples)
-    assert [figure.key for figure in result.figures()] == ["sets", "labels", "distance"]
-
-
-@pytest.mark.parametrize(("near", "said"), [(0.7, True), (0.79, False), (0.95, False)])
-def test_neighbours_are_hardest_where_intervals_lie_apart(left_right, near: float, said: bool):  # noqa: FBT001
-    """Over four labels 0.7 ends at 0.75 and the next distance begins at 0.8."""
-    values = np.array([near, 0.9, 0.85])
-    ends = {"low": values - 0.05, "high": values + 0.05, "n": 9, "n_units": 4}
-    distances = pd.DataFrame({"distance": [1, 2, 3], "value": values, **ends})
-    assert ("hardest" in replace(accuracy(left_right), distances=distances).finding) == said
 
 
 def test_order_by_template_against_a_loop(no_gradient):

@@ -1,6 +1,4 @@
-"""Ratios of covariances with intervals, errors of sums, names of positions, and who wrote the keys:
-shares against a loop over parts, planted writers.
-"""
+"""Ratios of covariances with intervals, and shares of key parts against a loop; planted writers."""
 
 from typing import Any
 
@@ -10,17 +8,10 @@ import pytest
 import torch
 from scipy import stats
 
-from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset, record
+from lrinterp import DualEncoder, Examples, record
 from lrinterp.analysis.attention_terms_figures import parts_figure
-from lrinterp.analysis.attention_terms_shares import (
-    Scored,
-    nine_terms,
-    part_shares,
-    share_rows,
-)
+from lrinterp.analysis.attention_terms_shares import Scored, nine_terms, part_shares, share_rows
 from lrinterp.stats import Units
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_shares_are_ratios_of_sums_with_intervals_over_units():
@@ -41,9 +32,7 @@ def test_shares_are_ratios_of_sums_with_intervals_over_units():
     assert (rows[0]["n"], rows[0]["n_units"]) == (4, 2)
 
 
-def test_the_error_sees_one_wrong_number_in_any_chunk(
-    micro_recording, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_error_sees_one_wrong_number_in_any_chunk(micro_recording, monkeypatch):
     part = Scored.of(micro_recording, "image")
     monkeypatch.setattr("lrinterp.analysis.attention_terms_shares.CHUNK", 4)
     assert nine_terms(part, 0, "canonical")[1] < 1e-6
@@ -52,23 +41,19 @@ def test_the_error_sees_one_wrong_number_in_any_chunk(
     assert nine_terms(part, 0, "raw")[1] == pytest.approx(6 / largest, rel=1e-4)
 
 
-def small(**changes) -> tuple[DualEncoder, Examples]:
+def shaken(small, **changes) -> tuple[DualEncoder, Examples]:
     """Two random layers with norms and biases."""
-    split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
-    scenes = Scenes(World(n_pixels=4, n_labels=5), split)
-    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
-    config = preset("full", **sizes, image_layers=2, text_layers=2, **changes)
-    model = DualEncoder.build(config, scenes.sizes, 0)
+    run = small("full", image_layers=2, text_layers=2, **changes)
     generator = torch.Generator().manual_seed(4)
-    for weight in model.trainable().values():
+    for weight in run.model.trainable().values():
         weight.data += 0.3 * torch.randn(weight.shape, generator=generator)
-    return model, scenes.examples(["unseen_pair"])
+    return run.model, run.examples
 
 
 @pytest.mark.parametrize("tower", ["image", "text"])
-def test_shares_against_a_loop_over_recorded_parts(tower: str):
+def test_shares_against_a_loop_over_recorded_parts(small, tower):
     """Each part by its own hook, in float64, one example and head at a time."""
-    model, examples = small()
+    model, examples = shaken(small)
     part = Scored.of(record(model, examples), tower)
     rows, error = part_shares(part, 1, by_head=True)
     found = {(row["head"], row["term"]): row["value"] for row in rows}
@@ -104,8 +89,8 @@ def test_shares_against_a_loop_over_recorded_parts(tower: str):
         assert found[1, name] == pytest.approx(value / variance, abs=1e-4)
 
 
-def test_a_head_that_writes_nothing_has_no_share_and_the_one_that_writes_all_has_it():
-    model, examples = small(normalization="none")
+def test_a_head_that_writes_nothing_has_no_share_and_the_one_that_writes_all_has_it(small):
+    model, examples = shaken(small, normalization="none")
     block = model.image.blocks[0]
     block.attn.W_O.data[0] = 0
     block.mlp.W_out.data[:] = 0
@@ -116,8 +101,8 @@ def test_a_head_that_writes_nothing_has_no_share_and_the_one_that_writes_all_has
     assert share["L0H1"] > 0.8
 
 
-def test_rows_of_few_examples_are_those_of_all(monkeypatch: pytest.MonkeyPatch):
-    model, examples = small()
+def test_rows_of_few_examples_are_those_of_all(small, monkeypatch):
+    model, examples = shaken(small)
     part = Scored.of(record(model, examples), "text")
     whole, error = part_shares(part, 1, by_head=False)
     monkeypatch.setattr("lrinterp.analysis.attention_terms_shares.CHUNK", 7)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import DualEncoder, Scenes, Split, World, preset, record
+from lrinterp import record
 from lrinterp.analysis import contrast
 from lrinterp.analysis.contrast import caption_of, clearest_template, contrasts, over_templates
 from lrinterp.axes import Tokens
 from lrinterp.result import NotApplicable
 from lrinterp.run import TowerRun
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+BOTH = {"n_pixels": 3, "n_labels": 4, "template": "both", "n_val": 2, "layouts_per_pair": 1}
 
 
 def test_margins_of_the_micro_model_by_hand(micro_recording):
@@ -68,11 +68,8 @@ def test_clean_and_corrupted_differ_in_order_alone(left_right):
     assert margins[0].mean() > margins[1].mean()
 
 
-def test_a_template_changes_captions_and_nothing_else():
-    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=1)
-    scenes = Scenes(World(n_pixels=3, n_labels=4, template="both"), split)
-    model = DualEncoder.build(preset("minimal", d_model=8, n_heads=2, d_head=4), scenes.sizes, 0)
-    recording = record(model, scenes.examples(["unseen_pair"]))
+def test_a_template_changes_captions_and_nothing_else(small):
+    recording = small(**BOTH)
     left, right = (contrasts(recording, 4, 1, template=t) for t in ("left", "right"))
     assert torch.equal(left[0].inputs[0].ids, right[0].inputs[0].ids)
     assert torch.equal(left[1].direction, right[1].direction)
@@ -88,13 +85,10 @@ def test_a_template_changes_captions_and_nothing_else():
 @pytest.mark.parametrize(
     ("wrong", "expected"), [("left", "right"), ("right", "left"), ("", "left")]
 )
-def test_the_template_in_which_order_is_best_is_taken(wrong: str, expected: str):
+def test_the_template_in_which_order_is_best_is_taken(small, wrong, expected):
     """Captions of one template are embedded as their opposites are; of equals the first counts."""
-    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=1)
-    scenes = Scenes(World(n_pixels=3, n_labels=4, template="both"), split)
-    examples = scenes.examples()
-    model = DualEncoder.build(preset("minimal", d_model=8, n_heads=2, d_head=4), scenes.sizes, 0)
-    recording = record(model, examples)
+    recording = small(**BOTH, sets=None)
+    examples = recording.examples
     width = len(examples.label_words) ** 2
     meaning = {
         "image": examples.image_labels @ [len(examples.label_words), 1],

@@ -1,17 +1,14 @@
 """No input goes through the intact model twice, whatever is asked of it."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
-from lrinterp import DualEncoder, Run, Scenes, Split, World, analyze, preset, record
+from lrinterp import Run, analyze, record
 from lrinterp.analysis import ANALYSES
 from lrinterp.encoders import Tower
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 Passes = Counter[tuple[int, bytes]]
 
@@ -38,29 +35,15 @@ def unpadded(row: Tensor) -> bytes:
     return flat[: len(flat) - same + 1].numpy().tobytes()
 
 
-def of_layers(n_layers: int) -> Run:
-    scenes = Scenes(
-        World(n_pixels=5, n_labels=6),
-        Split(n_pair=4, n_val=2, positions_per_label=2, layouts_per_pair=4),
-    )
-    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
-    config = preset("full", **sizes, image_layers=n_layers, text_layers=n_layers)
-    return record(DualEncoder.build(config, scenes.sizes, 0), scenes.examples(), progress=False)
+def of_layers(small, layers: int) -> Run:
+    of = {"n_pixels": 5, "n_labels": 6, "n_pair": 4, "n_val": 2, "layouts_per_pair": 4}
+    return small("full", **of, sets=None, image_layers=layers, text_layers=layers)
 
 
-@pytest.fixture(params=["one layer", "two layers", "photographs"])
-def asked(request: pytest.FixtureRequest, photographs) -> Iterator[Run]:
-    if request.param == "photographs":
-        yield record(*photographs, progress=False)
-    else:
-        yield of_layers(1 if request.param == "one layer" else 2)
-
-
-@pytest.mark.parametrize("turn", [iter, reversed])
-def test_every_input_goes_through_its_tower_once(
-    asked: Run, passes: Passes, turn, monkeypatch: pytest.MonkeyPatch
-):
-    """Whatever is asked first."""
+@pytest.mark.parametrize(("layers", "turn"), [(1, iter), (2, reversed), (0, iter)])
+def test_every_input_passes_its_tower_once(small, photographs, passes, layers, turn, monkeypatch):
+    """Whatever is asked first; 0 stands for photographs."""
+    asked = of_layers(small, layers) if layers else record(*photographs, progress=False)
     monkeypatch.setattr(
         "lrinterp.analysis.ANALYSES", {name: ANALYSES[name] for name in turn(ANALYSES)}
     )
@@ -71,8 +54,8 @@ def test_every_input_goes_through_its_tower_once(
         assert set(own) == {1}
 
 
-def test_another_run_is_counted_again(passes: Passes):
-    run = of_layers(1)
+def test_another_run_is_counted_again(small, passes):
+    run = of_layers(small, 1)
     for again in (run, record(run.model, run.examples, progress=False)):
         assert again.scores.isfinite().all()
     assert set(passes.values()) == {2}

@@ -7,17 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
+from lrinterp import DualEncoder, Run, record
 from lrinterp.analysis.order_bias import OrderBias, order_bias
-from lrinterp.analysis.order_bias_mentions import (
-    FIRST_SEED,
-    Mentions,
-    mention_attention,
-    sets_of,
-)
+from lrinterp.analysis.order_bias_mentions import FIRST_SEED, Mentions, mention_attention, sets_of
 from lrinterp.result import Metric, NotApplicable, records
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 FIRST, SECOND = 1, 7
 """Positions of the objects in "X is on the left of Y", behind [SOT]."""
@@ -26,30 +19,27 @@ Pull = Callable[[str, str], tuple[float, float]]
 """Attention to the first and to the last mention, from template and set."""
 
 
-def small(seed: int = 0, world: dict | None = None, **changes) -> tuple[DualEncoder, Scenes]:
-    """An untrained model, and a world of seven labels: three in pairs, three held out."""
-    split = Split(n_pair=3, n_val=3, positions_per_label=2, layouts_per_pair=2)
-    scenes = Scenes(World(**{"n_pixels": 4, "n_labels": 7, **(world or {})}), split)
-    sizes = {"d_model": 16, "n_heads": 2, "d_head": 8, "d_embed": 8, **changes}
-    return DualEncoder.build(preset("minimal", **sizes), scenes.sizes, seed), scenes
+def untrained(small, **changes) -> Run:
+    """Of seven labels: three in pairs, three held out."""
+    sizes = {"d_model": 16, "d_head": 8, "d_embed": 8}
+    return small(n_labels=7, n_pair=3, **{**sizes, **changes})
 
 
-def biased(model: DualEncoder, scenes: Scenes) -> OrderBias:
-    return order_bias(record(model, scenes.examples(["unseen_pair"])))
+def biased(run: Run) -> OrderBias:
+    return order_bias(record(run.model, run.examples))
 
 
-def plant(model: DualEncoder, scenes: Scenes, logits: float) -> None:
+def plant(run: Run, logits: float) -> None:
     """Positions that raise what head 1 of the text tower gives the first mention."""
-    text, attn = model.text, model.text.blocks[0].attn
-    end = text.W_E[scenes.captions.words.index("[EOT]")] + text.W_pos[SECOND + 1]
+    text, attn = run.model.text, run.model.text.blocks[0].attn
+    end = text.W_E[run.examples.words["text"].index("[EOT]")] + text.W_pos[SECOND + 1]
     key = attn.W_K[1] @ (end @ attn.W_Q[1] + attn.b_Q[1]) / text.cfg.attn_scale
     text.pos_embed.W_pos.data[FIRST] += logits * (key / (key @ key)).detach()
 
 
-def with_attention(pulls: Sequence[Pull], **world) -> Run:
+def with_attention(small, pulls: Sequence[Pull], **world) -> Run:
     """A recording in which each head of the text tower gives mentions what a rule says."""
-    model, scenes = small(world=world, n_heads=len(pulls))
-    recording = record(model, scenes.examples(["unseen_pair"]))
+    recording = untrained(small, n_heads=len(pulls), **world)
     examples, mentions = recording.examples, Mentions.of(recording.examples)
     name = "blocks.0.attn.hook_pattern"
     pattern = torch.zeros_like(recording.site("text", name))
@@ -105,10 +95,10 @@ def test_the_micro_model_by_hand(micro_recording):
     assert not result.prefers("L0H0")  # two labels give no interval
 
 
-def test_a_planted_preference_is_found():
-    model, scenes = small()
-    plant(model, scenes, 5.0)
-    result = biased(model, scenes)
+def test_a_planted_preference_is_found(small):
+    run = untrained(small)
+    plant(run, 5.0)
+    result = biased(run)
     summary = result.metrics
     assert (result.bias_head, result.first_head, result.prefers("L0H1")) == ("L0H1", "L0H1", True)
     assert summary["bias_head_consistency"].value == 1
@@ -116,20 +106,20 @@ def test_a_planted_preference_is_found():
     gap, null = number(summary["bias_head_difference"]), number(summary["null_difference"])
     assert gap > 0.5 > 0.005 > null > 0
     assert (result.labels.query("named == 'first'")["attention"] > 0.5).all()
-    plant(model, scenes, -10.0)
-    repelled = biased(model, scenes)
+    plant(run, -10.0)
+    repelled = biased(run)
     assert repelled.bias_head == "L0H1"
     assert repelled.first_head != "L0H1"
     assert number(repelled.metrics["bias_head_difference"]) < -0.1
     assert repelled.metrics["bias_head_consistency"].value == 1
 
 
-def test_swapped_positions_of_the_mentions_swap_the_sign():
-    model, scenes = small(std_W_E=0.5, std_W_pos=0.5, std_weights=0.5)
-    before = biased(model, scenes)
-    text = model.text.pos_embed.W_pos.data
+def test_swapped_positions_of_the_mentions_swap_the_sign(small):
+    run = untrained(small, std_W_E=0.5, std_W_pos=0.5, std_weights=0.5)
+    before = biased(run)
+    text = run.model.text.pos_embed.W_pos.data
     text[[FIRST, SECOND]] = text[[SECOND, FIRST]]
-    after = biased(model, scenes)
+    after = biased(run)
     for captions in ("all", "seen_pair", "unseen_pair"):
         pairs = zip(
             rows_of(before, captions=captions), rows_of(after, captions=captions), strict=True
@@ -142,18 +132,18 @@ def test_swapped_positions_of_the_mentions_swap_the_sign():
     assert before.bias_head == after.bias_head
 
 
-def test_heads_are_chosen_on_trained_labels_and_measured_on_others():
+def test_heads_are_chosen_on_trained_labels_and_measured_on_others(small):
     early, late = by_set((0.9, 0.0), (0.3, 0.2)), by_set((0.4, 0.3), (0.0, 0.9))
-    result = order_bias(with_attention([late, early]))
+    result = order_bias(with_attention(small, [late, early]))
     assert (result.chosen_on, result.measured_on) == ("seen_pair", "unseen_pair")
     assert (result.bias_head, result.first_head) == ("L0H1", "L0H1")
     assert result.metrics["bias_head_difference"].value == pytest.approx(0.1)
     assert result.metrics["bias_head_difference"].n == 6
 
 
-def test_consistency_is_the_sign_it_had_where_it_was_chosen():
+def test_consistency_is_the_sign_it_had_where_it_was_chosen(small):
     turned = by_set((0.1, 0.5), (0.5, 0.1))
-    result = order_bias(with_attention([turned, mention(0.2, 0.2)]))
+    result = order_bias(with_attention(small, [turned, mention(0.2, 0.2)]))
     assert result.bias_head == "L0H0"
     assert result.first_head is None
     assert result.metrics["bias_head_difference"].value == pytest.approx(0.4)
@@ -163,8 +153,10 @@ def test_consistency_is_the_sign_it_had_where_it_was_chosen():
     assert tied["consistency"] == 0.5
 
 
-def test_two_templates_tell_mention_from_side():
-    result = order_bias(with_attention([mention(0.7, 0.1), turned_by_template], template="both"))
+def test_two_templates_tell_mention_from_side(small):
+    result = order_bias(
+        with_attention(small, [mention(0.7, 0.1), turned_by_template], template="both")
+    )
     of_mention, of_side = rows_of(result, captions="unseen_pair")
     assert of_mention["difference"] == pytest.approx(0.6)
     assert of_mention["side_difference"] == pytest.approx(0, abs=1e-7)
@@ -177,7 +169,7 @@ def test_two_templates_tell_mention_from_side():
         assert result.metrics[f"bias_head_consistency_{template}"].value == 1
     assert result.metrics["bias_head_side_difference"].value == pytest.approx(0, abs=1e-7)
     pulls = [turned_by_template, mention(0.2, 0.2)]
-    turned = order_bias(with_attention(pulls, template="both")).metrics
+    turned = order_bias(with_attention(small, pulls, template="both")).metrics
     shares = [number(turned[f"bias_head_consistency_{t}"]) for t in ("left", "right")]
     assert sorted(shares) == [0, 1]  # a head of the side turns with the template
 
@@ -185,12 +177,10 @@ def test_two_templates_tell_mention_from_side():
 @pytest.mark.parametrize(
     ("n_val", "expected"), [(2, "unseen_pair"), (1, "mixed_pair"), (0, "seen_pair")]
 )
-def test_the_captions_that_heads_are_measured_on(n_val: int, expected: str):
-    split = Split(n_pair=3, n_val=n_val, positions_per_label=2, layouts_per_pair=2)
-    scenes = Scenes(World(n_pixels=4, n_labels=5), split)
-    assert sets_of(scenes.examples()) == ("seen_pair", expected)
-    model = DualEncoder.build(preset("minimal", d_model=8, n_heads=2, d_head=4), scenes.sizes, 0)
-    result = order_bias(record(model, scenes.examples()))
+def test_the_captions_that_heads_are_measured_on(small, n_val, expected):
+    run = small(sets=None, n_pair=3, n_val=n_val)
+    assert sets_of(run.examples) == ("seen_pair", expected)
+    result = order_bias(run)
     empty = rows_of(result, captions="unseen_pair")
     assert [row["n"] for row in empty] == [2 if n_val == 2 else 0] * 2
     assert all((row["difference"] is None) == (n_val < 2) for row in empty)
@@ -204,9 +194,9 @@ def largest_gap(model: DualEncoder, recording: Run) -> float:
     return float(np.abs((attention[..., 0] - attention[..., 1]).mean(-1)).max())
 
 
-def test_the_null_is_that_of_fresh_models_or_of_weights_in_random_order(micro_recording):
-    model, scenes = small()
-    recording = record(model, scenes.examples(["unseen_pair"]))
+def test_the_null_is_that_of_fresh_models_or_of_weights_in_random_order(small, micro_recording):
+    recording = untrained(small)
+    model = recording.model
     fresh = (
         DualEncoder.build(model.config, model.sizes, FIRST_SEED + k)  # type: ignore[arg-type]
         for k in range(20)

@@ -1,7 +1,4 @@
-"""Rows of positions and their nulls: fresh models, and patches that change places.
-
-The headline head is the one that order needs most, and the same in every analysis.
-"""
+"""Rows of positions and their nulls: fresh models, and patches that change places."""
 
 from collections.abc import Mapping
 
@@ -10,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from lrinterp import DualEncoder, Examples, Scenes, Split, World, preset
+from lrinterp import DualEncoder, Examples, preset
 from lrinterp.analysis.positional_gradient import choose_headline, some_gradients
 from lrinterp.analysis.positional_gradient_rows import (
     UNTRAINED_MODELS,
@@ -25,19 +22,14 @@ from lrinterp.analysis.subject import is_large
 from lrinterp.result import Metric, Result
 from lrinterp.run import Run, record
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SIZES = {"d_model": 16, "n_heads": 2, "d_head": 8, "d_embed": 8}
 
 
-def small(
-    seed: int = 0, *, n_val: int = 2, **changes
-) -> tuple[DualEncoder, Examples, dict[str, tuple[int, int]]]:
+def untrained(small, *, n_val: int = 2, **changes) -> tuple[DualEncoder, Examples]:
     """A fresh model on ten pixels, and its held-out pictures."""
-    split = Split(n_pair=2, n_val=n_val, positions_per_label=2, layouts_per_pair=40, test_layouts=0)
-    scenes = Scenes(World(n_labels=2 + n_val), split)
-    model = DualEncoder.build(preset("minimal", **SIZES, **changes), scenes.sizes, seed)
-    return model, scenes.examples(["unseen_pair"]), scenes.sizes
+    of = {"n_pixels": 10, "n_labels": 2 + n_val, "layouts_per_pair": 40, "test_layouts": 0}
+    run = small(n_val=n_val, **of, **SIZES, **changes)
+    return run.model, run.examples
 
 
 def slope_of(row) -> float:
@@ -50,9 +42,10 @@ def rows_of(model: DualEncoder, examples: Examples) -> LayerRows:
     return tower_rows(record(model, examples, progress=False).streams["image"])
 
 
-def test_rows_of_the_second_layer_against_a_loop_in_float64():
+def test_rows_of_the_second_layer_against_a_loop_in_float64(small):
     """Means over pictures of other labels, centred over patches, read by each pooled query."""
-    model, examples, _ = small(n_val=3, image_layers=2, std_W_pos=0.5, std_W_E=0.5, std_weights=0.3)
+    scales = {"std_W_pos": 0.5, "std_W_E": 0.5, "std_weights": 0.3}
+    model, examples = untrained(small, n_val=3, image_layers=2, **scales)
     tower = model.image
     generator = torch.Generator().manual_seed(0)
     for bias in (tower.blocks[1].attn.b_Q, tower.blocks[1].attn.b_K):
@@ -98,14 +91,14 @@ def test_the_permuted_null_against_a_loop():
     assert permuted_null(own, (1, 10), seed=1)[False, WHOLE][0] != high
 
 
-def test_the_untrained_null_is_the_steepest_of_fresh_models():
-    model, examples, sizes = small()
+def test_the_untrained_null_is_the_steepest_of_fresh_models(small):
+    model, examples = untrained(small)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     run = record(model, examples, progress=False).towers["image"]
     null = untrained_null(run, examples.grid)
     steepest = 0.0
     for seed in range(100, 100 + UNTRAINED_MODELS):  # the recipe draws the image tower first
-        fresh = DualEncoder.build(preset("minimal", **SIZES), sizes, seed)
+        fresh = DualEncoder.build(preset("minimal", **SIZES), model.sizes, seed)
         rows = rows_of(fresh, examples)[0, "canonical", WHOLE]
         steepest = max(steepest, *(abs(slope_of(row)) for row in rows))
     assert null[False, WHOLE].tolist() == [pytest.approx(steepest), 0]
@@ -137,8 +130,7 @@ def test_the_headline_is_the_head_that_order_needs_most_or_else_the_steepest():
 
 
 @pytest.mark.parametrize(
-    "row",
-    [[1.0, 2, 3, 4], [4.0, 2, 1, 0], [0.0, 5, -1, 2, 2], [1e-3, 0, 0, 3e-3], [0.0, 0, 0, -1]],
+    "row", [[1.0, 2, 3, 4], [4.0, 2, 1, 0], [0.0, 5, -1, 2, 2], [1e-3, 0, 0, 3e-3], [0.0, 0, 0, -1]]
 )
 def test_lines_against_numpy_and_scipy(row: list[float]):
     fit, line = fit_plane(np.array(row), (1, len(row))), np.polyfit(np.arange(len(row)), row, 1)
@@ -211,9 +203,7 @@ def test_alone_a_number_is_that_of_the_analysis(name: str, request: pytest.Fixtu
     assert found == {key: whole.number(key) for key in KEYS}
 
 
-def test_of_a_large_tower_nothing_is_measured_alone(
-    left_right: Run, monkeypatch: pytest.MonkeyPatch
-):
+def test_of_a_large_tower_nothing_is_measured_alone(left_right, monkeypatch):
     monkeypatch.setattr("lrinterp.analysis.subject.LARGE", 3)
     assert is_large(left_right.model)
     assert some_gradients(left_right, KEYS) == {}

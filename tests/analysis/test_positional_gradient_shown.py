@@ -7,8 +7,6 @@ from lrinterp import record
 from lrinterp.analysis.positional_gradient import PositionalGradient, positional_gradient
 from lrinterp.result import Metric
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def on_patches(photographs, losing) -> PositionalGradient:

@@ -1,5 +1,6 @@
 """Known rotations and their nulls, scipy as a second computation, and what cannot be fitted."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from scipy.linalg import orthogonal_procrustes
 from scipy.stats import ortho_group
 
-from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, preset, record
+from lrinterp import DualEncoder, Examples, Run
 from lrinterp.analysis import procrustes_rotation as rotation
 from lrinterp.analysis.procrustes import Procrustes, procrustes
 from lrinterp.analysis.procrustes_rotation import (
@@ -21,8 +22,6 @@ from lrinterp.analysis.procrustes_rotation import (
     shuffles,
 )
 from lrinterp.result import NotApplicable, records
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 WIDTH, N_LABELS, N_FIT, N_HELD = 24, 14, 9, 4
 WORDS = tuple("abcdefghijklmn")
@@ -45,15 +44,12 @@ def both_ways(labels: Labels) -> dict:
     return records(labels.means(labels.table(WORDS), seed=0))[-1]
 
 
-def small(world: dict | None = None, split: dict | None = None, **changes) -> Run:
-    """An untrained model on a world of seven labels: four in pairs, two held out, one neither."""
-    plain = {"n_pair": 4, "n_val": 2, "positions_per_label": 2, "layouts_per_pair": 2}
-    scenes = Scenes(
-        World(**{"n_pixels": 4, "n_labels": 7, **(world or {})}),
-        Split(**{**plain, **(split or {})}),
-    )
-    sizes = {"d_model": WIDTH, "n_heads": 2, "d_head": 8, "d_embed": 8, "std_W_E": 1.0, **changes}
-    return record(DualEncoder.build(preset("minimal", **sizes), scenes.sizes, 0), scenes.examples())
+@pytest.fixture
+def wide(small) -> Callable[..., Run]:
+    """Untrained models on seven labels: four in pairs, two held out, one neither."""
+    of = {"sets": None, "n_labels": 7, "n_pair": 4, "n_val": 2}
+    sizes = {"d_model": WIDTH, "d_head": 8, "d_embed": 8, "std_W_E": 1.0}
+    return lambda **changes: small(**{**of, **sizes, **changes})
 
 
 def set_labels(recording: Run, tower: str, rows: Array) -> None:
@@ -155,8 +151,8 @@ def test_a_label_that_is_nearest_to_another_is_not_found():
     assert found.to_list() == [0, 0, 1, 1] * 2
 
 
-def test_both_towers_of_a_model_are_read_and_the_value_path_by_plain_loops():
-    recording = small()
+def test_both_towers_of_a_model_are_read_and_the_value_path_by_plain_loops(wide):
+    recording = wide()
     examples, towers = recording.examples, recording.model.towers
     assert label_tokens(examples, "image") == list(range(1, 8))  # behind the background
     vectors, left_out = label_vectors(towers, examples)
@@ -172,8 +168,8 @@ def test_both_towers_of_a_model_are_read_and_the_value_path_by_plain_loops():
         np.testing.assert_allclose(own, expected.detach().numpy(), atol=1e-12)
 
 
-def test_a_planted_rotation_is_found_in_a_model_and_a_random_one_has_none():
-    recording = small({"n_labels": 14}, {"n_pair": 9, "n_val": 4})
+def test_a_planted_rotation_is_found_in_a_model_and_a_random_one_has_none(wide):
+    recording = wide(n_labels=14, n_pair=9, n_val=4)
     none = means_of(procrustes(recording))
     assert abs(none["aligned_cosine"]) < 0.35
     assert none["p"] > 0.05
@@ -194,13 +190,13 @@ def test_a_planted_rotation_is_found_in_a_model_and_a_random_one_has_none():
         ({"n_pair": 2}, "needs 3 labels or more in trained pairs, got 2"),
     ],
 )
-def test_what_leaves_nothing_to_fit_or_to_test_is_not_applicable(split: dict, reason: str):
+def test_what_leaves_nothing_to_fit_or_to_test_is_not_applicable(wide, split, reason):
     with pytest.raises(NotApplicable, match=reason):
-        procrustes(small(split=split))
+        procrustes(wide(**split))
 
 
-def test_towers_and_vocabularies_that_cannot_be_compared_are_not_applicable():
-    recording, narrow = small(), small(d_model=8, d_embed=8)
+def test_towers_and_vocabularies_that_cannot_be_compared_are_not_applicable(wide):
+    recording, narrow = wide(), wide(d_model=8, d_embed=8)
     mixed = DualEncoder.from_hooked(recording.model.image, narrow.model.text)
     with pytest.raises(NotApplicable, match="no rotation between towers of 24 and 8"):
         procrustes(replace(recording, model=mixed))
@@ -217,15 +213,15 @@ def test_towers_and_vocabularies_that_cannot_be_compared_are_not_applicable():
         ({"normalization": "LN"}, "the image tower has a norm"),
     ],
 )
-def test_other_towers_have_no_value_path(changes: dict, reason: str):
-    result = procrustes(small(**changes))
+def test_other_towers_have_no_value_path(wide, changes, reason):
+    result = procrustes(wide(**changes))
     assert result.left_out == reason
     assert set(result.frame()["site"]) == {"W_E"}
     assert not any(key.startswith("value_path") for key in result.metrics)
 
 
-def test_labels_without_length_have_no_cosine():
-    recording = small()
+def test_labels_without_length_have_no_cosine(wide):
+    recording = wide()
     set_labels(recording, "image", np.ones((7, WIDTH)))
     result = procrustes(recording)
     for key in ("W_E_raw_centred_cosine", "W_E_aligned_cosine", "W_E_p"):

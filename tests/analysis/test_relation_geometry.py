@@ -1,7 +1,6 @@
 """A grid through the text tower by layer, on a small CLIP and on both shipped checkpoints."""
 
 from collections.abc import Callable
-from itertools import product
 
 import numpy as np
 import pytest
@@ -106,9 +105,7 @@ def statements(one: str, other: str, axis: str, word: int) -> list[str]:
 
 
 @pytest.mark.parametrize("axis", RELATIONS)
-def test_summary_equals_captions_embedded_one_by_one(
-    found: RelationGeometry, embed: Callable[[str], np.ndarray], axis: str
-):
+def test_summary_equals_captions_embedded_one_by_one(found, embed, axis):
     swapped, mirrored, same = [], [], []
     for one, other in [*PAIRS, *(pair[::-1] for pair in PAIRS)]:
         first, second = ([embed(x) for x in statements(one, other, axis, word)] for word in (0, 1))
@@ -122,29 +119,6 @@ def test_summary_equals_captions_embedded_one_by_one(
     assert summary[f"{axis}_mirror_cosine"].value == pytest.approx(np.mean(mirrored), abs=1e-6)
     assert summary[f"{axis}_paraphrase_cosine"].value == pytest.approx(np.mean(same), abs=1e-6)
     assert (summary[f"{axis}_cosine"].n, summary[f"{axis}_cosine"].n_units) == (30, len(NOUNS))
-
-
-def test_the_direction_equals_that_of_captions_one_by_one(
-    found: RelationGeometry, embed: Callable[[str], np.ndarray]
-):
-    """Held out by loops: no pair with one of the objects is in the mean."""
-    differences = [
-        np.stack([
-            embed(left) - embed(right)
-            for a, b in (pair, pair[::-1])
-            for left, right in zip(
-                statements(a, b, "left_right", 0), statements(a, b, "left_right", 1), strict=True
-            )
-        ])
-        for pair in PAIRS
-    ]  # fmt: skip
-    cosines = []
-    for own, d in zip(PAIRS, differences, strict=True):
-        apart = [not {*own} & {*other} for other in PAIRS]
-        mean = np.mean([x for x, far in zip(differences, apart, strict=True) if far], axis=(0, 1))
-        cosines += [x @ mean / np.linalg.norm(x) / np.linalg.norm(mean) for x in d]
-    value = found.metrics["left_right_consistency"].value
-    assert value == pytest.approx(np.mean(cosines), abs=1e-5)
 
 
 def test_a_word_that_the_tower_does_not_see_changes_nothing():
@@ -200,8 +174,8 @@ def test_pairs_come_from_what_stands_together_in_a_picture(micro_recording: Run,
     assert given.metrics["left_right_cosine"].n_units == len(NOUNS)
 
 
-def test_the_shipped_model_without_order_holds_a_word_and_no_meaning(no_gradient: Run):
-    result = relation_geometry(no_gradient)
+def test_the_shipped_model_without_order_holds_a_word(no_gradient, no_gradient_results):
+    result = no_gradient_results["relation_geometry"]
     summary = result.metrics
     assert result.axes == ["left_right"]
     assert not result.free_text
@@ -255,44 +229,12 @@ def test_a_cosine_of_each_site_from_the_stream(model: DualEncoder, grid: Caption
             assert value == pytest.approx(float(expected))
 
 
-def test_p_counts_how_often_shuffled_words_do_as_well():
-    null = np.linspace(0.0, 1.0, 101)
-    found = null_of(null, 0.95)
-    assert found["p"] == pytest.approx(7 / 102)  # 0.95 ... 1.00, and the data
-    assert found["null_95"] == pytest.approx(0.95)
-    assert found["null_mean"] == pytest.approx(0.5)
-    assert np.isnan(list(null_of(None, 0.5).values())).all()
-
-
 def test_draws_that_are_the_value_itself_count_whatever_the_last_digit():
     """Exchanging all pairs or none gives the value back, up to rounding."""
     value = 0.7
     null = np.array([value - 1e-16, value + 1e-16, 0.1, -0.2])
     assert null_of(null, value)["p"] == 3 / 5
     assert null_of(null - 0.1, value)["p"] == 1 / 5
-
-
-def test_every_axis_changes_one_thing(clip: DualEncoder):
-    pairs = PAIRS[:3]
-    grid = free_grid(clip, pairs, 0)
-    assert grid.axes == tuple(RELATIONS)
-    texts = grid.texts.ravel()
-    assert len(texts) == len(set(texts)) == 3 * 2 * 3 * 2 * 3
-    numbers = np.arange(len(texts), dtype=float)[:, None]
-    for axis, place in grid.by_axis(numbers).items():
-        for p, o, w, t in product(range(3), range(2), range(2), range(3)):
-            subject, thing = pairs[p][:: 1 - 2 * o]
-            a_subject, a_thing = (
-                f"an {noun}" if noun[0] in "ae" else f"a {noun}" for noun in (subject, thing)
-            )
-            expected = TEMPLATES[t].format(
-                subject=subject,
-                object=thing,
-                a_subject=a_subject,
-                a_object=a_thing,
-                relation=RELATIONS[axis][w],
-            )
-            assert texts[int(place[p, o, w, t, 0])] == expected
 
 
 def test_many_pairs_are_drawn_with_the_seed():

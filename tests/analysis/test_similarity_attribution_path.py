@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lrinterp import DualEncoder, Edit, Scenes, Split, World, preset, record
+from lrinterp import DualEncoder, Edit, preset, record
 from lrinterp.analysis import similarity_attribution_path as path_module
 from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.analysis.similarity_attribution import similarity_attribution
@@ -20,26 +20,15 @@ from lrinterp.analysis.similarity_attribution_path import (
 from lrinterp.decomposition import TERMS
 from lrinterp.run import under
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TOWERS = ("image", "text")
 
 
-def random_contrasts(seed: int = 0, **changes) -> dict[str, Contrast]:
+def random_contrasts(small, seed: int = 0) -> dict[str, Contrast]:
     """An untrained model with every bias at work, in double precision, and random directions."""
-    split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
-    scenes = Scenes(World(n_pixels=5, n_labels=6), split)
     sizes = {"d_model": 16, "n_heads": 3, "d_head": 8, "d_embed": 12, "std_weights": 0.4}
-    config = preset("minimal", **sizes, std_W_E=1.0, std_W_pos=0.7, **changes)
-    model = DualEncoder.build(config, scenes.sizes, seed).double()
-    for tower in model.towers.values():
-        tower.cfg.dtype = torch.float64  # attention is cast to it
+    sizes |= {"std_W_E": 1.0, "std_W_pos": 0.7, "n_pixels": 5, "n_labels": 6}
+    recording = small(seed=seed, noise=(seed + 100, 0.5), double=True, **sizes)
     generator = torch.Generator().manual_seed(seed + 100)
-    for name, weight in model.trainable().items():
-        if ".b_" in name:
-            noise = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
-            weight.data += 0.5 * noise
-    recording = record(model, scenes.examples(["unseen_pair"]))
     found = {}
     for contrast in contrasts(recording, 12, 0):  # those of random models hardly differ
         direction = torch.randn(contrast.direction.shape, generator=generator, dtype=torch.float64)
@@ -64,9 +53,9 @@ def path_of(contrast: Contrast) -> AttentionPath:
 
 @pytest.mark.parametrize("tower", TOWERS)
 @pytest.mark.parametrize("along", [0.0, 0.4, 1.0])
-def test_the_gradient_is_that_of_the_tower(tower: str, along: float):
+def test_the_gradient_is_that_of_the_tower(small, tower, along):
     """By autograd through a run whose pooled row of scores is replaced."""
-    contrast = random_contrasts()[tower]
+    contrast = random_contrasts(small)[tower]
     model, tokens, parts = contrast.recording.model, contrast.inputs[0], space_of(contrast)
     rows = torch.arange(len(tokens))
     scores = (along * parts.terms.sum(0)).requires_grad_()
@@ -86,10 +75,10 @@ def test_the_gradient_is_that_of_the_tower(tower: str, along: float):
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_integrated_gradients_against_a_fine_sum_and_complete(tower: str):
-    contrast = random_contrasts()[tower]
+def test_integrated_gradients_against_a_fine_sum_and_complete(small, tower):
+    contrast = random_contrasts(small)[tower]
     parts, found = space_of(contrast), path_of(contrast)
-    places = (np.arange(4000) + 0.5) / 4000
+    places = (np.arange(1000) + 0.5) / 1000
     slope = torch.stack([parts.gradient(float(place)) for place in places]).mean(0)
     np.testing.assert_allclose(found.by_term, (parts.terms * slope).sum(-1), atol=1e-6)
     moved = found.margin - found.uniform
@@ -100,8 +89,8 @@ def test_integrated_gradients_against_a_fine_sum_and_complete(tower: str):
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_the_path_starts_at_uniform_attention_over_the_keys_that_are_seen(tower: str):
-    contrast = random_contrasts()[tower]
+def test_the_path_starts_at_uniform_attention_over_the_keys_that_are_seen(small, tower):
+    contrast = random_contrasts(small)[tower]
     parts = space_of(contrast)
     start = parts.attention(0.0)
     seen = parts.seen.expand_as(start)
@@ -115,8 +104,8 @@ def test_the_path_starts_at_uniform_attention_over_the_keys_that_are_seen(tower:
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_flattened_margins_are_those_of_an_edited_run(tower: str):
-    contrast = random_contrasts()[tower]
+def test_flattened_margins_are_those_of_an_edited_run(small, tower):
+    contrast = random_contrasts(small)[tower]
     edited = under(contrast.clean, Edit(tower=tower))
     expected = contrast.margin_of(edited).numpy()
     found = path_of(contrast)
@@ -124,8 +113,8 @@ def test_flattened_margins_are_those_of_an_edited_run(tower: str):
     assert np.abs(found.flat_margin - found.margin).max() > 1e-3
 
 
-def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch):
-    contrast = random_contrasts()["text"]
+def test_chunks_do_not_matter(small, monkeypatch):
+    contrast = random_contrasts(small)["text"]
     whole = path_of(contrast)
     monkeypatch.setattr(path_module, "MOST_NUMBERS", 1)
     single = TakenApart.of(contrast).path
@@ -133,8 +122,8 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch):
         np.testing.assert_allclose(getattr(single, name), getattr(whole, name), atol=1e-9)
 
 
-def test_sharp_attention_takes_more_points_of_the_path():
-    contrast = random_contrasts()["image"]
+def test_sharp_attention_takes_more_points_of_the_path(small):
+    contrast = random_contrasts(small)["image"]
     assert (path_of(contrast).nodes == 32).all()
     attn = contrast.recording.model.image.blocks[0].attn
     attn.W_K.data *= 10

@@ -1,6 +1,4 @@
-"""Margins beside gains, the confound of labels that two of the views are free of, and rank
-correlations against scipy and plain loops, with nulls and positive controls.
-"""
+"""Margins beside gains: rank correlations against scipy, with nulls and positive controls."""
 
 from dataclasses import replace
 from itertools import product
@@ -12,10 +10,7 @@ import pytest
 from scipy.stats import spearmanr, t
 
 from lrinterp.analysis.contrast import contrasts
-from lrinterp.analysis.similarity_attribution_figures import (
-    margin_figure,
-    table_figures,
-)
+from lrinterp.analysis.similarity_attribution_figures import margin_figure, table_figures
 from lrinterp.analysis.similarity_attribution_pictures import (
     BOTH_ORDERS,
     FLATTENED,
@@ -31,8 +26,6 @@ from lrinterp.analysis.similarity_attribution_pictures import (
     within_interval,
 )
 from lrinterp.stats import COSINE, Units, mean_interval
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 N_PAIRS, LAYOUTS = 6, 15
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
+from lrinterp import Run
 from lrinterp.analysis import similarity_attribution_rows as rows_module
 from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.analysis.similarity_attribution_path import TakenApart, all_apart
@@ -17,8 +17,6 @@ from lrinterp.analysis.similarity_attribution_rows import WAYS, margin_metrics, 
 from lrinterp.decomposition import TERMS
 from lrinterp.decomposition.margin_parts import VALUE_PARTS
 from lrinterp.stats import LINEAR, mean_interval
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 TOWERS = ("image", "text")
 SUMS = ("direct", "direct by part", "direct by group")
@@ -50,13 +48,9 @@ def one_layer(left_right) -> dict[str, Case]:
 
 
 @pytest.fixture(scope="module")
-def deep() -> dict[str, Case]:
-    split = Split(n_pair=2, n_val=3, positions_per_label=2, layouts_per_pair=2)
-    scenes = Scenes(World(n_pixels=4, n_labels=5), split)
-    sizes = {"d_model": 12, "n_heads": 2, "d_head": 6, "d_embed": 8, "std_weights": 0.4}
-    config = preset("full", **sizes, std_W_E=1.0, image_layers=2, text_layers=3)
-    model = DualEncoder.build(config, scenes.sizes, 0)
-    return cases(record(model, scenes.examples()), 24)
+def deep(small) -> dict[str, Case]:
+    sizes = {"d_model": 12, "d_head": 6, "d_embed": 8, "std_weights": 0.4, "std_W_E": 1.0}
+    return cases(small("full", sets=None, **sizes, image_layers=2, text_layers=3), 24)
 
 
 @pytest.fixture(params=["one layer", "deep"])

@@ -20,8 +20,6 @@ from lrinterp.analysis.subject import (
 )
 from lrinterp.result import NotApplicable
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_the_focus_is_the_first_set_with_pictures(micro_examples):
     parts = {name: micro_examples.of(name) for name in ("single", "seen_pair", "mixed_pair")}

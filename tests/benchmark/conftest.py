@@ -1,6 +1,6 @@
 """A model whose choices are written down, and rows to put before it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +69,10 @@ class FakeModel(DualEncoder):
 def row(**fields: Any) -> Relation:
     """A row about left and right, with some fields of one's own."""
     plain: dict[str, Any] = {
-        "suite": "jsonl",
-        "where": "relations.jsonl, row 1",
-        "picture": None,
-        "captions": ("a cat left of a dog", "a cat right of a dog"),
-        "right": 0,
-        "relation": "left of",
-        "axis": "horizontal",
-        "group": "cat, dog",
-        "foil": "word swap",
-    }
+        "suite": "jsonl", "where": "relations.jsonl, row 1", "picture": None,
+        "captions": ("a cat left of a dog", "a cat right of a dog"), "right": 0,
+        "relation": "left of", "axis": "horizontal", "group": "cat, dog", "foil": "word swap",
+    }  # fmt: skip
     return Relation(**{**plain, **fields})
 
 
@@ -106,12 +100,6 @@ def table_of() -> Callable[..., pd.DataFrame]:
 def equal() -> FakeModel:
     """A model to which all captions are the same."""
     return FakeModel(lambda _red, _text: 0.5)
-
-
-@pytest.fixture
-def choosing() -> Callable[[Mapping[int, str]], FakeModel]:
-    """A model that chooses, by a picture's red, the caption with some words in it."""
-    return lambda choice: FakeModel(lambda red, text: float(choice.get(red, "\n") in text))
 
 
 @pytest.fixture

@@ -1,17 +1,16 @@
 """Two models on the same rows: a second computation of every difference, from the rows alone."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import t as student
 
 from lrinterp.benchmark import Benchmark, against, write_scores
-from lrinterp.benchmark.suite_accuracies import Key
+from lrinterp.benchmark.suite_accuracies import Key, macro_mean
 from lrinterp.result import Metric, Provenance, document
+from lrinterp.stats import Interval, Sample, Units, difference
 from lrinterp.store import InputError
 
 Make = Callable[..., pd.DataFrame]
@@ -45,7 +44,7 @@ def make(make_row, table_of) -> Make:
     return table
 
 
-def numbers(found: Metric) -> Numbers:
+def numbers(found: Metric | Interval) -> Numbers:
     """Value and ends, which must be there."""
     value, low, high = found.value, found.low, found.high
     assert isinstance(value, float)
@@ -54,43 +53,19 @@ def numbers(found: Metric) -> Numbers:
     return value, low, high
 
 
-def mean_without(frame: pd.DataFrame, group: str | None, *, macro: bool) -> float:
-    """The mean credit, or that over relations, of the rows of all other groups."""
-    kept = frame[frame["group"] != group]
-    return float(
-        kept.groupby("relation")["credit"].mean().mean() if macro else kept["credit"].mean()
-    )
-
-
-def by_hand(one: pd.DataFrame, other: pd.DataFrame, *, macro: bool) -> Numbers:
-    """Difference and ends of a jackknife that leaves each group out of both, on the log odds."""
-    groups, n = one.groupby("group").size(), len(one)
-
-    def gap(group: str | None) -> float:
-        return mean_without(one, group, macro=macro) - mean_without(other, group, macro=macro)
-
-    def scaled(value: float, n: int) -> float:
-        share = (value + 1) / 2
-        return math.log((share * n + 0.5) / ((1 - share) * n + 0.5))
-
-    value, without = gap(None), np.array([gap(str(group)) for group in groups.index])
-    on_scale = [scaled(*pair) for pair in zip(without, n - groups, strict=True)]
-    share = ((value + 1) / 2 * n + 0.5) / (n + 1)
-    most = np.var(without) * len(groups) * (1.25 / 2 / (share * (1 - share))) ** 2
-    error = math.sqrt(min(np.var(on_scale) * len(groups), most))
-    freedom = (groups**2).sum() ** 2 / (groups**4).sum() - 1
-    half = student.ppf(0.975, freedom) * error
-    ends = [2 / (1 + math.exp(-scaled(value, n) - x)) - 1 for x in (-half, half)]
-    return value, min(ends[0], value), max(ends[1], value)
-
-
 @pytest.mark.parametrize("measure", ["all", "macro"])
-def test_differences_are_those_of_a_jackknife_over_groups(make: Make, measure: str):
-    one, other = make(0.7), make(0.5)
-    gap = against(one, other).numbers[Key(measure)]
-    expected = by_hand(one, other, macro=measure == "macro")
-    assert numbers(gap) == pytest.approx(expected)
-    assert (gap.n, gap.n_units, gap.paired) == (150, one["group"].nunique(), True)
+def test_differences_are_those_of_both_samples(make: Make, measure: str):
+    scores = make(0.7), make(0.5)
+    units = Units.of_groups(pd.factorize(scores[0]["group"])[0])
+    stratum = pd.factorize(scores[0]["relation"])[0] if measure == "macro" else np.zeros(150, int)
+    if measure == "macro":
+        one, other = (macro_mean(s["credit"].to_numpy(), stratum, units) for s in scores)
+    else:
+        one, other = (Sample.mean(s["credit"].to_numpy()[None], units) for s in scores)
+    gap, expected = against(*scores).numbers[Key(measure)], difference(other, one, paired=True)
+    assert numbers(gap) == pytest.approx(numbers(expected.interval))
+    assert gap.p == pytest.approx(expected.p)
+    assert (gap.n, gap.n_units, gap.paired) == (150, units.n, True)
 
 
 def test_every_measure_is_compared(make: Make):

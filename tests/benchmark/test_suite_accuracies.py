@@ -33,16 +33,10 @@ def controlled(make_row: MakeRow, thing: str, relation: str, **more: Any) -> Rel
     """A row of What'sUp: the right one of four captions comes first."""
     said = [relation, *(other for other in RELATIONS if other != relation)]
     return make_row(
-        suite="whatsup",
-        captions=tuple(f"a {thing} {words} a table" for words in said),
-        relation=relation,
-        axis=AXES[relation],
-        foil="relation",
-        group=thing,
-        pair=f"{thing}, {AXES[relation]}",
-        set=thing,
-        **more,
-    )
+        suite="whatsup", captions=tuple(f"a {thing} {words} a table" for words in said),
+        relation=relation, axis=AXES[relation], foil="relation", group=thing,
+        pair=f"{thing}, {AXES[relation]}", set=thing, **more,
+    )  # fmt: skip
 
 
 def test_equal_scores_give_exactly_chance(make_row: MakeRow, table_of: Table):
@@ -84,9 +78,7 @@ def test_a_group_that_lacks_rows_is_left_out(make_row: MakeRow, table_of: Table)
 
 
 @pytest.mark.parametrize(("suite", "expected"), [("jsonl", 0.0), ("csv", 0.0), ("nlvr", 1.0)])
-def test_a_pair_of_ones_own_is_right_where_all_its_rows_are(
-    make_row: MakeRow, table_of: Table, suite: str, expected: float
-):
+def test_a_pair_of_ones_own_is_right_where_all_its_rows_are(make_row, table_of, suite, expected):
     """Three rows of one key, the third wrong; pairs of a known suite end at two."""
     table = table_of(*((make_row(suite=suite, pair="p"), s) for s in (RIGHT, RIGHT, WRONG)))
     pair = numbers_of(table)[Key("pair")]
@@ -95,9 +87,7 @@ def test_a_pair_of_ones_own_is_right_where_all_its_rows_are(
     assert incomplete(table)["pair"] == (1 if suite == "nlvr" else 0)
 
 
-def test_groups_multiply_credits_and_belong_to_the_group_of_their_first_row(
-    make_row: MakeRow, table_of: Table
-):
+def test_groups_multiply_credits_and_belong_to_the_group_of_their_first_row(make_row, table_of):
     given = [("a", TIE, "cat"), ("b", RIGHT, "dog"), ("a", TIE, "cow"), ("c", RIGHT, "cow"),
              ("b", TIE, "cat")]  # fmt: skip
     rows = [(make_row(pair=key, group=group), scores) for key, scores, group in given]
@@ -109,9 +99,7 @@ def test_groups_multiply_credits_and_belong_to_the_group_of_their_first_row(
     assert incomplete(table)["pair"] == 1  # c is a row alone
 
 
-def test_the_macro_mean_is_unweighted_and_leaves_out_what_the_suite_does(
-    make_row: MakeRow, table_of: Table
-):
+def test_the_macro_mean_is_unweighted_and_leaves_out_what_the_suite_does(make_row, table_of):
     rows = [(make_row(relation="eating", group=f"a{k}"), RIGHT) for k in range(9)]
     rows.append((make_row(relation="riding", group="b"), WRONG))
     near = {"relation": "near", "in_macro": False}
@@ -266,9 +254,6 @@ def test_p_exchanges_two_models_in_every_subset_of_groups():
     assert found.interval.value == pytest.approx(own)
     assert found.p == pytest.approx(as_large / 2**12)
     assert 0 < as_large < 2**12
-
-
-# What captions say.
 
 
 def test_the_side_of_a_phrase():

@@ -1,13 +1,12 @@
 """What a benchmark says of itself: numbers by name, tables, and that it can be kept."""
 
-import json
 from typing import Any
 
 import pytest
 
 from lrinterp.benchmark import Benchmark
 from lrinterp.benchmark.suite_result import COLUMNS
-from lrinterp.result import Provenance, document, records
+from lrinterp.result import records
 
 
 @pytest.fixture
@@ -43,20 +42,3 @@ def test_every_number_has_its_chance(ran):
     assert {row["Chance"] for row in records(result.overview())} == {"0.5", "0.25"}
     assert len(result.tiles()) == 5
     assert result.by_relation()["Measure"].tolist() == ["Left of", "Right of"]
-
-
-def test_published_figures_stand_apart(ran):
-    result = ran(suite="aro")
-    lines = {row["Measure"]: row for row in records(result.overview())}
-    published = lines["Published, not measured here: NegCLIP"]
-    assert (published["Share"], published["n"]) == ("0.80–0.81", "–")
-    assert "NegCLIP" in result.finding
-    assert "NegCLIP" not in ran().finding
-
-
-def test_its_json_holds_the_summary_and_the_table(ran):
-    result = ran()
-    data = document({"benchmark": result}, Provenance(checkpoint="clip"))
-    found = json.loads(json.dumps(data, allow_nan=False))["results"]["benchmark"]
-    assert found["summary"]["accuracy"]["n"] == found["table"][0]["n"] == 8
-    assert found["table"][0]["measure"] == "macro"

@@ -1,7 +1,6 @@
 """Hugging Face: every key that transformers has ever written is handled, ignored or refused."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,18 +139,8 @@ def test_an_unknown_setting_is_refused(tmp_path: Path, part: str | None):
     ("tower", "key", "value", "expected"),
     [
         ("text", "hidden_act", "mish", "activation: expected one of quick_gelu"),
-        (
-            "text",
-            "hidden_size",
-            "512",
-            "text_config: Field 'hidden_size' expected int, got str (value: '512')",
-        ),
-        (
-            "text",
-            "num_attention_heads",
-            7,
-            "text_config: The hidden size (512) is not a multiple of",
-        ),
+        ("text", "hidden_size", "512", "text_config: Field 'hidden_size' expected int, got str"),
+        ("text", "num_attention_heads", 7, "text_config: The hidden size (512) is not a multiple"),
         ("text", "num_attention_heads", 0, "text_config.num_attention_heads: expected at least 1"),
         ("vision", "image_size", [224, 200], "image_size: expected int, got [224, 200]"),
         ("text", "eos_token_id", None, "eos_token_id: expected int, got None"),
@@ -161,9 +150,7 @@ def test_an_unknown_setting_is_refused(tmp_path: Path, part: str | None):
         ("vision", "model_type", "siglip_vision_model", "model_type: expected"),
     ],
 )
-def test_what_cannot_be_built_is_named(
-    tmp_path: Path, tower: str, key: str, value: Any, expected: str
-):
+def test_what_cannot_be_built_is_named(tmp_path, tower, key, value, expected):
     plain = {**OLD, f"{tower}_config": {**OLD[f"{tower}_config"], key: value}}
     assert expected in refused(tmp_path, plain)
 
@@ -190,7 +177,6 @@ NEWER_PICTURES: dict[str, Any] = {
     "disable_grouping": None, "input_data_format": None, "return_tensors": None,
     "default_to_square": False, "do_pad": None, "pad_size": None, "image_seq_length": None,
 }  # fmt: skip
-Reader = Callable[[Path, Any], Preprocessing]
 
 
 def old(folder: Path, plain: Any) -> Preprocessing:
@@ -210,9 +196,7 @@ def pixels(found: Preprocessing, paths: list[Path]) -> np.ndarray:
 
 @pytest.mark.parametrize("plain", [OLDEST_PICTURES, NEWER_PICTURES], ids=["oldest", "newer"])
 @pytest.mark.parametrize("write", [old, new])
-def test_pixels_are_those_of_transformers(
-    tmp_path: Path, pictures: list[Path], plain: dict[str, Any], write: Reader
-):
+def test_pixels_are_those_of_transformers(tmp_path, pictures, plain, write):
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     own = {k: v for k, v in plain.items() if not k.startswith("_")}
@@ -235,10 +219,7 @@ def test_the_newer_file_is_read_where_there_are_two(tmp_path: Path):
         *[({key: "another"}, f"{key}: expected") for key in PICTURES.only],
         ({"size": 64, "crop_size": 64}, "makes pictures of size 64, crop_size 64"),
         ({"size": {"longest_edge": 32}}, "size: expected 1 to 4096 pixels: a number, shortest_"),
-        (
-            {"size": {"height": 40, "width": 40}},
-            "size (40, 40) and crop_size (32, 32): expected them equal",
-        ),
+        ({"size": {"height": 40, "width": 40}}, "size (40, 40) and crop_size (32, 32): expected"),
         ({"image_mean": [0.5]}, "mean: expected 3 numbers, got 1"),
         ({"tile": 2}, "unknown setting 'tile'"),
         ({"size": -5}, "shortest_edge, or height and width, got -5"),
@@ -250,9 +231,7 @@ def test_the_newer_file_is_read_where_there_are_two(tmp_path: Path):
     ],
 )
 @pytest.mark.parametrize("write", [old, new])
-def test_what_is_not_read_is_named(
-    tmp_path: Path, changes: dict[str, Any], expected: str, write: Reader
-):
+def test_what_is_not_read_is_named(tmp_path, changes, expected, write):
     with pytest.raises(InputError) as error:
         write(tmp_path, {**NEWER_PICTURES, **changes})  # type: ignore[arg-type]
     assert expected in str(error.value)

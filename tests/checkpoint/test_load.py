@@ -18,10 +18,9 @@ from lrinterp.checkpoint import Checkpoint, Imported, load_checkpoint, save_chec
 from lrinterp.encoders import DualEncoder
 from lrinterp.store import InputError, sha256
 
-pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.realdata]
+pytestmark = pytest.mark.realdata
 
 MakeClip = Callable[..., Path]
-AsOpenClip = Callable[..., Path]
 
 CAPTIONS = ["A Cat's to the LEFT of  a dog.", "a dog", "two giraffes, right of an umbrella"]
 GELU = {"hidden_act": "gelu"}
@@ -56,10 +55,7 @@ def copy(clip_folder: Path, tmp_path: Path) -> Path:
 def read(model: DualEncoder, pictures: list[Path]) -> dict[str, Any]:
     assert model.processor is not None
     images = [Image.open(path) for path in pictures]
-    return {
-        "image": model.processor.pixels(images),
-        "text": model.processor.tokens(CAPTIONS),
-    }
+    return {"image": model.processor.pixels(images), "text": model.processor.tokens(CAPTIONS)}
 
 
 def embeddings(found: Checkpoint, pictures: list[Path]) -> dict[str, Tensor]:
@@ -102,9 +98,6 @@ def refused(folder: Path | str, **options: Any) -> str:
     return str(error.value)
 
 
-# Hugging Face.
-
-
 def test_embeddings_and_attention_are_those_of_transformers(folder: Path, pictures: list[Path]):
     found = load_checkpoint(folder)
     vectors, attention = reference(folder, pictures)
@@ -125,9 +118,7 @@ def test_embeddings_and_attention_are_those_of_transformers(folder: Path, pictur
         ("vision", "num_attention_heads", 4),
     ],
 )
-def test_parity_sees_a_wrong_setting(
-    copy: Path, pictures: list[Path], tower: str, key: str, value: Any
-):
+def test_parity_sees_a_wrong_setting(copy, pictures, tower, key, value):
     expected, _ = reference(copy, pictures)
     edit(copy / "config.json", lambda plain: plain[f"{tower}_config"].update({key: value}))
     assert difference(embeddings(load_checkpoint(copy), pictures), expected) > 1e-4
@@ -175,22 +166,15 @@ def test_half_precision_is_read_as_single(copy: Path, pictures: list[Path], kind
     assert difference(embeddings(model, pictures), expected) == 0
 
 
-# open_clip.
-
-
 @pytest.mark.parametrize("prefix", ["", "text."])
-def test_open_clip_gives_the_same_embeddings(
-    folder: Path, as_open_clip: AsOpenClip, pictures: list[Path], prefix: str
-):
+def test_open_clip_gives_the_same_embeddings(folder, as_open_clip, pictures, prefix):
     """Its end of a caption is always the highest id, as in these captions."""
     written = as_open_clip(folder, prefix)
     found = load_checkpoint(written)
     assert difference(embeddings(found, pictures), reference(folder, pictures)[0]) < 1e-5
 
 
-def test_the_fused_matrix_means_what_torch_takes_it_for(
-    make_clip: MakeClip, as_open_clip: AsOpenClip
-):
+def test_the_fused_matrix_means_what_torch_takes_it_for(make_clip, as_open_clip):
     """A causal layer of the text tower by torch's own attention, which open_clip uses."""
     folder = as_open_clip(make_clip(seed=5))
     weights, prefix = load_file(folder / "open_clip_model.safetensors"), "transformer.resblocks.1."
@@ -205,9 +189,7 @@ def test_the_fused_matrix_means_what_torch_takes_it_for(
     assert (got.transpose(0, 1) - expected).abs().max() < 1e-5
 
 
-def test_of_two_formats_that_with_weights_is_read(
-    copy: Path, as_open_clip: AsOpenClip, clip_folder: Path
-):
+def test_of_two_formats_that_with_weights_is_read(copy, as_open_clip, clip_folder):
     both = as_open_clip(clip_folder)
     shutil.copytree(both, copy, dirs_exist_ok=True)
     assert source(load_checkpoint(copy))["format"] == "Hugging Face CLIP"
@@ -217,17 +199,12 @@ def test_of_two_formats_that_with_weights_is_read(
     assert "pytorch_model.bin is a pickle" in refused(copy)
 
 
-# What is known, and what is refused.
-
-
 def source(found: Checkpoint) -> dict[str, Any]:
     assert isinstance(found.metadata, Imported)
     return found.metadata.source
 
 
-def test_a_clip_is_named_after_the_hub_or_its_folder(
-    clip_folder: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_clip_is_named_after_the_hub_or_its_folder(clip_folder, monkeypatch):
     from lrinterp.checkpoint import load
 
     monkeypatch.setattr(load, "fetch", lambda _: clip_folder)
@@ -238,10 +215,8 @@ def test_a_clip_is_named_after_the_hub_or_its_folder(
     assert found.model.log_scale.item() == weights["logit_scale"].item()
 
 
-def test_what_an_imported_model_cannot_is_named(
-    copy: Path, clip_folder: Path, tmp_path: Path, micro: DualEncoder
-):
-    with pytest.raises(InputError, match=r"no world and needs .*--suite NAME --data PATH"):
+def test_what_an_imported_model_cannot_is_named(copy, clip_folder, tmp_path, micro):
+    with pytest.raises(InputError, match=r"no world of its own .*--suite NAME --data PATH"):
         load_checkpoint(clip_folder).scenes()
     with pytest.raises(InputError, match="use its own folder"):
         save_checkpoint(tmp_path / "a", load_checkpoint(clip_folder).model)
@@ -259,19 +234,9 @@ def test_provenance_tells_what_was_imported(clip_folder: Path):
     assert {"transformers", "tokenizers", "pillow", "torch"} <= set(provenance.versions)
     settings = provenance.settings
     assert list(settings) == ["imported from", "preprocessing", "image tower", "text tower"]
-    assert settings["imported from"] == {
-        "format": "Hugging Face CLIP",
-        "image activation": "quick_gelu",
-        "text activation": "quick_gelu",
-        "pooled token of a caption": "first token 49407",
-        "picture": [3, 32, 32],
-        "patch": [8, 8],
-    }
-    assert settings["preprocessing"] == {
-        "shortest": 32, "height": 32, "width": 32, "mean": [0.48145466, 0.4578275, 0.40821073],
-        "std": [0.26862954, 0.26130258, 0.27577711], "resample": 3, "rescale": 1 / 255,
-        "resize": True, "crop": True, "normalize": True,
-    }  # fmt: skip
+    assert settings["imported from"]["format"] == "Hugging Face CLIP"
+    assert settings["imported from"]["pooled token of a caption"] == "first token 49407"
+    assert settings["preprocessing"]["mean"] == [0.48145466, 0.4578275, 0.40821073]
     assert settings["image tower"]["act_fn"] == "quick_gelu"
     json.dumps(provenance.plain(), allow_nan=False)
 

@@ -34,9 +34,6 @@ def refused(read: Callable[..., Any], *arguments: Any) -> str:
     return str(error.value)
 
 
-# On the hub; no test goes there.
-
-
 def test_names_on_the_hub_and_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "runs" / "a").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
@@ -74,9 +71,6 @@ def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception,
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     expected = "runs/left-right: no such folder, and not available from the Hugging Face hub"
     assert refused(fetch, "runs/left-right") == f"{expected} {reason}"
-
-
-# Settings.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,26 +239,16 @@ def exchange(plain: dict[str, Any]) -> None:
     [
         (lambda _: None, {"vocabulary": 100}, "49408 tokens, the text tower knows 100"),
         (lambda _: None, {"end": 7}, "end with token 49407, the configuration pools token 7"),
-        (
-            lambda plain: plain.update(post_processor=None),
-            {},
-            "expected a start and an end around a caption, got ids [320]",
-        ),
+        (lambda plain: plain.update(post_processor=None), {}, "expected a start and an end"),
         (
             lambda plain: plain["model"]["vocab"].update({"square</w>": 10**6}),
             {},
             "has token id 1000000, the text tower knows 0 to 49407",
         ),
-        (
-            exchange,
-            {"end": None},
-            "a caption reads [49407, 320, 49406] and the highest id is pooled, which is not its",
-        ),
+        (exchange, {"end": None}, "a caption reads [49407, 320, 49406] and the highest id is"),
     ],
 )
-def test_one_that_does_not_fit_the_model_is_named(
-    folder: Path, change: Callable[[Any], Any], of: dict[str, Any], expected: str
-):
+def test_one_that_does_not_fit_the_model_is_named(folder, change, of, expected):
     assert read_tokenizer(folder, None, spec(end=None)).encode("a").ids == [49406, 320, 49407]
     edit(folder, change)
     assert expected in refused(read_tokenizer, folder, None, spec(**of))

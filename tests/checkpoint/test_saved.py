@@ -17,8 +17,6 @@ from lrinterp.encoders import DualEncoder, build_tower, preset
 from lrinterp.scenes import Scenes, Split, World
 from lrinterp.store import InputError, sha256, to_plain
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SCENES = Scenes(
     World(n_pixels=4, n_labels=4),
     Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=3),
@@ -64,9 +62,6 @@ def edit_weights(folder: Path, change: Callable[[dict[str, Tensor]], Any]) -> No
     change(weights)
     path.write_bytes(save(weights))
     edit_json(folder, lambda plain: plain.update(sha256=sha256(path.read_bytes())))
-
-
-# Round trip.
 
 
 @pytest.mark.parametrize("kind", ["minimal", "full"])
@@ -150,9 +145,7 @@ def test_provenance_tells_where_a_result_comes_from(folder: Path):
     json.dumps(provenance.plain(), allow_nan=False)
 
 
-def test_a_failed_write_leaves_no_checkpoint_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_failed_write_leaves_no_checkpoint_behind(tmp_path, monkeypatch):
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -161,9 +154,6 @@ def test_a_failed_write_leaves_no_checkpoint_behind(
         save_checkpoint(tmp_path / "a", build())
     with pytest.raises(InputError, match="not a checkpoint"):
         load_checkpoint(tmp_path / "a")
-
-
-# Damage.
 
 
 def flip(path: Path, at: int) -> None:
@@ -223,16 +213,10 @@ def test_a_damaged_file_is_named(folder: Path, change: Callable[[Path], Any], ex
         (lambda p: p.update(history=[{"step": "<b>"}]), "model.json.history: expected"),
         (lambda p: p.update(seed="x"), "model.json.seed: expected int | None, got 'x'"),
         (lambda p: p["encoder"].update(depth=2), "model.json: encoder: unknown field 'depth'"),
-        (
-            lambda p: p["towers"].pop("text"),
-            "model.json: towers: expected image and text, got image",
-        ),
+        (lambda p: p["towers"].pop("text"), "model.json: towers: expected image and text, got"),
         (lambda p: p["towers"]["text"].update(depth=2), "unexpected keyword argument 'depth'"),
         (lambda p: p["towers"]["text"].pop("d_model"), "model.json: towers:"),
-        (
-            lambda p: p["encoder"].update(n_heads=4),
-            "towers.image.n_heads: encoder makes 4, the tower has 2; restore",
-        ),
+        (lambda p: p["encoder"].update(n_heads=4), "towers.image.n_heads: encoder makes 4, the"),
         (
             lambda p: p["towers"]["text"].update(attention_dir="bidirectional"),
             "towers.text.attention_dir: encoder makes 'causal', the tower has 'bidirectional'",
@@ -244,9 +228,7 @@ def test_a_damaged_file_is_named(folder: Path, change: Callable[[Path], Any], ex
         ),
     ],
 )
-def test_wrong_metadata_is_named(
-    folder: Path, change: Callable[[dict[str, Any]], Any], expected: str
-):
+def test_wrong_metadata_is_named(folder, change, expected):
     edit_json(folder, change)
     assert expected in refused(folder)
 
@@ -263,9 +245,7 @@ def test_wrong_metadata_is_named(
         (lambda w: w[WEIGHT][0].fill_(torch.nan), f"{WEIGHT}: holds values that are not finite"),
     ],
 )
-def test_wrong_weights_are_named(
-    folder: Path, change: Callable[[dict[str, Tensor]], Any], expected: str
-):
+def test_wrong_weights_are_named(folder, change, expected):
     edit_weights(folder, change)
     assert expected in refused(folder)
 
@@ -273,18 +253,13 @@ def test_wrong_weights_are_named(
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (
-            lambda p: p["world"].update(n_labels=900),
-            "world: needs 902 words and 5 positions in the image tower, which has",
-        ),
+        (lambda p: p["world"].update(n_labels=900), "world: needs 902 words and 5 positions in"),
         (lambda p: p["world"].update(template="both"), "in the text tower, which has"),
         (lambda p: p["world"].update(n_labels=10**9), "world.n_labels: expected at most"),
         (lambda p: p.update(world=None), "has no world and split"),
     ],
 )
-def test_a_world_that_does_not_fit_the_towers_is_named(
-    folder: Path, change: Callable[[dict[str, Any]], Any], expected: str
-):
+def test_a_world_that_does_not_fit_the_towers_is_named(folder, change, expected):
     edit_json(folder, change)
     with pytest.raises(InputError, match=re.escape(expected)):
         load_checkpoint(folder).scenes()

@@ -12,20 +12,15 @@ import pytest
 import lrinterp as lr
 
 CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
-PLAN = {
-    "world": {"n_pixels": 4, "n_labels": 6},
-    "split": {"n_pair": 3, "n_val": 2, "positions_per_label": 3, "layouts_per_pair": 4},
-    "encoder": {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 8},
-    "fit": {"steps": 60, "keep_every": 1},
-}
 DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 KILLS = 4
 
 
 @pytest.fixture(params=["compare", "dynamics"])
-def command(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+def command(request: pytest.FixtureRequest, recipe, tmp_path: Path) -> list[str]:
     run, pair = tmp_path / "run", [CHECKPOINTS / name for name in ("left-right", "no-gradient")]
-    lr.train(lr.Plan.from_plain(PLAN, "tiny"), run, progress=False)
+    plan = {**recipe, "fit": {"steps": 60, "keep_every": 1}}
+    lr.train(lr.Plan.from_plain(plan, "tiny"), run, progress=False)
     asked = [*pair, "--only", "accuracy"] if request.param == "compare" else [run]
     outputs = ["--out", "page.html", "--json", "found.json"]
     return [sys.executable, "-m", "lrinterp", request.param, *map(str, asked), *outputs]
@@ -41,9 +36,7 @@ def files(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_command_that_was_killed_is_repeated_as_if_nothing_had_been(
-    command: list[str], tmp_path: Path
-):
+def test_a_command_that_was_killed_is_repeated_as_if_nothing_had_been(command, tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
     for folder in (first, again):
         folder.mkdir()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 
 from lrinterp.experiment import Study, SweepPlan
 from lrinterp.store import to_plain
@@ -72,26 +71,5 @@ def test_a_study_without_claims_says_so(run: Run, tmp_path: Path):
     assert "No verdicts: the study file states no claims" in out
 
 
-def test_what_is_no_sweep_is_refused_in_one_line(run: Run, tmp_path: Path):
-    code, out, err = run("report", tmp_path)
-    assert (code, out) == (2, "")
-    assert err.startswith("lrinterp: error: ")
-    assert err.count("\n") == 1
-
-
-def test_a_page_that_cannot_be_written_is_refused_in_one_line(run: Run, tmp_path: Path):
-    folder = swept(tmp_path / "study", [CLAIM])
-    code, _, err = run("report", folder, "--out", tmp_path / "nowhere" / "page.html")
-    assert code == 2
-    assert "there is no folder" in err
-
-
-@pytest.mark.parametrize("name", ["plan.json", "results.parquet"])
-def test_a_report_over_its_own_sweep_is_refused(run: Run, tmp_path: Path, name: str):
-    folder = swept(tmp_path / "study", [CLAIM])
-    before = (folder / name).read_bytes()
-    code, _, err = run("report", folder, "--out", folder / name)
-    assert code == 2
-    (line,) = err.splitlines()
-    assert "would overwrite the sweep" in line
-    assert (folder / name).read_bytes() == before
+def test_what_is_no_sweep_is_refused_in_one_line(run, check_refused, tmp_path):
+    check_refused(run("report", tmp_path), "no folder of lrinterp sweep")

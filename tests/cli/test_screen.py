@@ -23,10 +23,7 @@ def test_control_characters_are_left_out(capsys: pytest.CaptureFixture[str]):
 
 
 def test_numbers_have_interval_and_n(capsys: pytest.CaptureFixture[str]):
-    numbers = {
-        "order": Metric(value=0.5, low=0.4, high=0.6, n=1234),
-        "head": Metric(value="L0H1"),
-    }
+    numbers = {"order": Metric(value=0.5, low=0.4, high=0.6, n=1234), "head": Metric(value="L0H1")}
     print_summary([("accuracy", numbers)])
     value, low = str(numbers["order"]), numbers["order"].interval
     assert shown(capsys) == [

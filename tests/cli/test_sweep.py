@@ -1,8 +1,4 @@
-"""`lrinterp sweep` as users run it: killed, spread over a cluster, refused.
-
-Every sweep here runs in processes of its own, and its table is compared with one that nothing
-disturbed, in every column but times and host.
-"""
+"""`lrinterp sweep` as users run it, in processes of its own: killed, spread, refused."""
 
 import os
 import signal
@@ -145,9 +141,7 @@ def address_in(scheduler_file: Path) -> str:
 
 
 @pytest.mark.slow
-def test_two_dask_workers_give_the_same_table(
-    study: Path, undisturbed: Path, tmp_path: Path, cluster: tuple[str, list[Started]]
-):
+def test_two_dask_workers_give_the_same_table(study, undisturbed, tmp_path, cluster):
     address, _ = cluster
     out = tmp_path / "cluster"
     done = sweep_of(study, out, "--scheduler", address)
@@ -174,25 +168,13 @@ def test_a_dask_worker_that_is_killed_half_way_costs_no_row(
     assert_same_table(out, undisturbed)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        ("seeds = 2", "seed = 2", "unknown field 'seed'; expected title"),
-        ("n_pair = [2, 3, 4]", "n_pair = []", "grid.split.n_pair: expected a list of different"),
-        ("n_pair = [2, 3, 4]", "n_pair = [", "not valid TOML"),
-    ],
-)
-def test_a_study_that_is_wrong_is_one_line_and_writes_nothing(
-    run: Callable[..., tuple[int, str, str]], tmp_path: Path, old: str, new: str, words: str
-):
+def test_a_study_that_is_wrong_is_one_line_and_writes_nothing(run, tmp_path):
     wrong = tmp_path / "wrong.toml"
-    wrong.write_text(STUDY.replace(old, new))
-    assert new in wrong.read_text()
+    wrong.write_text(STUDY.replace("seeds = 2", "seed = 2"))
     code, _, errors = run("sweep", wrong, "--out", tmp_path / "out")
     assert code == 2
     (line,) = errors.splitlines()
-    assert str(wrong) in line
-    assert words in line
+    assert f"{wrong}: unknown field 'seed'; expected title" in line
     assert not (tmp_path / "out").exists()
 
 

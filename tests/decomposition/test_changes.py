@@ -9,8 +9,6 @@ import torch
 from lrinterp.decomposition import CHANGES, Groups, groups_of, row_change
 from lrinterp.run import record
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 # Keys 0 and 5 stand alone, 1 to 3 belong together, so do 4, 6 and 7; example 1 ends at key 6.
 OF_KEY = torch.tensor([9, 2, 2, 2, 4, 0, 4, 4])
 GRID = (2, 3)
@@ -122,9 +120,6 @@ def test_what_is_drawn_follows_its_seed_alone(rows, groups, kind):
     assert torch.equal(deltas[0], deltas[1])
     assert any((deltas[0] - other).abs().max() > 0.1 for other in deltas[2:])
     assert torch.equal(torch.get_rng_state(), state)
-
-
-# Patches
 
 
 def patches(rows: torch.Tensor) -> np.ndarray:

@@ -14,14 +14,9 @@ from lrinterp.analysis.contrast import Contrast, contrasts
 from lrinterp.decomposition import along, gauge_of, key_parts, part_names, through_norm
 from lrinterp.decomposition.margin_parts import VALUE_PARTS, MarginParts
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TOWERS = ("image", "text")
 SIZES: dict[str, Any] = {"d_model": 12, "n_heads": 2, "d_head": 6, "d_embed": 8}
 SCALES: dict[str, Any] = {"std_W_E": 0.7, "std_W_pos": 0.7, "std_weights": 0.4}
-
-
-# Streams
 
 
 @pytest.mark.parametrize("tower", TOWERS)
@@ -73,9 +68,6 @@ def test_a_vector_through_a_norm():
     expected = (norm(x) * u).sum(-1) - (norm.bias * u).sum(-1)
     torch.testing.assert_close((x * through_norm(norm, u)).sum(-1) / scale, expected)
     assert through_norm(None, u) is u
-
-
-# Margins
 
 
 @pytest.fixture(scope="module")
@@ -173,34 +165,6 @@ def test_a_part_is_what_the_margin_loses_without_it(deep_contrasts, tower):
         component = kept["blocks.1.attn.hook_pattern"][1, pool, key] * value
         lost = (v - before_length(last - component)) @ w / np.linalg.norm(v)
         assert keys[key] == pytest.approx(lost, abs=1e-6)
-
-
-def test_by_hand(deep_contrasts):
-    """Two layers that move nothing: v is the norm of token plus position, then doubled.
-
-    The stream (3, 1) has mean 2 and scale 1, its norm is (1, -1), v = (2, -2); along w = (1, 0)
-    the margin is 2 / sqrt(8). Token (2, 0) and position (1, 1): centred, the token is all of it.
-    """
-    contrast = deep_contrasts(2)["image"]
-    model = DualEncoder.build(
-        preset("full", d_model=2, n_heads=1, d_head=2, d_embed=2, image_layers=2),
-        contrast.recording.model.sizes,
-        0,
-    )
-    tower = model.image
-    for name, weight in model.trainable().items():
-        weight.data.fill_(1.0 if name.endswith(".w") else 0.0)
-    tower.cfg.eps = 0.0
-    tower.embed.W_E.data[:] = torch.tensor([2.0, 0.0])
-    tower.pos_embed.W_pos.data[:] = torch.tensor([1.0, 1.0])
-    tower.unembed.W_U.data[:] = 2 * torch.eye(2)
-    streams = record(model, contrast.recording.examples).streams["image"]
-    direction = torch.tensor([1.0, 0.0]).expand(len(streams.pool), 2)
-    found = MarginParts.of(streams, direction)
-    parts = dict(zip(found.names, found.parts, strict=True))
-    np.testing.assert_allclose(found.margin, 1 / np.sqrt(2), atol=1e-6)
-    np.testing.assert_allclose(parts.pop("embed"), 1 / np.sqrt(2), atol=1e-6)
-    np.testing.assert_allclose(list(parts.values()), 0, atol=1e-6)
 
 
 @pytest.mark.parametrize("tower", TOWERS)

@@ -23,13 +23,8 @@ from lrinterp.decomposition import (
 )
 from lrinterp.encoders import DualEncoder, preset
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TOWERS = ("image", "text")
 LEFT_RIGHT = Path(__file__).parents[2] / "checkpoints" / "left-right"
-
-
-# Gauges
 
 
 def parts(examples, tower: str) -> set[tuple[frozenset[str], frozenset[int]]]:
@@ -53,15 +48,10 @@ def test_components_of_a_picture_and_of_the_captions(micro_examples):
         (objects, frozenset({1, 2, 3})),
     }
     by_hand = [
-        ({"[PAD]"}, set()),
-        ({"[SOT]"}, {0}),
-        ({"apple", "bird", "cat", "dog"}, {1, 7}),
-        ({"is"}, {2}),
-        ({"on", "in"}, {3}),
-        ({"the"}, {4}),
-        ({"left", "image"}, {5}),
+        ({"[PAD]"}, set()), ({"[SOT]"}, {0}), ({"apple", "bird", "cat", "dog"}, {1, 7}),
+        ({"is"}, {2}), ({"on", "in"}, {3}), ({"the"}, {4}), ({"left", "image"}, {5}),
         ({"of", "[EOT]"}, {6, 8}),
-    ]
+    ]  # fmt: skip
     expected = {(frozenset(words), frozenset(positions)) for words, positions in by_hand}
     assert parts(micro_examples, "text") == expected
 
@@ -145,9 +135,6 @@ def test_a_vector_moved_inside_each_component_changes_raw_terms_alone(tower: str
     assert (raw_after - raw).abs().max() > 0.1 * scale
 
 
-# Splits
-
-
 @pytest.mark.parametrize("tower", TOWERS)
 @pytest.mark.parametrize("name", ["minimal", "full"])
 def test_every_split_is_the_stream(deep, tower, name):
@@ -206,9 +193,6 @@ def test_a_sum_of_terms_is_that_of_the_nine(deep, name, tower):
             for terms in SETS:
                 found = term_scores(run.tower, layer, split, terms, pool)
                 assert (found - total(nine, terms)).abs().max() < 1e-5 * float(nine.abs().max())
-
-
-# Means over inputs
 
 
 @pytest.mark.parametrize("n_clusters", [1, 3])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import Scenes, Split, World
+from lrinterp import Run
 from lrinterp.axes import Tokens
 from lrinterp.decomposition import (
     GAUGES,
@@ -18,9 +18,7 @@ from lrinterp.decomposition import (
     total,
     why_not,
 )
-from lrinterp.encoders import DualEncoder, build_tower, preset, tower_from_plain
-
-pytestmark = pytest.mark.usefixtures("one_thread")
+from lrinterp.encoders import DualEncoder, build_tower, tower_from_plain
 
 TOWERS = ("image", "text")
 
@@ -73,22 +71,13 @@ def caption(examples, text: str) -> Tokens:
     return examples.text.at(slice(row, row + 1))
 
 
-Small = Callable[..., tuple[DualEncoder, Scenes]]
-
-
 @pytest.fixture
-def small(noisy) -> Small:
-    """Makes a random model with two heads on a row of four pixels, every bias at work."""
-
-    def make(normalization: str = "none", **changes) -> tuple[DualEncoder, Scenes]:
-        split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
-        scenes = Scenes(World(n_pixels=4, n_labels=4), split)
-        sizes = {"d_model": 6, "n_heads": 2, "d_head": 3, "d_embed": 5}
-        scales = {"std_W_E": 1.0, "std_W_pos": 1.0, "std_weights": 0.5}
-        config = preset("minimal", **sizes, **scales, normalization=normalization, **changes)
-        return noisy(DualEncoder.build(config, scenes.sizes, 0), 3, 0.3), scenes
-
-    return make
+def made(small) -> Callable[..., Run]:
+    """Random models with two heads on all pictures of a row of four, every bias at work."""
+    of = {"sets": None, "noise": (3, 0.3), "n_labels": 4, "n_val": 2}
+    sizes = {"d_model": 6, "d_head": 3, "d_embed": 5}
+    sizes |= {"std_W_E": 1.0, "std_W_pos": 1.0, "std_weights": 0.5}
+    return lambda **changes: small(**of, **sizes, **changes)
 
 
 def loop_terms(tower, ids: list[int], query: int, space) -> np.ndarray:
@@ -151,9 +140,9 @@ def test_nine_terms_of_a_caption_by_hand(micro, micro_examples):
 @pytest.mark.parametrize("normalization", ["none", "LN"])
 @pytest.mark.parametrize("gauge", GAUGES)
 @pytest.mark.parametrize("tower", TOWERS)
-def test_each_term_equals_a_plain_loop(small, normalization: str, gauge, tower: str):
-    model, scenes = small(normalization)
-    examples = scenes.examples(["unseen_pair"])
+def test_each_term_equals_a_plain_loop(made, normalization, gauge, tower):
+    run = made(normalization=normalization)
+    model, examples = run.model, run.examples.of("unseen_pair")
     tokens = model.prepare(examples)[tower].at(torch.tensor([0, 3, 7]))
     space = embedding_in(model.towers[tower], examples.occurs[tower], gauge)
     terms = score_terms(model.towers[tower], tokens, space)[:, :, :, 0].double().numpy()
@@ -180,13 +169,15 @@ def relative_error(model: DualEncoder, examples, tower: str, gauge) -> float:
 
 @pytest.mark.parametrize("normalization", ["none", "LN", "LNPre"])
 @pytest.mark.parametrize("tower", TOWERS)
-def test_terms_with_large_biases_add_up(small, normalization: str, tower: str):
+def test_terms_with_large_biases_add_up(made, normalization, tower):
     """Also under LayerNorm, whose own weight and bias are random here, at any depth."""
-    model, scenes = small("LN" if normalization == "LN" else "none", image_layers=2, text_layers=2)
+    kind = "LN" if normalization == "LN" else "none"
+    run = made(normalization=kind, image_layers=2, text_layers=2)
+    model = run.model
     if normalization == "LNPre":
         model = without_norm_weights(model)
     for gauge in GAUGES:
-        assert relative_error(model, scenes.examples(["unseen_pair"]), tower, gauge) < 1e-5
+        assert relative_error(model, run.examples.of("unseen_pair"), tower, gauge) < 1e-5
 
 
 def without_norm_weights(model: DualEncoder) -> DualEncoder:
@@ -201,21 +192,22 @@ def without_norm_weights(model: DualEncoder) -> DualEncoder:
     return DualEncoder.from_hooked(towers["image"], towers["text"])
 
 
-def test_unscaled_scores_add_up(small):
+def test_unscaled_scores_add_up(made):
     """A user's tower may leave the scale of its scores out."""
-    model, scenes = small()
+    run = made()
+    model = run.model
     plain = {"n_layers": 1, "d_model": 6, "n_heads": 2, "d_head": 3, "d_vocab_out": 5}
     plain |= {"n_ctx": 5, "d_vocab": 6, "attn_only": True, "act_fn": "gelu"}
     plain |= {"attention_dir": "bidirectional", "normalization_type": None}
     model.image = build_tower(tower_from_plain({**plain, "use_attn_scale": False}))
-    model.image.load_state_dict(small()[0].image.state_dict())
-    assert relative_error(model, scenes.examples(["single"]), "image", "canonical") < 1e-5
+    model.image.load_state_dict(made().model.image.state_dict())
+    assert relative_error(model, run.examples.of("single"), "image", "canonical") < 1e-5
 
 
-def test_a_wrong_weight_does_not_add_up(small):
+def test_a_wrong_weight_does_not_add_up(made):
     """The control of the sums above: terms of other weights are far from the scores."""
-    model, scenes = small()
-    examples = scenes.examples(["single"])
+    run = made()
+    model, examples = run.model, run.examples.of("single")
     space = embedding_in(model.image, examples.occurs["image"], "canonical")
     tokens = model.prepare(examples)["image"]
     before = score_terms(model.image, tokens, space, pooled=False).sum(0)
@@ -231,9 +223,9 @@ def test_content_and_position_share_out_all_that_varies():
     assert total(terms, KEY_POSITION).item() == sum(TERMS.index(t) for t in KEY_POSITION)
 
 
-def test_a_tower_without_the_nine_terms_says_why(micro, small):
+def test_a_tower_without_the_nine_terms_says_why(micro, made):
     assert why_not(micro.image) is None
-    assert why_not(small("LN")[0].text) is None
+    assert why_not(made(normalization="LN").model.text) is None
     micro.image.cfg.positional_embedding_type = "rotary"
     assert "rotary" in str(why_not(micro.image))
     micro.text.cfg.normalization_type = "RMS"

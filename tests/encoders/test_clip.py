@@ -15,8 +15,6 @@ from lrinterp.encoders import ACTIVATIONS, ClipSpec, PatchTower, TowerSpec, buil
 from lrinterp.encoders.config import tower_config
 from lrinterp.store import InputError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 IMAGE = TowerSpec(layers=2, width=8, heads=2, mlp=12, activation="quick_gelu", eps=1e-4)
 TEXT = TowerSpec(layers=1, width=6, heads=3, mlp=5, activation="gelu", eps=1e-5)
 SPEC = ClipSpec(
@@ -64,9 +62,6 @@ def test_activations_are_those_of_transformers(activation: str):
 def test_what_cannot_be_is_named(own: Any, changes: dict[str, Any], expected: str):
     with pytest.raises(ValueError, match=expected):
         replace(own, **changes)
-
-
-# The image tower.
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The dual encoder against TransformerLens's own forward pass and a computation by hand."""
 
 import math
-import random
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -12,16 +11,8 @@ import torch
 from torch.nn.functional import normalize
 
 from lrinterp.axes import Pixels, Tokens
-from lrinterp.encoders import (
-    DualEncoder,
-    EncoderConfig,
-    batch_that_fits,
-    positions,
-    preset,
-)
+from lrinterp.encoders import DualEncoder, EncoderConfig, batch_that_fits, positions, preset
 from lrinterp.scenes import Examples, Scenes, Split, World
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 SMALL: dict[str, Any] = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
 KINDS = {
@@ -59,9 +50,6 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
     return (a - b).abs().max().item()
 
 
-# Construction.
-
-
 def test_the_initial_weights_are_those_of_the_preset():
     scales = {"std_W_E": 0.3, "std_W_pos": 0.02, "std_weights": 0.1}
     model = build(preset("full", d_head=16, temperature=0.05, **scales))
@@ -85,20 +73,6 @@ def test_the_seed_decides_and_the_towers_differ():
     drawn = [name for name in one if ".W_" in name]
     assert not any(one[name].equal(other[name]) for name in drawn)
     assert not one["image.unembed.W_U"].equal(one["text.unembed.W_U"])
-
-
-def test_building_leaves_global_random_state_alone(monkeypatch: pytest.MonkeyPatch):
-    def never(*_: Any) -> None:
-        raise AssertionError("global random state was seeded")
-
-    for module, name in ((torch, "manual_seed"), (np.random, "seed"), (random, "seed")):
-        monkeypatch.setattr(module, name, never)
-    before = torch.get_rng_state()
-    build(KINDS["full"])
-    assert torch.get_rng_state().equal(before)
-
-
-# Embeddings.
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -216,9 +190,6 @@ def test_another_device_gives_the_same_scores(examples: Examples):
     there = model.to("cuda").score(model.prepare(examples))
     assert there.is_cuda
     assert difference(here, there.cpu()) < 1e-4
-
-
-# A user's own towers.
 
 
 def test_a_scrambled_tower_keeps_its_weights_and_no_place_of_theirs(examples: Examples):

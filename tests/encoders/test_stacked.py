@@ -9,8 +9,6 @@ from lrinterp.encoders import DualEncoder, Stack, preset
 from lrinterp.encoders.dual import MAX_SCALE
 from lrinterp.scenes import Scenes, Split, World
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SCENES = Scenes(
     World(n_pixels=4, n_labels=5),
     Split(n_pair=3, n_val=2, positions_per_label=2, layouts_per_pair=3),

@@ -12,8 +12,6 @@ from lrinterp.encoders import DualEncoder, Stack, build_tower, preset, tower_fro
 from lrinterp.encoders.token_tables import has_tables, kinds_of
 from lrinterp.scenes import Scenes, Split, World
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SPLIT = Split(n_pair=3, n_val=2, positions_per_label=2, layouts_per_pair=3)
 SMALL: dict[str, Any] = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
 

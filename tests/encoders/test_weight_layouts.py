@@ -16,8 +16,6 @@ from lrinterp.encoders import (
 from lrinterp.encoders.weight_layouts import axes_of, layout_rows, shape_of
 from lrinterp.store import InputError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 IMAGE = TowerSpec(layers=2, width=8, heads=2, mlp=12, activation="gelu", eps=1e-5)
 TEXT = TowerSpec(layers=3, width=6, heads=3, mlp=5, activation="gelu", eps=1e-5)
 SPEC = ClipSpec(

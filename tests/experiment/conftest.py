@@ -53,10 +53,7 @@ def tiny_study() -> dict[str, Any]:
             "fit": {"steps": 20},
         },
         "grid": {"split": {"n_pair": [2, 3], "layouts_per_pair": [1, 4]}},
-        "arms": {
-            "plain": {},
-            "drawn": {"about": "Batches of four.", "fit": {"batch_size": 4}},
-        },
+        "arms": {"plain": {}, "drawn": {"about": "Batches of four.", "fit": {"batch_size": 4}}},
         "verdicts": [
             {
                 "id": "labels",
@@ -85,14 +82,10 @@ def study(
         tree.setdefault(section, {})[field] = values
     return Study(
         title="Labels against layouts",
-        about="Does order generalise by many labels or by many layouts?",
-        seeds=seeds,
-        first_seed=10,
-        base={"fit": {"steps": 5}},
-        grid=tree,
-        arms={arm: {"about": f"why {arm}"} for arm in arms},
-        verdicts=list(verdicts),
-    )
+        about="Does order generalise by many labels or by many layouts?", seeds=seeds,
+        first_seed=10, base={"fit": {"steps": 5}}, grid=tree,
+        arms={arm: {"about": f"why {arm}"} for arm in arms}, verdicts=list(verdicts),
+    )  # fmt: skip
 
 
 def before(
@@ -125,6 +118,12 @@ def table(design: Study, **options: Any) -> pd.DataFrame:
     return side_by_side(*tables(design, **options))
 
 
+def swept(*grid: Any, **design: Any) -> tuple[Study, pd.DataFrame]:
+    """A design and the table of its models."""
+    found = study(*grid, **design)
+    return found, table(found)
+
+
 def measures(middle: float, noise: float, rng: np.random.Generator) -> dict[str, Any]:
     def draw(at: float) -> float:
         return float(at + noise * rng.normal())
@@ -146,12 +145,7 @@ def measures(middle: float, noise: float, rng: np.random.Generator) -> dict[str,
 def bookkeeping(model: int) -> dict[str, Any]:
     clock = f"{model // 60:02d}:{model % 60:02d}+00:00"
     return {
-        "loss": 0.7,
-        "error": None,
-        "seconds": 12.5,
-        "started": f"2026-03-01T10:{clock}",
-        "finished": f"2026-03-01T11:{clock}",
-        "host": "one",
-        "version.python": "3.12.1",
+        "loss": 0.7, "error": None, "seconds": 12.5, "started": f"2026-03-01T10:{clock}",
+        "finished": f"2026-03-01T11:{clock}", "host": "one", "version.python": "3.12.1",
         "version.torch": "2.9.0",
-    }
+    }  # fmt: skip

@@ -97,9 +97,7 @@ def estimates(draws: list[np.ndarray], source: int) -> np.ndarray:
     ],
     ids=["nothing", "labels alone", "labels and interaction"],
 )
-def test_planted_shares_are_recovered_without_bias_and_covered(
-    effects: dict[str, float], truth: list[float]
-):
+def test_planted_shares_are_recovered_without_bias_and_covered(effects, truth):
     rng = np.random.default_rng(3)
     draws = [planted(rng, **effects) for _ in range(250)]
     for source, share in enumerate(truth):
@@ -163,12 +161,8 @@ def test_what_does_not_vary_has_no_shares(values: np.ndarray):
     assert (found.value, found.low, found.high) == (None, None, None)
 
 
-# The table.
-
-
 def test_a_table_is_laid_out_by_seed_and_level_whatever_its_order(models: Any):
-    study = models.study()
-    table = models.table(study)
+    study, table = models.swept()
     values = laid_out(study, table.sample(frac=1, random_state=0), "fixed", "loss")
     assert values.shape == (4, 3, 2)
     order = laid_out(study, table, "fixed", "accuracy.unseen_pair_order")
@@ -178,8 +172,7 @@ def test_a_table_is_laid_out_by_seed_and_level_whatever_its_order(models: Any):
 
 
 def test_failed_and_missing_models_are_not_numbers(models: Any):
-    study = models.study()
-    table = models.table(study)
+    study, table = models.swept()
     table.loc[0, "accuracy.unseen_pair_order"] = np.nan
     values = laid_out(study, table.drop(index=1), "full", "accuracy.unseen_pair_order")
     assert np.argwhere(np.isnan(values)).tolist() == [[0, 0, 0], [1, 0, 0]]
@@ -212,8 +205,7 @@ def test_cells_average_over_other_factors_first(models: Any):
 
 
 def test_a_cell_takes_the_seeds_it_has(models: Any):
-    study = models.study(arms=("full",))
-    table = models.table(study)
+    study, table = models.swept(arms=("full",))
     table.loc[[0, 1, 2, 3, 4], "accuracy.unseen_pair_order"] = np.nan
     columns = {"accuracy.unseen_pair_order": "order"}
     means = grid_means(study, table, columns, list(study.factors))

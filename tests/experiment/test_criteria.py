@@ -8,25 +8,14 @@ from lrinterp.experiment.criteria import Criterion
 from lrinterp.store import InputError
 
 PLAIN = {
-    "id": "a",
-    "claim": "A claim.",
-    "column": "unseen_pair_order",
-    "statistic": "contrast",
-    "of": "split.n_pair",
-    "between": [3, 15],
-    "at_least": 0.05,
-}
+    "id": "a", "claim": "A claim.", "column": "unseen_pair_order", "statistic": "contrast",
+    "of": "split.n_pair", "between": [3, 15], "at_least": 0.05,
+}  # fmt: skip
 FACTORS = {"split.n_pair": [3, 5, 15], "split.layouts_per_pair": [1, 30]}
 
 
 def changed(**changes: Any) -> dict[str, Any]:
     return {k: v for k, v in (PLAIN | changes).items() if v is not None}
-
-
-def test_bounds_in_words():
-    assert str(Criterion.from_plain(PLAIN, FACTORS, "x").bound) == "at least 0.05"
-    most = Criterion.from_plain(changed(at_least=None, at_most=0.1), FACTORS, "x")
-    assert str(most.bound) == "at most 0.1"
 
 
 REFUSED = [

@@ -10,8 +10,7 @@ from lrinterp.stats import SHARE, seed_interval
 
 
 def test_ablations_are_averaged_over_the_grid_by_arm(models: Any):
-    study = models.study()
-    table = models.table(study)
+    study, table = models.swept()
     found = mechanism_by_arm(study, table)
     assert found.frame().groupby("arm", sort=False).size().to_dict() == {"full": 8, "fixed": 8}
     assert found.frame()["measure"].tolist()[:2] == ["order, intact", "order without EP"]
@@ -24,8 +23,7 @@ def test_ablations_are_averaged_over_the_grid_by_arm(models: Any):
 
 def test_deviations_from_chance_do_not_cancel(models: Any):
     """In every seed one cell lies 0.2 above chance, one 0.2 below, and four at it."""
-    study = models.study(arms=("full",))
-    table = models.table(study)
+    study, table = models.swept(arms=("full",))
     after = np.full(len(table), 0.5)
     cell = table[models.LABELS].astype(str) + table[models.LAYOUTS].astype(str)
     after[cell == "32"] += 0.2
@@ -46,19 +44,10 @@ def test_every_model_is_a_point(models: Any):
     points = [len(trace.x) for trace in cloud.draw().data]
     assert points == [24, 24]
     assert len(cloud.table) == 48
-    assert "span of the headline gradient (logits)" in cloud.how_to_read
-
-
-def test_without_a_span_the_largest_slope_is_drawn(models: Any):
-    study = models.study()
-    table = models.table(study).assign(**{"positional_gradient.headline_span": np.nan})
-    found = mechanism_by_arm(study, table)
-    assert "largest slope" in found.figures()[1].how_to_read
 
 
 def test_models_without_ablations_do_not_apply(models: Any):
-    study = models.study()
-    table = models.table(study)
+    study, table = models.swept()
     dropped = [name for name in table if name.startswith(("term_ablation", "positional_gradient"))]
     found = mechanism_by_arm(study, table.drop(columns=dropped))
     assert found.reason == "no model has ablations or gradients"

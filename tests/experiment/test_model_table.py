@@ -80,9 +80,7 @@ ALTERED: list[tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = [
 
 
 @pytest.mark.parametrize(("change", "words"), ALTERED)
-def test_a_table_that_was_altered_is_named(
-    models: Any, tmp_path: Path, change: Callable[[pd.DataFrame], pd.DataFrame], words: str
-):
+def test_a_table_that_was_altered_is_named(models, tmp_path, change, words):
     study = models.study()
     good, numbers = models.tables(study)
     assert check_tables(good, numbers, study) == ""

@@ -12,7 +12,6 @@ from lrinterp.experiment.numbers import (
     accuracy_of,
     full_name,
     level,
-    measured_words,
     scale_of,
     without,
 )
@@ -60,22 +59,3 @@ def test_a_level_is_a_number_or_text(value: Any, shown: int | float | str):
 )
 def test_a_column_has_its_bounds(column: str, scale: Scale):
     assert scale_of(column) == scale
-
-
-@pytest.mark.parametrize(
-    ("column", "words"),
-    [
-        ("accuracy.unseen_pair_order", "order, held-out pairs"),
-        (
-            "accuracy.single_label_set_open",
-            "object-set accuracy (open), single objects at new positions",
-        ),
-        ("term_ablation.order_without_key_position", "order without key-position, held-out pairs"),
-        ("toy.largest_slope", "largest slope (toy)"),
-    ],
-)
-def test_a_statistic_in_words(column: str, words: str):
-    assert (
-        measured_words(column, "contrast", "labels, 12 minus 3") == f"{words}: labels, 12 minus 3"
-    )
-    assert measured_words(column, "share", "seed") == f"{words}: share of variance by seed"

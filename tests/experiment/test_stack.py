@@ -13,8 +13,6 @@ from lrinterp.experiment.stack import measured_numbers, memory_of, pack, run_sta
 from lrinterp.experiment.study import Study
 from lrinterp.training.fit_many import shared
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def payload(tiny: dict[str, Any], numbers: range = range(2), **changes: Any) -> dict[str, Any]:
     everyone = list(Study.from_plain(tiny, "tiny").members())
@@ -40,9 +38,7 @@ def test_every_model_stands_in_one_stack_with_its_like(tiny: dict[str, Any]):
     assert order[4:] == [("drawn", 2)] * 2 + [("drawn", 3)] * 2  # one batch size: equal work
 
 
-def test_a_stack_takes_no_more_memory_than_it_may(
-    tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-):
+def test_a_stack_takes_no_more_memory_than_it_may(tiny, monkeypatch):
     study = Study.from_plain(tiny, "tiny")
     (plan, *_) = (setting.plan(0) for setting in study.settings())  # two labels in pairs
     monkeypatch.setattr(stack, "MEMORY", memory_of(plan) + 1)
@@ -100,9 +96,7 @@ def test_a_model_that_diverges_is_a_row_with_its_error(tiny: dict[str, Any]):
     assert "numbers" not in bad
 
 
-def test_training_that_raises_is_an_error_of_each_model(
-    tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-):
+def test_training_that_raises_is_an_error_of_each_model(tiny, monkeypatch):
     def fails(*_: Any, **__: Any) -> None:
         raise RuntimeError("out of memory\nmore")
 
@@ -110,9 +104,7 @@ def test_training_that_raises_is_an_error_of_each_model(
     assert [r["error"] for r in run_stack(payload(tiny))] == ["RuntimeError: out of memory"] * 2
 
 
-def test_a_measure_that_raises_is_an_error_of_its_model(
-    tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-):
+def test_a_measure_that_raises_is_an_error_of_its_model(tiny, monkeypatch):
     calls: list[int] = []
 
     def fails_first(*_: Any) -> dict[str, Any]:

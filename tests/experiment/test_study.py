@@ -75,9 +75,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("change", "words"), REFUSED)
-def test_what_is_wrong_is_named_with_what_is_allowed(
-    tiny: dict[str, Any], change: dict[str, Any], words: str
-):
+def test_what_is_wrong_is_named_with_what_is_allowed(tiny, change, words):
     with pytest.raises(InputError) as caught:
         Study.from_plain(tiny | {"verdicts": []} | change, "tiny.toml")
     assert words in str(caught.value)
@@ -95,13 +93,11 @@ def test_the_shipped_study_is_the_one_that_was_promised():
         "split.n_pair": [3, 5, 8, 10, 12, 15],
         "split.layouts_per_pair": [1, 2, 5, 15, 30],
     }
-    assert study.seeds == 8
-    assert study.arm_names == ["standard", "control", "wide"]
+    assert (study.seeds, study.arm_names) == (8, ["standard", "control", "wide"])
     plans = [setting.plan(0) for setting in study.settings()]
     assert len(plans) == 90
     assert {plan.scenes.world.n_labels for plan in plans} == {20}
-    splits = [plan.scenes.split for plan in plans]
-    assert {(split.n_val, split.test_layouts) for split in splits} == {(5, 0)}
+    assert {(p.scenes.split.n_val, p.scenes.split.test_layouts) for p in plans} == {(5, 0)}
     controls = [plan for plan in plans if plan.fit.batch_size]
     assert len(controls) == 30
     assert {(p.fit.batch_size, p.fit.steps) for p in controls} == {(26, 10_000)}

@@ -46,20 +46,16 @@ GRIDS = [
 @pytest.mark.parametrize("grid", GRIDS, ids=["one", "three", "words", "a single cell"])
 def test_any_grid_makes_a_page(models: Any, grid: dict[str, list[Any]]):
     study = models.study(grid, seeds=1, arms=("main",))
-    html = rendered(study, models.table(study))
-    assert "Labels against layouts" in html
+    assert study.title in rendered(study, models.table(study))
 
 
 def test_an_unfinished_sweep_makes_a_page_that_says_so(models: Any):
-    study = models.study(verdicts=models.VERDICTS)
-    table = models.table(study)
+    study, table = models.swept(verdicts=models.VERDICTS)
     measured = [name for name in table if name.split("_")[0] in ("unseen", "without", "headline")]
     table.loc[:3, measured] = np.nan
     table.loc[:3, "error"] = "ValueError: <b>loss</b> is not finite"
     html = rendered(study, table.iloc[:30])
-    assert "Of 48 models 26 were trained, 4 failed and 18 are missing." in html
     assert "ValueError: &lt;b&gt;loss&lt;/b&gt; is not finite" in html
-    assert "no seed is complete: 10 of 16 models have no number" in html
 
 
 @pytest.mark.parametrize("keep", [0, 4])
@@ -72,8 +68,8 @@ def test_a_sweep_in_which_nothing_came_out_makes_a_page(models: Any, keep: int):
     assert [name for name, result in results.items() if isinstance(result, Skipped)] == [
         "unseen_pair", "mixed_pair", "seen_pair", "single", "variance", "mechanism",
     ]  # fmt: skip
-    assert "all 3 claims are undecided" in results["verdicts"].finding
-    assert rendered(study, table)
+    assert set(results["verdicts"].frame()["verdict"]) == {"undecided"}
+    assert study.title in rendered(study, table)
 
 
 def test_provenance_tells_the_design_and_the_last_end(models: Any):
@@ -81,10 +77,7 @@ def test_provenance_tells_the_design_and_the_last_end(models: Any):
     provenance = study_provenance(
         study, models.table(study), versions={"torch": "2"}, command="lrinterp report x"
     )
-    assert provenance.checkpoint == "Labels against layouts"
-    assert provenance.kicker == "A study of many models"
     assert provenance.date == "2026-03-01T11:00:47+00:00"
-    assert provenance.about == (study.about, "Arm full: why full", "Arm fixed: why fixed")
     assert provenance.settings["grid"] == study.factors
     assert provenance.settings["base_fit"] == {"steps": 5}
     assert "arm_full" not in provenance.settings
@@ -106,24 +99,15 @@ def test_models_are_counted_by_arm(models: Any):
         ["fixed", "24", "15", "1", "8", "12.5", "1"],
     ]
     assert found.metrics["models_missing"].value == 8
-    assert found.caveats[1:] == (
-        "Versions: python 3.12.1, torch 2.9.0. Hosts: one.",
-        "Asked for, but measured in no model: toy.order.",
-        "Failed in arm full, 2 models: a",
-        "Failed in arm fixed, 1 model: b",
-    )
 
 
 def test_wall_clock_runs_from_the_first_start_to_the_last_end(models: Any):
-    study = models.study()
-    table = models.table(study)
+    _, table = models.swept()
     assert hours(table) == pytest.approx(1 + 47 / 3600)
     assert hours(table.iloc[:0]) is None
-    assert "1.01 hours" in runs(table, study.planned).finding
 
 
 def test_an_empty_table_has_everything_missing(models: Any):
     found = runs(pd.DataFrame(), models.study().planned)
-    assert found.finding == "Of 48 models 0 were trained, 0 failed and 48 are missing."
+    assert found.metrics["models_missing"].value == 48
     assert found.overview()["Seconds a model"].tolist() == ["–", "–"]
-    assert found.caveats[1] == "Versions: none. Hosts: none."

@@ -2,9 +2,9 @@
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ from lrinterp.result import Metric
 from lrinterp.scenes import PAPER, Scenes
 from lrinterp.store import InputError, read_json, write_json
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 CHANGING = ["seconds", "started", "finished", "host"]
 """Columns in which a sweep may differ from one that was undisturbed."""
+here = partial(ThreadPoolExecutor, 1)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -38,23 +38,6 @@ def light() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stack, "measured_numbers", weighed)
         yield
-
-
-class Here(Executor):
-    """Runs each task as it is submitted, in this process."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-@contextmanager
-def here() -> Iterator[Executor]:
-    yield Here()
 
 
 def planned(tiny: dict[str, Any], **changes: Any) -> SweepPlan:
@@ -134,9 +117,7 @@ def test_a_write_that_fails_loses_nothing_that_was_written(
     assert_same_table(out, undisturbed)
 
 
-def test_a_resumed_sweep_follows_the_plan_it_finds(
-    tiny: dict[str, Any], tmp_path: Path, undisturbed: Path
-):
+def test_a_resumed_sweep_follows_the_plan_it_finds(tiny, tmp_path, undisturbed):
     """Stacks that another version would pack otherwise stay as they are."""
     out = tmp_path / "b"
     plan = planned(tiny)
@@ -180,18 +161,14 @@ def check_refused(plan: SweepPlan, out: Path, *words: str, resume: bool) -> None
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_folder_of_another_study_is_refused(
-    tiny: dict[str, Any], undisturbed: Path, *, resume: bool
-):
+def test_a_folder_of_another_study_is_refused(tiny, undisturbed, *, resume):
     words = ("belongs to another study", "seeds = 2, not 3")
     check_refused(planned(tiny | {"seeds": 3}), undisturbed, *words, resume=resume)
     words = ("belongs to another study", "checkpoints = False, not True")
     check_refused(planned(tiny, checkpoints=True), undisturbed, *words, resume=resume)
 
 
-def test_a_folder_that_holds_work_is_refused_without_resume(
-    tiny: dict[str, Any], undisturbed: Path, tmp_path: Path
-):
+def test_a_folder_that_holds_work_is_refused_without_resume(tiny, undisturbed, tmp_path):
     words = ("already exists and is not empty", "--resume")
     check_refused(planned(tiny), undisturbed, *words, resume=False)
     (tmp_path / "c").mkdir()
@@ -201,18 +178,14 @@ def test_a_folder_that_holds_work_is_refused_without_resume(
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_what_a_sweep_killed_at_its_start_leaves_is_no_obstacle(
-    tiny: dict[str, Any], tmp_path: Path, *, resume: bool
-):
+def test_what_a_sweep_killed_at_its_start_leaves_is_no_obstacle(tiny, tmp_path, *, resume):
     (tmp_path / "a").mkdir()
     for name in (".lock", ".tmp-plan"):
         (tmp_path / "a" / name).touch()
     assert sweep(planned(tiny), tmp_path / "a", here, resume=resume) == {}
 
 
-def test_a_finished_sweep_is_resumed_to_the_same_and_leftovers_are_cleared(
-    tiny: dict[str, Any], undisturbed: Path
-):
+def test_a_finished_sweep_is_resumed_to_the_same_and_leftovers_are_cleared(tiny, undisturbed):
     before = (undisturbed / "results.csv").read_bytes()
     for name in (".tmp-a", "stacks/.tmp-b"):
         (undisturbed / name).touch()
@@ -255,18 +228,14 @@ def test_damaged_files_are_named(tiny: dict[str, Any], undisturbed: Path):
         ({"more": 1}, "unknown field 'more'"),
     ],
 )
-def test_a_plan_that_was_altered_is_refused(
-    tiny: dict[str, Any], undisturbed: Path, change: dict[str, Any], words: str
-):
+def test_a_plan_that_was_altered_is_refused(tiny, undisturbed, change, words):
     path = undisturbed / "plan.json"
     write_json(path, read_json(path) | change)
     with pytest.raises(InputError, match=f"plan.json.*{words}"):
         sweep(planned(tiny), undisturbed, here, resume=True)
 
 
-def test_a_plan_of_the_first_format_means_the_world_of_then(
-    tiny: dict[str, Any], undisturbed: Path
-):
+def test_a_plan_of_the_first_format_means_the_world_of_then(tiny, undisturbed):
     path = undisturbed / "plan.json"
     plain = read_json(path)
     study = plain["study"] | {"base": {**tiny["base"], "world": {"n_pixels": 4}}}

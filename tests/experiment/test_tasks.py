@@ -16,13 +16,7 @@ from typing import Any
 import pytest
 
 from lrinterp.experiment import tasks
-from lrinterp.experiment.tasks import (
-    Task,
-    dask_cluster,
-    done,
-    local_processes,
-    run_tasks,
-)
+from lrinterp.experiment.tasks import Task, dask_cluster, done, local_processes, run_tasks
 from lrinterp.store import InputError
 
 Wait = Callable[[Callable[[], object]], None]
@@ -44,10 +38,7 @@ if __name__ == "__main__":
 TASKS = [Task(name=f"{k:02d}", payload={"k": k}, models=k) for k in range(5)]
 
 
-@contextmanager
-def threads(count: int = 2) -> Iterator[Executor]:
-    with ThreadPoolExecutor(count) as pool:
-        yield pool
+threads = partial(ThreadPoolExecutor, 2)
 
 
 def square(payload: Mapping[str, Any]) -> list[int]:
@@ -69,7 +60,7 @@ def test_every_result_is_written_and_its_models_counted_once_it_is(tmp_path: Pat
         seen.append((models, total))
         assert sum(task.models for task, _ in done(tmp_path, TASKS)) == models
 
-    assert run_tasks(square, TASKS, tmp_path, partial(threads, 1), after) == {}
+    assert run_tasks(square, TASKS, tmp_path, partial(ThreadPoolExecutor, 1), after) == {}
     assert results(tmp_path) == ALL
     assert seen[0] == (0, 10)
     assert seen[-1] == (10, 10)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrinterp.experiment.section import Section
-from lrinterp.experiment.verdicts import judged_criteria, sentence, verdicts
+from lrinterp.experiment.verdicts import judged_criteria, verdicts
 
 
 @pytest.fixture
@@ -44,8 +44,7 @@ def test_planted_effects_hold_and_their_absence_does_not(models: Any):
 
 
 def test_complete_seeds_alone_are_used_and_counted(models: Any):
-    study = models.study(verdicts=models.VERDICTS)
-    table = models.table(study)
+    study, table = models.swept(verdicts=models.VERDICTS)
     middle = table.query("arm == 'full' and seed == 11 and `split.n_pair` == 6").index
     found = judged_criteria(study, table.drop(index=middle))
     assert found["n"].tolist() == [4, 4, 3, 4, 3, 4]
@@ -53,8 +52,7 @@ def test_complete_seeds_alone_are_used_and_counted(models: Any):
 
 
 def test_without_a_complete_seed_nothing_is_decided_and_it_says_why(models: Any):
-    study = models.study(verdicts=models.VERDICTS)
-    table = models.table(study)
+    study, table = models.swept(verdicts=models.VERDICTS)
     table.loc[
         (table["arm"] == "full") & (table["split.n_pair"] == 3), "accuracy.unseen_pair_order"
     ] = np.nan
@@ -76,30 +74,9 @@ def test_one_seed_and_equal_numbers_decide_nothing(models: Any):
     assert set(equal["reason"]) == {"all models have the same number"}
 
 
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        ("hhh", "all 3 claims hold."),
-        ("u", "the one claim is undecided."),
-        ("hhdhu", "of 5 claims 1 does not hold (2), 1 is undecided (4); the other 3 hold."),
-        ("ddh", "of 3 claims 1 holds (2); the other 2 do not hold."),
-        ("hd", "of 2 claims 1 holds (0); the other does not hold."),
-    ],
-)
-def test_the_finding_counts_and_names(planted: Section, found: str, said: str):
-    words = {"h": "holds", "d": "does not hold", "u": "undecided"}
-    table = planted.table.iloc[[0] * len(found)].assign(
-        id=[str(k) for k in range(len(found))], verdict=[words[letter] for letter in found]
-    )
-    assert sentence("full", table) == f"Arm full: {said}"
-
-
 def test_tiles_are_the_first_claims_of_the_first_arm(planted: Section):
     tiles = planted.tiles()
     assert [tile.scalar.value for tile in tiles] == planted.table["value"].tolist()[::2]
-    assert tiles[0].words == (
-        "labels holds: at least 0.05 was asked (4 seeds, 16 models, arm full)"
-    )
 
 
 def test_the_shade_lies_on_the_side_on_which_a_claim_holds(planted: Section):
@@ -112,14 +89,6 @@ def test_the_shade_lies_on_the_side_on_which_a_claim_holds(planted: Section):
         (least, 0.05),
         (0.2, most),
     ]
-
-
-def test_what_is_incomplete_is_said(models: Any):
-    study = models.study(verdicts=models.VERDICTS)
-    table = models.table(study)
-    assert len(verdicts(study, table).caveats) == 3
-    table.loc[0, "accuracy.unseen_pair_order"] = np.nan
-    assert "In 3 rows of the table fewer than the 4 seeds" in verdicts(study, table).caveats[-1]
 
 
 def test_a_study_without_claims_has_no_verdicts(models: Any):

@@ -11,16 +11,7 @@ import pandas as pd
 import pytest
 
 from lrinterp.charts import bars, heatmap, lines, reference, scatter
-from lrinterp.result import (
-    Attention,
-    Check,
-    Figure,
-    Metric,
-    Provenance,
-    Result,
-    Skipped,
-    Tile,
-)
+from lrinterp.result import Attention, Check, Figure, Metric, Provenance, Result, Skipped, Tile
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 AT_END = "innerHeight + scrollY >= document.documentElement.scrollHeight - 2"
@@ -132,13 +123,9 @@ def pictures(label: str = "L0H2") -> tuple[Figure, ...]:
 def attention(label: str = "red") -> Figure:
     """An attention view of two heads over three tokens."""
     props = {
-        "attention": [[[0.2, 0.3, 0.5]] * 3] * 2,
-        "tokens": ["CLS", label, "blue"],
-        "attentionHeadNames": ["L0H0", label],
-        "maskUpperTri": False,
-        "minValue": 0,
-        "maxValue": 1,
-    }
+        "attention": [[[0.2, 0.3, 0.5]] * 3] * 2, "tokens": ["CLS", label, "blue"],
+        "attentionHeadNames": ["L0H0", label], "maskUpperTri": False, "minValue": 0, "maxValue": 1,
+    }  # fmt: skip
     plot = Attention(component="AttentionHeads", props=props)
     return figure("heads", plot, pd.DataFrame({"token": [label], "share": [0.5]}))
 

@@ -191,12 +191,3 @@ def test_a_short_table_stands_open_in_a_head_and_in_a_section(fakes: Any):
         assert "labels help" in parsed.text
         assert "holds <b>now</b>" in parsed.text
     assert not Page(page({"a": fakes.Fake()}, fakes.provenance())).all("table")
-
-
-def test_the_head_says_what_kind_of_page_it_is(fakes: Any):
-    changed = {"kicker": "Many models", "about": ("What it asks.",), "seed": None, "sha256": None}
-    text = Page(page({}, replace(fakes.provenance(), **changed))).text
-    assert "Many models" in text
-    assert "What it asks." in text
-    assert "SHA-256" not in text
-    assert "Seed" not in text

@@ -14,8 +14,7 @@ LARGEST = 8_000_000
 DRAWN = "[...document.querySelectorAll('.plot')].map(p => p.dataset.drawn === 'true')"
 
 
-@pytest.mark.parametrize("width", [400, 1600])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1600, "dark")])
 def test_every_figure_is_drawn_offline_without_a_complaint(
     browser: Any, shipped: Path, scroll_through: Callable[[Any], None], width: int, scheme: str
 ):

@@ -1,12 +1,10 @@
-"""Measures of models that nobody trained, with planted numbers, and a reproduction small enough to
-be made in seconds.
-"""
+"""Planted measures of models, and a reproduction small enough to be made in seconds."""
 
 import itertools
 import sys
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,11 +141,7 @@ def measures(arms: Any = (*ARMS, UNTRAINED), seeds: Any = SEEDS, **changes: Any)
     return gather((arm, seed, model(arm, seed, **changes)) for arm in arms for seed in seeds)
 
 
-@contextmanager
-def one_thread_pool() -> Iterator[Executor]:
-    """An executor of this process."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
+one_thread_pool = partial(ThreadPoolExecutor, 1)
 
 
 def tiny_plan(**changes: Any) -> ReproductionPlan:
@@ -168,13 +162,8 @@ def tiny_made(tiny_folder: Path) -> Made:
     return load_reproduction(tiny_folder)
 
 
-def check_section(section: Section, words: str, keys: list[str]) -> None:
-    """A section of eight seeds says what was planted, and each figure has its caption."""
-    assert words in section.finding
+def check_section(section: Section, keys: list[str]) -> None:
+    """A section of eight seeds has these figures, each with its table."""
     assert [figure.key for figure in section.figures()] == keys
-    for figure in section.figures():
-        assert "Expected: " in figure.how_to_read
-        assert "Observed: " in figure.how_to_read
-        assert "8 seeds" in figure.how_to_read
-        assert len(figure.table)
+    assert all(len(figure.table) for figure in section.figures())
     assert all(scalar.n == 8 for scalar in section.metrics.values())

@@ -24,34 +24,14 @@ GRID = "deviation_key_position outside_key_position contrast_EP".split()
 ASKED = "c1 c4 c5 c6 c7 c8a c8b c9 c10 c11 c15 o1 o2 o3 o4".split()
 
 PLANTED = {
-    "order": 0.97,
-    "order_gained": 0.47,
-    "weight_share": 0.8,
-    "spearman_EP": 0.98,
-    "spearman_PP": 0.2,
-    "spearman_bP": 0.2,
-    "without_EP": 0.52,
-    "lost_PE": 0.01,
-    "lost_PP": 0.01,
-    "lost_bP": 0.12,
-    "label_set_EP": 0.98,
-    "label_set_key_position": 0.98,
-    "order_both_1": 0.5,
-    "span_both_1": 0.01,
-    "order_few": 0.8,
-    "span_few": 0.05,
-    "first_consistency": 0.99,
-    "first_difference": 0.6,
-    "rotation_raw": 0.0,
-    "rotation_aligned": 0.5,
-    "rotation_gained": 0.5,
-    "order_both_2": 0.95,
-    "without_EP_VP": 0.51,
-    "lost_VP": 0.005,
-    "lost_only": 0.04,
-    "margin_gain": 0.8,
-    "margin_gain_within": 0.8,
-}
+    "order": 0.97, "order_gained": 0.47, "weight_share": 0.8, "spearman_EP": 0.98,
+    "spearman_PP": 0.2, "spearman_bP": 0.2, "without_EP": 0.52, "lost_PE": 0.01, "lost_PP": 0.01,
+    "lost_bP": 0.12, "label_set_EP": 0.98, "label_set_key_position": 0.98, "order_both_1": 0.5,
+    "span_both_1": 0.01, "order_few": 0.8, "span_few": 0.05, "first_consistency": 0.99,
+    "first_difference": 0.6, "rotation_raw": 0.0, "rotation_aligned": 0.5, "rotation_gained": 0.5,
+    "order_both_2": 0.95, "without_EP_VP": 0.51, "lost_VP": 0.005, "lost_only": 0.04,
+    "margin_gain": 0.8, "margin_gain_within": 0.8,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -82,9 +62,7 @@ def test_examples_are_counted_beside_seeds(found: dict[str, Found]):
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("order", 0, 1), ("lost_PP", -1, 1)])
-def test_intervals_of_accuracies_end_at_their_bounds(
-    planted: Any, name: str, low: float, high: float
-):
+def test_intervals_of_accuracies_end_at_their_bounds(planted, name, low, high):
     """Three models of which one is wrong in everything; plain t would end beyond 1."""
     models = [(seed, planted.model("standard", seed)) for seed in range(3)]
     models[0][1]["numbers"]["accuracy.unseen_pair_order"]["value"] = 0.0

@@ -90,7 +90,6 @@ def test_a_statistic_without_a_bound_is_reported_and_undecided():
     claims = hold_against({"a": certain(0.5)}, [bare])
     row = claims.table.iloc[0]
     assert (row["value"], row["criterion"], row["verdict"]) == (0.5, "none", "undecided")
-    assert "not known what the paper measured" in row["reason"]
 
 
 def test_the_claims_as_json(holding: Claims):
@@ -103,13 +102,9 @@ def test_the_claims_as_json(holding: Claims):
             assert {"value", "low", "high", "n", "criterion", "verdict", "reason"} <= set(piece)
 
 
-def test_words_and_figures(holding: Claims):
-    assert holding.finding.startswith("Of 21 claims (c: the paper's, o: ours) 20 hold (c1,")
-    assert holding.finding.endswith("1 is undecided (c4).")
+def test_every_claim_has_a_row_and_its_bound_a_shade(holding: Claims):
     section = holding.section
     assert len(section.overview()) == len(CLAIMS)
-    assert section.overview()["Found"].iloc[0].count("\n") == 1
-    assert section.tiles()[0].words.startswith("c1, holds: at least 0.9 asked")
     [figure] = section.figures()
     shades = [one for one in figure.draw().layout.shapes if one.type != "line"]  # type: ignore[attr-defined]
     assert shades[0].x0 == 0.9

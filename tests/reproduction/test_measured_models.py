@@ -16,8 +16,6 @@ from lrinterp.run import record
 ALIGNED = "procrustes.W_E_aligned_cosine"
 SHIPPED = Path(__file__).parents[2] / "checkpoints" / "no-gradient"
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def of_plan(planted: Any, **split: int) -> dict[str, Any]:
     setting = next(iter(planted.tiny_plan().studies["models"].settings()))

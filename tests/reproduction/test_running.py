@@ -83,9 +83,7 @@ def test_what_is_no_reproduction_or_not_trained_is_refused(tiny_folder: Path, tm
         load_reproduction(tmp_path)
 
 
-def test_a_part_that_cannot_be_measured_leaves_its_claims_undecided(
-    tiny_folder: Path, planted: Any, tmp_path: Path
-):
+def test_a_part_that_cannot_be_measured_leaves_its_claims_undecided(tiny_folder, planted, tmp_path):
     out = tmp_path / "broken"
     shutil.copytree(tiny_folder, out)
     (out / "measures" / "00002.json").unlink()

@@ -5,24 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from lrinterp.decomposition import KEY_CONTENT, KEY_POSITION
 from lrinterp.run import Edit
 
 SITE: dict[str, Any] = {"what": "resid_pre", "how": "zero"}
 ADD: dict[str, Any] = {"what": "resid_pre", "how": "add"}
-
-
-def test_key_position_of_the_image_tower_is_the_plain_edit():
-    edit = Edit()
-    assert edit.terms == KEY_POSITION
-    assert (edit.tower, edit.how, edit.layers, edit.heads, edit.queries) == (
-        "image", "flatten", None, None, "all",
-    )  # fmt: skip
-    assert Edit(what="key_content").terms == KEY_CONTENT
-    assert Edit(what="value_position").what == "VP"
-    assert (Edit(what="EP+VP").terms, Edit(what="EP+VP").values, edit.values) == (
-        ("EP",), True, False,
-    )  # fmt: skip
 
 
 def test_edits_are_compared_and_hashed_like_numbers():
@@ -85,24 +71,12 @@ def test_edits_that_change_a_tower_alike_are_one_within_it(made):
     assert Edit(layers=(1,), **SITE).within(two).queries == "all"
 
 
-@pytest.mark.parametrize("layer", [2, -1])
-def test_a_layer_that_is_not_there_is_named(made, layer):
-    with pytest.raises(ValueError, match=f"layer: expected 0 to 1, got {layer}"):
-        Edit(layers=(0, layer)).layers_of(made(2).towers["image"].tower)
-
-
 def test_an_edit_says_what_it_is(made):
     tower = made(2).towers["image"].tower
     assert Edit(heads=(0, 1)).scaled(0.5).cells(tower) == {
-        "encoder": "image",
-        "terms": "EP+PP+bP",
-        "heads": "0,1",
-        "kind": "flatten",
-        "dose": "0.5",
-        "gauge": "canonical, means",
-        "layers": "all",
-        "queries": "all",
-    }
+        "encoder": "image", "terms": "EP+PP+bP", "heads": "0,1", "kind": "flatten", "dose": "0.5",
+        "gauge": "canonical, means", "layers": "all", "queries": "all",
+    }  # fmt: skip
     assert Edit(layers=(1,)).cells(tower)["gauge"] == "means"
     assert Edit(gauge="means").cells(tower)["gauge"] == "means"
     for what, hook in {"mlp_out": "blocks.1.hook_mlp_out", "z": "blocks.1.attn.hook_z"}.items():

@@ -13,8 +13,6 @@ from lrinterp.decomposition import CHANGES, KEY_CONTENT, KEY_POSITION, TERMS, sp
 from lrinterp.run import Edit, InputIndependent, Places, TowerRun, knows_objects, objects, under
 from lrinterp.run.edit import HEAD_SITES, MAP_SITES, RESIDUAL_SITES
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SHAPES = [(1, "minimal"), (2, "full")]
 PATCHES = np.arange(4) - 1.5
 """Steps along the row of four pixels."""
@@ -239,9 +237,6 @@ def test_attention_moves_between_the_objects(image, how):
     assert_embeds(image, Edit(what="attention", how=how), ByHand(image).embed(change))
 
 
-# What is drawn at random
-
-
 def scores_of(run: TowerRun, layer: int = 0) -> torch.Tensor:
     return run.cache["attn_scores", layer]
 
@@ -282,9 +277,6 @@ def test_what_no_input_changes_cannot_be_resampled(made):
         assert under(image, Edit(what="bP", how="resample", queries="pooled")).embeddings
     with pytest.raises(ValueError, match="queries: resample knows the pooled row alone"):
         assert under(image, Edit(what="EE", how="resample")).embeddings
-
-
-# What the kinds have to do with each other
 
 
 @pytest.mark.parametrize(
@@ -346,9 +338,6 @@ def test_equalised_attention_is_a_bag_of_objects(made):
     assert run.under(*FLAT).margin.abs().max() > 0.01
 
 
-# Sites
-
-
 @pytest.mark.parametrize("what", [*RESIDUAL_SITES, *HEAD_SITES, *MAP_SITES])
 @pytest.mark.parametrize("how", ["zero", "patch", "add"])
 def test_an_edited_site_is_what_was_asked_for(made, what, how):
@@ -373,9 +362,6 @@ def test_an_edited_site_is_what_was_asked_for(made, what, how):
     torch.testing.assert_close(found[where], wanted[where], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found[~where], before[~where], atol=1e-6, rtol=1e-6)
     assert (found[where] - before[where]).abs().max() > 0.01
-
-
-# Heads and rows
 
 
 def test_only_the_heads_and_rows_that_are_named(made):

@@ -14,8 +14,6 @@ from lrinterp.run import Run, fingerprint, load_recording, memory, record
 from lrinterp.run.memory import match_hooks, part_size, place_of, room
 from lrinterp.store import InputError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 WRITTEN = ("attn.hook_z", "hook_mlp_out", "hook_attn_out")
 PATTERN, RESID = "blocks.0.attn.hook_pattern", "blocks.1.hook_resid_post"
 NAMES = ["blocks.*.attn.hook_pattern", "image.hook_embed", RESID, "text.blocks.0.mlp.hook_post"]
@@ -102,9 +100,6 @@ def test_memory_bounds_the_examples_of_a_part():
         for name, value in shape.items():
             setattr(tower.cfg, name, value)
         assert part_size(tower, n_positions) == examples
-
-
-# A folder
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,6 @@ from lrinterp.scoring import order_credit
 from lrinterp.stats import SHARE
 from lrinterp.store import InputError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 ALL_SETS = ("single", "seen_pair", "unseen_pair")
 
 
@@ -102,9 +100,6 @@ def test_towers_made_for_another_world_are_named(micro: DualEncoder):
     )
     with pytest.raises(InputError, match="the image tower reads 6 words and 4 positions"):
         record(micro, larger.examples(), progress=False)
-
-
-# A tower that reads pixels
 
 
 TOWER = TowerSpec(layers=2, width=8, heads=2, mlp=12, activation="quick_gelu", eps=1e-5)

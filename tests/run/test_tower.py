@@ -8,8 +8,6 @@ import torch
 from lrinterp.run import Places, TowerRun
 from lrinterp.store import InputError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TOWERS = ("image", "text")
 ALL_SETS = ("single", "seen_pair", "unseen_pair")
 ENDS = ("ln_final", "unembed")
@@ -54,26 +52,6 @@ def test_every_site_is_that_of_a_plain_run(made, layers, name, tower):
                 run.sites[key]
 
 
-def test_both_forms_of_a_name_work(made):
-    image = made(2).towers["image"]
-    assert torch.equal(image.cache["pattern", 1], image.cache["blocks.1.attn.hook_pattern"])
-    assert image.cache["attn_scores", 0].shape == (36, 2, 5, 5)
-    with pytest.raises(KeyError):
-        image.sites["blocks.2.attn.hook_pattern"]
-
-
-@pytest.mark.parametrize("tower", TOWERS)
-def test_embeddings_are_those_of_the_model(made, tower):
-    run = made(2, "full", sets=ALL_SETS)
-    inputs = run.inputs[tower]
-    expected = run.model.embed(tower, inputs).detach()
-    torch.testing.assert_close(run.embeddings[tower], expected, atol=1e-6, rtol=1e-5)
-    last = run.towers[tower].residual(2)
-    again = run.model.project(tower, last, inputs.pool).detach()
-    torch.testing.assert_close(again, expected, atol=1e-6, rtol=1e-5)
-    assert not last.requires_grad
-
-
 @pytest.mark.parametrize("tower", TOWERS)
 def test_pooled_rows_are_those_of_the_streams(made, passes, monkeypatch, tower):
     """Captions of several lengths, a batch of each; from a pass that keeps no stream."""
@@ -106,9 +84,6 @@ def test_no_inputs_give_no_numbers(made):
     for one in (none, alone):
         assert one.embeddings.shape == (0, 6)
         assert one.residual(1).shape == (0, 5, 8)
-
-
-# Narrowed runs
 
 
 INDEX = torch.tensor([7, 2, 30])

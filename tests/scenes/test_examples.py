@@ -20,9 +20,7 @@ def test_meaning_is_a_number_in_base_labels_plus_one():
     assert len(set(meaning(np.array(rows), 4).tolist())) == len(rows)
 
 
-def test_a_caption_is_true_where_the_meanings_agree_and_label_sets_forget_the_order(
-    examples: Examples,
-):
+def test_a_caption_is_true_where_the_meanings_agree_and_label_sets_forget_the_order(examples):
     assert examples.templates == ("left", "right")
     true = examples.image_meaning[:, None] == examples.caption_meaning[None]
     for i, j in np.argwhere(true):

@@ -48,9 +48,6 @@ def pairs(scenes: Scenes, batch: tuple[Tokens, Tokens]) -> list[tuple[tuple[int,
     return [(seen(p), said(scenes, c)) for p, c in zip(pictures, captions, strict=True)]
 
 
-# Batches.
-
-
 def test_a_batch_states_each_thing_once_and_truly(scenes: Scenes):
     found = pairs(scenes, scenes.batch(generator()))
     assert all(picture == caption for picture, caption in found)
@@ -108,9 +105,6 @@ def test_settings_and_generator_alone_decide(both: Scenes):
     assert not one[0].ids.equal(both.batch(generator(1))[0].ids)
 
 
-# Examples.
-
-
 def test_sets_keep_the_order_asked_for(both: Scenes):
     names = ("unseen_pair", "single")
     examples = both.examples(names)
@@ -156,9 +150,6 @@ def test_a_set_without_pictures_gives_its_reason(both: Scenes):
     assert list(examples.empty) == ["single"]
     others = both.examples().of("unseen_pair")
     assert examples.of("unseen_pair").image.ids.equal(others.image.ids)
-
-
-# Roles and occurrences.
 
 
 def counted(roles: Any) -> torch.Tensor:
@@ -222,9 +213,6 @@ def test_word_occurrences_by_hand():
     }  # fmt: skip
 
 
-# Worlds of other sizes.
-
-
 def test_three_objects_thirty_labels_four_pixels():
     world = World(n_pixels=4, n_labels=30, n_objects=3)
     split = Split(n_pair=4, n_val=3, positions_per_label=3, layouts_per_pair=2)
@@ -237,9 +225,6 @@ def test_three_objects_thirty_labels_four_pixels():
     pictures, captions = scenes.batch(generator())
     assert len(pictures) == len(captions) == 30 + 4 * 3 * 2
     assert all(p == c for p, c in pairs(scenes, (pictures, captions)))
-
-
-# Plain data.
 
 
 def test_scenes_from_plain_data(both: Scenes):
@@ -258,9 +243,7 @@ def test_scenes_from_plain_data(both: Scenes):
         ({"n_objects": 1}, {}, "a.toml: world.n_objects: expected 2 to 9, got 1"),
     ],
 )
-def test_plain_data_that_does_not_fit_is_named(
-    world: dict[str, Any] | None, split: dict[str, Any], message: str
-):
+def test_plain_data_that_does_not_fit_is_named(world, split, message):
     with pytest.raises(InputError) as caught:
         Scenes.from_plain(world, split, "a.toml")
     assert str(caught.value).startswith(message)

@@ -134,9 +134,7 @@ def mirrored(world: World, layout: Row) -> Row:
 
 
 @pytest.mark.parametrize(("world", "split"), LIMITED)
-def test_pairs_are_tested_in_some_layouts_with_their_mirrors_alike_in_every_order(
-    world: World, split: Split
-):
+def test_pairs_are_tested_in_some_layouts_with_their_mirrors_alike_in_every_order(world, split):
     """Of trained pairs mirrors are there as far as training has not shown them."""
     whole = layouts_tested(world, replace(split, test_layouts=0))
     found = layouts_tested(world, split)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lrinterp.scenes import PAPER, CaptionSet, World, all_captions, draw_pictures, line_layouts
-from lrinterp.scenes.world import NOUNS, nouns_of, padded_rows, sizes_of
+from lrinterp.scenes.world import NOUNS, nouns_of, sizes_of
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,6 @@ def test_every_label_has_a_word_of_its_own(n_labels: int):
     assert words[len(NOUNS) : len(NOUNS) + 2] == (("thing25", "thing26") if n_labels > 25 else ())
 
 
-# Pictures.
-
-
 @pytest.mark.parametrize(("n_pixels", "n_objects"), [(10, 2), (4, 3), (3, 1)])
 def test_every_layout_once_from_left_to_right(n_pixels: int, n_objects: int):
     layouts = line_layouts(n_pixels, n_objects)
@@ -61,9 +58,6 @@ def test_pictures_by_hand():
     assert picture.ids.tolist() == [[4, 3, 1, 0, 2], [4, 0, 0, 2, 0], [4, 0, 0, 0, 0]]
     assert picture.pool.tolist() == [0, 0, 0]
     assert draw_pictures(world, labels[:0], pixels[:0]).ids.shape == (0, 5)
-
-
-# Captions.
 
 
 def read(caption: str, world: World) -> list[int]:
@@ -126,8 +120,3 @@ def test_every_caption_once_what_it_says_and_its_tokens(world: World, n: int):
         assert words[: end + 1] == ["[SOT]", *text.split(), "[EOT]"]
         assert set(words[end + 1 :]) <= {"[PAD]"}
     assert sizes_of(world)["text"] == (len(captions.words), captions.tokens.ids.shape[1])
-
-
-def test_short_tuples_are_filled_up():
-    assert padded_rows([(3,), (1, 2)], 2).tolist() == [[3, -1], [1, 2]]
-    assert (padded_rows([], 3).shape, padded_rows([], 3).dtype) == ((0, 3), np.int64)

@@ -184,9 +184,6 @@ def test_labels_left_out_cover_where_pairs_left_out_do_not():
     assert hits[1] / 200 < 0.8
 
 
-# Over seeds.
-
-
 def test_seeds_without_bounds_have_students_interval():
     values = np.random.default_rng(0).normal(3, 2, 8)
     found = seed_interval(values)

@@ -14,15 +14,7 @@ from torch import Tensor
 from lrinterp.encoders import DualEncoder, preset
 from lrinterp.scenes import Scenes, Split, World
 from lrinterp.scoring import order_credit
-from lrinterp.training import (
-    FitConfig,
-    Fitter,
-    contrastive_loss,
-    fit,
-    stacked_contrastive_loss,
-)
-
-pytestmark = pytest.mark.usefixtures("one_thread")
+from lrinterp.training import FitConfig, Fitter, contrastive_loss, fit, stacked_contrastive_loss
 
 SCENES = Scenes(
     World(n_pixels=4, n_labels=5),
@@ -48,9 +40,6 @@ def fitted(config: FitConfig, kind: str = "minimal") -> dict[str, Tensor]:
 
 def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return all(a[name].equal(b[name]) for name in a)
-
-
-# One step.
 
 
 def test_the_first_step_by_hand():
@@ -94,9 +83,6 @@ def test_the_bias_of_the_projection_does_not_train():
     still = {name for name in before if before[name].equal(after[name])}
     assert still == {"image.unembed.b_U", "text.unembed.b_U"}
     assert (after["image.unembed.b_U"] == 0).all()
-
-
-# A whole fit.
 
 
 def test_a_fit_is_deterministic():
@@ -187,9 +173,6 @@ def test_a_micro_world_is_learnt():
 def test_an_impossible_recipe_is_refused_by_field(changes: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=f"^{message}$"):
         FitConfig(**changes)
-
-
-# The loss.
 
 
 def unit(*shape: int, seed: int) -> Tensor:

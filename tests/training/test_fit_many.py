@@ -12,8 +12,6 @@ from lrinterp.scoring import order_credit
 from lrinterp.training import FitConfig, Fitter, Plan, StackFitter, fit, fit_many
 from lrinterp.training.fit_many import stacks_of
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SMALL = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 8}
 
 

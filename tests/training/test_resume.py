@@ -25,8 +25,6 @@ from lrinterp.store import InputError
 from lrinterp.training import FitConfig, Fitter, Plan, fit, train
 from lrinterp.training import resume as folder
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 STATE = "training-state.safetensors"
 WRITES = 3 + 2 + 2
 """Of one run: the state at steps 0, 2 and 4, two files of one kept checkpoint, two at the end."""
@@ -108,9 +106,6 @@ def kill(out: Path, step: int, *, resume: bool = False) -> None:
         go(out, resume=resume)
 
 
-# An undisturbed run.
-
-
 def test_a_run_leaves_checkpoints_and_nothing_else(undisturbed: Path):
     files = ["model.json", "model.safetensors"]
     kept = ["steps", "steps/000003", *(f"steps/000003/{name}" for name in files)]
@@ -156,9 +151,6 @@ def test_a_field_younger_than_the_folder_has_its_default_there_or_what_it_once_m
         again(test_layouts=0, shuffled=True)
 
 
-# Kills.
-
-
 def test_a_run_killed_many_times_resumes_to_the_same_end(tmp_path: Path, undisturbed: Path):
     """No more than the steps since the last evaluation is lost."""
     for step, saved in ((2, 0), (3, 2), (2, 2), (3, 4), (1, 4)):
@@ -174,9 +166,7 @@ def saved_step(out: Path) -> int:
 
 
 @pytest.mark.parametrize("call", [*range(1, WRITES + 1), None])
-def test_a_write_that_fails_leaves_a_run_that_can_go_on(
-    tmp_path: Path, undisturbed: Path, call: int | None
-):
+def test_a_write_that_fails_leaves_a_run_that_can_go_on(tmp_path, undisturbed, call):
     """Every write in turn: the states, both files of each checkpoint; None as the control."""
     with stop(os, "fsync", call, OSError) as writes:
         if call is None:
@@ -248,9 +238,6 @@ def test_a_process_killed_for_good_resumes_to_the_same_end(tmp_path: Path):
     assert listing(out) == listing(tmp_path / "b") == ["model.json", "model.safetensors"]
 
 
-# Refusals.
-
-
 @pytest.fixture
 def killed(tmp_path: Path) -> Path:
     kill(tmp_path / "a", 4)
@@ -268,9 +255,7 @@ def killed(tmp_path: Path) -> Path:
         ),
     ],
 )
-def test_another_configuration_does_not_resume(
-    killed: Path, undisturbed: Path, plan: Plan, field: str
-):
+def test_another_configuration_does_not_resume(killed, undisturbed, plan, field):
     for out in (killed, undisturbed):
         message = refused(out, plan, resume=True)
         assert message.startswith(f"{out}: was started with {field}")
@@ -309,9 +294,6 @@ def test_a_damaged_state_and_another_format_are_named(killed: Path, damage: Any)
     assert f"{STATE}: has format 7, expected 1" in refused(killed, resume=True)
     (killed / STATE).write_bytes(damage((killed / STATE).read_bytes()))
     assert f"{STATE}: damaged" in refused(killed, resume=True)
-
-
-# Plans.
 
 
 def test_a_plan_as_plain_data_and_back_and_with_its_defaults():

@@ -21,8 +21,6 @@ from lrinterp.encoders import DualEncoder, preset
 from lrinterp.result import Metric
 from lrinterp.run import Edit
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def towers(layers: int = 1) -> DualEncoder:
     config = preset("minimal", d_model=8, n_heads=2, d_head=4, d_embed=6, image_layers=layers)
@@ -48,12 +46,6 @@ def cells(ablations: list[Ablation], model: DualEncoder) -> list[dict[str, str]]
 )
 def test_ablations_read_as_phrases(edits, expected):
     assert ablation_words({"model": "trained", **columns_of(edits, MODEL)}) == expected
-
-
-def test_no_two_ablations_of_all_heads_in_one_gauge_share_their_words():
-    rows = cells(standard(MODEL), MODEL)
-    named = [(ablation_words({"model": "trained", **r}), r["gauge"], r["dose"]) for r in rows]
-    assert len(set(named)) == len(named)
 
 
 def shown() -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lrinterp import DualEncoder, Scenes, Split, World, preset
+from lrinterp import DualEncoder
 from lrinterp.analysis import subject
 from lrinterp.analysis.ablation.ablations import (
     DOSES,
@@ -20,21 +20,13 @@ from lrinterp.analysis.subject import is_large
 from lrinterp.run import KINDS, Edit
 
 
-def towers(image: int = 1, text: int = 1) -> DualEncoder:
-    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
-    scenes = Scenes(World(n_pixels=4, n_labels=4), split)
-    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
-    config = preset("minimal", **sizes, image_layers=image, text_layers=text)
-    return DualEncoder.build(config, scenes.sizes, 0)
-
-
 def labels_of(model: DualEncoder) -> list[str]:
     return ["/".join(columns_of(one, model).values()) for one in standard(model)]
 
 
-def test_the_standard_table_holds_what_is_promised():
+def test_the_standard_table_holds_what_is_promised(small):
     """In a tower of one layer the pooled row alone is edited."""
-    model = towers()
+    model = small().model
     labels, cells = labels_of(model), [columns_of(one, model) for one in standard(model)]
     assert len(set(labels)) == len(labels)
     first = "image/{}/{}/{}/{}/{}/0/pooled".format
@@ -46,6 +38,7 @@ def test_the_standard_table_holds_what_is_promised():
     for head in "01":
         assert first("EP+PP+bP", head, "flatten", "0", "canonical") in labels
         assert first("attention", head, "exchange", "1", "canonical") in labels
+    assert list(DOSES) == [-1, -0.5, 0, 0.5, 1]
     for dose in list(DOSES)[:-1]:
         assert first("EP+PP+bP", "all", "flatten", f"{dose:g}", "canonical") in labels
     assert {row["kind"] for row in cells} == {"none", *KINDS} - {"patch", "add"}
@@ -55,8 +48,8 @@ def test_the_standard_table_holds_what_is_promised():
     assert within_model(model, (Edit(layers=(0,)),)) == within_model(model, REMOVED)
 
 
-def test_a_deep_tower_is_edited_in_all_layers_in_each_and_in_its_heads():
-    model = towers(3, 2)
+def test_a_deep_tower_is_edited_in_all_layers_in_each_and_in_its_heads(small):
+    model = small(image_layers=3, text_layers=2).model
     labels = labels_of(model)
     assert len(set(labels)) == len(labels)
     gauges = {"all": "canonical, means", "0": "canonical", "1": "means", "2": "means"}
@@ -70,9 +63,9 @@ def test_a_deep_tower_is_edited_in_all_layers_in_each_and_in_its_heads():
         assert "/".join(one.values()) == place("1", gauges[layer], layer, "all")
 
 
-def test_a_large_tower_gets_a_short_list_without_heads(monkeypatch):
+def test_a_large_tower_gets_a_short_list_without_heads(small, monkeypatch):
     """And with all that the summary is made of."""
-    model = towers(2)
+    model = small(image_layers=2).model
     full = len(standard(model))
     assert not is_large(model)
     monkeypatch.setattr(subject, "LARGE", 3)
@@ -93,15 +86,9 @@ def test_numbers_are_those_of_the_summary_and_of_every_metric_under_some_ablatio
     assert (edit.what, edit.how, edit.gauge, edit.layers) == ("PE", "zero", "raw", (0,))
 
 
-def test_doses_go_from_the_term_turned_round_to_the_intact_model():
-    assert list(DOSES) == [-1, -0.5, 0, 0.5, 1]
-    assert (DOSES[0], DOSES[1]) == (REMOVED, ())
-    assert all(one[0].dose == dose for dose, one in DOSES.items() if dose != 1)
-
-
-def test_draws_are_seeds_of_every_edit():
+def test_draws_are_seeds_of_every_edit(small):
     both = (Edit(how="placebo"), Edit(how="placebo", tower="text"))
-    deep = towers(2, 2)
+    deep = small(image_layers=2, text_layers=2).model
     assert [edit.seed for edit in within_model(deep, both, 4)] == [4, 4]
     assert within_model(deep, both) == both
 

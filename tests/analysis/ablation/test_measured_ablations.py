@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
-from lrinterp import DualEncoder, Examples, Run, Scenes, Split, World, preset, record
-from lrinterp.analysis.ablation import measured_ablations, order_heads
-from lrinterp.analysis.ablation.ablations import PLACEBO, REMOVED, one_head, standard, within_model
+from lrinterp import DualEncoder, Examples, Run, record
+from lrinterp.analysis.ablation import order_heads
+from lrinterp.analysis.ablation.ablations import PLACEBO, REMOVED, one_head, within_model
 from lrinterp.analysis.ablation.measured_ablations import (
     NOTHING,
     MeasuredAblations,
@@ -20,8 +19,6 @@ from lrinterp.analysis.ablation.order_heads import AGREEMENT, CHANGE
 from lrinterp.run import Edit
 from lrinterp.scoring import METRICS, credits, margin_weights, order_credit
 from lrinterp.stats import mean_interval
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 INPUT_FREE = (Edit(what="EP+bP", how="resample", layers=(0,), queries="pooled"),)
 # On cat and dog, at right angles. Both EP and bP of head 0 draw one logit a pixel to the right;
@@ -63,13 +60,11 @@ def run(micro: DualEncoder, micro_examples: Examples) -> Run:
 
 
 @pytest.fixture(scope="module")
-def deep() -> tuple[DualEncoder, Scenes]:
+def deep(small) -> Run:
     """Two layers in both towers, untrained."""
-    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
-    scenes = Scenes(World(n_pixels=4, n_labels=4), split)
-    sizes = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6, "std_weights": 0.5}
-    config = preset("full", **sizes, std_W_E=1.0, std_W_pos=1.0, image_layers=2, text_layers=2)
-    return DualEncoder.build(config, scenes.sizes, 0), scenes
+    scales = {"std_W_E": 1.0, "std_W_pos": 1.0, "std_weights": 0.5}
+    of = {"n_labels": 4, "n_val": 2, "sets": None}
+    return small("full", **of, **scales, image_layers=2, text_layers=2)
 
 
 @pytest.mark.parametrize(("ablation", "expected"), ORDER, ids=map(str, range(len(ORDER))))
@@ -96,12 +91,6 @@ def test_labels_survive_without_key_position(run):
     assert measured["label_set", "closed"].tolist() == [[1] * 6]
     assert measured["label_set", "open"].tolist() == [[1] * 6]
     assert measured["retrieval", "closed"].tolist() == [[0.5] * 6]
-
-
-def test_order_is_not_measured_on_single_objects(micro, micro_examples):
-    measured = ablation_credits(record(micro, micro_examples.of("single")), ())
-    assert ("order", "pair") not in measured
-    assert measured["label_set", "closed"].tolist() == [[1] * 4]
 
 
 def test_rows_of_the_table_carry_intervals_over_labels(micro, micro_examples):
@@ -155,8 +144,7 @@ def test_without_boxes_nothing_is_said_of_objects(micro, micro_examples):
 def test_heads_are_estimated_and_some_measured(deep, monkeypatch):
     monkeypatch.setattr(order_heads, "STRONGEST", 2)
     monkeypatch.setattr(order_heads, "RANDOM", 1)
-    model, scenes = deep
-    run = record(model, scenes.examples(["unseen_pair"]))
+    run = deep.of("unseen_pair")
     runs = MeasuredAblations(run)
     runs.estimate()
     assert len(runs.measured) == 3
@@ -171,12 +159,11 @@ def test_heads_are_estimated_and_some_measured(deep, monkeypatch):
         ablation = one_head(int(layer), int(head))
         change = ((run.under(*ablation).scores - run.scores) * weights).sum(1).mean()
         assert value == pytest.approx(float(change), abs=1e-6)
-        assert within_model(model, ablation) in runs.measured
+        assert within_model(run.model, ablation) in runs.measured
     pearson = next(r["value"] for r in runs.table if r["candidates"] == "pearson")
     both = np.array([(estimated[place], exact[place]) for place in exact])
     assert pearson == pytest.approx(np.corrcoef(both.T)[0, 1])
     assert {r["n"] for r in runs.table if r["metric"] == AGREEMENT} == {3}
-    assert "Of the 4 heads of the image tower 3 are measured" in runs.notes[0]
 
 
 def test_numbers_are_means_and_paired_differences_and_nothing_where_unmeasured(run):
@@ -211,20 +198,15 @@ def test_one_layer_and_two_objects_are_algebra(run):
 
 
 @pytest.mark.parametrize(("layers", "objects"), [(2, 2), (1, 3)])
-def test_more_layers_or_objects_are_no_algebra(layers, objects):
-    world = World(n_pixels=4, n_labels=6, n_objects=objects)
-    scenes = Scenes(world, Split(n_pair=3, n_val=3, positions_per_label=2, layouts_per_pair=2))
-    config = preset("minimal", d_model=8, n_heads=2, d_head=4, d_embed=6, image_layers=layers)
-    model = DualEncoder.build(config, scenes.sizes, 0)
-    measured = MeasuredAblations(record(model, scenes.examples(["unseen_pair"])))
+def test_more_layers_or_objects_are_no_algebra(small, layers, objects):
+    run = small(n_labels=6, n_objects=objects, n_pair=3, image_layers=layers)
+    measured = MeasuredAblations(run)
     measured.measure([(Edit(how="reverse"),)], draws=1)
     assert measured.gaps() == {}
 
 
 def test_comparisons_of_a_deep_tower_are_of_all_its_layers(deep):
-    model, scenes = deep
-    recording = record(model, scenes.examples())
-    rows, notes = comparisons(recording)
+    rows, notes = comparisons(deep)
     layers = {(row["model"], row["kind"], row["layers"], row["queries"]) for row in rows}
     assert layers == {
         ("trained", "none", "0", "pooled"),
@@ -234,29 +216,5 @@ def test_comparisons_of_a_deep_tower_are_of_all_its_layers(deep):
         ("untrained", "flatten", "all", "all"),
     }
     assert {row["set"] for row in rows if row["model"] == "untrained"} == {"unseen_pair"}
-    n = len(recording.examples.where("unseen_pair"))
+    n = len(deep.examples.where("unseen_pair"))
     assert any(f"of the {n} analysed pictures" in note for note in notes)
-
-
-def test_one_layer_needs_no_word_on_depth(run):
-    """Sets that are not there are not missed."""
-    none = "No untrained model in the table: this model has no recipe to start from."
-    assert comparisons(run) == ([], [none])
-
-
-def test_a_bar_shows_for_what_takes_long(run, monkeypatch, capsys):
-    """Never before its patience is over."""
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    for patience, shown in ((0, True), (60, False)):
-        monkeypatch.setattr(measured_ablations, "PATIENCE", patience)
-        MeasuredAblations(run).measure([()], draws=1)
-        assert ("ablation/s" in capsys.readouterr().err) is shown
-
-
-def test_nothing_of_the_model_changes(run):
-    before = {name: weight.clone() for name, weight in run.model.state_dict().items()}
-    runs = MeasuredAblations(run)
-    runs.measure(standard(run.model), draws=1)
-    runs.estimate()
-    assert all(torch.equal(before[k], v) for k, v in run.model.state_dict().items())
-    assert torch.equal(run.model.score(run.inputs), run.scores)

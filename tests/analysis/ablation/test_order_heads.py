@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrinterp import DualEncoder, Run, Scenes, Split, World, preset, record
+from lrinterp import Run, record
 from lrinterp.analysis.ablation import order_heads
 from lrinterp.analysis.ablation.ablations import REMOVED, Ablation, one_head
 from lrinterp.analysis.ablation.measured_ablations import MeasuredAblations
@@ -25,8 +25,6 @@ from lrinterp.analysis.ablation.order_heads import (
 from lrinterp.decomposition import KEY_POSITION
 from lrinterp.stats import Units
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_halves_share_no_label():
     labels = np.array([(a, b) for a in range(6) for b in range(6) if a != b])
@@ -41,14 +39,9 @@ def test_halves_share_no_label():
 
 
 @pytest.fixture
-def planted(
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[set[tuple[int, int]]], Run]:
+def planted(small, monkeypatch) -> Callable[[set[tuple[int, int]]], Run]:
     """A run of two layers and two heads, whose order depends on some heads alone, by decree."""
-    split = Split(n_pair=2, n_val=6, positions_per_label=2, layouts_per_pair=2)
-    scenes = Scenes(World(n_pixels=3, n_labels=8), split)
-    config = preset("minimal", d_model=8, n_heads=2, d_head=4, d_embed=6, image_layers=2)
-    run = record(DualEncoder.build(config, scenes.sizes, 0), scenes.examples(["unseen_pair"]))
+    run = small(n_pixels=3, n_labels=8, n_val=6, image_layers=2)
 
     def plant(needed: set[tuple[int, int]]) -> Run:
         def order(_: Run, ablation: Ablation, __: Any = None) -> np.ndarray:
@@ -79,10 +72,9 @@ def test_the_heads_that_carry_order_are_found(planted, needed):
     assert without.n_units == more.n_units == 3
 
 
-def test_a_model_with_one_head_at_work_names_it(micro):
+def test_a_model_with_one_head_at_work_names_it(all_trained):
     """Head 0 of the micro-model carries order; with four labels in pairs two choose it."""
-    split = Split(n_pair=4, n_val=0, positions_per_label=2, layouts_per_pair=1)
-    run = record(micro, Scenes(World(n_pixels=3, n_labels=4), split).examples()).of("seen_pair")
+    run = all_trained.of("seen_pair")
     heads, without, more = carriers(run).values()
     assert heads.value == "L0H0"
     assert (without.value, more.value) == (0.5, 0)
@@ -93,10 +85,9 @@ def test_a_model_with_one_head_at_work_names_it(micro):
     assert carriers(judged) == {}
 
 
-def test_what_is_known_is_not_measured_again(micro, monkeypatch):
+def test_what_is_known_is_not_measured_again(all_trained, monkeypatch):
     """Known credits are taken as they are; heads together are measured."""
-    split = Split(n_pair=4, n_val=0, positions_per_label=2, layouts_per_pair=1)
-    run = record(micro, Scenes(World(n_pixels=3, n_labels=4), split).examples()).of("seen_pair")
+    run = all_trained.of("seen_pair")
     measured = MeasuredAblations(run)
     measured.measure([REMOVED, *(one_head(0, head) for head in (0, 1))], 1)
     expected, under = carriers(run), Mock(side_effect=run.under)
@@ -108,22 +99,11 @@ def test_what_is_known_is_not_measured_again(micro, monkeypatch):
     assert under.called
 
 
-# Estimates
-
-
 @pytest.fixture(scope="module")
-def recorded() -> Run:
+def recorded(small) -> Run:
     """Two layers in double precision, so that small changes are no rounding."""
-    split = Split(n_pair=2, n_val=2, positions_per_label=2, layouts_per_pair=2)
-    scenes = Scenes(World(n_pixels=4, n_labels=4), split)
-    sizes = {"d_model": 8, "n_heads": 3, "d_head": 4, "d_embed": 6}
     scales = {"std_W_E": 1.0, "std_W_pos": 1.0, "std_weights": 0.5}
-    config = preset("full", **sizes, **scales, image_layers=2)
-    model = DualEncoder.build(config, scenes.sizes, 0)
-    for tower in model.towers.values():
-        tower.double()
-        tower.cfg.dtype = torch.float64
-    return record(model, scenes.examples(["unseen_pair"]))
+    return small("full", n_labels=4, n_val=2, double=True, n_heads=3, **scales, image_layers=2)
 
 
 def margin(recorded: Run, images: torch.Tensor) -> float:
@@ -208,9 +188,3 @@ def test_rows_tell_estimates_exact_changes_and_how_far_they_agree(recorded: Run,
     assert (pearson["metric"], pearson["candidates"], pearson["n"]) == (AGREEMENT, "pearson", 4)
     assert pearson["value"] == pytest.approx(np.corrcoef(x, exact)[0, 1])
     assert spearman["value"] == pytest.approx(np.sign(power))
-
-
-def test_a_constant_agrees_with_nothing(recorded: Run):
-    none = {(0, i): np.zeros(len(recorded.examples)) for i in range(3)}
-    rows = list(estimate_rows(recorded, np.array([[0.1, 0.2, 0.4]]), none))
-    assert [row["value"] for row in rows[-2:]] == [None, None]

@@ -26,8 +26,6 @@ from lrinterp.analysis.patching.effects import (
 )
 from lrinterp.run import Places, TowerRun, margins
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SIZES = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_embed": 6}
 SCALES = {"std_W_E": 1.0, "std_W_pos": 1.0, "std_weights": 0.6}
 N = 4
@@ -143,9 +141,6 @@ def test_masked_scores_leak_no_nan(noisy):
     assert (estimated[~torch.tensor(later)] != 0).any()
 
 
-# Which cells are run
-
-
 @pytest.fixture
 def image(micro_recording) -> Contrast:
     return contrasts(micro_recording, 64, 0)[0]
@@ -172,9 +167,7 @@ def test_every_cell_is_run_up_to_a_bound(image: Contrast):
     assert "all" not in {row["chosen"] for row in some}
 
 
-def test_a_large_tower_gives_the_same_effects_where_it_is_run(
-    image: Contrast, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_large_tower_gives_the_same_effects_where_it_is_run(image, monkeypatch):
     """With one strongest cell and one drawn, because the micro-model has few that matter."""
     monkeypatch.setattr(effects, "STRONGEST", 1)
     monkeypatch.setattr(effects, "RANDOM", 1)
@@ -198,13 +191,9 @@ def test_a_large_tower_gives_the_same_effects_where_it_is_run(
 def plan_of(share: np.ndarray, free: np.ndarray) -> CellPlan:
     """A plan of CELLS with a share each; those that are not free are 0 by construction."""
     return CellPlan(
-        cells=CELLS,
-        whole=np.ones(1),
-        attribution=share[:, None],
-        same=~free,
-        reaches=np.ones(len(CELLS), dtype=bool),
-        chosen=np.full(len(CELLS), "all"),
-    )
+        cells=CELLS, whole=np.ones(1), attribution=share[:, None], same=~free,
+        reaches=np.ones(len(CELLS), dtype=bool), chosen=np.full(len(CELLS), "all"),
+    )  # fmt: skip
 
 
 CELLS = [
@@ -262,9 +251,6 @@ def test_fewer_open_cells_than_asked_for_are_all_chosen():
     free = np.isin(np.arange(len(CELLS)), [3, 20])
     plan = choose(plan_of(np.ones(len(CELLS)), free), np.random.default_rng(0))
     assert np.flatnonzero(plan.chosen == "both").tolist() == [3, 20]
-
-
-# Pictures and their mirror images, in parts
 
 
 @pytest.fixture(scope="module")

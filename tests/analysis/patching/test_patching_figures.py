@@ -8,11 +8,9 @@ from scipy.stats import pearsonr, spearmanr
 from lrinterp.analysis.patching.cells import RESIDUAL_SITES
 from lrinterp.analysis.patching.patching_figures import (
     agreed_metrics,
-    agreed_words,
     agreement,
     compared,
     patching_figures,
-    place_of,
 )
 from lrinterp.run.edit import ALL, HEAD_SITES, MAP_SITES
 
@@ -37,14 +35,10 @@ def table_of(layers: int, *, exact: bool) -> pd.DataFrame:
     table = pd.DataFrame(rows).astype({"head": "Int64"})
     run = np.ones(len(table), bool) if exact else np.arange(len(table)) % 2 == 0
     return table.assign(
-        encoder="image",
-        effect=np.where(run, rng.normal(size=len(table)), np.nan),
-        attribution=rng.normal(size=len(table)),
-        exact=run,
-        chosen="all" if exact else np.where(run, "random", "none"),
-        known=False,
-        identical=False,
-    )
+        encoder="image", effect=np.where(run, rng.normal(size=len(table)), np.nan),
+        attribution=rng.normal(size=len(table)), exact=run,
+        chosen="all" if exact else np.where(run, "random", "none"), known=False, identical=False,
+    )  # fmt: skip
 
 
 def figures_of(table: pd.DataFrame) -> dict:
@@ -100,14 +94,6 @@ def test_agreement_has_a_point_a_cell_and_the_diagonal():
     assert high > 0
 
 
-def test_places_in_words():
-    assert place_of({"site": "z", "layer": 2, "head": 3}) == "L2H3 z"
-    assert place_of({"site": "attn_out", "layer": 0, "head": None}) == "L0 attn_out"
-
-
-# Agreement
-
-
 def numbers_of(n: int = 40, chosen: str = "all") -> pd.DataFrame:
     rng = np.random.default_rng(0)
     effect = rng.normal(size=n)
@@ -129,7 +115,6 @@ def test_numbers_are_those_of_scipy():
     summary = agreed_metrics(agreement(table))
     assert list(summary) == [f"image_attribution_{k}" for k in ("pearson", "spearman", "slope")]
     assert summary["image_attribution_slope"].n == 40
-    assert agreed_words(agreement(table)).startswith("image tower, 40 cells: r = 0.9")
 
 
 def test_cells_known_by_construction_or_not_patched_do_not_count():

@@ -7,13 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrinterp import Plan, Run, analyze, load_checkpoint, record, train
+from lrinterp import Plan, train
 from lrinterp.experiment.checkpoints.compare import Analysed
 from lrinterp.run import fingerprint
 
-CHECKPOINTS = Path(__file__).parents[3] / "checkpoints"
-LAYOUT_STEP = 5
-"""Every fifth layout of the held-out pairs is enough here, each with its swap."""
 TINY = {
     "world": {"n_pixels": 4, "n_labels": 7},
     "split": {"n_pair": 3, "n_val": 3, "positions_per_label": 3, "layouts_per_pair": 4},
@@ -23,33 +20,15 @@ TINY = {
 STEPS = np.arange(0, 1001, 50)
 
 
-def recorded(name: str) -> Run:
-    loaded = load_checkpoint(CHECKPOINTS / name)
-    examples = loaded.scenes().examples(["unseen_pair"])
-    layouts = np.unique(examples.image_pixels, axis=0)[::LAYOUT_STEP].tolist()
-    kept = [i for i, pixels in enumerate(examples.image_pixels.tolist()) if pixels in layouts]
-    return record(loaded.model, examples.at(np.array(kept)), progress=False)
-
-
-def analysed(name: str, run: Run, only: list[str] | None = None) -> Analysed:
-    results = analyze(run, only, progress=False)
-    return Analysed(name=name, weights=fingerprint(run.model), results=results)
-
-
 @pytest.fixture(scope="session")
-def left_right() -> Run:
-    return recorded("left-right")
-
-
-@pytest.fixture(scope="session")
-def no_gradient() -> Run:
-    return recorded("no-gradient")
-
-
-@pytest.fixture(scope="session")
-def both(left_right: Run, no_gradient: Run) -> list[Analysed]:
+def both(left_right, no_gradient, left_right_results, no_gradient_results) -> list[Analysed]:
     """What knows left from right, and what knows labels and no order, under all analyses."""
-    return [analysed("left-right", left_right), analysed("no-gradient", no_gradient)]
+    found = {"left-right": (left_right, left_right_results)}
+    found["no-gradient"] = no_gradient, no_gradient_results
+    return [
+        Analysed(name=name, weights=fingerprint(run.model), results=results)
+        for name, (run, results) in found.items()
+    ]
 
 
 @pytest.fixture(scope="session")

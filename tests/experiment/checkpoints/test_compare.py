@@ -2,16 +2,14 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import t as student
 
-from lrinterp import Run, load_checkpoint, record
+from lrinterp import analyze, load_checkpoint, record
 from lrinterp.analysis import ANALYSES
 from lrinterp.experiment.checkpoints.checkpoint_differences import Differences
 from lrinterp.experiment.checkpoints.compare import (
@@ -22,6 +20,7 @@ from lrinterp.experiment.checkpoints.compare import (
 )
 from lrinterp.result import Metric
 from lrinterp.scoring import credits
+from lrinterp.stats import SHARE, Sample, difference
 
 NAMES = list(ANALYSES)
 WITHOUT_SAMPLES = ("mechanism", "relation_geometry", "procrustes")
@@ -51,9 +50,7 @@ def test_a_checkpoint_does_not_differ_from_itself(both: list[Analysed]):
     assert set(compared["verdict"]) == {"not told apart", "not tested", "equal", ""}
 
 
-def test_one_number_of_each_analysis_is_tested_and_order_told_apart(
-    table: pd.DataFrame, both: list[Analysed]
-):
+def test_one_number_of_each_analysis_is_tested_and_order_told_apart(table, both):
     order = row_of(table, "unseen_pair_order")
     assert order["difference"] < -0.3
     assert order["q"] < 0.05
@@ -70,36 +67,16 @@ def test_one_number_of_each_analysis_is_tested_and_order_told_apart(
     assert (others["p"] < 0.001).any()  # of which none is said to differ
 
 
-def test_a_paired_interval_agrees_with_a_plain_loop(
-    table: pd.DataFrame, left_right: Run, no_gradient: Run
-):
-    one, other = (credits(r.scores, r.examples, "order", "pair") for r in (left_right, no_gradient))
-    gaps = (other - one).tolist()
-    pairs = [{label for label in row if label >= 0} for row in left_right.examples.image_labels]
-    labels = sorted(set().union(*pairs))
-    kept = [[g for g, pair in zip(gaps, pairs, strict=True) if k not in pair] for k in labels]
-    odds = [log_odds(sum(part), len(part)) for part in kept]
-    squares = sum((x - np.mean(odds)) ** 2 for x in odds)
-    means = [np.mean(part) for part in kept]
-    share = ((sum(gaps) + len(gaps)) / 2 + 0.5) / (len(gaps) + 1)
-    most = sum((x - np.mean(means)) ** 2 for x in means) * (1.25 / 2 / share / (1 - share)) ** 2
-    counts = [len(gaps) - len(part) for part in kept]
-    freedom = sum(c**2 for c in counts) ** 2 / sum(c**4 for c in counts) - 1
-    half = student.ppf(0.975, freedom) * math.sqrt(min(squares, most))
-    centre = log_odds(sum(gaps), len(gaps))
-    row = row_of(table, "unseen_pair_order")
-    ends = [2 / (1 + math.exp(-x)) - 1 for x in (centre - half, centre + half)]
-    assert row["difference"] == pytest.approx(np.mean(gaps))
-    assert [row["difference_low"], row["difference_high"]] == pytest.approx(ends)
-    end = log_odds(len(gaps) * ends[1], len(gaps))  # p is 0.05 where the end is 0
-    far = centre / (centre - end) * student.ppf(0.975, freedom)
-    assert row["p"] == pytest.approx(2 * student.sf(abs(far), freedom))
-    assert (row["difference_n"], row["difference_n_units"]) == (len(gaps), len(labels))
-
-
-def log_odds(total: float, n: int) -> float:
-    """Of a mean of n numbers from -1 to 1, half a count added on either side."""
-    return math.log(((total + n) / 2 + 0.5) / ((n - total) / 2 + 0.5))
+def test_a_paired_number_is_the_difference_of_both_samples(table, left_right, no_gradient):
+    samples = []
+    for run in (left_right.of("unseen_pair"), no_gradient.of("unseen_pair")):
+        credit = credits(run.scores, run.examples, "order", "pair")
+        samples.append(Sample.mean(credit[None], run.examples.image_units, SHARE))
+    found, row = difference(*samples, paired=True), row_of(table, "unseen_pair_order")
+    ends = [found.interval.value, found.interval.low, found.interval.high]
+    assert row[["difference", "difference_low", "difference_high"]].tolist() == pytest.approx(ends)
+    assert row["p"] == pytest.approx(found.p)
+    assert row["difference_n"] == len(samples[0].units)
 
 
 def check_added(row: pd.Series, one: Metric, other: Metric) -> None:
@@ -114,14 +91,13 @@ def check_added(row: pd.Series, one: Metric, other: Metric) -> None:
     assert row["difference_n"] == (one.n or 0) + (other.n or 0)
 
 
-def test_what_is_not_paired_adds_its_variances(
-    table: pd.DataFrame, both: list[Analysed], left_right: Run, runs: Any
-):
+def test_what_is_not_paired_adds_its_variances(table, both, left_right):
     place = ("similarity_attribution", "image_largest_value")  # not kept by picture
     assert both[0].number(*place).sample is None
     check_added(row_of(table, place[1]), both[0].number(*place), both[1].number(*place))
-    fewer = left_right.examples.at(np.arange(20, len(left_right.examples)))
-    part = runs.analysed("part", record(left_right.model, fewer, progress=False), ["accuracy"])
+    unseen = left_right.of("unseen_pair").examples
+    fewer = record(left_right.model, unseen.at(np.arange(20, len(unseen))), progress=False)
+    part = replace(both[0], name="part", results=analyze(fewer, ["accuracy"], progress=False))
     place = ("accuracy", "unseen_pair_order")
     row = row_of(difference_table([both[0], part], ["accuracy"]), place[1], "part")
     check_added(row, both[0].number(*place), part.number(*place))
@@ -161,9 +137,7 @@ def test_numbers_that_only_share_a_key_stand_each_for_itself(both: list[Analysed
     assert rows["value"].tolist()[2:] == [2.0, 2.0]
 
 
-def test_exactly_the_numbers_with_samples_of_the_same_examples_are_paired(
-    table: pd.DataFrame, both: list[Analysed]
-):
+def test_exactly_the_numbers_with_samples_of_the_same_examples_are_paired(table, both):
     rows = table[table["checkpoint"] == "no-gradient"]
     for analysis, key, paired in rows[["analysis", "key", "paired"]].to_numpy():
         one, other = (m.number(analysis, key) for m in both)
@@ -204,9 +178,7 @@ def test_the_correction_is_that_of_benjamini_and_hochberg_among_primary_numbers(
     assert found["verdict"].tolist() == told
 
 
-def test_pictures_that_both_splits_hold_out_are_paired_and_others_not(
-    tiny_run: Path, other_run: Path
-):
+def test_pictures_that_both_splits_hold_out_are_paired_and_others_not(tiny_run, other_run):
     both = [load_checkpoint(run) for run in (tiny_run, other_run)]
     results = compare([*both, both[0]], ["attention_terms", "accuracy"], progress=False)
     assert list(results) == ["differences", "accuracy", "attention_terms"]

@@ -38,26 +38,9 @@ def test_planted_times_come_back_and_means_are_over_the_runs_that_broke(planted:
     assert planted.tiles()[0].scalar.value == 3
 
 
-def test_the_finding_tells_which_came_first(planted: Dynamics, runs: Any):
-    assert "In 3 of 4 runs swap accuracy on held-out pairs passes 0.75, on average at step 467" in (
-        planted.finding
-    )
-    assert "100 steps before order does (lag 100 [" in planted.finding
-    assert "before order in 3 of 3" in planted.finding
-    late = dynamics_of([*runs.ramp("a", 300, 500), *runs.ramp("b", 310, 520)])
-    assert "205 steps after order does" in late.finding
-    mixed = dynamics_of([*runs.ramp("a", 300, 500), *runs.ramp("b", 500, 320)])
-    assert "neither clearly before nor clearly after order" in mixed.finding
-    rows = [{**row, "slope": 0.0, "span": 0.0} for row in runs.ramp("a", 300, 300)]
-    assert "No run has a gradient whose onset could be timed." in dynamics_of(rows).finding
-
-
-def test_flat_runs_have_no_onset(runs: Any):
+def test_nothing_breaks_in_flat_runs(runs: Any):
     found = dynamics_of([*runs.flat("a"), *runs.flat("b")])
-    assert found.finding == "In 0 of 2 runs swap accuracy on held-out pairs passes 0.75: no onset."
-    assert found.metrics["lag"].value is None
-    keys = [figure.key for figure in found.figures()]
-    assert keys == ["unseen_pair_order-step", "slope-step", "largest_slope-step", "loss-step"]
+    assert [found.metrics[key].value for key in ("runs_broken", "lag")] == [0, None]
 
 
 def test_the_open_table_has_a_row_a_run(planted: Dynamics):

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from lrinterp import Run, load_checkpoint
-from lrinterp.experiment.checkpoints.compare import Analysed
 from lrinterp.experiment.checkpoints.trajectory import (
     FOLLOWED,
     aligned,
@@ -67,16 +66,15 @@ def test_what_cannot_be_followed_is_refused(tiny_run: Path, tmp_path: Path):
         measure_run({"run": tiny_run, "scalars": ["order_bias.bias_head"]})
 
 
-def test_slopes_are_those_of_any_head_and_without_a_head_there_is_order_alone(
-    left_right: Run, both: list[Analysed]
-):
+def test_slopes_are_those_of_any_head_and_without_a_head_there_is_order_alone(left_right, both):
     gradient: Any = both[0].results["positional_gradient"]
+    pairs = left_right.of("unseen_pair")
     order = both[0].number("accuracy", "unseen_pair_order").value
     for head in range(4):
-        found, fit = order_and_slopes(left_right, (0, head)), gradient.fit_of(head)
+        found, fit = order_and_slopes(pairs, (0, head)), gradient.fit_of(head)
         assert found["unseen_pair_order"] == order
         assert [found["slope"], found["span"]] == pytest.approx([fit["slope"], fit["span"]])
-    assert list(order_and_slopes(left_right, None).values()) == [order, None, None, None]
+    assert list(order_and_slopes(pairs, None).values()) == [order, None, None, None]
 
 
 def test_a_run_is_rows_of_plain_data_and_the_loss_that_of_one_batch(tiny_run: Path):
@@ -96,9 +94,7 @@ def test_a_run_is_rows_of_plain_data_and_the_loss_that_of_one_batch(tiny_run: Pa
     assert rows[-1]["loss"] == pytest.approx(float(loss))
 
 
-def test_a_measure_comes_beside_and_threads_are_put_back(
-    tiny_run: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_measure_comes_beside_and_threads_are_put_back(tiny_run, monkeypatch):
     def total(recording: Run) -> dict[str, float | None]:
         return {"captions": float(len(recording.examples.caption_text))}
 

@@ -17,18 +17,12 @@ BOXES = {"subject": (0.6, 0.0, 0.9, 0.5), "object": (0.1, 0.0, 0.4, 0.5)}
 
 def row(number: int = 0, **changes) -> Relation:
     fields = {
-        "suite": "jsonl",
-        "where": f"rows.jsonl, row {number + 1}",
+        "suite": "jsonl", "where": f"rows.jsonl, row {number + 1}",
         "picture": Path(f"{number}.png"),
-        "captions": ("a cat to the right of a dog", "a cat to the left of a dog"),
-        "right": 0,
-        "relation": "right of",
-        "axis": "horizontal",
-        "subject": "Cat",
-        "object": "dog",
-        "group": "cat, dog",
-        "foil": "word swap",
-    }
+        "captions": ("a cat to the right of a dog", "a cat to the left of a dog"), "right": 0,
+        "relation": "right of", "axis": "horizontal", "subject": "Cat", "object": "dog",
+        "group": "cat, dog", "foil": "word swap",
+    }  # fmt: skip
     return Relation(**{**fields, **changes})
 
 
@@ -81,9 +75,6 @@ def test_every_picture_is_drawn_alike():
 def test_too_few_are_refused():
     with pytest.raises(InputError, match="the suite has 1 pictures with one object left or right"):
         draw_pairs([row(), row(1, axis="other")], 5, 0)
-
-
-# Real pictures.
 
 
 @pytest.fixture(scope="module")

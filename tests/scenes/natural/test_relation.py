@@ -16,18 +16,10 @@ from lrinterp.store import InputError
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 PAIRS = [pair for pairs in OPPOSITES.values() for pair in pairs]
 GOOD = Relation(
-    suite="jsonl",
-    where="relations.jsonl, row 3",
-    picture=Path("a.png"),
-    crop=(0, 0, 10, 10),
-    captions=("a cup left of a hat", "a cup right of a hat"),
-    right=1,
-    relation="right of",
-    axis="horizontal",
-    group="a.png",
-    foil="word swap",
-    boxes={"subject": (0.5, 0.0, 1.0, 1.0)},
-)
+    suite="jsonl", where="relations.jsonl, row 3", picture=Path("a.png"), crop=(0, 0, 10, 10),
+    captions=("a cup left of a hat", "a cup right of a hat"), right=1, relation="right of",
+    axis="horizontal", group="a.png", foil="word swap", boxes={"subject": (0.5, 0.0, 1.0, 1.0)},
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -62,9 +54,6 @@ def test_a_bad_row_reads_as_one_line():
     assert str(BadRow("a.csv, row 2", "a caption is empty")) == "a.csv, row 2: a caption is empty"
 
 
-# Phrases.
-
-
 @pytest.mark.parametrize(
     ("phrase", "axis", "opposite"),
     [
@@ -93,9 +82,6 @@ def test_what_vsr_has_on_each_axis():
     assert on["horizontal"] == sides
     assert on["vertical"] == ["above", "below", "beneath", "on top of", "over", "under"]
     assert on["depth"] == ["ahead of", "behind", "in front of"]
-
-
-# Pictures.
 
 
 def test_the_whole_picture_or_its_crop(row: Relation):

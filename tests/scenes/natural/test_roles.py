@@ -84,13 +84,9 @@ def test_every_token_has_one_role():
     roles = token_roles(said, tokens, read)
     places = {k: [m.nonzero().flatten().tolist() for m in v] for k, v in roles.items()}
     assert places == {
-        "SOT": [[0], [0]],
-        "first": [[2, 3, 4], [2]],
-        "relation": [[7], [5]],
-        "second": [[10], [8]],
-        "words": [[1, 5, 6, 8, 9], [1, 3, 4, 6, 7]],
-        "EOT": [[11], [9]],
-    }
+        "SOT": [[0], [0]], "first": [[2, 3, 4], [2]], "relation": [[7], [5]], "second": [[10], [8]],
+        "words": [[1, 5, 6, 8, 9], [1, 3, 4, 6, 7]], "EOT": [[11], [9]],
+    }  # fmt: skip
     counted = torch.stack([*roles.values()]).sum(0)
     assert counted[0].eq(1).all()
     assert counted[1].tolist() == [1] * 10 + [0] * 2

@@ -23,18 +23,10 @@ from lrinterp.store import InputError
 RAW = RawRow(Path("data/a.jsonl"), 4, {"n": 3, "yes": True, "text": "hat", "list": [1, 2], "": ""})
 ROW = {"relation": "left of", "caption": "a cup left of a hat", "foil": "a cup right of a hat"}
 FULL = ROW | {
-    "picture": "pictures/a.png",
-    "crop": [0, 0, 30, 20],
-    "axis": "other",
-    "subject": "cup",
-    "object": "hat",
-    "subject_box": [0, 0, 0.5, 1],
-    "object_box": [0.5, 0.25, 1, 1],
-    "group": "kitchen",
-    "pair": "p",
-    "set": "s",
-    "kind": "word swap",
-}
+    "picture": "pictures/a.png", "crop": [0, 0, 30, 20], "axis": "other", "subject": "cup",
+    "object": "hat", "subject_box": [0, 0, 0.5, 1], "object_box": [0.5, 0.25, 1, 1],
+    "group": "kitchen", "pair": "p", "set": "s", "kind": "word swap",
+}  # fmt: skip
 CELLS = (
     "left of,a cup left of a hat,a cup right of a hat,pictures/a.png,0 0 30 20,other,cup,hat,"
     "0 0 0.5 1,0.5 0.25 1 1,kitchen,p,s,word swap"
@@ -125,9 +117,6 @@ def test_a_broken_csv_file_is_named(tmp_path: Path, data: bytes, message: str):
         list(csv_rows(tmp_path / "a.csv"))
 
 
-# One's own rows.
-
-
 @pytest.fixture
 def folder(tmp_path: Path, paint) -> Path:
     paint(tmp_path / "pictures" / "a.png")
@@ -146,20 +135,12 @@ def from_csv(folder: Path, *lines: str) -> list[Relation]:
 
 def test_every_column(folder: Path):
     expected = {
-        "picture": folder / "pictures" / "a.png",
-        "crop": (0, 0, 30, 20),
-        "captions": (ROW["caption"], ROW["foil"]),
-        "right": 0,
-        "relation": "left of",
-        "axis": "other",
-        "subject": "cup",
-        "object": "hat",
-        "group": "kitchen",
-        "pair": "p",
-        "set": "s",
-        "foil": "word swap",
+        "picture": folder / "pictures" / "a.png", "crop": (0, 0, 30, 20),
+        "captions": (ROW["caption"], ROW["foil"]), "right": 0, "relation": "left of",
+        "axis": "other", "subject": "cup", "object": "hat", "group": "kitchen", "pair": "p",
+        "set": "s", "foil": "word swap",
         "boxes": {"subject": (0.0, 0.0, 0.5, 1.0), "object": (0.5, 0.25, 1.0, 1.0)},
-    }
+    }  # fmt: skip
     read = {"jsonl": from_json(folder, FULL), "csv": from_csv(folder, ",".join(FULL), CELLS)}
     for suite, rows in read.items():
         assert rows == [Relation(suite=suite, where=f"relations.{suite}, row 1", **expected)]
@@ -192,10 +173,7 @@ def test_several_captions(folder: Path):
         ({"realtion": "on"}, "unknown column 'realtion'; expected relation, caption, foil"),
         ({"relation": None}, "field 'relation' is missing"),
         ({"foil": None}, "expected caption and foil, or captions and right; got caption"),
-        (
-            {"right": 0},
-            "expected caption and foil, or captions and right; got caption, foil, right",
-        ),
+        ({"right": 0}, "expected caption and foil, or captions and right; got caption, foil,"),
         ({"picture": "b.png"}, r"there is no picture .*b\.png"),
         ({"crop": [0, 0, 10**400, 1]}, "field 'crop': expected a list of 4 whole numbers, got"),
         ({"axis": "sideways"}, "field 'axis': expected one of horizontal, vertical, depth, other"),

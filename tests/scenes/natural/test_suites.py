@@ -94,9 +94,6 @@ def test_no_row_of_use_is_an_error_even_where_bad_rows_are_passed_over(tmp_path:
         list(read_relations("vsr", write(tmp_path / "test.jsonl", row, row)))
 
 
-# Triples.
-
-
 def test_lines_become_triples(tmp_path: Path):
     alone = TRIPLE | {"dataset": "coco_one", "object": None}
     two, one = read_triples(write(tmp_path / "triples.jsonl", TRIPLE, alone))
@@ -124,11 +121,7 @@ def test_bad_triples_are_named(tmp_path: Path, lines: list[Any], message: str):
 def test_the_published_triples(data_root: Path):
     triples = read_triples(data_root / "whatsup")
     assert Counter(triple.dataset for triple in triples) == {
-        "controlled_images_A": 412,
-        "controlled_images_B": 408,
-        "coco_one": 2247,
-        "coco_two": 440,
-        "gqa_one": 1160,
-        "gqa_two": 291,
-    }
+        "controlled_images_A": 412, "controlled_images_B": 408, "coco_one": 2247, "coco_two": 440,
+        "gqa_one": 1160, "gqa_two": 291,
+    }  # fmt: skip
     assert all((triple.object == "") == triple.dataset.endswith("one") for triple in triples)
