@@ -86,15 +86,15 @@ class Stack:
 
     @torch.no_grad()
     def embed_all(
-        self, tower: str, tokens: Tokens, batch_size: int = 512
+        self,
+        tower: str,
+        ids: Int[Tensor, "model batch pos"],
+        pool: Int[Tensor, "model batch"],
+        batch_size: int = 512,
     ) -> Float[Tensor, "model batch d_embed"]:
-        """Embeddings of the same examples by every model, in batches, without gradients."""
-        parts = []
-        for start in range(0, len(tokens), batch_size):
-            some = tokens.at(slice(start, start + batch_size))
-            ids = some.ids.expand(len(self), *some.ids.shape)
-            parts.append(self.embed(tower, ids, some.pool.expand(len(self), -1)))
-        return torch.cat(parts, dim=1)
+        """As `embed`, in batches and without gradients."""
+        batches = zip(ids.split(batch_size, 1), pool.split(batch_size, 1), strict=True)
+        return torch.cat([self.embed(tower, *batch) for batch in batches], dim=1)
 
     @torch.no_grad()
     def unstack(self) -> list[DualEncoder]:

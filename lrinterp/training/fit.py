@@ -11,12 +11,20 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from lrinterp.axes import Scores
 from lrinterp.encoders import DualEncoder
 from lrinterp.scenes import LARGEST_SEED, Examples, Scenes
 from lrinterp.scoring import order_credit
 from lrinterp.store import InputError, within
 
-__all__ = ["FitConfig", "Fitter", "contrastive_loss", "fit", "stacked_contrastive_loss"]
+__all__ = [
+    "FitConfig",
+    "Fitter",
+    "contrastive_loss",
+    "evaluated",
+    "fit",
+    "stacked_contrastive_loss",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +108,19 @@ class Fitter:
                 f"the loss is not finite at step {self.step}; train again with a lower "
                 f"fit.learning_rate than {self.config.learning_rate}"
             )
-        order = None
+        scores = None
         if len(self.held_out):
             scores = self.model.score(self.model.prepare(self.held_out))
-            order = float(order_credit(scores, self.held_out).mean())
-        self.history.append({"step": self.step, "loss": float(loss), "unseen_pair_order": order})
+        self.history.append(evaluated(self.step, float(loss), scores, self.held_out))
         return self.history[-1]
+
+
+def evaluated(
+    step: int, loss: float, scores: Scores | None, held_out: Examples
+) -> dict[str, float | None]:
+    """A row of a history; without scores of held-out pairs there is no swap accuracy."""
+    order = None if scores is None else float(order_credit(scores, held_out).mean())
+    return {"step": step, "loss": loss, "unseen_pair_order": order}
 
 
 def fit(

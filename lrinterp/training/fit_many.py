@@ -5,7 +5,7 @@ differ in more than that go into separate stacks, so any list of plans can be fi
 written on the way, but by a `keep` of the caller's: a stack is the unit that is begun again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -16,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from lrinterp.axes import Scores, Tokens
 from lrinterp.encoders import DualEncoder, Stack
-from lrinterp.scoring import order_credit
-from lrinterp.training.fit import stacked_contrastive_loss
+from lrinterp.training.fit import evaluated, stacked_contrastive_loss
 from lrinterp.training.resume import Plan
 
 __all__ = ["STACK", "Fitted", "StackFitter", "fit_many", "shared", "stacks_of"]
@@ -90,7 +90,7 @@ def shared(plan: Plan) -> tuple[Any, ...]:
     world, split = plan.scenes.world, plan.scenes.split
     encoder = replace(plan.encoder, std_W_E=0.0, std_W_pos=0.0, std_weights=0.0, temperature=1.0)
     recipe = replace(plan.fit, seed=0, learning_rate=0.0, weight_decay=0.0)
-    return world, split.n_pair, split.n_val, encoder, recipe
+    return world, split.n_pair, split.n_val, split.test_layouts, encoder, recipe
 
 
 def alike(plans: Sequence[Plan]) -> list[slice]:
@@ -121,7 +121,7 @@ class StackFitter:
             fused=True,
         )
         self.history: list[list[dict[str, Any]]] = [[] for _ in plans]
-        self.held_out = self.scenes[0].examples(["unseen_pair"])
+        self.held_out = [scenes.examples(["unseen_pair"]) for scenes in self.scenes]
 
     def advance(self) -> Float[Tensor, "model"]:
         """One step of every model, each on a fresh batch of its own; evaluates when due."""
@@ -142,27 +142,33 @@ class StackFitter:
 
     def batch(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """(ids, pool) of a batch of pictures and of its captions, models first."""
-        size, device = self.config.batch_size, self.stack.device
+        size = self.config.batch_size
         drawn = [s.batch(g, size) for s, g in zip(self.scenes, self.generators, strict=True)]
-        pictures, captions = (
-            (
-                torch.stack([tokens.ids for tokens in side]).to(device),
-                torch.stack([tokens.pool for tokens in side]).to(device),
-            )
-            for side in zip(*drawn, strict=True)
-        )
+        pictures, captions = map(self.together, zip(*drawn, strict=True))
         return pictures, captions
+
+    def together(self, tokens: Iterable[Tokens]) -> tuple[Tensor, Tensor]:
+        """(ids, pool) of what each model reads, models first."""
+        ids, pool = zip(*((one.ids, one.pool) for one in tokens), strict=True)
+        return torch.stack(ids).to(self.stack.device), torch.stack(pool).to(self.stack.device)
 
     def evaluate(self, loss: Float[Tensor, "model"]) -> None:
         """Append step, loss and swap accuracy on held-out pairs to each history."""
-        orders: list[float | None] = [None] * len(self.stack)
-        if len(self.held_out):
-            inputs = self.stack.models[0].prepare(self.held_out)
-            images, texts = (self.stack.embed_all(name, inputs[name]) for name in inputs)
-            scores = images @ texts.transpose(1, 2)
-            orders = [float(order_credit(own, self.held_out).mean()) for own in scores]
-        for history, own, order in zip(self.history, loss.tolist(), orders, strict=True):
-            history.append({"step": self.step, "loss": own, "unseen_pair_order": order})
+        scores = self.scores() if len(self.held_out[0]) else [None] * len(self.stack)
+        each = zip(self.history, loss.tolist(), scores, self.held_out, strict=True)
+        for history, own, found, held_out in each:
+            history.append(evaluated(self.step, own, found, held_out))
+
+    def scores(self) -> list[Scores]:
+        """What each model scores on the held-out pairs of its own split."""
+        sizes = [len(examples) for examples in self.held_out]
+        rows = torch.arange(max(sizes))  # some splits hold one picture less: its first comes again
+        parts = zip(self.held_out, sizes, strict=True)
+        pictures = self.together(examples.image.at(rows % n) for examples, n in parts)
+        images = self.stack.embed_all("image", *pictures)
+        texts = self.stack.embed_all("text", *self.together(e.text for e in self.held_out))
+        found = images @ texts.transpose(1, 2)
+        return [own[:n] for own, n in zip(found, sizes, strict=True)]
 
     def finish(self) -> list[Fitted]:
         """The fitted models."""

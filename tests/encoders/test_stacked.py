@@ -29,7 +29,8 @@ def models(name: str = "minimal", n: int = 3, **changes: Any) -> list[DualEncode
 def test_every_model_reads_as_it_does_alone(name: str, changes: dict[str, Any], tower: str):
     own = models(name, **changes)
     tokens = getattr(SCENES.examples(["unseen_pair"]), tower)
-    got = Stack(own).embed_all(tower, tokens, batch_size=7)
+    ids, pool = (part.expand(len(own), *part.shape) for part in (tokens.ids, tokens.pool))
+    got = Stack(own).embed_all(tower, ids, pool, batch_size=7)
     expected = torch.stack([model.embed_all(tower, tokens) for model in own])
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-6)
 

@@ -21,10 +21,18 @@ def plan(
     name: str = "minimal",
     template: Literal["left", "both"] = "left",
     text_layers: int = 1,
+    test_layouts: int = 0,
     **changes: Any,
 ) -> Plan:
     """A small plan; `changes` are fields of the recipe."""
-    split = Split(n_pair=3, n_val=2, positions_per_label=2, layouts_per_pair=4, seed=seed)
+    split = Split(
+        n_pair=3,
+        n_val=2,
+        positions_per_label=2,
+        layouts_per_pair=4,
+        test_layouts=test_layouts,
+        seed=seed,
+    )
     return Plan(
         scenes=Scenes(World(n_pixels=4, n_labels=5, template=template), split),
         encoder=preset(name, **SMALL, text_layers=text_layers),
@@ -83,9 +91,14 @@ def test_losses_of_the_default_recipe_follow_for_300_steps():
         assert stack.advance()[1].item() == expected
 
 
-def test_results_are_those_of_single_fits_in_the_order_of_the_plans():
-    """Two batch sizes that cannot share a stack, interleaved."""
-    plans = [plan(0), plan(1, batch_size=6), plan(2), plan(3, batch_size=6)]
+@pytest.mark.parametrize("layouts", [0, 2])
+def test_results_are_those_of_single_fits_in_the_order_of_the_plans(layouts: int):
+    """Two batch sizes that cannot share a stack, interleaved.
+
+    With `test_layouts` each split draws held-out pairs of its own.
+    """
+    drawn = [{}, {"batch_size": 6}, {}, {"batch_size": 6}, {}, {}]
+    plans = [plan(seed, test_layouts=layouts, **own) for seed, own in enumerate(drawn)]
     fitted = fit_many(plans, progress=False)
     for p, got in zip(plans, fitted, strict=True):
         model = p.build()
