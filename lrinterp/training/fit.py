@@ -115,9 +115,7 @@ class Fitter:
         return self.history[-1]
 
 
-def evaluated(
-    step: int, loss: float, scores: Scores | None, held_out: Examples
-) -> dict[str, float | None]:
+def evaluated(step: int, loss: float, scores: Scores | None, held_out: Examples) -> dict[str, Any]:
     """A row of a history; without scores of held-out pairs there is no swap accuracy."""
     order = None if scores is None else float(order_credit(scores, held_out).mean())
     return {"step": step, "loss": loss, "unseen_pair_order": order}

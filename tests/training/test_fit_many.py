@@ -21,18 +21,10 @@ def plan(
     name: str = "minimal",
     template: Literal["left", "both"] = "left",
     text_layers: int = 1,
-    test_layouts: int = 0,
     **changes: Any,
 ) -> Plan:
     """A small plan; `changes` are fields of the recipe."""
-    split = Split(
-        n_pair=3,
-        n_val=2,
-        positions_per_label=2,
-        layouts_per_pair=4,
-        test_layouts=test_layouts,
-        seed=seed,
-    )
+    split = Split(n_pair=3, n_val=2, positions_per_label=2, layouts_per_pair=4, seed=seed)
     return Plan(
         scenes=Scenes(World(n_pixels=4, n_labels=5, template=template), split),
         encoder=preset(name, **SMALL, text_layers=text_layers),
@@ -91,14 +83,9 @@ def test_losses_of_the_default_recipe_follow_for_300_steps():
         assert stack.advance()[1].item() == expected
 
 
-@pytest.mark.parametrize("layouts", [0, 2])
-def test_results_are_those_of_single_fits_in_the_order_of_the_plans(layouts: int):
-    """Two batch sizes that cannot share a stack, interleaved.
-
-    With `test_layouts` each split draws held-out pairs of its own.
-    """
-    drawn = [{}, {"batch_size": 6}, {}, {"batch_size": 6}, {}, {}]
-    plans = [plan(seed, test_layouts=layouts, **own) for seed, own in enumerate(drawn)]
+def test_results_are_those_of_single_fits_in_the_order_of_the_plans():
+    """Two batch sizes that cannot share a stack, interleaved."""
+    plans = [plan(0), plan(1, batch_size=6), plan(2), plan(3, batch_size=6)]
     fitted = fit_many(plans, progress=False)
     for p, got in zip(plans, fitted, strict=True):
         model = p.build()
@@ -112,6 +99,28 @@ def test_results_are_those_of_single_fits_in_the_order_of_the_plans(layouts: int
         assert got.error is None
         order = order_credit(got.model.score(got.model.prepare(examples)), examples).mean()
         assert got.history[-1]["unseen_pair_order"] == pytest.approx(order)
+
+
+def test_every_model_is_tested_on_the_held_out_pairs_of_its_own_split():
+    """Splits draw layouts of their own; on those of another split the number is another."""
+    few = {"n_pair": 3, "n_val": 4, "positions_per_label": 2, "layouts_per_pair": 4}
+    world, seeds = World(n_pixels=8, n_labels=7), range(3)
+    scenes = [Scenes(world, Split(**few, test_layouts=3, seed=seed)) for seed in seeds]
+    config = preset("minimal", **SMALL, std_W_E=1.0, std_W_pos=1.0, std_weights=0.5)
+    recipe = FitConfig(steps=1)
+    plans = [
+        Plan(scenes=own, encoder=config, fit=replace(recipe, seed=seed))
+        for seed, own in zip(seeds, scenes, strict=True)
+    ]
+    fitted = fit_many(plans, progress=False)
+    pairs = [own.examples(["unseen_pair"]) for own in scenes]
+    orders = [
+        [order_credit(one.model.score(one.model.prepare(e)), e).mean() for e in pairs]
+        for one in fitted
+    ]
+    own = pytest.approx([orders[k][k] for k in seeds])
+    assert [one.history[-1]["unseen_pair_order"] for one in fitted] == own
+    assert [row[0] for row in orders] != own
 
 
 def test_plans_that_differ_in_shape_or_steps_stand_apart():
