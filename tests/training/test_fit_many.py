@@ -103,9 +103,9 @@ def test_results_are_those_of_single_fits_in_the_order_of_the_plans():
 
 def test_every_model_is_tested_on_the_held_out_pairs_of_its_own_split():
     """Splits draw layouts of their own; on those of another split the number is another."""
-    few = {"n_pair": 3, "n_val": 4, "positions_per_label": 2, "layouts_per_pair": 4}
+    few = Split(n_pair=3, n_val=4, positions_per_label=2, layouts_per_pair=4, test_layouts=3)
     world, seeds = World(n_pixels=8, n_labels=7), range(3)
-    scenes = [Scenes(world, Split(**few, test_layouts=3, seed=seed)) for seed in seeds]
+    scenes = [Scenes(world, replace(few, seed=seed)) for seed in seeds]
     config = preset("minimal", **SMALL, std_W_E=1.0, std_W_pos=1.0, std_weights=0.5)
     recipe = FitConfig(steps=1)
     plans = [
