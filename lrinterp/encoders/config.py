@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from msgspec import Meta
 from transformer_lens import HookedTransformerConfig
 
 from lrinterp.store import one_of, taken, within
@@ -31,6 +32,9 @@ IGNORED = (
 ).split()
 """Fields about where and how weights are made or text is read, not about what they compute."""
 WIDEST = 65_536
+LARGEST = {"n_layers": 1_000, "n_ctx": 1_000_000, "d_vocab": 1_000_000}
+LARGEST |= dict.fromkeys(("d_model", "n_heads", "d_head", "d_vocab_out"), WIDEST)
+"""Sizes of a tower that is read from a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +131,9 @@ def essentials(config: HookedTransformerConfig) -> dict[str, Any]:
 def tower_from_plain(plain: Mapping[str, Any]) -> HookedTransformerConfig:
     """The TransformerLens configuration that `tower_plain` wrote; on the CPU, weights unset."""
     taken(plain.get("attention_dir"), Literal["causal", "bidirectional"], "attention_dir")
+    for name, most in LARGEST.items():
+        size = Annotated[int, Meta(ge=1, le=most, description=f"1 to {most}")]
+        taken(plain.get(name), size, name)
     if ignored := sorted({"device", "init_weights", "tokenizer_name"} & set(plain)):
         raise ValueError(f"unknown field {ignored[0]!r}")
     return HookedTransformerConfig(**plain, init_weights=False, device="cpu")

@@ -9,15 +9,15 @@ beside it. What was altered is named in one line.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
 
 from lrinterp.experiment.numbers import OLD
-from lrinterp.experiment.study import Study
+from lrinterp.experiment.study import SECTIONS, Study, dotted
 from lrinterp.experiment.tasks import Task, done
 from lrinterp.result import records
-from lrinterp.store import InputError, write_atomically
+from lrinterp.store import InputError, taken, write_atomically
 
 __all__ = [
     "CSV",
@@ -41,6 +41,22 @@ TIDY = (*PLACE, "step", "key", *METRIC, "text")
 DEPTH = "encoder.image_layers"
 
 
+class PlainMetric(TypedDict):
+    """A number as a stack writes it; that of a name, such as a head's, is text."""
+
+    value: float | str | None
+    low: float | None
+    high: float | None
+    n: int | None
+    n_units: int | None
+
+
+KINDS: dict[str, Any] = dict.fromkeys(("error", "started", "finished", "host"), str | None)
+KINDS |= {"model": int, "arm": str, "seed": int, "stack": int, "numbers": dict[str, PlainMetric]}
+KINDS |= {"loss": float | None, "seconds": float}
+"""What the fields of a row hold, beside configuration and versions."""
+
+
 def rows_of(folder: Path, tasks: Iterable[Task]) -> list[dict[str, Any]]:
     """The rows of all stacks that are done, by model.
 
@@ -48,18 +64,29 @@ def rows_of(folder: Path, tasks: Iterable[Task]) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     for task, found in done(folder, tasks):
-        here = found if isinstance(found, list) else []
-        places = [place_in(row) for row in here]
-        if places != [place_in(one) for one in task.payload["models"]]:
-            path = task.file(folder)
+        path, models = task.file(folder), task.payload["models"]
+        if not isinstance(found, list) or len(found) != len(models):
             raise InputError(f"{path}: does not hold its models; remove it and resume")
-        rows += here
+        for row, one in zip(found, models, strict=True):
+            if problem := check_row(row, one, task.payload["stack"]):
+                raise InputError(f"{path}: model {one['model']} {problem}; remove it and resume")
+        rows += found
     return sorted(rows, key=lambda row: row["model"])
 
 
-def place_in(row: Any) -> list[Any]:
-    """Number, arm and seed of a row, or of what should be one."""
-    return [row.get(name) for name in PLACE] if isinstance(row, dict) else []
+def check_row(row: Any, one: Mapping[str, Any], stack: int) -> str:
+    """What is wrong with the row of a model; empty where nothing is."""
+    own = {name: one[name] for name in PLACE} | {"stack": stack} | dotted(one["plan"])
+    if not isinstance(row, dict) or any(row.get(name, "") != own[name] for name in own):
+        return "is another"
+    for name, value in row.items():
+        if name.split(".")[0] in (*SECTIONS, "version"):
+            continue
+        try:
+            taken(value, KINDS[name], name)
+        except (KeyError, InputError):
+            return f"has an odd {name}"
+    return ""
 
 
 def tidy(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -153,8 +180,21 @@ def check_tables(models: pd.DataFrame, numbers: pd.DataFrame, study: Study) -> s
         return f"column {lacking[0]} is missing"
     if models["model"].duplicated().any() or numbers.duplicated(["model", "key"]).any():
         return "a model, or a number of one, stands twice"
+    texts = [name for name in METRIC if not is_numeric(numbers[name])]
+    texts += [name for name in ("loss", "seconds") if not is_numeric(models.get(name))]
+    if texts:
+        return f"column {texts[0]} holds what is no number"
     design = {one["model"]: one | setting.values for one, setting in study.members()}
     for row in records(models[[*PLACE, *factors]]):
-        if (expected := design.get(row["model"])) != row:
-            return f"model {row['model']} is {row}, the study says {expected}"
-    return ""
+        if row["model"] not in design:
+            return f"model {row['model']} is none of the study"
+        for name, value in design[row["model"]].items():
+            if row[name] != value:
+                return f"model {row['model']}: {name} is {row[name]}, the study says {value}"
+    known = numbers["model"].isin(models["model"]).all()
+    return "" if known else f"a number is of no model of {MODELS}"
+
+
+def is_numeric(column: pd.Series | None) -> bool:
+    """Does a column hold numbers and gaps alone?"""
+    return column is None or pd.to_numeric(column, errors="coerce").isna().equals(column.isna())

@@ -73,6 +73,8 @@ class FolderPlan(ABC):
     def read(cls, folder: Path) -> Self:
         """Read `plan.json`; InputError where there is none, or one of another format."""
         path = folder / PLAN
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder")
         if not path.is_file():
             raise InputError(f"{folder}: no folder of lrinterp sweep or reproduce (no {PLAN})")
         plain = read_json(path)
@@ -111,6 +113,8 @@ def begun(plan: P, out: Path, *, resume: bool) -> Iterator[P]:
 
 def opened(plan: P, out: Path, *, resume: bool) -> P:
     """The plan to follow: a new one, or the one that is found and fixes the same."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is no folder; choose another --out")
     if holds_nothing(out):
         return plan
     found = type(plan).read(out) if (out / PLAN).is_file() else None
@@ -119,11 +123,12 @@ def opened(plan: P, out: Path, *, resume: bool) -> P:
         if (other := theirs.get(name)) != value:
             why = f"{name} = {shortened(other)}, not {shortened(value)}"
             raise InputError(f"{out}: belongs to another study ({why}); choose another --out")
+    if found is None:
+        why = f"nothing to resume (no {PLAN})" if resume else "already exists and is not empty"
+        raise InputError(f"{out}: {why}; choose another --out")
     if not resume:
         advice = "choose another --out, or add --resume to finish what was interrupted"
         raise InputError(f"{out}: already exists and is not empty; {advice}")
-    if found is None:
-        raise InputError(f"{out}: nothing to resume (no {PLAN}); choose another --out")
     return found
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lrinterp.experiment import LoadedSweep, Study
+from lrinterp.experiment.study import check_tree
 from lrinterp.experiment.sweeps import FolderPlan
 from lrinterp.scenes import PAPER
 from lrinterp.store import sha256, to_plain, within
@@ -103,6 +104,7 @@ class Design:
 
     def __post_init__(self) -> None:
         within(self, FEWEST, MOST, "seeds")
+        check_tree("config", self.base)
         for (section, name), (least, most) in LIMITS.items():
             value = (self.base.get(section) or {}).get(name, least)
             if isinstance(value, int) and not least <= value <= most:

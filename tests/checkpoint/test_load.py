@@ -216,7 +216,7 @@ def test_a_clip_is_named_after_the_hub_or_its_folder(clip_folder, monkeypatch):
 
 
 def test_what_an_imported_model_cannot_is_named(copy, clip_folder, tmp_path, micro):
-    with pytest.raises(InputError, match=r"no world of its own .*--suite NAME --data PATH"):
+    with pytest.raises(InputError, match=r"no world and needs .*--suite NAME --data PATH"):
         load_checkpoint(clip_folder).scenes()
     with pytest.raises(InputError, match="use its own folder"):
         save_checkpoint(tmp_path / "a", load_checkpoint(clip_folder).model)

@@ -68,3 +68,22 @@ def test_a_users_own_settings_survive():
     assert compared(tower_from_plain(plain)) == compared(own)
     assert plain["attn_scores_soft_cap"] == 20.0
     assert "seed" not in plain
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("n_layers", 2_000_000, "1 to 1000, got 2000000"),
+        ("d_model", -16, "1 to 65536, got -16"),
+        ("d_head", 0, "1 to 65536, got 0"),
+        ("n_heads", True, "1 to 65536, got"),
+        ("d_vocab", 10**12, "1 to 1000000, got 1000000000000"),
+        ("n_ctx", "16", "1 to 1000000, got '16'"),
+        ("d_vocab_out", 16.5, "1 to 65536, got 16.5"),
+        ("d_model", None, "1 to 65536, got"),
+    ],
+)
+def test_a_size_that_no_tower_has_is_refused_by_name(name: str, value: Any, words: str):
+    plain = tower_plain(tower_config(preset("minimal", **SIZES), "text", 7, 5))
+    with pytest.raises(ValueError, match=f"^{name}: expected {words}"):
+        tower_from_plain(plain | {name: value})

@@ -60,10 +60,31 @@ def test_rows_of_the_models_of_a_stack_are_taken(task: Task, tmp_path: Path):
 @pytest.mark.parametrize("found", [None, ["a", "b"], [None, None], {}])
 def test_a_file_that_holds_other_models_is_named(task: Task, tmp_path: Path, found: Any):
     good, other = rows(task)
-    for odd in (found, [good], [good, other | {"seed": 9}]):
+    for odd in (found, [good], [good, other | {"seed": 9}], [good, other | {"split.n_val": 9}]):
         write_json(tmp_path / "0007.json", odd)
-        with pytest.raises(InputError, match=r"0007.json: does not hold its models; remove it"):
+        with pytest.raises(
+            InputError, match=r"0007.json: (does not hold|model \d+ is another).*; "
+        ):
             rows_of(tmp_path, [task])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("loss", "q"),
+        ("seconds", None),
+        ("error", 3),
+        ("zz", 1),
+        ("numbers", []),
+        ("numbers", {"accuracy.unseen_pair_order": 0.5}),
+        ("numbers", {"accuracy.unseen_pair_order": metric(0.5) | {"n": "many"}}),
+    ],
+)
+def test_a_row_that_holds_what_no_stack_writes_is_named(task: Task, tmp_path: Path, name, value):
+    good, other = rows(task)
+    write_json(tmp_path / "0007.json", [good, other | {name: value}])
+    with pytest.raises(InputError, match=rf"0007.json: model 1 has an odd {name}; remove it"):
+        rows_of(tmp_path, [task])
 
 
 def swap(table: pd.DataFrame) -> pd.DataFrame:
@@ -73,9 +94,11 @@ def swap(table: pd.DataFrame) -> pd.DataFrame:
 ALTERED: list[tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = [
     (lambda t: t.drop(columns="split.n_pair"), "column split.n_pair is missing"),
     (lambda t: t.assign(model=0), "a model, or a number of one, stands twice"),
-    (lambda t: t.assign(model=t["model"] + 900), "model 900 is .*, the study says None"),
-    (swap, "'seed': 13.*, the study says .*'seed': 10"),
-    (lambda t: t.assign(**{"split.n_pair": 6}), "'split.n_pair': 6.*'split.n_pair': 3"),
+    (lambda t: t.assign(model=t["model"] + 900), "model 900 is none of the study"),
+    (swap, "model 0: seed is 13, the study says 10"),
+    (lambda t: t.assign(**{"split.n_pair": 6}), "split.n_pair is 6, the study says 3"),
+    (lambda t: t.assign(loss="q"), "column loss holds what is no number"),
+    (lambda t: t[:5], "a number is of no model of models.parquet"),
 ]
 
 
@@ -85,6 +108,8 @@ def test_a_table_that_was_altered_is_named(models, tmp_path, change, words):
     good, numbers = models.tables(study)
     assert check_tables(good, numbers, study) == ""
     assert "column n is missing" in check_tables(good, numbers.drop(columns="n"), study)
+    text = numbers.assign(value="a")
+    assert "column value holds what is no number" in check_tables(good, text, study)
     change(good).to_parquet(tmp_path / "models.parquet", index=False)
     numbers.to_parquet(tmp_path / "results.parquet", index=False)
     with pytest.raises(InputError, match=f"results.parquet: .*{words}.*make it again with"):

@@ -173,7 +173,9 @@ def test_a_folder_that_holds_work_is_refused_without_resume(tiny, undisturbed, t
     check_refused(planned(tiny), undisturbed, *words, resume=False)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "thesis.tex").touch()
-    check_refused(planned(tiny), tmp_path / "c", *words, resume=False)
+    check_refused(planned(tiny), tmp_path / "c", words[0], resume=False)
+    file = tmp_path / "c" / "thesis.tex"
+    check_refused(planned(tiny), file, "is no folder; choose another --out", resume=False)
     check_refused(planned(tiny), tmp_path / "c", "nothing to resume (no plan.json)", resume=True)
 
 

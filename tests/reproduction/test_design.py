@@ -114,6 +114,13 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
+def test_a_recipe_that_is_no_table_of_sections_is_refused():
+    with pytest.raises(
+        ValueError, match=r"^config: expected sections of fields .* got world = 3$"
+    ):
+        Design(base={"world": 3})
+
+
 def test_judging_code_changes_the_hash_and_other_code_and_the_place_do_not(copied: Path):
     before = hash_of_criteria()
     for pattern in JUDGING:
