@@ -72,7 +72,7 @@ def test_it_gathers_the_numbers_of_the_other_analyses(no_gradient_results):
     [
         ((0.97, 0.5, 1.0, 0.4), 8.0, HALF, "L0H2 attends more to the right"),
         ((0.97, 0.5, 1.0, -0.4), 8.0, HALF, "L0H2 attends more to the left"),
-        ((0.97, 0.5, 1.0, 0.01), 8.0, HALF, "L0H2 attends to neither side more for sure"),
+        ((0.97, 0.5, 1.0, 0.01), 8.0, HALF, "L0H2 attends to neither side reliably more"),
         ((0.52, 0.5, 1.0, 0.0), 0.05, HALF, "No image head has a gradient along the row"),
         ((0.6, 0.5, 1.0, 0.4), 8.0, 0.12, says("undecided")),
         ((0.3, 0.5, 1.0, 0.4), 8.0, HALF, says("below chance")),

@@ -47,7 +47,7 @@ def test_a_page_numbers_and_a_line_a_run(run: Run, runs: dict[str, Path], tmp_pa
     ("arguments", "words"),
     [
         ("", "RUN"),
-        ("{plain}", "kept no checkpoints along the way; train with --keep-every"),
+        ("{plain}", "has no snapshots; train with --keep-every"),
         ("{run-1} --scalar order", "number 'order': expected analysis.key"),
         ("{run-1} --scalar accuracy.no", "accuracy has no 'no'"),
         ("{run-1} --json {run-1}/steps/000004/model.json", "would overwrite the checkpoint"),

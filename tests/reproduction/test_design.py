@@ -115,9 +115,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_recipe_that_is_no_table_of_sections_is_refused():
-    with pytest.raises(
-        ValueError, match=r"^config: expected sections of fields .* got world = 3$"
-    ):
+    with pytest.raises(ValueError, match=r"^config: expected sections of fields .* got world = 3$"):
         Design(base={"world": 3})
 
 

@@ -70,9 +70,9 @@ def read(folder: Path) -> Read:
     ("suite", "row", "change", "message"),
     [
         ("aro", ARO, {"image_path": "1.jpg"}, r"there is no picture .*1\.jpg"),
-        ("aro", ARO, {"relation_name": "atop"}, "the relation 'atop' does not stand in the true"),
+        ("aro", ARO, {"relation_name": "atop"}, "the relation 'atop' is not in the true"),
         ("vsr", VSR, {"relation": "atop"}, "unknown relation 'atop'; not one of VSR's 66"),
-        ("vsr", VSR, {"relation": "under"}, "the relation 'under' does not stand in the caption"),
+        ("vsr", VSR, {"relation": "under"}, "the relation 'under' is not in the caption"),
         ("vsr", VSR, {"label": "1"}, "field 'label': expected one of 0, 1, got '1'"),
         ("vsr", VSR, {"image": "1.jpg"}, r"there is no picture 1\.jpg; looked in images,"),
         ("nlvr", NLVR, {"left": ["blue", "circle"]}, "two objects of one name, 'blue circle'"),
