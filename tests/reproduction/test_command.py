@@ -63,7 +63,7 @@ def test_a_failed_part_is_named_and_leaves_exit_code_1(run: Run, finished: Path,
     ("options", "words"),
     [
         (("--seeds", 1), "--seeds: expected 2 to 1000, got 1"),
-        (("--study", "nowhere"), "nowhere: no folder of lrinterp sweep"),
+        (("--study", "nowhere"), "nowhere: no such folder"),
         (("--config", "no.toml"), "no.toml"),
         (("--scheduler", "tcp://127.0.0.1:1", "--workers", 2), "--workers: a scheduler has"),
         (("--workers", 0), "--workers: expected 1 to"),

@@ -79,7 +79,7 @@ def test_what_is_no_reproduction_or_not_trained_is_refused(tiny_folder: Path, tm
     with pytest.raises(InputError, match="no folder of lrinterp"):
         load_reproduction(tmp_path)
     shutil.copy(tiny_folder / "plan.json", tmp_path / "plan.json")
-    with pytest.raises(InputError, match="no folder of lrinterp"):
+    with pytest.raises(InputError, match="models: no such folder"):
         load_reproduction(tmp_path)
 
 
