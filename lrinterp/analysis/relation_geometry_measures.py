@@ -74,7 +74,7 @@ class Measure:
 def strangers(pairs: tuple[tuple[str, str], ...]) -> Strangers:
     """Which pairs of objects share none.
 
-    >>> apart((("cat", "dog"), ("dog", "egg"), ("hat", "jar")))[0].tolist()
+    >>> strangers((("cat", "dog"), ("dog", "egg"), ("hat", "jar")))[0].tolist()
     [False, False, True]
     """
     return np.array([[not {*one} & {*other} for other in pairs] for one in pairs])

@@ -54,6 +54,7 @@ def difference(one: Sample, other: Sample, *, paired: bool, seed: int = 0) -> Di
     "Permutation p-values should never be zero" (SAGMB 2010).
 
     >>> import numpy as np
+    >>> from lrinterp.stats import Units
     >>> units = Units.of_groups(np.array([0, 0, 1, 1]))
     >>> right, wrong = (Sample.mean(np.full((1, 4), v), units) for v in (1.0, 0.0))
     >>> found = difference(wrong, right, paired=True)
