@@ -120,10 +120,6 @@ class Benchmark(Result):
         """Intervals, ties, what the suite asks, what was left out."""
         return tuple(caveats(self))
 
-    def frame(self) -> pd.DataFrame:
-        """The table."""
-        return self.table
-
     def overview(self) -> pd.DataFrame:
         """Each number with interval, chance and n, and what others published below it."""
         lines = []

@@ -32,10 +32,6 @@ class Section(Result):
     heads: tuple[Tile, ...] = ()
     words: Mapping[str, str] = field(default_factory=dict)
 
-    def frame(self) -> pd.DataFrame:
-        """The table."""
-        return self.table
-
     def figures(self) -> tuple[Figure, ...]:
         """The figures, in their order."""
         return self.drawn

@@ -128,10 +128,6 @@ class TermAblation(Result):
         """Kinds of ablation, and why the raw split moves."""
         return notes(self)
 
-    def frame(self) -> pd.DataFrame:
-        """The table."""
-        return self.table
-
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """The order that each head's removal costs."""

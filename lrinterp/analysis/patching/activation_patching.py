@@ -119,10 +119,6 @@ class ActivationPatching(Result):
             *self.notes,
         )
 
-    def frame(self) -> pd.DataFrame:
-        """The table."""
-        return self.table
-
     def overview(self) -> pd.DataFrame:
         """The agreement of attribution and exact patching by tower, sample and site."""
         numbers = {name: self.agreed[name].map(two_digits) for name in AGREED}

@@ -158,10 +158,6 @@ class Dynamics(Result):
             "key-position in the layer of that head, in the gauge of `positional_gradient`.",
         )
 
-    def frame(self) -> pd.DataFrame:
-        """The table."""
-        return self.table
-
     def overview(self) -> pd.DataFrame:
         """The events of every run."""
         texts = [
